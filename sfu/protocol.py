@@ -1,0 +1,323 @@
+"""The words between a node and its engine process: the one schema, seen from Python.
+
+Both speak over a socket pair. A frame is a 4-byte big-endian length and that many bytes of CBOR,
+at most :data:`MAX_FRAME_BYTES`. The node sends one *command* map a frame, each with an ``id``.
+The engine sends an array of maps a frame: *replies*, which repeat that ``id``, and *events*.
+``type`` says which; field names and order are those below, in Rust as here, and
+``sfu/vectors.json`` holds the golden bytes that both sides test themselves against.
+
+Everything that names a *set* (tracks of a publisher, tracks a subscriber wants) is the whole set:
+saying it twice does no harm. Tracks are named by id alone: a subscriber or a leg may ask for a
+track before it exists, and gets its packets from the moment it does.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from signalling.client.messages import MediaKind
+from signalling.ids import PeerId, TrackId
+
+ENGINE_PROTOCOL: Final = 1
+"""Raised with every change that an older engine or face would misread; checked at hello."""
+
+MAX_FRAME_BYTES: Final = 1 << 20
+"""An SDP of a room of hundreds fits ten times; more is a broken peer."""
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Asked of the engine; answered by exactly one reply with the same ``id``."""
+
+    id: int
+
+
+class Hello(Command, tag="hello"):
+    """First command. Binds the media sockets. Answered by :class:`Ready` or :class:`Failed`.
+
+    Attributes:
+        protocol: :data:`ENGINE_PROTOCOL` of the node.
+        media_address: Address to bind, ``127.0.0.1``, ``0.0.0.0``, ``::``...
+        media_port: UDP port to bind, 0 for any free one.
+        advertised: Addresses to offer as candidates instead of the bound one; none: the bound
+            one, or every address of this machine when bound to the unspecified address.
+    """
+
+    protocol: int
+    media_address: str
+    media_port: int
+    advertised: tuple[str, ...]
+
+
+class Publish(Command, tag="publish"):
+    """Take the offer of a publisher; opens the peer if it is new. Answered by :class:`Described`.
+
+    ``tracks`` gives the id of the track on each mid that the client sends on.
+    """
+
+    peer: PeerId
+    sdp: str
+    tracks: dict[str, TrackId]
+
+
+class WantedTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """A track for a subscriber."""
+
+    track: TrackId
+    kind: MediaKind
+
+
+class Subscribe(Command, tag="subscribe"):
+    """Send this subscriber exactly these tracks; opens the peer if it is new.
+
+    Answered by :class:`Done` at once; an :class:`Offered` event follows when the peer has no
+    offer outstanding, else after the :class:`Answered` command for it.
+    """
+
+    peer: PeerId
+    tracks: tuple[WantedTrack, ...]
+
+
+class Answered(Command, tag="answered"):
+    """The subscriber's SDP answer to the offer of that generation. Answered by :class:`Done`."""
+
+    peer: PeerId
+    generation: int
+    sdp: str
+
+
+class AddCandidate(Command, tag="add_candidate"):
+    """A trickled candidate, as in SDP. One that cannot be used is counted. Answered by :class:`Done`."""
+
+    peer: PeerId
+    candidate: str
+
+
+class ClosePeer(Command, tag="close_peer"):
+    """End a publisher, subscriber or link. Unknown ones too. Answered by :class:`Done`."""
+
+    peer: PeerId
+
+
+class OpenLink(Command, tag="open_link"):
+    """Make this end of a link. Answered by :class:`LinkOpened`."""
+
+    peer: PeerId
+    controlling: bool
+
+
+class ConnectLink(Command, tag="connect_link"):
+    """Tell this end of a link about the other one. Answered by :class:`Done`."""
+
+    peer: PeerId
+    ufrag: str
+    password: str
+    fingerprint: bytes
+    candidates: tuple[str, ...]
+
+
+class SendLink(Command, tag="send_link"):
+    """Send a message on the link's reliable channel. Answered by :class:`Done` once queued.
+
+    Fails with ``link_not_open`` before the channel opened and ``link_congested`` when its send
+    buffer is full.
+    """
+
+    peer: PeerId
+    data: bytes
+
+
+class OpenLegOut(Command, tag="open_leg_out"):
+    """Send this track over this link in frames numbered ``leg``. Answered by :class:`Done`."""
+
+    peer: PeerId
+    leg: int
+    track: TrackId
+
+
+class CloseLegOut(Command, tag="close_leg_out"):
+    """Stop sending the leg. Answered by :class:`Done`."""
+
+    peer: PeerId
+    leg: int
+
+
+class OpenLegIn(Command, tag="open_leg_in"):
+    """Frames numbered ``leg`` on this link are this track. Answered by :class:`Done`."""
+
+    peer: PeerId
+    leg: int
+    track: TrackId
+    kind: MediaKind
+
+
+class CloseLegIn(Command, tag="close_leg_in"):
+    """Drop frames of the leg. Answered by :class:`Done`."""
+
+    peer: PeerId
+    leg: int
+
+
+class GetStatistics(Command, tag="get_statistics"):
+    """Read all counters. Answered by :class:`Statistics`."""
+
+
+NodeCommand: TypeAlias = (
+    Hello
+    | Publish
+    | Subscribe
+    | Answered
+    | AddCandidate
+    | ClosePeer
+    | OpenLink
+    | ConnectLink
+    | SendLink
+    | OpenLegOut
+    | CloseLegOut
+    | OpenLegIn
+    | CloseLegIn
+    | GetStatistics
+)
+
+
+class EngineReply(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """The one answer to the command with this ``id``."""
+
+    id: int
+
+
+class Ready(EngineReply, tag="ready"):
+    """The engine serves. ``addresses`` are its media sockets as ``host:port``."""
+
+    protocol: int
+    version: str
+    addresses: tuple[str, ...]
+
+
+class Done(EngineReply, tag="done"):
+    """Done."""
+
+
+class Described(EngineReply, tag="described"):
+    """An SDP answer."""
+
+    sdp: str
+
+
+class LinkOpened(EngineReply, tag="link_opened"):
+    """This end of the link: ICE credentials, SHA-256 certificate fingerprint (32 bytes), candidates
+    as ``<kind> <address> <port>``.
+    """
+
+    ufrag: str
+    password: str
+    fingerprint: bytes
+    candidates: tuple[str, ...]
+
+
+class Failed(EngineReply, tag="failed"):
+    """Refused: a stable code and a sentence. Nothing has changed."""
+
+    code: str
+    message: str
+
+
+class PeerStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of one peer since it was opened: packets, bytes of RTP with its header."""
+
+    peer: PeerId
+    kind: Literal["publisher", "subscriber", "link"]
+    state: Literal["connecting", "connected", "suspect"]
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    bytes_out: int
+    rtt_ms: float | None = None
+    jitter_ms: float | None = None
+    loss: float | None = None
+
+
+class TrackStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of one track since its first packet: what came in, to how many it goes."""
+
+    track: TrackId
+    kind: MediaKind
+    codec: str
+    relayed: bool
+    packets: int
+    bytes: int
+    keyframe_requests: int
+    subscribers: int
+    legs: int
+
+
+class Statistics(EngineReply, tag="statistics"):
+    """Counters of the whole engine. ``counters`` are named oddities since the start."""
+
+    peers: tuple[PeerStatistics, ...]
+    tracks: tuple[TrackStatistics, ...]
+    counters: dict[str, int]
+
+
+class EngineEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """Something that happened in the engine."""
+
+
+class PeerState(EngineEvent, tag="peer_state"):
+    """A peer got as far as this.
+
+    ``suspect`` and back to ``connected`` are for links alone (keepalives missed). ``closed`` is
+    the last word about a peer; ``reason`` is a stable code (empty unless closed).
+    """
+
+    peer: PeerId
+    state: Literal["connected", "suspect", "closed"]
+    reason: str
+
+
+class Offered(EngineEvent, tag="offered"):
+    """The offer for a subscriber; ``tracks`` gives the track by mid, stopped m-lines left out."""
+
+    peer: PeerId
+    generation: int
+    sdp: str
+    tracks: dict[str, TrackId]
+
+
+class TrackStarted(EngineEvent, tag="track_started"):
+    """The first packet of a track came in."""
+
+    track: TrackId
+    codec: str
+
+
+class LinkMessage(EngineEvent, tag="link_message"):
+    """A message came on the link's reliable channel."""
+
+    peer: PeerId
+    data: bytes
+
+
+class LinkMeasured(EngineEvent, tag="link_measured"):
+    """What the keepalives of a link say, once a second: milliseconds, and the share lost (0-1)."""
+
+    peer: PeerId
+    rtt_ms: float
+    jitter_ms: float
+    loss: float
+
+
+EngineMessage: TypeAlias = (
+    Ready
+    | Done
+    | Described
+    | LinkOpened
+    | Failed
+    | Statistics
+    | PeerState
+    | Offered
+    | TrackStarted
+    | LinkMessage
+    | LinkMeasured
+)

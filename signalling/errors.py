@@ -1,0 +1,64 @@
+"""What can be refused, under codes that never change.
+
+A code is for programs and stays stable; the sentence beside it is for people, may change, and
+says the next step where there is one. Raise :class:`Refused` where the one who asked is at fault
+or must act; anything else is a builtin or the raising package's own error.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ErrorCode(StrEnum):
+    """Stable codes of refusals, as clients and operators see them."""
+
+    MALFORMED_MESSAGE = "malformed_message"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    UNEXPECTED_MESSAGE = "unexpected_message"
+    HELLO_TIMEOUT = "hello_timeout"
+    PING_TIMEOUT = "ping_timeout"
+    SLOW_CONSUMER = "slow_consumer"
+    PROTOCOL_UNSUPPORTED = "protocol_unsupported"
+    RATE_LIMITED = "rate_limited"
+    TOKEN_INVALID = "token_invalid"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_FOREIGN = "token_foreign"
+    NOT_PERMITTED = "not_permitted"
+    ORIGIN_REFUSED = "origin_refused"
+    ROOM_INVALID = "room_invalid"
+    ROOM_UNKNOWN = "room_unknown"
+    ROOM_EXISTS = "room_exists"
+    ROOM_FULL = "room_full"
+    NODE_FULL = "node_full"
+    NODE_DRAINING = "node_draining"
+    NOT_IN_ROOM = "not_in_room"
+    ALREADY_IN_ROOM = "already_in_room"
+    ATTEMPT_STALE = "attempt_stale"
+    SEAT_TAKEN = "seat_taken"
+    REPLACED = "replaced"
+    TRACK_UNKNOWN = "track_unknown"
+    SDP_INVALID = "sdp_invalid"
+    OFFER_STALE = "offer_stale"
+    CODEC_UNSUPPORTED = "codec_unsupported"
+    ENGINE_UNAVAILABLE = "engine_unavailable"
+    STORE_UNAVAILABLE = "store_unavailable"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a failure of ours
+    """A request that was understood and turned down.
+
+    Attributes:
+        code: The stable code.
+        message: One human sentence; names the next step where there is one. Never holds a token
+            or an address of a client.
+    """
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message

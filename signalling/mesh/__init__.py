@@ -1,0 +1,1 @@
+"""The words nodes say to each other: by gossip to make a link, and over the link for all else."""

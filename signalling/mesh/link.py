@@ -1,0 +1,69 @@
+"""What two nodes say over their link: rooms, tracks, wants and chat.
+
+CBOR arrays on the link's reliable, ordered channel, at most :data:`MAX_LINK_MESSAGE_BYTES`
+each. The link itself is encrypted and bound to both node keys, so nothing here is signed.
+Everything but chat is a statement of how things are, not of what changed: saying it twice does
+no harm, and a link that comes back starts with saying all of it again.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from signalling.client.messages import ParticipantInfo
+from signalling.ids import MessageId, ParticipantId, RoomId, TrackId
+
+MAX_LINK_MESSAGE_BYTES: Final = 60_000
+"""Below the 64 KiB that SCTP stacks accept as one message; some 150 participants of a room."""
+
+
+class _LinkWord(msgspec.Struct, frozen=True, kw_only=False, array_like=True):
+    """A message on the link's control channel, a CBOR array that begins with its integer tag."""
+
+
+class RoomState(_LinkWord, tag=1):
+    """Who of the room is on my node, with their tracks: all of them, replacing what I said before.
+
+    ``revision`` grows with every change on the sending boot; an older one is ignored.
+    An empty ``participants`` says that the room no longer lives here.
+    """
+
+    room: RoomId
+    revision: int
+    participants: tuple[ParticipantInfo, ...]
+
+
+class Want(_LinkWord, tag=2):
+    """Send me that track, in frames numbered ``leg``. The one who wants picks the number."""
+
+    track: TrackId
+    leg: int
+
+
+class Unwant(_LinkWord, tag=3):
+    """I no longer need what you send under this leg number."""
+
+    leg: int
+
+
+class WantRefused(_LinkWord, tag=4):
+    """I cannot send that leg (``track_unknown``: it ended before your want came)."""
+
+    leg: int
+    code: str
+
+
+class RoomChat(_LinkWord, tag=5):
+    """Somebody on my node said something to the room."""
+
+    room: RoomId
+    message: MessageId
+    participant: ParticipantId
+    name: str
+    text: str
+    at_ms: int
+
+
+LinkMessage: TypeAlias = RoomState | Want | Unwant | WantRefused | RoomChat
