@@ -1,0 +1,69 @@
+"""Membership: which nodes there are, what they say of themselves, and how far they are.
+
+Every node runs one `serf agent` as a child and speaks to it over loopback RPC.  The package's story, from the
+outside in:
+
+- `open_membership` (service.py) is the whole of it for the rest of a node: the current `ClusterView`, changes
+  of it, user events to and from all nodes, own tags, round-trip estimates.
+- view.py decides: a pure core that turns what the agent says into immutable snapshots.  A node is known by
+  its stable id, and its newest boot alone speaks for it.
+- tags.py and certificate.py are what a node says of itself and why it is believed.
+- agent.py keeps the agent alive; tether.py and child.py see to it that no child outlives this process.
+- rpc/ is the Serf RPC client: codec, connection, typed records.
+- distance.py and placement.py are pure functions from positions and coordinates to ordered candidates.
+
+What comes from a peer is never trusted: a member with unusable tags, of another cluster or without a
+certificate is listed with the reason and changes nothing.
+"""
+
+from membership.certificate import certificate_holds, certify_node
+from membership.config import MembershipConfig
+from membership.distance import NetworkCoordinate, Position, great_circle_km, rtt_floor_ms
+from membership.errors import GossipSetupError, GossipUnavailableError, MembershipError
+from membership.placement import Candidate, Reason, rank_candidates
+from membership.service import Membership, MembershipStatistics, open_membership
+from membership.tags import LoadClass, NodeState, NodeTags
+from membership.view import (
+    Change,
+    ClusterView,
+    MemberRefused,
+    MemberState,
+    NodeAppeared,
+    NodeChanged,
+    NodeGone,
+    UnusableMember,
+    ViewMember,
+    ViewReset,
+)
+
+__all__ = [
+    "Candidate",
+    "Change",
+    "ClusterView",
+    "GossipSetupError",
+    "GossipUnavailableError",
+    "LoadClass",
+    "MemberRefused",
+    "MemberState",
+    "Membership",
+    "MembershipConfig",
+    "MembershipError",
+    "MembershipStatistics",
+    "NetworkCoordinate",
+    "NodeAppeared",
+    "NodeChanged",
+    "NodeGone",
+    "NodeState",
+    "NodeTags",
+    "Position",
+    "Reason",
+    "UnusableMember",
+    "ViewMember",
+    "ViewReset",
+    "certificate_holds",
+    "certify_node",
+    "great_circle_km",
+    "open_membership",
+    "rank_candidates",
+    "rtt_floor_ms",
+]

@@ -1,0 +1,43 @@
+"""What can go wrong between a node and its gossip layer, each with a stable code.
+
+Two things reach an operator: a node that cannot start its gossip (`GossipSetupError`, wrong set-up on
+this machine, worth an exit code) and a request that found no working agent (`GossipUnavailableError`,
+passes by itself).  Errors of the RPC connection itself live in `membership.rpc.errors` and are mapped to
+these two at the edge of the service.
+"""
+
+from __future__ import annotations
+
+__all__ = ["GossipSetupError", "GossipUnavailableError", "MembershipError"]
+
+
+class MembershipError(Exception):
+    """Base of all errors of the membership service.
+
+    Attributes:
+        code: stable machine-readable name of the problem.
+        message: one or two sentences for a human, ending with the next step.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class GossipSetupError(MembershipError):
+    """This machine's set-up keeps the node from joining its cluster.
+
+    Codes: `serf_missing`, `serf_failed`, `gossip_port_taken`, `gossip_address_invalid`, `gossip_key_invalid`,
+    `gossip_key_required`, `data_dir_unusable`, `tags_too_large`.
+    """
+
+
+class GossipUnavailableError(MembershipError):
+    """No working agent answered in time; the request may or may not have been carried out.
+
+    Its code is always `gossip_unavailable`.  The supervisor is already bringing the agent back.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("gossip_unavailable", message)
