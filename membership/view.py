@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from membership.tags import NodeState, NodeTags
@@ -84,7 +84,7 @@ class ClusterView:
 
     number: int = 0
     own_id: NodeId
-    members: Mapping[NodeId, ViewMember] = MappingProxyType({})
+    members: Mapping[NodeId, ViewMember] = field(default_factory=lambda: MappingProxyType({}))
     unusable: tuple[UnusableMember, ...] = ()
     is_fresh: bool = False
 
