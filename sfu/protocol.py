@@ -3,8 +3,9 @@
 Both speak over a socket pair. A frame is a 4-byte big-endian length and that many bytes of CBOR,
 at most :data:`MAX_FRAME_BYTES`. The node sends one *command* map a frame, each with an ``id``.
 The engine sends an array of maps a frame: *replies*, which repeat that ``id``, and *events*.
-``type`` says which; field names and order are those below, in Rust as here, and
-``sfu/vectors.json`` holds the golden bytes that both sides test themselves against.
+``type`` says which; field names and order are those below, ``type`` first and ``id`` last, in
+Rust as here, and ``sfu/vectors.json`` holds the golden bytes that both sides test themselves
+against. Fractions are 64-bit floats, an absent value is null.
 
 Everything that names a *set* (tracks of a publisher, tracks a subscriber wants) is the whole set:
 saying it twice does no harm. Tracks are named by id alone: a subscriber or a leg may ask for a
