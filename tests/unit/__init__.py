@@ -1,0 +1,1 @@
+"""Quick, deterministic tests; the tree mirrors the source."""

@@ -1,0 +1,61 @@
+# Each target does its own set-up on a bare clone; a second run starts at once.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ENGINE := --manifest-path sfu/engine/Cargo.toml
+# Options for `starling demo`, as in: make demo ARGS="--once --json"
+ARGS ?=
+# One benchmark's name, as in: make bench BENCH=forward
+BENCH ?=
+# Options for pytest, as in: make test TESTS=tests/unit/relay
+TESTS ?=
+
+# Programs that set-up unpacked into the project, where it could not install them.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+# $(call phase,title,command): run a command and say how long it took.
+phase = @printf '\n== %s\n' '$(1)'; t=$$(date +%s); $(2) && printf '== %s: %s s\n' '$(1)' $$(($$(date +%s) - t))
+# $(call if_cargo_has,component,command): a toolchain may come without its checkers; that is said, and no failure.
+if_cargo_has = if cargo $(1) --version >/dev/null 2>&1; then $(2); else \
+	echo 'skipped: this Rust toolchain has no cargo $(1) (rustup component add rustfmt clippy)'; fi
+
+.PHONY: help setup demo test lint bench clean lock
+
+help:
+	@echo 'make demo   three local nodes in three regions, with a live table and a link to join'
+	@echo 'make test   every check and every test but the benchmarks'
+	@echo 'make setup  only what the two above need to start'
+	@echo 'make lint   style, types, import rules'
+	@echo 'make bench  benchmarks; BENCH=name for one'
+	@echo 'make clean  remove what set-up and builds made here'
+	@echo 'make lock   pin newer dependencies (needs uv)'
+
+setup:
+	@$(PYTHON) -m deploy.setup
+
+demo: setup
+	@$(BIN)/starling demo $(ARGS)
+
+test: lint
+	$(call phase,engine tests,cargo test --locked --quiet $(ENGINE))
+	$(call phase,tests,$(BIN)/python -m pytest $(TESTS))
+
+lint: setup
+	$(call phase,ruff,$(BIN)/ruff check && $(BIN)/ruff format --check)
+	$(call phase,import rules,$(BIN)/lint-imports --no-cache)
+	$(call phase,mypy,$(BIN)/mypy)
+	$(call phase,pyright,$(BIN)/pyright)
+	$(call phase,rustfmt,$(call if_cargo_has,fmt,cargo fmt --check $(ENGINE)))
+	$(call phase,clippy,$(call if_cargo_has,clippy,cargo clippy --locked --quiet --all-targets $(ENGINE) -- -D warnings))
+
+bench: setup
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+clean:
+	rm -rf .venv .tools build dist bin *.egg-info sfu/engine/target
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock:
+	uv pip compile pyproject.toml --extra dev --extra build --universal --generate-hashes --python-version 3.11 \
+		--upgrade --custom-compile-command 'make lock' --quiet --output-file requirements.lock

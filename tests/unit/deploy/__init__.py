@@ -1,0 +1,1 @@
+"""Set-up and the files an operator takes."""
