@@ -1,0 +1,203 @@
+"""Every setting of a node: its name, type, range and default.
+
+Units are in the names. Empty text and empty lists mean "not set"; what is then used instead is
+said at the field and filled in by :mod:`node.config.derived`. ``node.example.toml`` explains each
+key to operators and gives the reason for its default.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from signalling.ids import NODE_ID_PATTERN
+
+Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
+AnyPort: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
+Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
+Seconds: TypeAlias = Annotated[float, Meta(ge=0.05, le=86_400.0)]
+"""A deadline or lifetime; below 50 ms every loaded machine would trip over it."""
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of the file."""
+
+
+class NodeConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[node]``: who this node is.
+
+    Attributes:
+        id: Stable name, unique in the cluster. Empty: the host name, made fit.
+        region: Free name of the place that this node serves.
+        latitude: Degrees north; given together with ``longitude`` or not at all.
+        longitude: Degrees east.
+        cluster: Name of the cluster: in tags, signatures, token issuer and Redis keys.
+        public_url: Where clients reach this node. Empty: made of ``http.address`` and port.
+        data_dir: Folder that outlives the process. Empty: ``$XDG_STATE_HOME/starling/<id>``.
+        stop_deadline_s: From the first stop signal until everything still running is dropped.
+    """
+
+    id: Annotated[str, Meta(pattern=rf"^$|{NODE_ID_PATTERN}")] = ""
+    region: Annotated[str, Meta(min_length=1, max_length=32)] = "local"
+    latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    cluster: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$")] = "starling"
+    public_url: str = ""
+    data_dir: str = ""
+    stop_deadline_s: Seconds = 10.0
+
+
+class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[http]``: REST, WebSocket and page.
+
+    Attributes:
+        address: IP address to listen on.
+        port: TCP port to listen on; 0 takes any free one.
+        tls_cert: PEM file with the certificate chain; read again on SIGHUP.
+        tls_key: PEM file with its private key.
+        trusted_proxies: Networks whose ``X-Forwarded-For`` and ``Forwarded`` are believed.
+        allowed_origins: Origins allowed beside the own one and those of the members.
+        max_connections: TCP connections at a time; one more is closed at once.
+        max_body_bytes: Longest request body.
+        request_deadline_s: For one request to be answered, REST or WebSocket.
+        read_deadline_s: For a request's head and for each silence inside its body.
+        send_deadline_s: For the peer to take what is being sent.
+        sessions_per_minute: Sessions that one client address may open, on average.
+        sessions_burst: How many of them at once.
+    """
+
+    address: str = "127.0.0.1"
+    port: AnyPort = 8080
+    tls_cert: str = ""
+    tls_key: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    max_connections: Count = 4096
+    max_body_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024 * 1024)] = 65_536
+    request_deadline_s: Seconds = 10.0
+    read_deadline_s: Seconds = 10.0
+    send_deadline_s: Annotated[float, Meta(ge=0.05, le=2.5)] = 2.0
+    sessions_per_minute: Count = 60
+    sessions_burst: Count = 20
+
+
+class MediaConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[media]``: where the engine takes media packets.
+
+    Attributes:
+        address: IP address to bind.
+        port: UDP port to bind; 0 takes any free one.
+        advertised: IP addresses told to clients and nodes. Empty: the bound one.
+    """
+
+    address: str = "127.0.0.1"
+    port: AnyPort = 0
+    advertised: tuple[str, ...] = ()
+
+
+class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[mesh]``: the other nodes. A gossip key turns the mesh on; without one the node is alone.
+
+    Attributes:
+        gossip_key_file: File with the gossip key in base64, the same on every node.
+        address: IP address that gossip listens on.
+        port: TCP and UDP port of gossip.
+        advertise: ``host:port`` under which others reach the gossip. Empty: the bound one.
+        seeds: ``host:port`` of nodes to join.
+        warm_links: Peers that are linked as soon as they appear.
+        serf: The serf program: a path, or a name to look up in ``PATH``.
+        start_deadline_s: For a new serf agent to answer.
+        call_deadline_s: For one quick call to the agent.
+        leave_deadline_s: For leaving the cluster in good order when the node stops.
+    """
+
+    gossip_key_file: str = ""
+    address: str = "127.0.0.1"
+    port: Port = 7946
+    advertise: str = ""
+    seeds: tuple[str, ...] = ()
+    warm_links: Annotated[int, Meta(ge=0, le=64)] = 8
+    serf: Annotated[str, Meta(min_length=1)] = "serf"
+    start_deadline_s: Seconds = 10.0
+    call_deadline_s: Seconds = 5.0
+    leave_deadline_s: Seconds = 5.0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether this node looks for others."""
+        return bool(self.gossip_key_file)
+
+
+class StoreConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[store]``: the index of seats.
+
+    Attributes:
+        kind: ``memory`` for a node alone, ``redis`` for several.
+        url: Where Redis is.
+        deadline_s: For one change to be answered; later, its outcome counts as unknown.
+    """
+
+    kind: Literal["memory", "redis"] = "memory"
+    url: str = "redis://127.0.0.1:6379/0"
+    deadline_s: Seconds = 0.3
+
+
+class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tokens]``: who may come in.
+
+    Attributes:
+        cluster_keys_file: JWK set with one or two private Ed25519 keys, the same on every node.
+            Empty: ``<data_dir>/cluster-keys.json``, made at the first start of a node alone.
+        guests: Whether people without a user token may open a session.
+        session_lifetime_s: How long a session token is good for; a fresh one comes at half of it.
+        room_lifetime_s: How long a room token is good for.
+    """
+
+    cluster_keys_file: str = ""
+    guests: bool = True
+    session_lifetime_s: Annotated[float, Meta(ge=60, le=86_400)] = 3600.0
+    room_lifetime_s: Annotated[float, Meta(ge=5, le=3600)] = 60.0
+
+
+class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[rooms]``: what a room is when its creator says nothing.
+
+    Attributes:
+        on_join: What a second device of the same user meets: it replaces the first, is rejected,
+            or both stay.
+        max_participants: In one room.
+        max_rooms: With somebody on this node.
+        grace_s: How long a dropped socket keeps its seat; at most the lease of 8 s.
+    """
+
+    on_join: Literal["replace", "reject", "multi"] = "replace"
+    max_participants: Count = 100
+    max_rooms: Count = 1000
+    grace_s: Annotated[float, Meta(ge=0, le=8)] = 4.0
+
+
+class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[log]``: what is said on stderr.
+
+    Attributes:
+        level: The least important kind of line that is written.
+        format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "console", "json"] = "auto"
+
+
+class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of a node."""
+
+    node: NodeConfig = NodeConfig()
+    http: HttpConfig = HttpConfig()
+    media: MediaConfig = MediaConfig()
+    mesh: MeshConfig = MeshConfig()
+    store: StoreConfig = StoreConfig()
+    tokens: TokensConfig = TokensConfig()
+    rooms: RoomsConfig = RoomsConfig()
+    log: LogConfig = LogConfig()

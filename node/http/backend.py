@@ -1,0 +1,250 @@
+"""What the HTTP side asks of the rest of the node, and nothing else.
+
+HTTP is a leaf: it turns sockets and requests into these calls, puts a deadline on each, and owns
+no state of rooms or links. The conductor implements :class:`Backend`; tests put a fake in its place.
+
+Every call may raise :class:`signalling.errors.Refused`, which reaches the client as it is. Any
+other exception is logged and reaches the client as ``internal_error``. Every async call may be
+cancelled at its deadline; the backend then treats its outcome as it would a lost answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from signalling.client.messages import (
+    Answer,
+    Chat,
+    Hello,
+    Join,
+    Leave,
+    Mute,
+    NodeEvent,
+    NodeReply,
+    Publish,
+    Trickle,
+    Welcome,
+)
+from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
+
+if TYPE_CHECKING:
+    from signalling.errors import ErrorCode
+
+RoomRequest: TypeAlias = Join | Leave | Publish | Answer | Trickle | Mute | Chat
+"""What a client asks once it has a session; the socket itself answers the rest."""
+
+Reply: TypeAlias = Callable[[NodeReply], None]
+"""Puts the one reply to a request into the socket's outbox, now, in order with the events.
+
+The socket fills in the request's id. The first reply counts; one after the deadline is dropped.
+"""
+
+CloseCause: TypeAlias = Literal["closed", "lost", "ping_timeout", "slow_consumer", "protocol_error", "ended_by_node"]
+"""Why a socket is gone: closed by the client, broken, silent, too slow, misbehaving, or ended by us."""
+
+
+class SessionSocket(Protocol):
+    """The conductor's end of one WebSocket. Plain calls; after the socket's end they do nothing."""
+
+    def send(self, event: NodeEvent) -> None:
+        """Queue an event. A full outbox ends the socket with ``slow_consumer``."""
+
+    def end(self, code: ErrorCode, message: str) -> None:
+        """Say this as a last word and close; ``session_closed`` follows."""
+
+
+class SessionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``POST /v1/sessions``: let me in.
+
+    Attributes:
+        token: A user token; without it the caller is a guest.
+        name: What a guest wants to be called.
+        device: The device id that the client keeps; without it the node draws one.
+    """
+
+    token: str | None = None
+    name: str = ""
+    device: DeviceId | None = None
+
+
+class SessionGranted(msgspec.Struct, frozen=True, kw_only=True):
+    """A session token, and where to take it."""
+
+    token: str
+    session_url: str
+    user: UserId
+    device: DeviceId
+    expires_in_s: float
+
+
+class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``POST /v1/rooms/{room}/join``: the first of two steps to a seat."""
+
+    attempt: int
+
+
+class JoinGranted(msgspec.Struct, frozen=True, kw_only=True):
+    """A room token; only the node that holds the session redeems it."""
+
+    room_token: str
+    room: RoomId
+    participant: ParticipantId
+    node: NodeId
+    expires_in_s: float
+
+
+class RoomCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``POST /v1/rooms``: make a room under a name of my choice; unset fields follow the config."""
+
+    room: RoomId
+    on_join: Literal["replace", "reject", "multi"] | None = None
+    max_participants: int | None = None
+
+
+class RoomSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A room as a list shows it."""
+
+    room: RoomId
+    participants: int
+    nodes: tuple[NodeId, ...]
+    on_join: str
+    max_participants: int
+
+
+class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """``GET /v1/nodes``: which node should I take?
+
+    Attributes:
+        latitude: The client's position in degrees, when it says one.
+        longitude: Likewise.
+        room: The room it wants to join, when it says one.
+        spread_key: Something stable about the client, to spread ties; never logged.
+    """
+
+    latitude: float | None = None
+    longitude: float | None = None
+    room: RoomId | None = None
+    spread_key: bytes = b""
+
+
+class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that would take the client; ``why`` says why it stands where it does.
+
+    ``rtt_ms`` is the estimate that the order was made with, if there is any.
+    """
+
+    node: NodeId
+    url: str
+    region: str
+    latitude: float | None
+    longitude: float | None
+    load: str
+    rtt_ms: float | None
+    why: tuple[str, ...]
+
+
+class ReadinessProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason not to send clients here; ``part`` is ``engine``, ``mesh``, ``store``, ``node``."""
+
+    part: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenedSession:
+    """A session that now belongs to a socket.
+
+    Attributes:
+        session: Its id; every later call names it.
+        welcome: What the client is told.
+    """
+
+    session: SessionId
+    welcome: Welcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One number for ``/metrics``.
+
+    Attributes:
+        name: Without the leading ``starling_``; ends in its unit, or in ``_total`` for a counter.
+        kind: A counter only grows; a gauge is a state.
+        help: One sentence.
+        value: The number.
+        labels: Few and bounded: never a user, a session or an address.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    value: float
+    labels: Mapping[str, str]
+
+
+class Backend(Protocol):
+    """The node behind the HTTP side."""
+
+    # --- REST ---------------------------------------------------------------------------
+
+    async def create_session(self, request: SessionRequest) -> SessionGranted:
+        """Check a user token or admit a guest, and mint a session token."""
+        ...
+
+    async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
+        """Mint a room token for the session that ``session_token`` names."""
+        ...
+
+    async def create_room(self, session_token: str, request: RoomCreation) -> RoomSummary:
+        """Make a room; refused with ``room_exists`` when there is one of that name."""
+        ...
+
+    async def list_rooms(self) -> tuple[RoomSummary, ...]:
+        """The rooms this node knows of."""
+        ...
+
+    async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
+        """Nodes for this client, best first."""
+        ...
+
+    async def samples(self) -> tuple[Sample, ...]:
+        """Numbers for ``/metrics``, made from the services' statistics records."""
+        ...
+
+    def readiness(self) -> tuple[ReadinessProblem, ...]:
+        """What speaks against new clients; empty means ready."""
+        ...
+
+    def jwks(self) -> Mapping[str, object]:
+        """The public cluster keys as a JWK set."""
+        ...
+
+    def member_urls(self) -> tuple[str, ...]:
+        """Public URLs of the members: pages from there may talk to this node."""
+        ...
+
+    # --- WebSocket ----------------------------------------------------------------------
+
+    async def open_session(self, hello: Hello, socket: SessionSocket) -> OpenedSession:
+        """Check the session token, mint a session id, remember the socket.
+
+        When it is cancelled or raises, no session is left behind and no ``session_closed`` follows.
+        """
+        ...
+
+    async def handle(self, session: SessionId, request: RoomRequest, reply: Reply) -> None:
+        """Carry out a request and call ``reply`` once; the socket sends one request at a time.
+
+        Replying inside keeps the order right: what the owner of the state replied and then said
+        to others reaches each socket in that order.
+        """
+        ...
+
+    def session_closed(self, session: SessionId, cause: CloseCause) -> None:
+        """The socket is gone. Called once for each opened session, also when the server stops."""
+        ...
