@@ -8,7 +8,7 @@ converted to a type.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast, overload
 
 import cbor2
 import msgspec
@@ -18,7 +18,7 @@ T = TypeVar("T")
 MAX_DEPTH: Final = 16
 """Nesting that the deepest message of ours does not half reach."""
 
-_BUILTIN_TAGS: Final = (*range(0, 6), *range(25, 45), 100, 256, 258, 260, 261, 1004, 43000, 55799)
+_BUILTIN_TAGS: Final = (*range(6), *range(25, 45), 100, 256, 258, 260, 261, 1004, 43000, 55799)
 """Tags that cbor2 decodes on its own unless overridden (its table of semantic decoders)."""
 
 
@@ -38,7 +38,11 @@ def encode(value: object) -> bytes:
     return cbor2.dumps(msgspec.to_builtins(value, builtin_types=(bytes,)))
 
 
-def decode(data: bytes, kind: type[T], *, max_bytes: int) -> T:
+@overload
+def decode(data: bytes, kind: type[T], *, max_bytes: int) -> T: ...
+@overload
+def decode(data: bytes, kind: Any, *, max_bytes: int) -> Any: ...  # noqa: ANN401 - a union is no type[T]
+def decode(data: bytes, kind: Any, *, max_bytes: int) -> Any:
     """Decode ``data`` as a ``kind`` (a Struct, a union of tagged ones, a list of them...).
 
     Args:

@@ -10,11 +10,12 @@ Two peer connections serve a participant: the *publisher*, where the client offe
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
 from signalling.ids import (
+    MAX_ATTEMPT,
     DeviceId,
     MessageId,
     NodeId,
@@ -25,22 +26,44 @@ from signalling.ids import (
     UserId,
 )
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION: Final = 1
 """The version of this vocabulary. A node accepts it and the one before."""
+
+MAX_CLIENT_MESSAGE_BYTES: Final = 256 * 1024
+"""Either way on the WebSocket. An SDP m-line measures 1-3 kB in Chromium, so this is some hundred of them."""
+
+MAX_TRACKS_PER_PARTICIPANT: Final = 16
+"""Camera, microphone and a screen with sound are four; the rest is room to grow."""
+
+MAX_CHAT_CHARACTERS: Final = 2000
+"""A long paragraph; with the widest characters still below 10 kB on every wire."""
+
+RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_ATTEMPT)]
+"""The client's own number for a request: what JavaScript counts without a gap."""
+
+Attempt: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_ATTEMPT)]
+"""The device's join counter."""
+
+Sdp: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_CLIENT_MESSAGE_BYTES)]
+Mid: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
+"""16 characters are what the mid header extension can carry (RFC 8843, section 15)."""
+TokenText: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096)]
 
 MediaKind: TypeAlias = Literal["audio", "video"]
 TrackSource: TypeAlias = Literal["microphone", "camera", "screen", "screen_audio"]
 ClientPeer: TypeAlias = Literal["publisher", "subscriber"]
-LeaveReason: TypeAlias = Literal[
-    "left", "replaced", "connection_lost", "kicked", "node_drained", "node_lost"
-]
+LeaveReason: TypeAlias = Literal["left", "replaced", "connection_lost", "kicked", "node_drained", "node_lost"]
 
 
-class _Word(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of a message."""
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of what a node says. Newer nodes may say more: unknown fields are ignored."""
 
 
-class TrackInfo(_Word):
+class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of what a client asks."""
+
+
+class TrackInfo(_Told, frozen=True, kw_only=True):
     """A published track as others see it."""
 
     track: TrackId
@@ -49,7 +72,7 @@ class TrackInfo(_Word):
     muted: bool = False
 
 
-class ParticipantInfo(_Word):
+class ParticipantInfo(_Told, frozen=True, kw_only=True):
     """A participant as others see them."""
 
     participant: ParticipantId
@@ -60,21 +83,21 @@ class ParticipantInfo(_Word):
     tracks: tuple[TrackInfo, ...] = ()
 
 
-class TrackIntent(_Word):
+class TrackIntent(_Asked, frozen=True, kw_only=True):
     """A track that a client wants to publish on the m-line ``mid`` of its offer.
 
     ``track`` names a track published before, so that it keeps its id when the publisher peer
     connection is built anew; without it the node mints one.
     """
 
-    mid: str
+    mid: Mid
     kind: MediaKind
     source: TrackSource
     muted: bool = False
     track: TrackId | None = None
 
 
-class TrackOnMid(_Word):
+class TrackOnMid(_Told, frozen=True, kw_only=True):
     """Which track an m-line carries, and whose it is."""
 
     mid: str
@@ -86,89 +109,94 @@ class TrackOnMid(_Word):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic", forbid_unknown_fields=True):
-    """What every request carries: an ``id`` that its one reply repeats."""
+    """What every request carries: an ``id`` that its one reply repeats.
 
-    id: int | None = None
+    Without an ``id`` the reply has none either, and a bare ``ok`` is not sent at all.
+    """
+
+    id: RequestId | None = None
 
 
-class Hello(Request, tag="hello"):
+class Hello(Request, frozen=True, kw_only=True, tag="hello"):
     """First message of a session socket: who am I. Answered by :class:`Welcome`."""
 
-    token: str
+    token: TokenText
     protocol: int = PROTOCOL_VERSION
-    client: str = ""
+    client: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
 
-class Join(Request, tag="join"):
+class Join(Request, frozen=True, kw_only=True, tag="join"):
     """Take a seat. Answered by :class:`Joined`.
 
     With ``room_token`` this is the second of two steps; without, the node does both.
     """
 
     room: RoomId
-    attempt: int
-    room_token: str | None = None
+    attempt: Attempt
+    room_token: TokenText | None = None
 
 
-class Leave(Request, tag="leave"):
+class Leave(Request, frozen=True, kw_only=True, tag="leave"):
     """Give the seat back. Answered by :class:`Ok`."""
 
 
-class Publish(Request, tag="publish"):
+class Publish(Request, frozen=True, kw_only=True, tag="publish"):
     """Offer the publisher peer connection with *all* tracks it carries now.
 
     Declarative: a track of an earlier ``publish`` that is absent is unpublished.
     Answered by :class:`Published`.
     """
 
-    sdp: str
-    tracks: tuple[TrackIntent, ...]
+    sdp: Sdp
+    tracks: Annotated[tuple[TrackIntent, ...], msgspec.Meta(max_length=MAX_TRACKS_PER_PARTICIPANT)]
 
 
-class Answer(Request, tag="answer"):
+class Answer(Request, frozen=True, kw_only=True, tag="answer"):
     """Answer the node's :class:`Offer` of that ``generation``. Answered by :class:`Ok`."""
 
-    sdp: str
+    sdp: Sdp
     generation: int
 
 
-class Trickle(Request, tag="candidate"):
-    """One more ICE candidate of the client. One that we cannot use is counted, never an error."""
+class Trickle(Request, frozen=True, kw_only=True, tag="candidate"):
+    """One more ICE candidate of the client. One that we cannot use is counted, never an error.
+
+    Answered by :class:`Ok`; clients send it without ``id``, as they have nothing to do with the answer.
+    An empty ``candidate`` says that there are no more.
+    """
 
     peer: ClientPeer
-    candidate: str
+    candidate: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
-class Mute(Request, tag="mute"):
+class Mute(Request, frozen=True, kw_only=True, tag="mute"):
     """Tell the others that a track of mine is silent or dark, or no longer. Answered by :class:`Ok`."""
 
     track: TrackId
     muted: bool
 
 
-class Chat(Request, tag="chat"):
+class Chat(Request, frozen=True, kw_only=True, tag="chat"):
     """Say something to the room. Answered by :class:`ChatSent`.
 
     ``nonce`` is the client's own name for the message: a repeat with the same nonce acts once.
     """
 
-    text: str
-    nonce: str
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CHAT_CHARACTERS)]
+    nonce: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
-class Ping(Request, tag="ping"):
+class Ping(Request, frozen=True, kw_only=True, tag="ping"):
     """Are you there? Answered by :class:`Pong`; may be sent on a socket that never says hello."""
 
 
-class PongReply(Request, tag="pong"):
+class PongReply(Request, frozen=True, kw_only=True, tag="pong"):
     """Answer to the node's :class:`NodePing`, repeating its ``n``. Has no reply of its own."""
 
     n: int
 
 
-ClientMessage: TypeAlias = (
-    Hello | Join | Leave | Publish | Answer | Trickle | Mute | Chat | Ping | PongReply
-)
+ClientMessage: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Chat | Ping | PongReply
 
 
 # --- replies and events: node -> client ---------------------------------------------------
@@ -184,7 +212,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic"):
     """Something that happened, unasked."""
 
 
-class Welcome(Reply, tag="welcome", kw_only=True):
+class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
     """You have a session. ``token`` is a fresh session token that names it."""
 
     session: SessionId
@@ -197,7 +225,7 @@ class Welcome(Reply, tag="welcome", kw_only=True):
     max_message_bytes: int
 
 
-class Joined(Reply, tag="joined", kw_only=True):
+class Joined(Reply, frozen=True, kw_only=True, tag="joined"):
     """You have a seat; ``participants`` are the others, yourself excluded.
 
     ``degraded`` says that the store could not be asked: caps and the order of joins from
@@ -211,29 +239,29 @@ class Joined(Reply, tag="joined", kw_only=True):
     epoch: int
 
 
-class Published(Reply, tag="published", kw_only=True):
+class Published(Reply, frozen=True, kw_only=True, tag="published"):
     """The node's SDP answer to a :class:`Publish`, and the id of each track by its mid."""
 
     sdp: str
     tracks: dict[str, TrackId]
 
 
-class ChatSent(Reply, tag="chat_sent", kw_only=True):
+class ChatSent(Reply, frozen=True, kw_only=True, tag="chat_sent"):
     """Your message was accepted under this id, at this time (milliseconds since 1970)."""
 
     message: MessageId
     at_ms: int
 
 
-class Ok(Reply, tag="ok"):
+class Ok(Reply, frozen=True, kw_only=True, tag="ok"):
     """Done."""
 
 
-class Pong(Reply, tag="pong"):
+class Pong(Reply, frozen=True, kw_only=True, tag="pong"):
     """Here."""
 
 
-class Error(Reply, tag="error", kw_only=True):
+class Error(Reply, frozen=True, kw_only=True, tag="error"):
     """Refused, or (without ``id``) the last word before the node closes the socket.
 
     ``highest_attempt`` comes with ``attempt_stale``: the greatest attempt seen of this device.
@@ -244,46 +272,46 @@ class Error(Reply, tag="error", kw_only=True):
     highest_attempt: int | None = None
 
 
-class NodePing(Event, tag="ping"):
+class NodePing(Event, frozen=True, kw_only=True, tag="ping"):
     """Are you there? Answer with ``pong`` and the same ``n`` before the deadline."""
 
     n: int
 
 
-class FreshToken(Event, tag="token"):
+class FreshToken(Event, frozen=True, kw_only=True, tag="token"):
     """A newer session token for the same session; the old one still lives out its time."""
 
     token: str
 
 
-class ParticipantJoined(Event, tag="participant_joined"):
+class ParticipantJoined(Event, frozen=True, kw_only=True, tag="participant_joined"):
     """Somebody is here now."""
 
     participant: ParticipantInfo
 
 
-class ParticipantLeft(Event, tag="participant_left"):
+class ParticipantLeft(Event, frozen=True, kw_only=True, tag="participant_left"):
     """Somebody is gone."""
 
     participant: ParticipantId
     reason: LeaveReason
 
 
-class TrackPublished(Event, tag="track_published"):
+class TrackPublished(Event, frozen=True, kw_only=True, tag="track_published"):
     """Somebody publishes one more track; an :class:`Offer` with it follows."""
 
     participant: ParticipantId
     track: TrackInfo
 
 
-class TrackUnpublished(Event, tag="track_unpublished"):
+class TrackUnpublished(Event, frozen=True, kw_only=True, tag="track_unpublished"):
     """A track ended."""
 
     participant: ParticipantId
     track: TrackId
 
 
-class TrackMuted(Event, tag="track_muted"):
+class TrackMuted(Event, frozen=True, kw_only=True, tag="track_muted"):
     """A track fell silent or dark, or came back."""
 
     participant: ParticipantId
@@ -291,7 +319,7 @@ class TrackMuted(Event, tag="track_muted"):
     muted: bool
 
 
-class ChatMessage(Event, tag="chat"):
+class ChatMessage(Event, frozen=True, kw_only=True, tag="chat"):
     """Somebody said something; you hear your own words too, under their id."""
 
     message: MessageId
@@ -301,7 +329,7 @@ class ChatMessage(Event, tag="chat"):
     at_ms: int
 
 
-class Offer(Event, tag="offer"):
+class Offer(Event, frozen=True, kw_only=True, tag="offer"):
     """The node's offer for the subscriber peer connection.
 
     At most one is outstanding: the next comes after the :class:`Answer` to this one.
@@ -312,17 +340,17 @@ class Offer(Event, tag="offer"):
     tracks: tuple[TrackOnMid, ...]
 
 
-class Restart(Event, tag="restart"):
+class Restart(Event, frozen=True, kw_only=True, tag="restart"):
     """The engine is a new one: build both peer connections anew, keeping track ids."""
 
     epoch: int
 
 
-class Replaced(Event, tag="replaced"):
+class Replaced(Event, frozen=True, kw_only=True, tag="replaced"):
     """A newer join holds your seat. Final: stop, and let the person decide."""
 
 
-class SeatLost(Event, tag="seat_lost"):
+class SeatLost(Event, frozen=True, kw_only=True, tag="seat_lost"):
     """You are no longer in the room, for this reason; the socket stays."""
 
     reason: LeaveReason

@@ -19,11 +19,11 @@ MAX_LINK_MESSAGE_BYTES: Final = 60_000
 """Below the 64 KiB that SCTP stacks accept as one message; some 150 participants of a room."""
 
 
-class _LinkWord(msgspec.Struct, frozen=True, kw_only=False, array_like=True):
+class _LinkWord(msgspec.Struct, frozen=True, array_like=True):
     """A message on the link's control channel, a CBOR array that begins with its integer tag."""
 
 
-class RoomState(_LinkWord, tag=1):
+class RoomState(_LinkWord, frozen=True, tag=1):
     """Who of the room is on my node, with their tracks: all of them, replacing what I said before.
 
     ``revision`` grows with every change on the sending boot; an older one is ignored.
@@ -35,27 +35,27 @@ class RoomState(_LinkWord, tag=1):
     participants: tuple[ParticipantInfo, ...]
 
 
-class Want(_LinkWord, tag=2):
+class Want(_LinkWord, frozen=True, tag=2):
     """Send me that track, in frames numbered ``leg``. The one who wants picks the number."""
 
     track: TrackId
     leg: int
 
 
-class Unwant(_LinkWord, tag=3):
+class Unwant(_LinkWord, frozen=True, tag=3):
     """I no longer need what you send under this leg number."""
 
     leg: int
 
 
-class WantRefused(_LinkWord, tag=4):
+class WantRefused(_LinkWord, frozen=True, tag=4):
     """I cannot send that leg (``track_unknown``: it ended before your want came)."""
 
     leg: int
     code: str
 
 
-class RoomChat(_LinkWord, tag=5):
+class RoomChat(_LinkWord, frozen=True, tag=5):
     """Somebody on my node said something to the room."""
 
     room: RoomId

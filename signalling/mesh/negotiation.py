@@ -25,7 +25,7 @@ MAX_EVENT_BYTES: Final = 900
 """Hard cap: Serf's own message must stay below one UDP packet with its header and name."""
 
 
-class _Body(msgspec.Struct, frozen=True, kw_only=False, array_like=True):
+class _Body(msgspec.Struct, frozen=True, array_like=True):
     """A body of an envelope, a CBOR array whose first item is the integer tag."""
 
 
@@ -45,26 +45,26 @@ class LinkParameters(msgspec.Struct, frozen=True, array_like=True):
     candidates: tuple[str, ...]
 
 
-class LinkOffer(_Body, tag=1):
+class LinkOffer(_Body, frozen=True, tag=1):
     """I want a link: here is my end of it. The offerer is the ICE controlling side."""
 
     parameters: LinkParameters
 
 
-class LinkAnswer(_Body, tag=2):
+class LinkAnswer(_Body, frozen=True, tag=2):
     """Yes: here is mine. Answers the offer whose message id is the envelope's correlation id."""
 
     parameters: LinkParameters
 
 
-class LinkReject(_Body, tag=3):
+class LinkReject(_Body, frozen=True, tag=3):
     """No, for this reason (a stable code): do not ask again before ``retry_after_s``."""
 
     code: str
     retry_after_s: int
 
 
-class LinkBye(_Body, tag=4):
+class LinkBye(_Body, frozen=True, tag=4):
     """Our link ends, for this reason (a stable code)."""
 
     code: str

@@ -1,0 +1,80 @@
+"""JSON text to messages and back, for both ends of a client's WebSocket.
+
+The length is checked before anything is parsed. Whatever is wrong with the text becomes one
+:class:`~signalling.errors.Refused` whose sentence says what and where, but never repeats a value:
+a value may be a token, and sentences end up in logs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, TypeVar
+
+import msgspec
+
+from signalling.client.messages import MAX_CLIENT_MESSAGE_BYTES, ClientMessage, NodeMessage
+from signalling.errors import ErrorCode, Refused
+
+T = TypeVar("T")
+
+MAX_EXPLANATION: Final = 200
+"""Characters of a library's explanation that we pass on; enough for a path into a message."""
+
+_CLIENT: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
+_NODE: Final[msgspec.json.Decoder[NodeMessage]] = msgspec.json.Decoder(NodeMessage)
+_ENCODER: Final = msgspec.json.Encoder()
+
+_VALUE: Final = re.compile(r"value '.*'", re.DOTALL)
+"""How msgspec shows a value; types, paths and names of fields stand in back quotes and stay."""
+
+
+def encode(message: ClientMessage | NodeMessage) -> str:
+    """Give the text of a message, as one WebSocket text frame carries it."""
+    return _ENCODER.encode(message).decode()
+
+
+def decode_request(data: str | bytes, *, max_bytes: int = MAX_CLIENT_MESSAGE_BYTES) -> ClientMessage:
+    """Read what a client sent; see :func:`_decode` for what is raised."""
+    return _decode(_CLIENT, data, max_bytes)
+
+
+def decode_node_message(data: str | bytes, *, max_bytes: int = MAX_CLIENT_MESSAGE_BYTES) -> NodeMessage:
+    """Read what a node sent; see :func:`_decode` for what is raised."""
+    return _decode(_NODE, data, max_bytes)
+
+
+def _decode(decoder: msgspec.json.Decoder[T], data: str | bytes, max_bytes: int) -> T:
+    """Decode one frame.
+
+    Raises:
+        Refused: ``message_too_large`` above ``max_bytes`` (of UTF-8), else ``malformed_message``
+            for a binary frame, for what is not JSON, and for JSON that is none of our messages.
+    """
+    if len(data) > max_bytes:
+        raise _too_large(max_bytes)
+    if not isinstance(data, str):
+        raise _malformed("a message is a text frame, and this is a binary one")
+    try:
+        raw = data.encode()
+    except UnicodeEncodeError:
+        raise _malformed("it is not valid Unicode") from None
+    if len(raw) > max_bytes:
+        raise _too_large(max_bytes)
+    try:
+        return decoder.decode(raw)
+    except RecursionError:
+        raise _malformed("it is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise _malformed(_explain(error)) from None
+
+
+def _explain(error: Exception) -> str:
+    return _VALUE.sub("value", str(error))[:MAX_EXPLANATION]
+
+
+def _malformed(why: str) -> Refused:
+    return Refused(ErrorCode.MALFORMED_MESSAGE, f"That is not a message of this protocol: {why}.")
+
+
+def _too_large(max_bytes: int) -> Refused:
+    return Refused(ErrorCode.MESSAGE_TOO_LARGE, f"A message may have {max_bytes} bytes at most.")

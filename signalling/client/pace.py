@@ -1,0 +1,29 @@
+"""How fast one connection may talk: a token bucket without a clock of its own."""
+
+from __future__ import annotations
+
+
+class TokenBucket:
+    """Lets ``burst`` through at once and ``rate_per_s`` for ever.
+
+    Args:
+        rate_per_s: Refill, tokens per second.
+        burst: Tokens when full, as it is in the beginning.
+        now: Seconds.
+    """
+
+    def __init__(self, *, rate_per_s: float, burst: float, now: float) -> None:
+        self._rate = rate_per_s
+        self._burst = burst
+        self._level = burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Take one token; ``False`` when there is none, and nothing is taken."""
+        elapsed = max(0.0, now - self._at)
+        self._at = max(self._at, now)
+        self._level = min(self._burst, self._level + elapsed * self._rate)
+        if self._level < 1.0:
+            return False
+        self._level -= 1.0
+        return True
