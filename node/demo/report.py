@@ -1,0 +1,116 @@
+"""What the demo found, as one document, and whether that is as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from signalling.client.messages import MediaKind
+
+KINDS: Final[tuple[MediaKind, ...]] = ("audio", "video")
+"""What every synthetic participant publishes."""
+
+
+class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One node: its region and position, state as gossip sees it, and how to reach it."""
+
+    node: str
+    region: str
+    latitude: float
+    longitude: float
+    state: str
+    url: str
+
+
+class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One link: round trip in ms by keepalives, set-up from want to up in ms, bytes both ways."""
+
+    a: str
+    b: str
+    rtt_ms: float | None
+    setup_ms: float | None
+    bytes: int
+
+
+class ReceivedReport(msgspec.Struct, frozen=True, kw_only=True, rename={"source": "from"}):
+    """One track that a participant receives.
+
+    Attributes:
+        source: The name of who sends it (``from`` in JSON), as stamped into its packets.
+        kind: audio or video.
+        node: The node of the one who sends.
+        relayed: Whether it crosses a link.
+        packets: Received since the start.
+        packets_per_s: Over the last interval.
+        lost: Missing in the sequence of the payloads, so over all hops.
+        duplicates: Seen more than once.
+        delay_ms_p50: One-way from payload made to payload read, median, ms.
+        delay_ms_p99: The same, 99th percentile.
+    """
+
+    source: str
+    kind: MediaKind
+    node: str
+    relayed: bool
+    packets: int
+    packets_per_s: float
+    lost: int
+    duplicates: int
+    delay_ms_p50: float | None
+    delay_ms_p99: float | None
+
+
+class ParticipantReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One participant and what they receive."""
+
+    id: str
+    room: str
+    node: str
+    received: tuple[ReceivedReport, ...]
+
+
+class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The document of `starling demo --json`; ``missing`` says in words why ``ok`` is false."""
+
+    ok: bool
+    missing: tuple[str, ...]
+    seconds: float
+    nodes: tuple[NodeReport, ...]
+    links: tuple[LinkReport, ...]
+    participants: tuple[ParticipantReport, ...]
+
+
+def find_missing(participants: Sequence[ParticipantReport]) -> tuple[str, ...]:
+    """Say whose tracks did not arrive at whom: empty when everybody got everybody else's."""
+    missing: list[str] = []
+    for one in participants:
+        arrived = {(item.source, item.kind) for item in one.received if item.packets > 0}
+        missing.extend(
+            f"{one.id} in {one.room} received no {kind} from {other.id}"
+            for other in participants
+            if other.room == one.room and other.id != one.id
+            for kind in KINDS
+            if (other.id, kind) not in arrived
+        )
+    return tuple(missing)
+
+
+def make_report(
+    *,
+    seconds: float,
+    nodes: Sequence[NodeReport],
+    links: Sequence[LinkReport],
+    participants: Sequence[ParticipantReport],
+) -> DemoReport:
+    """Put the document together; it is ok when nothing is missing."""
+    missing = find_missing(participants)
+    return DemoReport(
+        ok=not missing and bool(participants),
+        missing=missing,
+        seconds=round(seconds, 1),
+        nodes=tuple(nodes),
+        links=tuple(links),
+        participants=tuple(participants),
+    )
