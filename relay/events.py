@@ -1,0 +1,142 @@
+"""What the relay tells the rest of the node, and what it shows of itself."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from signalling.client.messages import ParticipantInfo
+    from signalling.ids import NodeId, RoomId, TrackId
+    from signalling.mesh.link import RoomChat
+
+__all__ = [
+    "LegOpen",
+    "LinkLost",
+    "LinkState",
+    "LinkStatus",
+    "LinkUp",
+    "RelayEvent",
+    "RelayStatistics",
+    "RemoteChat",
+    "RemoteRoom",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteRoom:
+    """Who of the room is on that node now: all of them, replacing what was said before.
+
+    Empty `participants` say that the room no longer lives there, or that the node is dead: its link
+    is, and gossip agrees or no new link came about in time.
+    """
+
+    node: NodeId
+    room: RoomId
+    participants: tuple[ParticipantInfo, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteChat:
+    """Somebody on that node said something to a room."""
+
+    node: NodeId
+    chat: RoomChat
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkUp:
+    """The link carries; `setup_ms` is the time from the want (or the offer that came) until now."""
+
+    node: NodeId
+    setup_ms: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkLost:
+    """The link that was up is gone, for this reason (a stable code). What it told still stands."""
+
+    node: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LegOpen:
+    """The track was asked for from that node; its packets go to subscribers as they arrive."""
+
+    node: NodeId
+    track: TrackId
+
+
+RelayEvent: TypeAlias = RemoteRoom | RemoteChat | LinkUp | LinkLost | LegOpen
+
+
+class LinkState(enum.StrEnum):
+    """How far a link with a node is."""
+
+    WAITING = "waiting"
+    """Wanted, but the node is absent, draining, or failed us a moment ago."""
+    OPENING = "opening"
+    """The engine makes our end."""
+    OFFERED = "offered"
+    """Our offer is out."""
+    CONNECTING = "connecting"
+    """Both ends know each other; ICE and DTLS run."""
+    UP = "up"
+    SUSPECT = "suspect"
+    """Keepalives are missing; media may still flow."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkStatus:
+    """One link as it is now.
+
+    Attributes:
+        node: The far end.
+        state: How far it is.
+        role: Whether this end offered; None while there is no end.
+        age_s: Seconds in this state.
+        setup_ms: Milliseconds from want to up; None before that.
+        rtt_ms: Round trip by keepalives, milliseconds; None before the first second.
+        jitter_ms: Its variation, milliseconds.
+        loss: Share of keepalives lost, 0-1.
+        failures: Attempts that failed since the last time it was up.
+        reason: Code of the last failure, empty when there was none.
+    """
+
+    node: NodeId
+    state: LinkState
+    role: Literal["offerer", "answerer"] | None
+    age_s: float
+    setup_ms: float | None
+    rtt_ms: float | None
+    jitter_ms: float | None
+    loss: float | None
+    failures: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelayStatistics:
+    """Counters since start, and gauges of now.
+
+    Attributes:
+        links_up: Links that carry now, suspect ones included.
+        links_wanted: Nodes that a link is wanted with now.
+        legs_in: Remote tracks that flow or will flow to here over a link now.
+        legs_out: Local tracks sent over a link now, once for each far node.
+        events_sent: Negotiation messages handed to gossip.
+        events_unsent: Negotiation messages that gossip did not take.
+        heard: Negotiation messages by what became of them (`accepted`, or why not).
+        oddities: Named things that should be rare.
+    """
+
+    links_up: int
+    links_wanted: int
+    legs_in: int
+    legs_out: int
+    events_sent: int
+    events_unsent: int
+    heard: dict[str, int]
+    oddities: dict[str, int]
