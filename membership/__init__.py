@@ -23,7 +23,7 @@ from membership.errors import GossipSetupError, GossipUnavailableError, Membersh
 from membership.placement import Candidate, Reason, rank_candidates
 from membership.service import Membership, MembershipStatistics, open_membership
 from membership.tags import LoadClass, NodeState, NodeTags
-from membership.view import (
+from membership.snapshot import (
     Change,
     ClusterView,
     MemberRefused,

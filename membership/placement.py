@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from membership.distance import Position, rtt_floor_ms
 from membership.tags import LoadClass
-from membership.view import ClusterView, ViewMember
+from membership.snapshot import ClusterView, ViewMember
 from signalling.ids import NodeId
 
 __all__ = ["Candidate", "Reason", "rank_candidates"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import trio
 from membership.config import MembershipConfig
 from membership.tags import NodeTags
-from membership.view import ClusterView, Change
+from membership.snapshot import Change, ClusterView
 from signalling.ids import NodeId
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,132 +1,333 @@
-"""Who is in the cluster: the pure core that turns what the agent says into snapshots and changes."""
+"""Who is in the cluster: the pure core that turns what the agent says into snapshots.
+
+Theory of operation.  The agent's `members` is the one truth; a `member-*` record of its stream comes about a second
+after `members` shows the change, so it is a hint to read again and no more.  Nothing here can get out of step.
+
+    event             what it does
+    ----------------  ---------------------------------------------------------------------------------
+    AgentUp           read members; join the seeds; hold what was alive for RESYNC_S, as a new agent knows
+                      only itself at first and a restart of the agent is not the death of its peers
+    AgentDown         the snapshot stays, marked as not fresh; no deadlines
+    MembersHinted     read members, or once more if a read is under way
+    MembersRead       new snapshot; own older names that are dead are pruned
+    SeedsTried        next look at the seeds: soon after a failure (doubling), else after the interval
+    DeadlineReached   periodic re-read; join the seeds again if none of them is alive; end of holding
+
+A node is known by its stable id.  Of several names under one id the newest boot alone speaks: after a quick restart
+the old name turns `failed` while the new one lives.
+"""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from membership.tags import NodeState, NodeTags
+from membership.certificate import certificate_holds
+from membership.rpc.records import SerfMember
+from membership.snapshot import (
+    Change,
+    ClusterView,
+    MemberState,
+    UnusableMember,
+    ViewMember,
+    changes_between,
+)
+from membership.tags import UnusableTags, decode_tags, serf_name
 from signalling.ids import NodeId
 
+__all__ = [
+    "AgentDown",
+    "AgentUp",
+    "DeadlineReached",
+    "JoinSeeds",
+    "MemberView",
+    "MembersHinted",
+    "MembersRead",
+    "PruneMember",
+    "Publish",
+    "ReadMembers",
+    "SeedsTried",
+    "ViewEffect",
+    "ViewEvent",
+]
 
-class MemberState(enum.StrEnum):
-    """What gossip says of a node."""
+RESYNC_S = 10.0
+"""How long a node that was alive stays so although a restarted agent does not list it yet: a join takes up to
+a few seconds, and a node that died meanwhile is missed by its links long before."""
 
-    ALIVE = "alive"
-    FAILED = "failed"
-    LEFT = "left"
+FIRST_REJOIN_S = 0.5
+"""First pause after a failed join; doubled up to the configured interval."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ViewMember:
-    """One node, as its newest boot says.
-
-    Attributes:
-        serf_name: its agent's name in gossip, fresh per agent start.
-        address: IP address of its gossip, as text.
-        port: port of its gossip.
-        state: what gossip says of it.
-        tags: what it says of itself.
-    """
-
-    serf_name: str
-    address: str
-    port: int
-    state: MemberState
-    tags: NodeTags
-
-    @property
-    def node_id(self) -> NodeId:
-        """The stable id."""
-        return self.tags.node_id
-
-    @property
-    def is_serving(self) -> bool:
-        """Alive and not draining."""
-        return self.state is MemberState.ALIVE and self.tags.state is NodeState.SERVING
+_STATES = {
+    "alive": MemberState.ALIVE,
+    "leaving": MemberState.LEFT,
+    "left": MemberState.LEFT,
+    "failed": MemberState.FAILED,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class UnusableMember:
-    """A member that is shown, never obeyed.
+class AgentUp:
+    """An agent of ours answers, its stream is open; `agent_boot` is the number of its start."""
 
-    Attributes:
-        serf_name: its name in gossip.
-        address: IP address of its gossip.
-        port: port of its gossip.
-        state: what gossip says of it.
-        code: `tags_missing`, `tags_malformed`, `tags_too_large`, `name_mismatch`, `foreign_cluster`,
-            `uncertified`.
-        message: the reason for a human.
-    """
-
-    serf_name: str
-    address: str
-    port: int
-    state: MemberState
-    code: str
-    message: str
+    agent_boot: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ClusterView:
-    """Immutable snapshot of the cluster.
-
-    Attributes:
-        number: grows by one with every snapshot.
-        own_id: the node that looks.
-        members: every usable node by its stable id, the own one included.
-        unusable: members that are refused, with reasons.
-        is_fresh: whether an agent is there and its members were read since it (re)appeared.
-    """
-
-    number: int = 0
-    own_id: NodeId
-    members: Mapping[NodeId, ViewMember] = field(default_factory=lambda: MappingProxyType({}))
-    unusable: tuple[UnusableMember, ...] = ()
-    is_fresh: bool = False
-
-    def alive(self) -> tuple[ViewMember, ...]:
-        """The nodes that gossip holds alive, in the order of their ids."""
-        return tuple(m for _, m in sorted(self.members.items()) if m.state is MemberState.ALIVE)
+class AgentDown:
+    """There is no agent, or no connection to it; reads and joins under way will not be answered."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NodeAppeared:
-    """A node became alive: new, or back after it had failed or left."""
-
-    member: ViewMember
+class MembersHinted:
+    """The stream says that members changed, or it lost records."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NodeChanged:
-    """A living node's tags, boot or address changed; a greater `tags.boot` means that the process is a new one."""
+class MembersRead:
+    """The answer to `ReadMembers`."""
 
-    before: ViewMember
-    after: ViewMember
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NodeGone:
-    """A living node failed or left (`member.state` says which), or its agent forgot it while alive."""
-
-    member: ViewMember
+    members: tuple[SerfMember, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MemberRefused:
-    """A member appeared that cannot be used."""
+class SeedsTried:
+    """The answer to `JoinSeeds`: whether at least one was reached."""
 
-    member: UnusableMember
+    reached: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ViewReset:
-    """Start over from this snapshot: the first item of a subscription, and the next one after it fell behind."""
+class DeadlineReached:
+    """`next_deadline` has come."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadMembers:
+    """Read all members; answer with `MembersRead`, unless the agent goes down."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JoinSeeds:
+    """Join by these addresses; answer with `SeedsTried`, unless the agent goes down."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PruneMember:
+    """Make the cluster forget a dead name of this node."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Publish:
+    """There is a new snapshot."""
 
     view: ClusterView
+    changes: tuple[Change, ...]
 
 
-Change = NodeAppeared | NodeChanged | NodeGone | MemberRefused | ViewReset
+ViewEvent = AgentUp | AgentDown | MembersHinted | MembersRead | SeedsTried | DeadlineReached
+ViewEffect = ReadMembers | JoinSeeds | PruneMember | Publish
+
+
+class MemberView:
+    """The core's state; times are seconds of any monotonic clock."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        cluster: str,
+        cluster_keys: Sequence[bytes] = (),
+        seeds: Sequence[str] = (),
+        refresh_interval_s: float,
+        rejoin_interval_s: float,
+    ) -> None:
+        """Begin without an agent.
+
+        Args:
+            node_id: the own stable id.
+            cluster: the own cluster's name.
+            cluster_keys: raw public keys of the cluster; when there are any, members need a certificate.
+            seeds: `host:port` of others; without the own address.
+            refresh_interval_s: period of re-reading members.
+            rejoin_interval_s: period of joining the seeds while none is alive.
+        """
+        self.view = ClusterView(own_id=node_id)
+        self._cluster = cluster
+        self._cluster_keys = tuple(cluster_keys)
+        self._seeds = tuple(seeds)
+        self._refresh_interval_s = refresh_interval_s
+        self._rejoin_interval_s = rejoin_interval_s
+        self._rejoin_pause_s = FIRST_REJOIN_S
+        self._agent_boot: int | None = None
+        self._reading = self._read_again = False
+        self._refresh_at = self._join_at = self._held_until = math.inf
+        self._held: dict[NodeId, ViewMember] = {}
+        self._listed: dict[NodeId, ViewMember] = {}
+        self._judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
+        self._pruned: set[str] = set()
+
+    def next_deadline(self) -> float:
+        """When `DeadlineReached` is due; infinity if never."""
+        return min(self._refresh_at, self._join_at, self._held_until)
+
+    def handle(self, event: ViewEvent, now: float) -> tuple[ViewEffect, ...]:
+        """Take an event; returns what to do, in order."""
+        match event:
+            case AgentUp():
+                return self._agent_up(event.agent_boot, now)
+            case AgentDown():
+                self._agent_boot = None
+                self._refresh_at = self._join_at = self._held_until = math.inf
+                return self._publish(self.view.members.values(), self.view.unusable)
+            case _ if self._agent_boot is None:
+                return ()  # what a lost agent had still to say
+            case MembersHinted():
+                return self._read(now)
+            case MembersRead():
+                return self._members_read(event.members, now)
+            case SeedsTried():
+                pause_s = self._rejoin_interval_s if event.reached else self._rejoin_pause_s
+                self._rejoin_pause_s = FIRST_REJOIN_S if event.reached else min(pause_s * 2, self._rejoin_interval_s)
+                self._join_at = now + pause_s
+                return self._read(now) if event.reached else ()
+            case DeadlineReached():
+                return self._deadline(now)
+
+    def _agent_up(self, agent_boot: int, now: float) -> tuple[ViewEffect, ...]:
+        self._agent_boot = agent_boot
+        self._reading = False
+        self._pruned.clear()
+        self._held = {member.node_id: member for member in self.view.alive()}
+        self._held_until = now + RESYNC_S if self._held else math.inf
+        self._rejoin_pause_s = FIRST_REJOIN_S
+        joins = (JoinSeeds(addresses=self._seeds),) if self._seeds else ()
+        return (*self._read(now), *joins)
+
+    def _read(self, now: float) -> tuple[ViewEffect, ...]:
+        self._refresh_at = now + self._refresh_interval_s
+        self._read_again = self._reading
+        if self._reading:
+            return ()
+        self._reading = True
+        return (ReadMembers(),)
+
+    def _members_read(self, members: tuple[SerfMember, ...], now: float) -> tuple[ViewEffect, ...]:
+        self._reading = False
+        judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
+        for member in members:
+            known = self._judged.get(member.name)
+            judged[member.name] = known if known is not None and known[0] == member else (member, self._judge(member))
+        self._judged = judged
+        verdicts = [verdict for _, verdict in judged.values()]
+        usable = [verdict for verdict in verdicts if isinstance(verdict, ViewMember)]
+        self._listed = self._speakers(usable)
+        for node_id in self._listed:
+            self._held.pop(node_id, None)
+        unusable = sorted((v for v in verdicts if isinstance(v, UnusableMember)), key=lambda v: v.serf_name)
+        effects = self._publish((*self._listed.values(), *self._held.values()), unusable, fresh=True)
+        again = self._read(now) if self._read_again else ()
+        return (*effects, *self._prune(usable), *again)
+
+    def _speakers(self, members: Iterable[ViewMember]) -> dict[NodeId, ViewMember]:
+        """The member that speaks for each node: its newest boot, whatever the states."""
+        speakers: dict[NodeId, ViewMember] = {}
+        for member in members:
+            speaker = speakers.get(member.node_id)
+            if speaker is None or speaker.tags.agent_boot < member.tags.agent_boot:
+                speakers[member.node_id] = member
+        return speakers
+
+    def _prune(self, members: Iterable[ViewMember]) -> tuple[ViewEffect, ...]:
+        own_boot = self._agent_boot
+        dead = [
+            member.serf_name
+            for member in members
+            if member.node_id == self.view.own_id
+            and own_boot is not None
+            and member.tags.agent_boot < own_boot
+            and member.state is not MemberState.ALIVE
+            and member.serf_name not in self._pruned
+        ]
+        self._pruned.update(dead)
+        return tuple(PruneMember(name=name) for name in dead)
+
+    def _deadline(self, now: float) -> tuple[ViewEffect, ...]:
+        effects: list[ViewEffect] = []
+        if now >= self._held_until:
+            self._held_until = math.inf
+            self._held.clear()
+            effects += self._publish(self._listed.values(), self.view.unusable, fresh=self.view.is_fresh)
+        if now >= self._refresh_at:
+            effects += self._read(now)
+        if now >= self._join_at:
+            if self._is_seed_alive():
+                self._join_at = now + self._rejoin_interval_s
+            else:
+                self._join_at = math.inf  # until SeedsTried
+                effects.append(JoinSeeds(addresses=self._seeds))
+        return tuple(effects)
+
+    def _is_seed_alive(self) -> bool:
+        # A seed given by name matches no address and is joined again each interval, which costs one exchange.
+        return any(_address(m) in self._seeds for m in self.view.alive() if m.node_id != self.view.own_id)
+
+    def _publish(
+        self, members: Iterable[ViewMember], unusable: Iterable[UnusableMember], *, fresh: bool = False
+    ) -> tuple[ViewEffect, ...]:
+        old = self.view
+        new = replace(
+            old,
+            members=MappingProxyType({member.node_id: member for member in members}),
+            unusable=tuple(unusable),
+            is_fresh=fresh,
+        )
+        if new == old:
+            return ()
+        self.view = replace(new, number=old.number + 1)
+        return (Publish(view=self.view, changes=changes_between(old, self.view)),)
+
+    def _judge(self, member: SerfMember) -> ViewMember | UnusableMember:
+        state = _STATES.get(member.status, MemberState.FAILED)
+
+        def unusable(code: str, message: str) -> UnusableMember:
+            return UnusableMember(
+                serf_name=member.name,
+                address=member.address,
+                port=member.port,
+                state=state,
+                code=code,
+                message=message,
+            )
+
+        tags = decode_tags(member.tags)
+        if isinstance(tags, UnusableTags):
+            return unusable(tags.code, tags.message)
+        if tags.cluster != self._cluster:
+            return unusable("foreign_cluster", f"belongs to cluster {tags.cluster!r}, not {self._cluster!r}")
+        if member.name != serf_name(tags.node_id, tags.agent_boot):
+            return unusable("name_mismatch", f"tags claim to be {serf_name(tags.node_id, tags.agent_boot)!r}")
+        if self._cluster_keys and not (
+            tags.certificate is not None
+            and certificate_holds(
+                self._cluster_keys,
+                cluster=tags.cluster,
+                node_id=tags.node_id,
+                public_key=tags.public_key,
+                certificate=tags.certificate,
+            )
+        ):
+            return unusable("uncertified", "its node key carries no certificate by this cluster's key")
+        return ViewMember(
+            serf_name=member.name, address=member.address, port=member.port, state=state, tags=tags
+        )
+
+
+def _address(member: ViewMember) -> str:
+    return f"[{member.address}]:{member.port}" if ":" in member.address else f"{member.address}:{member.port}"
