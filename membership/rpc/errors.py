@@ -1,0 +1,34 @@
+"""What can go wrong on an RPC connection, named by who caused it.
+
+A call that is not answered in time raises `trio.TooSlowError`; what our own caller does wrong is a `ValueError`.
+"""
+
+from __future__ import annotations
+
+__all__ = ["BrokenRpcError", "ClosedRpcError", "RemoteRpcError", "RpcError"]
+
+
+class RpcError(Exception):
+    """Base of the errors of an RPC connection."""
+
+
+class ClosedRpcError(RpcError):
+    """This side has closed the connection."""
+
+
+class BrokenRpcError(RpcError):
+    """The connection is of no use any more: the agent closed it, stopped reading, or broke the protocol."""
+
+
+class RemoteRpcError(RpcError):
+    """The agent understood the request and refused it; the connection stays good.
+
+    Attributes:
+        command: the request.
+        reason: the agent's own words.
+    """
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(f"{command}: {reason}")
+        self.command = command
+        self.reason = reason

@@ -1,0 +1,217 @@
+"""Typed records of what the agent says.
+
+The agent is ours and is taken at its word about shapes: another shape is a `BrokenRpcError`.  What its *peers*
+wrote (names, tags, addresses, payloads) can be anything: bytes that are not UTF-8 become backslash escapes,
+an address of odd length becomes an empty text.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+from membership.distance import NetworkCoordinate
+from membership.rpc.errors import BrokenRpcError
+
+__all__ = [
+    "MemberEvent",
+    "SerfMember",
+    "SerfStats",
+    "StreamRecord",
+    "UnknownRecord",
+    "UserEvent",
+    "read_coordinate",
+    "read_joined",
+    "read_members",
+    "read_record",
+    "read_stats",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SerfMember:
+    """A member as the agent lists it.
+
+    Attributes:
+        name: its Serf name.
+        address: IP address as text, empty if it is none.
+        port: gossip port.
+        tags: its tags.
+        status: `alive`, `leaving`, `left`, `failed` or `none`.
+    """
+
+    name: str
+    address: str
+    port: int
+    tags: Mapping[str, str]
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemberEvent:
+    """Members changed; `kind` is `member-join`, `-leave`, `-failed`, `-update` or `-reap`."""
+
+    kind: str
+    members: tuple[SerfMember, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserEvent:
+    """A user event; there is no sender, and `lamport_time` can be forged: never an order."""
+
+    name: str
+    payload: bytes
+    lamport_time: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnknownRecord:
+    """A record of a kind we have no use for."""
+
+    kind: str
+
+
+StreamRecord = MemberEvent | UserEvent | UnknownRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SerfStats:
+    """The agent's own gauges.
+
+    Attributes:
+        event_queue: user events waiting to be gossiped; < 10 is healthy, > 100 is over the cluster's budget.
+        intent_queue: joins and leaves waiting to be gossiped.
+        query_queue: queries waiting to be gossiped.
+        health_score: 0 is healthy; grows while the agent itself is too slow to answer probes.
+    """
+
+    event_queue: int
+    intent_queue: int
+    query_queue: int
+    health_score: int
+
+
+def read_members(body: object) -> tuple[SerfMember, ...]:
+    """The answer to `members` and `members-filtered`."""
+    return tuple(_member(each) for each in _list(_field(_map(body), b"Members", object)))
+
+
+def read_joined(body: object) -> int:
+    """The answer to `join`: how many addresses were reached."""
+    return _field(_map(body), b"Num", int)
+
+
+def read_stats(body: object) -> SerfStats:
+    """The answer to `stats`, whose values are all texts."""
+    sections = _map(body)
+    serf = _map(_field(sections, b"serf", object))
+
+    def gauge(name: bytes) -> int:
+        text = _field(serf, name, bytes)
+        if not text.isdigit() or len(text) > 18:
+            raise BrokenRpcError(f"stats: {name!r} is {text[:40]!r}")
+        return int(text)
+
+    return SerfStats(
+        event_queue=gauge(b"event_queue"),
+        intent_queue=gauge(b"intent_queue"),
+        query_queue=gauge(b"query_queue"),
+        health_score=gauge(b"health_score"),
+    )
+
+
+def read_coordinate(body: object) -> NetworkCoordinate | None:
+    """The answer to `get-coordinate`; None for a node that was never probed."""
+    fields = _map(body)
+    if not _field(fields, b"Ok", bool):
+        return None
+    coordinate = _map(_field(fields, b"Coord", object))
+    return NetworkCoordinate(
+        vector=tuple(_number(each) for each in _list(_field(coordinate, b"Vec", object))),
+        height=_number(coordinate.get(b"Height")),
+        adjustment=_number(coordinate.get(b"Adjustment")),
+        error=_number(coordinate.get(b"Error")),
+    )
+
+
+def read_record(body: object) -> StreamRecord:
+    """One record of a `stream`."""
+    fields = _map(body)
+    kind = _text(_field(fields, b"Event", bytes))
+    if kind.startswith("member-"):
+        return MemberEvent(kind=kind, members=read_members(fields))
+    if kind == "user":
+        return UserEvent(
+            name=_text(_field(fields, b"Name", bytes)),
+            payload=_optional_bytes(fields.get(b"Payload")),
+            lamport_time=_field(fields, b"LTime", int),
+        )
+    return UnknownRecord(kind=kind)
+
+
+def _member(body: object) -> SerfMember:
+    fields = _map(body)
+    tags = fields.get(b"Tags")
+    return SerfMember(
+        name=_text(_field(fields, b"Name", bytes)),
+        address=_address(_optional_bytes(fields.get(b"Addr"))),
+        port=_field(fields, b"Port", int),
+        tags=MappingProxyType({_text(k): _text(v) for k, v in ({} if tags is None else _map(tags)).items()}),
+        status=_text(_field(fields, b"Status", bytes)),
+    )
+
+
+def _address(raw: bytes) -> str:
+    if len(raw) not in (4, 16):
+        return ""
+    address = ipaddress.ip_address(raw)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(address if mapped is None else mapped)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    raise BrokenRpcError(f"expected a text, got {type(value).__name__}")
+
+
+def _optional_bytes(value: object) -> bytes:
+    if value is None:
+        return b""
+    if isinstance(value, bytes):
+        return value
+    raise BrokenRpcError(f"expected bytes, got {type(value).__name__}")
+
+
+def _number(value: object) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    raise BrokenRpcError(f"expected a number, got {type(value).__name__}")
+
+
+def _map(value: object) -> dict[object, object]:
+    if isinstance(value, dict):
+        return value
+    raise BrokenRpcError(f"expected a map, got {type(value).__name__}")
+
+
+def _list(value: object) -> list[object]:
+    if value is None:  # Go's empty slice
+        return []
+    if isinstance(value, list):
+        return value
+    raise BrokenRpcError(f"expected a list, got {type(value).__name__}")
+
+
+def _field(fields: Mapping[object, object], name: bytes, kind: type[T]) -> T:
+    if name not in fields:
+        raise BrokenRpcError(f"field {name!r} is missing")
+    value = fields[name]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise BrokenRpcError(f"field {name!r} is a {type(value).__name__}")
+    return value
