@@ -34,7 +34,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     id: int
 
 
-class Hello(Command, tag="hello"):
+class Hello(Command, frozen=True, tag="hello"):
     """First command. Binds the media sockets. Answered by :class:`Ready` or :class:`Failed`.
 
     Attributes:
@@ -51,7 +51,7 @@ class Hello(Command, tag="hello"):
     advertised: tuple[str, ...]
 
 
-class Publish(Command, tag="publish"):
+class Publish(Command, frozen=True, tag="publish"):
     """Take the offer of a publisher; opens the peer if it is new. Answered by :class:`Described`.
 
     ``tracks`` gives the id of the track on each mid that the client sends on.
@@ -69,7 +69,7 @@ class WantedTrack(msgspec.Struct, frozen=True, kw_only=True):
     kind: MediaKind
 
 
-class Subscribe(Command, tag="subscribe"):
+class Subscribe(Command, frozen=True, tag="subscribe"):
     """Send this subscriber exactly these tracks; opens the peer if it is new.
 
     Answered by :class:`Done` at once; an :class:`Offered` event follows when the peer has no
@@ -80,7 +80,7 @@ class Subscribe(Command, tag="subscribe"):
     tracks: tuple[WantedTrack, ...]
 
 
-class Answered(Command, tag="answered"):
+class Answered(Command, frozen=True, tag="answered"):
     """The subscriber's SDP answer to the offer of that generation. Answered by :class:`Done`."""
 
     peer: PeerId
@@ -88,27 +88,27 @@ class Answered(Command, tag="answered"):
     sdp: str
 
 
-class AddCandidate(Command, tag="add_candidate"):
+class AddCandidate(Command, frozen=True, tag="add_candidate"):
     """A trickled candidate, as in SDP. One that cannot be used is counted. Answered by :class:`Done`."""
 
     peer: PeerId
     candidate: str
 
 
-class ClosePeer(Command, tag="close_peer"):
+class ClosePeer(Command, frozen=True, tag="close_peer"):
     """End a publisher, subscriber or link. Unknown ones too. Answered by :class:`Done`."""
 
     peer: PeerId
 
 
-class OpenLink(Command, tag="open_link"):
+class OpenLink(Command, frozen=True, tag="open_link"):
     """Make this end of a link. Answered by :class:`LinkOpened`."""
 
     peer: PeerId
     controlling: bool
 
 
-class ConnectLink(Command, tag="connect_link"):
+class ConnectLink(Command, frozen=True, tag="connect_link"):
     """Tell this end of a link about the other one. Answered by :class:`Done`."""
 
     peer: PeerId
@@ -118,7 +118,7 @@ class ConnectLink(Command, tag="connect_link"):
     candidates: tuple[str, ...]
 
 
-class SendLink(Command, tag="send_link"):
+class SendLink(Command, frozen=True, tag="send_link"):
     """Send a message on the link's reliable channel. Answered by :class:`Done` once queued.
 
     Fails with ``link_not_open`` before the channel opened and ``link_congested`` when its send
@@ -129,7 +129,7 @@ class SendLink(Command, tag="send_link"):
     data: bytes
 
 
-class OpenLegOut(Command, tag="open_leg_out"):
+class OpenLegOut(Command, frozen=True, tag="open_leg_out"):
     """Send this track over this link in frames numbered ``leg``. Answered by :class:`Done`."""
 
     peer: PeerId
@@ -137,14 +137,14 @@ class OpenLegOut(Command, tag="open_leg_out"):
     track: TrackId
 
 
-class CloseLegOut(Command, tag="close_leg_out"):
+class CloseLegOut(Command, frozen=True, tag="close_leg_out"):
     """Stop sending the leg. Answered by :class:`Done`."""
 
     peer: PeerId
     leg: int
 
 
-class OpenLegIn(Command, tag="open_leg_in"):
+class OpenLegIn(Command, frozen=True, tag="open_leg_in"):
     """Frames numbered ``leg`` on this link are this track. Answered by :class:`Done`."""
 
     peer: PeerId
@@ -153,14 +153,14 @@ class OpenLegIn(Command, tag="open_leg_in"):
     kind: MediaKind
 
 
-class CloseLegIn(Command, tag="close_leg_in"):
+class CloseLegIn(Command, frozen=True, tag="close_leg_in"):
     """Drop frames of the leg. Answered by :class:`Done`."""
 
     peer: PeerId
     leg: int
 
 
-class GetStatistics(Command, tag="get_statistics"):
+class GetStatistics(Command, frozen=True, tag="get_statistics"):
     """Read all counters. Answered by :class:`Statistics`."""
 
 
@@ -188,7 +188,7 @@ class EngineReply(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     id: int
 
 
-class Ready(EngineReply, tag="ready"):
+class Ready(EngineReply, frozen=True, tag="ready"):
     """The engine serves. ``addresses`` are its media sockets as ``host:port``."""
 
     protocol: int
@@ -196,19 +196,24 @@ class Ready(EngineReply, tag="ready"):
     addresses: tuple[str, ...]
 
 
-class Done(EngineReply, tag="done"):
+class Done(EngineReply, frozen=True, tag="done"):
     """Done."""
 
 
-class Described(EngineReply, tag="described"):
+class Described(EngineReply, frozen=True, tag="described"):
     """An SDP answer."""
 
     sdp: str
 
 
-class LinkOpened(EngineReply, tag="link_opened"):
-    """This end of the link: ICE credentials, SHA-256 certificate fingerprint (32 bytes), candidates
-    as ``<kind> <address> <port>``.
+class LinkOpened(EngineReply, frozen=True, tag="link_opened"):
+    """This end of a link, as the other end needs to know it.
+
+    Attributes:
+        ufrag: ICE user name fragment.
+        password: ICE password.
+        fingerprint: SHA-256 of the certificate, 32 bytes.
+        candidates: Each as ``<kind> <address> <port>``.
     """
 
     ufrag: str
@@ -217,7 +222,7 @@ class LinkOpened(EngineReply, tag="link_opened"):
     candidates: tuple[str, ...]
 
 
-class Failed(EngineReply, tag="failed"):
+class Failed(EngineReply, frozen=True, tag="failed"):
     """Refused: a stable code and a sentence. Nothing has changed."""
 
     code: str
@@ -253,7 +258,7 @@ class TrackStatistics(msgspec.Struct, frozen=True, kw_only=True):
     legs: int
 
 
-class Statistics(EngineReply, tag="statistics"):
+class Statistics(EngineReply, frozen=True, tag="statistics"):
     """Counters of the whole engine. ``counters`` are named oddities since the start."""
 
     peers: tuple[PeerStatistics, ...]
@@ -265,7 +270,7 @@ class EngineEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """Something that happened in the engine."""
 
 
-class PeerState(EngineEvent, tag="peer_state"):
+class PeerState(EngineEvent, frozen=True, tag="peer_state"):
     """A peer got as far as this.
 
     ``suspect`` and back to ``connected`` are for links alone (keepalives missed). ``closed`` is
@@ -277,7 +282,7 @@ class PeerState(EngineEvent, tag="peer_state"):
     reason: str
 
 
-class Offered(EngineEvent, tag="offered"):
+class Offered(EngineEvent, frozen=True, tag="offered"):
     """The offer for a subscriber; ``tracks`` gives the track by mid, stopped m-lines left out."""
 
     peer: PeerId
@@ -286,21 +291,21 @@ class Offered(EngineEvent, tag="offered"):
     tracks: dict[str, TrackId]
 
 
-class TrackStarted(EngineEvent, tag="track_started"):
+class TrackStarted(EngineEvent, frozen=True, tag="track_started"):
     """The first packet of a track came in."""
 
     track: TrackId
     codec: str
 
 
-class LinkMessage(EngineEvent, tag="link_message"):
+class LinkMessage(EngineEvent, frozen=True, tag="link_message"):
     """A message came on the link's reliable channel."""
 
     peer: PeerId
     data: bytes
 
 
-class LinkMeasured(EngineEvent, tag="link_measured"):
+class LinkMeasured(EngineEvent, frozen=True, tag="link_measured"):
     """What the keepalives of a link say, once a second: milliseconds, and the share lost (0-1)."""
 
     peer: PeerId

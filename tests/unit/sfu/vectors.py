@@ -34,7 +34,7 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
     p.Hello(
         id=1,
         protocol=1,
-        media_address="0.0.0.0",  # noqa: S104 - a word on the wire, nothing is bound
+        media_address="0.0.0.0",
         media_port=40000,
         advertised=("192.0.2.7", "2001:db8::7"),
     ),
@@ -134,7 +134,7 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
 )
 
 
-def _readable(value: object) -> Any:  # noqa: ANN401 - JSON
+def _readable(value: object) -> Any:
     return msgspec.to_builtins(value, builtin_types=(bytes,))
 
 
