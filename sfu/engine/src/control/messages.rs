@@ -1,0 +1,252 @@
+//! The words between node and engine: the same schema as `sfu/protocol.py`, seen from Rust.
+//!
+//! Every field, its order and its meaning is described there; `sfu/vectors.json` holds the bytes
+//! that both sides test themselves against. A field added here is added there in the same change.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Raised with every change that an older engine or node would misread; checked at hello.
+pub const ENGINE_PROTOCOL: u64 = 1;
+
+/// Sound or picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MediaKind {
+    Audio,
+    Video,
+}
+
+/// A track that a subscriber is to get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedTrack {
+    pub track: String,
+    pub kind: MediaKind,
+}
+
+/// Asked of the engine; answered by exactly one reply with the same id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Command {
+    Hello {
+        protocol: u64,
+        media_address: String,
+        media_port: u16,
+        advertised: Vec<String>,
+        id: u64,
+    },
+    Publish {
+        peer: String,
+        sdp: String,
+        tracks: BTreeMap<String, String>,
+        id: u64,
+    },
+    Subscribe {
+        peer: String,
+        tracks: Vec<WantedTrack>,
+        id: u64,
+    },
+    Answered {
+        peer: String,
+        generation: u64,
+        sdp: String,
+        id: u64,
+    },
+    AddCandidate {
+        peer: String,
+        candidate: String,
+        id: u64,
+    },
+    ClosePeer {
+        peer: String,
+        id: u64,
+    },
+    OpenLink {
+        peer: String,
+        controlling: bool,
+        id: u64,
+    },
+    ConnectLink {
+        peer: String,
+        ufrag: String,
+        password: String,
+        #[serde(with = "serde_bytes")]
+        fingerprint: Vec<u8>,
+        candidates: Vec<String>,
+        id: u64,
+    },
+    SendLink {
+        peer: String,
+        #[serde(with = "serde_bytes")]
+        data: Vec<u8>,
+        id: u64,
+    },
+    OpenLegOut {
+        peer: String,
+        leg: u32,
+        track: String,
+        id: u64,
+    },
+    CloseLegOut {
+        peer: String,
+        leg: u32,
+        id: u64,
+    },
+    OpenLegIn {
+        peer: String,
+        leg: u32,
+        track: String,
+        kind: MediaKind,
+        id: u64,
+    },
+    CloseLegIn {
+        peer: String,
+        leg: u32,
+        id: u64,
+    },
+    GetStatistics {
+        id: u64,
+    },
+}
+
+impl Command {
+    /// The number that the reply repeats.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::Hello { id, .. }
+            | Self::Publish { id, .. }
+            | Self::Subscribe { id, .. }
+            | Self::Answered { id, .. }
+            | Self::AddCandidate { id, .. }
+            | Self::ClosePeer { id, .. }
+            | Self::OpenLink { id, .. }
+            | Self::ConnectLink { id, .. }
+            | Self::SendLink { id, .. }
+            | Self::OpenLegOut { id, .. }
+            | Self::CloseLegOut { id, .. }
+            | Self::OpenLegIn { id, .. }
+            | Self::CloseLegIn { id, .. }
+            | Self::GetStatistics { id } => *id,
+        }
+    }
+}
+
+/// All that is read of a command that is not one of ours: enough to refuse it by its number.
+#[derive(Debug, Deserialize)]
+pub struct Numbered {
+    pub id: u64,
+}
+
+/// What a peer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerKind {
+    Publisher,
+    Subscriber,
+    Link,
+}
+
+/// How far a peer got. `Connecting` is never announced, `Closed` never listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Connecting,
+    Connected,
+    Suspect,
+    Closed,
+}
+
+/// Counters of one peer since it was opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerStatistics {
+    pub peer: String,
+    pub kind: PeerKind,
+    pub state: State,
+    pub packets_in: u64,
+    pub bytes_in: u64,
+    pub packets_out: u64,
+    pub bytes_out: u64,
+    pub rtt_ms: Option<f64>,
+    pub jitter_ms: Option<f64>,
+    pub loss: Option<f64>,
+}
+
+/// Counters of one track since its first packet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrackStatistics {
+    pub track: String,
+    pub kind: MediaKind,
+    pub codec: String,
+    pub relayed: bool,
+    pub packets: u64,
+    pub bytes: u64,
+    pub keyframe_requests: u64,
+    pub subscribers: u64,
+    pub legs: u64,
+}
+
+/// A reply (with an id) or an event (without).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Message {
+    Ready {
+        protocol: u64,
+        version: String,
+        addresses: Vec<String>,
+        id: u64,
+    },
+    Done {
+        id: u64,
+    },
+    Described {
+        sdp: String,
+        id: u64,
+    },
+    LinkOpened {
+        ufrag: String,
+        password: String,
+        #[serde(with = "serde_bytes")]
+        fingerprint: Vec<u8>,
+        candidates: Vec<String>,
+        id: u64,
+    },
+    Failed {
+        code: String,
+        message: String,
+        id: u64,
+    },
+    Statistics {
+        peers: Vec<PeerStatistics>,
+        tracks: Vec<TrackStatistics>,
+        counters: BTreeMap<String, u64>,
+        id: u64,
+    },
+    PeerState {
+        peer: String,
+        state: State,
+        reason: String,
+    },
+    Offered {
+        peer: String,
+        generation: u64,
+        sdp: String,
+        tracks: BTreeMap<String, String>,
+    },
+    TrackStarted {
+        track: String,
+        codec: String,
+    },
+    LinkMessage {
+        peer: String,
+        #[serde(with = "serde_bytes")]
+        data: Vec<u8>,
+    },
+    LinkMeasured {
+        peer: String,
+        rtt_ms: f64,
+        jitter_ms: f64,
+        loss: f64,
+    },
+}
