@@ -1,0 +1,16 @@
+"""Sessions, seats, rooms and tokens: who is in, and why a refresh never removes them.
+
+A node accepts a WebSocket and mints a *session*. A session takes a *seat* in a room, and at most one
+session holds a participant's seat, on whatever node it lives. The story, from the outside in:
+
+- `open_sessions` (service.py) is the whole of it for the rest of a node: one task owns the registry,
+  asks the store and answers joins; what happens unasked comes out of `Sessions.events`.
+- registry.py decides about seats, rooms.py about what each person sees, hears and is told: two pure cores.
+- store.py says what a seat store is. The memory store serves one node; redis_store.py with seats.lua serves
+  a cluster. Both pass one suite of tests. redis_connection.py alone knows the Redis client.
+- directory.py and redis_directory.py keep the definitions of rooms.
+- tokens.py and keys.py are the token chain: user token -> session token -> room token.
+
+The node that holds the WebSocket is the truth, the store is an index: calls run on without it, joins
+are then marked degraded, and when it returns every node states its own seats again.
+"""

@@ -1,0 +1,110 @@
+"""Which rooms there are: definitions under the names that their creators picked."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import msgspec
+
+from session.store import RoomPolicy
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import RoomId, is_room_id
+
+__all__ = ["MAX_ROOM_PARTICIPANTS", "MemoryRoomDirectory", "RoomDefinition", "RoomDirectory", "define_room"]
+
+MAX_ROOM_PARTICIPANTS: Final = 1_000
+"""The greatest cap a creator may ask for: every answer of a seat store walks the room's live seats once."""
+
+RECORD_VERSION: Final = 1
+"""Version of :class:`RoomDefinition`; a reader takes any version and ignores fields it does not know."""
+
+
+class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
+    """A room as its creator defined it.
+
+    Attributes:
+        room: its name.
+        max_participants: seats at once.
+        policy: what happens when a user comes in again on another device.
+        created_at_ms: milliseconds since 1970.
+        version: of this record.
+    """
+
+    room: RoomId
+    max_participants: int
+    policy: RoomPolicy = RoomPolicy.REPLACE
+    created_at_ms: int = 0
+    version: int = RECORD_VERSION
+
+
+class RoomDirectory(Protocol):
+    """The interface of all room directories.
+
+    Calls of a shared one raise :class:`session.store.StoreUnavailableError`.
+    """
+
+    async def create(self, definition: RoomDefinition) -> RoomDefinition:
+        """Add a room.
+
+        Raises:
+            Refused: `room_exists`, or `node_full` when the directory takes no more rooms.
+        """
+        ...
+
+    async def get(self, room: RoomId) -> RoomDefinition | None:
+        """The room of that name, if there is one."""
+        ...
+
+    async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
+        """Up to `limit` rooms by name, beginning behind the name `after`."""
+        ...
+
+
+def define_room(
+    room: str, *, max_participants: int, policy: RoomPolicy = RoomPolicy.REPLACE, now_ms: int
+) -> RoomDefinition:
+    """A checked definition from what a caller asked for.
+
+    Raises:
+        Refused: `room_invalid` with what is wrong with the name or the cap.
+    """
+    if not is_room_id(room):
+        raise Refused(
+            ErrorCode.ROOM_INVALID,
+            "A room name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or a digit.",
+        )
+    if not 1 <= max_participants <= MAX_ROOM_PARTICIPANTS:
+        raise Refused(ErrorCode.ROOM_INVALID, f"A room holds 1 to {MAX_ROOM_PARTICIPANTS} participants.")
+    return RoomDefinition(
+        room=RoomId(room), max_participants=max_participants, policy=policy, created_at_ms=now_ms
+    )
+
+
+class MemoryRoomDirectory:
+    """Rooms of one node, forgotten when it ends.
+
+    Args:
+        max_rooms: more are refused with `node_full`.
+    """
+
+    def __init__(self, *, max_rooms: int) -> None:
+        self._max_rooms = max_rooms
+        self._rooms: dict[RoomId, RoomDefinition] = {}
+
+    async def create(self, definition: RoomDefinition) -> RoomDefinition:
+        """See :meth:`RoomDirectory.create`."""
+        if definition.room in self._rooms:
+            raise Refused(ErrorCode.ROOM_EXISTS, f"There is a room {definition.room} already; join it or pick another.")
+        if len(self._rooms) >= self._max_rooms:
+            raise Refused(ErrorCode.NODE_FULL, "No more rooms can be made here.")
+        self._rooms[definition.room] = definition
+        return definition
+
+    async def get(self, room: RoomId) -> RoomDefinition | None:
+        """See :meth:`RoomDirectory.get`."""
+        return self._rooms.get(room)
+
+    async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
+        """See :meth:`RoomDirectory.rooms`."""
+        names = sorted(name for name in self._rooms if name > after)
+        return tuple(self._rooms[name] for name in names[:limit])

@@ -1,0 +1,106 @@
+"""What the session service tells the rest of a node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from signalling.client.messages import LeaveReason
+from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
+
+__all__ = ["Admitted", "RoomNodes", "SeatLost", "SessionEvent", "SessionRecord", "SessionStatistics"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionRecord:
+    """One accepted WebSocket, as the node that accepted it records it."""
+
+    session: SessionId
+    user: UserId
+    device: DeviceId
+    name: str
+    node: NodeId
+    region: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admitted:
+    """A seat was taken.
+
+    Attributes:
+        room: the room.
+        participant: who the session is in it.
+        attempt: the device's attempt that took it.
+        epoch: order among the user's devices.
+        degraded: the store could not be asked; caps and cross-device order are as good as this node's own view.
+        takes_over: the session of the same device on this node whose seat this was, if any: its
+            :class:`SeatLost` names this session as successor.
+        nodes: the room's other nodes, as far as known.
+    """
+
+    room: RoomId
+    participant: ParticipantId
+    attempt: int
+    epoch: int
+    degraded: bool
+    takes_over: SessionId | None
+    nodes: frozenset[NodeId]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeatLost:
+    """A session that had a seat has it no longer, and did not leave by itself.
+
+    `reason` is `replaced`, `connection_lost` (grace ran out), `kicked` or `node_drained`. With a
+    `successor` the same participant sits on, under that session of this node: hand it to
+    :meth:`session.rooms.Rooms.remove` and nobody sees a gap.
+    """
+
+    session: SessionId
+    room: RoomId
+    reason: LeaveReason
+    successor: SessionId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomNodes:
+    """The other nodes on which a room lives changed; empty also when the room left this node."""
+
+    room: RoomId
+    nodes: frozenset[NodeId]
+
+
+SessionEvent: TypeAlias = SeatLost | RoomNodes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionStatistics:
+    """Gauges of now and counters since start.
+
+    Attributes:
+        sessions: sessions that this node minted and whose socket is open or in grace.
+        seats: seats held here, in grace included.
+        seats_in_grace: seats whose socket dropped.
+        seats_unconfirmed: seats admitted without the store and not confirmed since.
+        rooms: rooms with a seat here.
+        joins_pending: joins that wait for the store.
+        degraded: whether the last word of the store was a failure.
+        joins: seats taken since start.
+        joins_degraded: of these, without the store.
+        joins_refused: joins refused since start.
+        seats_lost: seats ended by anything but a leave since start.
+        store_failures: store calls that failed or timed out since start.
+    """
+
+    sessions: int
+    seats: int
+    seats_in_grace: int
+    seats_unconfirmed: int
+    rooms: int
+    joins_pending: int
+    degraded: bool
+    joins: int
+    joins_degraded: int
+    joins_refused: int
+    seats_lost: int
+    store_failures: int

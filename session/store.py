@@ -1,0 +1,159 @@
+"""What a seat store answers: the index of who sits where, shared by the nodes of a cluster.
+
+The node that holds the WebSocket is the truth; a store only orders joins and tells nodes of each
+other. A seat lies in a *slot*: one per user of a room, or one per device where a room lets a
+user in several times. All four changes compare the session *and* its attempt, and each answers
+with the room's other nodes.
+
+| change | may do | never does |
+|---|---|---|
+| `claim` | take the slot with a newer attempt | admit an attempt that ended or was passed |
+| `touch` | renew its own lease | insert |
+| `release` | remove its own seat; always leave a tombstone | remove another's |
+| `assert_seats` | fill an empty slot, beat an older attempt of the device | beat another device's live seat |
+
+`UNKNOWN` means that the store forgot (lapsed lease, emptied or rolled back store): it ends
+nothing, its answer is `assert_seats`. One exception orders joins that were admitted while the
+store was away: they are `provisional`, and until the store has confirmed one, asserting it goes
+by (epoch, node id) against other devices.
+
+After a rollback and after an emptied store the epochs in hand and in the store disagree in opposite
+ways, and neither side knows which happened. So an assert that finds another device's live seat
+under a *lower* epoch changes nothing but the slot's epoch mark (a challenge). An owner that is alive
+passes that mark with its next renewal, and the challenger then reads `SUPERSEDED`; a record whose
+owner is gone lapses, and the challenger fills the slot.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType, Protocol
+
+from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
+
+__all__ = [
+    "RoomPolicy",
+    "Seat",
+    "SeatAnswer",
+    "SeatStore",
+    "SlotId",
+    "StoreOutcomeUnknownError",
+    "StoreUnavailableError",
+    "Verdict",
+    "slot_of",
+]
+
+SlotId = NewType("SlotId", str)
+"""The place in a room that at most one session holds; see :func:`slot_of`."""
+
+
+class RoomPolicy(StrEnum):
+    """What a room does when a user who is in comes in again on another device."""
+
+    REPLACE = "replace"
+    MULTI = "multi"
+
+
+def slot_of(policy: RoomPolicy, user: UserId, device: DeviceId) -> SlotId:
+    """The slot that a device of a user contends for in a room with that policy.
+
+    The prefixes keep the two kinds apart; a device id never holds a colon, so no two pairs share a slot.
+    """
+    return SlotId(f"d:{device}:{user}" if policy is RoomPolicy.MULTI else f"u:{user}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seat:
+    """A seat as its owner knows it, or asks for it.
+
+    Attributes:
+        room: the room.
+        slot: the place in it.
+        user: whose device it is; tombstones are kept by user and device.
+        device: the device; its attempts are ordered among themselves.
+        session: who holds or wants it.
+        attempt: the device's own count of joins.
+        node: the node of that session.
+        epoch: order among devices, 0 before the first answer; a claim raises the slot's epoch above it.
+        provisional: admitted while the store was away and never confirmed since.
+    """
+
+    room: RoomId
+    slot: SlotId
+    user: UserId
+    device: DeviceId
+    session: SessionId
+    attempt: int
+    node: NodeId
+    epoch: int = 0
+    provisional: bool = False
+
+
+class Verdict(StrEnum):
+    """How a store answers a change."""
+
+    OK = "ok"
+    SUPERSEDED = "superseded"
+    UNKNOWN = "unknown"
+    FULL = "full"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeatAnswer:
+    """A store's answer to one change.
+
+    Attributes:
+        verdict: `FULL` answers claims alone; `SUPERSEDED` to a claim means that its attempt is stale.
+        epoch: with `OK`, the seat's epoch; otherwise the slot's highest.
+        by_session: who holds the slot instead, when somebody does.
+        by_node: on which node.
+        highest_attempt: the greatest attempt of this device that the store knows, 0 when none.
+        nodes: the room's other nodes, after the change.
+    """
+
+    verdict: Verdict
+    epoch: int = 0
+    by_session: SessionId | None = None
+    by_node: NodeId | None = None
+    highest_attempt: int = 0
+    nodes: frozenset[NodeId] = field(default=frozenset())
+
+
+class StoreUnavailableError(Exception):
+    """The store did not take the change: it cannot be reached, or was not asked because of that."""
+
+
+class StoreOutcomeUnknownError(StoreUnavailableError):
+    """The store did not answer in time; the change may have landed, or may land later.
+
+    Follow a claim that ended so with `release` of its attempt, or with `assert_seats`.
+    """
+
+
+class SeatStore(Protocol):
+    """The interface of all seat stores. Every call returns within the store's deadline.
+
+    All calls raise :class:`StoreUnavailableError` or :class:`StoreOutcomeUnknownError`, and may be
+    cancelled: the outcome is then as unknown as after a timeout.
+    """
+
+    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+        """Take the slot with a newer attempt; `cap` live seats of the room refuse one more."""
+        ...
+
+    async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
+        """Renew the leases of one node's seats, in one round trip; answers in the order asked."""
+        ...
+
+    async def assert_seats(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
+        """State that one node's seats stand, in one round trip; answers in the order asked."""
+        ...
+
+    async def release(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
+        """End seats: each leaves a tombstone and frees its slot if it still holds it."""
+        ...
+
+    async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
+        """All nodes with a live seat in the room."""
+        ...
