@@ -27,7 +27,6 @@ from signalling.client.messages import (
     NodeReply,
     Publish,
     Trickle,
-    Welcome,
 )
 from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
@@ -157,15 +156,23 @@ class ReadinessProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenedSession:
-    """A session that now belongs to a socket.
+    """A session that now belongs to a socket: what ``welcome`` says, less what the socket knows itself.
 
     Attributes:
         session: Its id; every later call names it.
-        welcome: What the client is told.
+        user: Whose it is.
+        device: The device that holds it.
+        node: This node.
+        region: Where it is.
+        token: A fresh session token that names the session.
     """
 
     session: SessionId
-    welcome: Welcome
+    user: UserId
+    device: DeviceId
+    node: NodeId
+    region: str
+    token: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,8 +211,8 @@ class Backend(Protocol):
         """Make a room; refused with ``room_exists`` when there is one of that name."""
         ...
 
-    async def list_rooms(self) -> tuple[RoomSummary, ...]:
-        """The rooms this node knows of."""
+    async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
+        """The rooms this node knows of, for somebody with a session: a room's name is half an invitation."""
         ...
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
