@@ -19,7 +19,7 @@ tests and benchmarks.
 
 from sfu.config import EngineConfig
 from sfu.engine import Engine, open_engine
-from sfu.errors import EngineLostError, EngineRefused, EngineStartError, EngineTimeoutError
+from sfu.errors import EngineError, EngineLostError, EngineRefused, EngineStartError, EngineTimeoutError
 from sfu.protocol import (
     EngineEvent,
     LinkMeasured,
@@ -38,6 +38,7 @@ from sfu.supervision import EngineStarted, SupervisionStatistics
 __all__ = [
     "Engine",
     "EngineConfig",
+    "EngineError",
     "EngineEvent",
     "EngineLostError",
     "EngineRefused",

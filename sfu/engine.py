@@ -182,7 +182,7 @@ async def open_engine(config: EngineConfig, *, spawn: Spawn | None = None) -> As
     """
 
     def start() -> AbstractAsyncContextManager[Child]:
-        return open_child(config.program or (str(find_program()),))
+        return open_child(config.program or (str(find_program()), "engine"))
 
     supervisor = Supervisor(config, spawn or start)
     failure: EngineStartError | None = None

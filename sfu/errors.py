@@ -20,7 +20,11 @@ class EngineStartError(Exception):
         self.message = message
 
 
-class EngineRefused(Exception):  # noqa: N818 - a refusal is an answer, not a failure of ours
+class EngineError(Exception):
+    """A command had no effect, or none that is known."""
+
+
+class EngineRefused(EngineError):  # noqa: N818 - a refusal is an answer, not a failure of ours
     """The program understood a command and turned it down; nothing has changed.
 
     Attributes:
@@ -35,7 +39,7 @@ class EngineRefused(Exception):  # noqa: N818 - a refusal is an answer, not a fa
         self.message = message
 
 
-class EngineLostError(Exception):
+class EngineLostError(EngineError):
     """The program that was to answer is gone, and every peer with it; a new one starts empty."""
 
 
