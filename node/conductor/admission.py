@@ -1,0 +1,176 @@
+"""Who may come in: the token chain, from a guest or a user token to a session and a room token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from node.http.backend import JoinGranted, SessionGranted
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import (
+    MAX_ATTEMPT,
+    is_device_id,
+    is_room_id,
+    new_device_id,
+    new_user_id,
+    participant_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from node.http.backend import JoinRequest, SessionRequest
+    from session import SessionRecord, Sessions, Tokens
+    from session.tokens import SessionClaims
+    from signalling.client.messages import Join
+    from signalling.ids import RoomId, SessionId
+
+MAX_NAME_CHARACTERS: Final = 64
+"""What fits beside a face in a grid."""
+
+GUEST_NAME: Final = "Guest"
+
+
+class Admission:
+    """Checks and mints tokens, and opens sessions with them.
+
+    Args:
+        sessions: Mints session ids.
+        tokens: Signs and verifies with the cluster's keys.
+        session_url: Where a session token is to be taken.
+        guests: Whether people without a user token may come in.
+        session_lifetime_s: How long a session token is good for.
+        room_lifetime_s: How long a room token is good for.
+    """
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        tokens: Tokens,
+        session_url: str,
+        guests: bool,
+        session_lifetime_s: float,
+        room_lifetime_s: float,
+    ) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+        self._session_url = session_url
+        self._guests = guests
+        self._session_lifetime_s = session_lifetime_s
+        self._room_lifetime_s = room_lifetime_s
+
+    def create_session(self, request: SessionRequest) -> SessionGranted:
+        """Turn a user token, or a guest's name, into a session token.
+
+        Raises:
+            Refused: The token does not hold, guests are not taken, or the name or device is unfit.
+        """
+        name = " ".join(request.name.split())
+        if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+            raise Refused(
+                ErrorCode.MALFORMED_MESSAGE,
+                f"A name has at most {MAX_NAME_CHARACTERS} printable characters; choose a shorter one.",
+            )
+        if request.device is not None and not is_device_id(request.device):
+            raise Refused(
+                ErrorCode.MALFORMED_MESSAGE,
+                "A device id has 8 to 64 letters, digits, '_' or '-'; leave it out to get one.",
+            )
+        if request.token is not None:
+            claims = self._tokens.verify_user(request.token)
+            user, name = claims.user, name or claims.name
+        elif self._guests:
+            user, name = new_user_id(), name or GUEST_NAME
+        else:
+            raise Refused(
+                ErrorCode.NOT_PERMITTED, "This node takes no guests; bring a user token from your service."
+            )
+        device = request.device or new_device_id()
+        token = self._tokens.issue_session(user=user, device=device, name=name)
+        return SessionGranted(
+            token=token,
+            session_url=self._session_url,
+            user=user,
+            device=device,
+            expires_in_s=self._session_lifetime_s,
+        )
+
+    def open_session(self, session_token: str) -> tuple[SessionRecord, str]:
+        """Mint a session for a socket that brought this token; returns it with a token that names it.
+
+        Raises:
+            Refused: The token does not hold, or this node takes no more sessions.
+        """
+        record = self._sessions.mint_session(self._tokens.verify_session(session_token))
+        return record, self._name_session(record)
+
+    def fresh_token(self, session: SessionId) -> str:
+        """Make a newer token for a session that is open."""
+        record = self._sessions.record(session)
+        assert record is not None, "only open sessions age"
+        return self._name_session(record)
+
+    def check_session_token(self, session_token: str) -> SessionClaims:
+        """Say whose token this is.
+
+        Raises:
+            Refused: It does not hold.
+        """
+        return self._tokens.verify_session(session_token)
+
+    def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
+        """Mint a room token for the session that the token names, whichever node holds it.
+
+        Raises:
+            Refused: The token does not hold or names no session, the room's name or the attempt is unfit.
+        """
+        claims = self.check_session_token(session_token)
+        if claims.session is None:
+            raise Refused(
+                ErrorCode.TOKEN_INVALID,
+                "This token names no session yet; connect the WebSocket and use the token of `welcome`.",
+            )
+        if not is_room_id(room):
+            raise Refused(
+                ErrorCode.ROOM_INVALID,
+                "A room name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or a digit.",
+            )
+        if not 1 <= request.attempt <= MAX_ATTEMPT:
+            raise Refused(ErrorCode.MALFORMED_MESSAGE, "An attempt counts from 1; raise it before every join.")
+        token = self._tokens.issue_room(
+            room=room,
+            user=claims.user,
+            device=claims.device,
+            name=claims.name,
+            session=claims.session,
+            attempt=request.attempt,
+        )
+        return JoinGranted(
+            room_token=token,
+            room=room,
+            participant=participant_id(room, claims.user, claims.device),
+            node=claims.node,
+            expires_in_s=self._room_lifetime_s,
+        )
+
+    def check_room_token(self, join: Join, session: SessionId) -> None:
+        """Check that the room token of a join is for this session, room and attempt.
+
+        Raises:
+            Refused: It is not.
+        """
+        assert join.room_token is not None, "asked only with a token"
+        claims = self._tokens.verify_room(join.room_token, session=session)
+        if (claims.room, claims.attempt) != (join.room, join.attempt):
+            raise Refused(
+                ErrorCode.TOKEN_INVALID, "The room token is for another room or attempt; ask for a new one."
+            )
+
+    def jwks(self) -> Mapping[str, object]:
+        """The public keys that verify our tokens."""
+        return dict(self._tokens.jwks())
+
+    def _name_session(self, record: SessionRecord) -> str:
+        return self._tokens.issue_session(
+            user=record.user, device=record.device, name=record.name, session=record.session
+        )

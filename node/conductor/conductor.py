@@ -1,0 +1,346 @@
+"""The conductor itself: what HTTP and WebSocket ask, answered from all domains."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from node.conductor.admission import Admission
+from node.conductor.directory import Directory
+from node.conductor.measures import collect_samples
+from node.conductor.peers import ClientPeers
+from node.conductor.pumps import pump_engine, pump_relay, pump_sessions
+from node.conductor.stage import Stage
+from node.conductor.tracks import name_tracks
+from node.http.backend import OpenedSession, ReadinessProblem
+from session.rooms import Rooms
+from signalling.client.messages import (
+    Answer,
+    Chat,
+    ChatSent,
+    FreshToken,
+    Join,
+    Joined,
+    Leave,
+    Mute,
+    Ok,
+    ParticipantInfo,
+    Publish,
+    Published,
+    Trickle,
+)
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import new_message_id, participant_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from membership import Membership
+    from node.http.backend import (
+        CandidateQuery,
+        CloseCause,
+        JoinGranted,
+        JoinRequest,
+        NodeCandidate,
+        Reply,
+        RoomCreation,
+        RoomRequest,
+        RoomSummary,
+        Sample,
+        SessionGranted,
+        SessionRequest,
+        SessionSocket,
+    )
+    from relay import Relay
+    from session import SessionRecord, Sessions, Tokens
+    from sfu import Engine
+    from signalling.client.messages import Hello
+    from signalling.ids import ParticipantId, RoomId, SessionId, TrackId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConductorConfig:
+    """What the conductor has to be told.
+
+    Attributes:
+        session_url: Where clients open their WebSocket.
+        guests: Whether people without a user token may come in.
+        session_lifetime_s: How long a session token is good for; a fresh one is pushed at half of it.
+        room_lifetime_s: How long a room token is good for.
+    """
+
+    session_url: str
+    guests: bool
+    session_lifetime_s: float
+    room_lifetime_s: float
+
+
+class Conductor:
+    """All of the node, as its HTTP side sees it: a :class:`node.http.backend.Backend`."""
+
+    def __init__(
+        self,
+        config: ConductorConfig,
+        *,
+        engine: Engine,
+        sessions: Sessions,
+        tokens: Tokens,
+        directory: Directory,
+        membership: Membership | None,
+        relay: Relay | None,
+        rooms: Rooms,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._sessions = sessions
+        self._membership = membership
+        self._relay = relay
+        self.peers = ClientPeers(engine)
+        self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
+        self._rooms = rooms
+        self._admission = Admission(
+            sessions=sessions,
+            tokens=tokens,
+            session_url=config.session_url,
+            guests=config.guests,
+            session_lifetime_s=config.session_lifetime_s,
+            room_lifetime_s=config.room_lifetime_s,
+        )
+        self._directory = directory
+        # All lifetimes are equal, so the first session is the first to need a fresh token.
+        self._ageing: deque[tuple[float, SessionId]] = deque()
+        self._aged = trio.Event()
+
+    # --- REST -----------------------------------------------------------------------------
+
+    async def create_session(self, request: SessionRequest) -> SessionGranted:
+        """See :class:`node.http.backend.Backend`."""
+        return self._admission.create_session(request)
+
+    async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
+        """See :class:`node.http.backend.Backend`."""
+        return self._admission.join_token(session_token, room, request)
+
+    async def create_room(self, session_token: str, request: RoomCreation) -> RoomSummary:
+        """See :class:`node.http.backend.Backend`."""
+        self._admission.check_session_token(session_token)
+        return await self._directory.create_room(request, self.stage)
+
+    async def list_rooms(self) -> tuple[RoomSummary, ...]:
+        """See :class:`node.http.backend.Backend`."""
+        return await self._directory.list_rooms(self.stage)
+
+    async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
+        """See :class:`node.http.backend.Backend`."""
+        return self._directory.candidates(query, self.stage)
+
+    async def samples(self) -> tuple[Sample, ...]:
+        """See :class:`node.http.backend.Backend`."""
+        return collect_samples(
+            engine=self._engine.supervision(),
+            sessions=self._sessions.statistics(),
+            membership=None if self._membership is None else self._membership.statistics(),
+            relay=None if self._relay is None else self._relay.statistics(),
+        )
+
+    def readiness(self) -> tuple[ReadinessProblem, ...]:
+        """See :class:`node.http.backend.Backend`."""
+        problems: list[ReadinessProblem] = []
+        if not self._engine.supervision().serving:
+            sentence = "The media engine is being replaced; this takes about a second."
+            problems.append(ReadinessProblem(part="engine", code="engine_unavailable", message=sentence))
+        if self._membership is not None and not self._membership.view.is_fresh:
+            sentence = "The serf agent does not answer; it is being restarted."
+            problems.append(ReadinessProblem(part="mesh", code="gossip_unavailable", message=sentence))
+        return tuple(problems)
+
+    def jwks(self) -> Mapping[str, object]:
+        """See :class:`node.http.backend.Backend`."""
+        return self._admission.jwks()
+
+    def member_urls(self) -> tuple[str, ...]:
+        """See :class:`node.http.backend.Backend`."""
+        return self._directory.member_urls()
+
+    # --- WebSocket ------------------------------------------------------------------------
+
+    async def open_session(self, hello: Hello, socket: SessionSocket) -> OpenedSession:
+        """See :class:`node.http.backend.Backend`."""
+        record, token = self._admission.open_session(hello.token)
+        self.stage.attach(record.session, socket)
+        self._age(record.session)
+        return OpenedSession(
+            session=record.session,
+            user=record.user,
+            device=record.device,
+            node=record.node,
+            region=record.region,
+            token=token,
+        )
+
+    async def handle(self, session: SessionId, request: RoomRequest, reply: Reply) -> None:
+        """See :class:`node.http.backend.Backend`."""
+        match request:
+            case Join():
+                await self._join(session, request, reply)
+            case Leave():
+                self._leave(session, reply)
+            case Publish():
+                await self._publish(session, request, reply)
+            case Answer(generation=generation, sdp=sdp):
+                await self.peers.answer(session, generation, sdp)
+                reply(Ok())
+            case Trickle(peer=peer, candidate=candidate):
+                await self.peers.add_candidate(session, peer, candidate)
+                reply(Ok())
+            case Mute(track=track, muted=muted):
+                effects = self._rooms.mute(session, track, muted=muted)
+                reply(Ok())
+                self.stage.carry_out(effects)
+            case Chat(text=text, nonce=nonce):
+                message, at_ms, effects = self._rooms.chat(
+                    session, nonce=nonce, text=text, message=new_message_id(), at_ms=_now_ms()
+                )
+                reply(ChatSent(message=message, at_ms=at_ms))
+                self.stage.carry_out(effects)
+
+    def session_closed(self, session: SessionId, cause: CloseCause) -> None:
+        """See :class:`node.http.backend.Backend`."""
+        self.stage.detach(session)
+        if cause == "ping_timeout":
+            self._sessions.socket_timed_out(session)
+        else:
+            self._sessions.socket_closed(session)
+
+    # --- requests -------------------------------------------------------------------------
+
+    async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
+        if join.room_token is not None:
+            self._admission.check_room_token(join, session)
+        admitted = await self._sessions.join(session, join.room, join.attempt)
+        # From here to the end nothing waits: nobody sees a seat without its room, or the reverse.
+        record = self._record(session)
+        me = ParticipantInfo(
+            participant=admitted.participant,
+            user=record.user,
+            name=record.name,
+            node=record.node,
+            region=record.region,
+        )
+        effects = self._rooms.admit(session, join.room, me)
+        reply(
+            Joined(
+                room=join.room,
+                participant=admitted.participant,
+                participants=self._rooms.others(session),
+                degraded=admitted.degraded,
+                epoch=admitted.epoch,
+            )
+        )
+        self.stage.room_is_stored_on(join.room, admitted.nodes)
+        self.stage.carry_out(effects)
+
+    def _leave(self, session: SessionId, reply: Reply) -> None:
+        room = self._room(session)
+        self._sessions.leave(session, room)
+        effects = self._rooms.remove(session, "left")
+        reply(Ok())
+        self.stage.carry_out(effects)
+        self.stage.forget(session)
+
+    async def _publish(self, session: SessionId, publish: Publish, reply: Reply) -> None:
+        record, room = self._record(session), self._room(session)
+        owner = participant_id(room, record.user, record.device)
+        named = name_tracks(publish.tracks, owner=owner, owner_of=lambda t: self._owner_of(session, room, t))
+        tracks = {mid: info.track for mid, info in named.items()}
+        sdp = await self.peers.publish(session, publish.sdp, tracks)
+        if self._rooms.room_of(session) != room:
+            # The seat went while the engine worked: what it just built must go as well.
+            self.stage.forget(session)
+            raise Refused(ErrorCode.NOT_IN_ROOM, "The seat was lost while you published; join again.")
+        effects = self._rooms.set_tracks(session, tuple(named.values()))
+        reply(Published(sdp=sdp, tracks=tracks))
+        self.stage.carry_out(effects)
+
+    def _owner_of(self, session: SessionId, room: RoomId, track: TrackId) -> ParticipantId | None:
+        for info in self._rooms.snapshot(room):
+            if any(known.track == track for known in info.tracks):
+                return info.participant
+        return None
+
+    def _record(self, session: SessionId) -> SessionRecord:
+        record = self._sessions.record(session)
+        if record is None:
+            raise Refused(ErrorCode.NOT_IN_ROOM, "This session is over; connect again.")
+        return record
+
+    def _room(self, session: SessionId) -> RoomId:
+        room = self._rooms.room_of(session)
+        if room is None:
+            raise Refused(ErrorCode.NOT_IN_ROOM, "You have no seat in a room; join one first.")
+        return room
+
+    # --- fresh tokens -----------------------------------------------------------------------
+
+    def _age(self, session: SessionId) -> None:
+        self._ageing.append((trio.current_time() + self._config.session_lifetime_s / 2, session))
+        self._aged.set()
+
+    async def refresh_tokens(self) -> None:
+        """Push each session a fresh token at half the life of its last; runs until cancelled."""
+        while True:
+            if not self._ageing:
+                self._aged = trio.Event()
+                await self._aged.wait()
+            due, session = self._ageing.popleft()
+            await trio.sleep_until(due)
+            if self._sessions.record(session) is not None:
+                self.stage.tell(session, FreshToken(token=self._admission.fresh_token(session)))
+                self._age(session)
+
+
+@asynccontextmanager
+async def open_conductor(
+    config: ConductorConfig,
+    *,
+    engine: Engine,
+    sessions: Sessions,
+    tokens: Tokens,
+    directory: Directory,
+    membership: Membership | None,
+    relay: Relay | None,
+    rooms: Rooms,
+) -> AsyncIterator[Conductor]:
+    """Run the conductor for the length of the block.
+
+    Takes over the event channels of the engine, the session service and the relay: it is their
+    one reader.
+    """
+    conductor = Conductor(
+        config,
+        engine=engine,
+        sessions=sessions,
+        tokens=tokens,
+        directory=directory,
+        membership=membership,
+        relay=relay,
+        rooms=rooms,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(conductor.peers.reconcile)
+        nursery.start_soon(conductor.refresh_tokens)
+        nursery.start_soon(pump_sessions, sessions, conductor.stage)
+        nursery.start_soon(pump_engine, engine, sessions, conductor.stage, conductor.peers, relay)
+        if relay is not None:
+            nursery.start_soon(pump_relay, relay, conductor.stage)
+        yield conductor
+        nursery.cancel_scope.cancel()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,71 @@
+"""The services' statistics records as numbers for ``/metrics``.
+
+A record's fields are its metrics: the name is the part and the field, the kind is written here.
+What a field means, and in which unit, is said at the record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
+
+from node.http.backend import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from membership import MembershipStatistics
+    from relay import RelayStatistics
+    from session import SessionStatistics
+    from sfu import SupervisionStatistics
+
+COUNTERS: Final = {
+    "engine": {"epoch", "failed_starts", "timeouts", "refusals", "late_replies"},
+    "sessions": {"joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
+    "relay": {"events_sent", "events_unsent", "heard", "oddities"},
+    "mesh": {
+        "agent_starts",
+        "rpc_reconnects",
+        "stream_dropped",
+        "events_sent",
+        "events_received",
+        "events_dropped",
+        "foreign_events",
+    },
+}
+"""Fields that only grow; every other one is a state of now."""
+
+
+def collect_samples(
+    *,
+    engine: SupervisionStatistics,
+    sessions: SessionStatistics,
+    membership: MembershipStatistics | None,
+    relay: RelayStatistics | None,
+) -> tuple[Sample, ...]:
+    """Read all records; a part that this node does not have is absent."""
+    parts = {"engine": engine, "sessions": sessions, "mesh": membership, "relay": relay}
+    return tuple(
+        sample for part, record in parts.items() if record is not None for sample in _samples(part, record)
+    )
+
+
+def _samples(part: str, record: Any) -> Iterator[Sample]:  # noqa: ANN401 - any statistics record
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, dict):
+            for what, count in sorted(value.items()):
+                yield _sample(part, field.name, float(count), {"what": what})
+        elif isinstance(value, int | float):
+            yield _sample(part, field.name, float(value), {})
+
+
+def _sample(part: str, field: str, value: float, labels: dict[str, str]) -> Sample:
+    grows = field in COUNTERS[part]
+    return Sample(
+        name=f"{part}_{field}_total" if grows else f"{part}_{field}",
+        kind="counter" if grows else "gauge",
+        help=f"{field.replace('_', ' ').capitalize()} of the {part} service.",
+        value=value,
+        labels=labels,
+    )

@@ -1,0 +1,89 @@
+"""What the other services report, brought to the stage: one task for each source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from node.conductor.peers import session_of
+from relay import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRoom
+from session import RoomNodes, SeatLost
+from sfu import EngineStarted, LinkMeasured, LinkMessage, Offered, PeerState, TrackStarted
+from signalling.client.messages import Replaced, Restart
+from signalling.client.messages import SeatLost as SeatLostEvent
+
+if TYPE_CHECKING:
+    from node.conductor.peers import ClientPeers
+    from node.conductor.stage import Stage
+    from relay import Relay
+    from session import Sessions
+    from sfu import Engine
+
+_LOG = structlog.get_logger("conductor")
+
+CLOSED_BY_US = "closed_by_node"
+"""The engine's reason for a peer that ended because we said so."""
+
+
+async def pump_sessions(sessions: Sessions, stage: Stage) -> None:
+    """Seats that ended unasked, and the nodes a room lives on. Runs as long as the service."""
+    async for event in sessions.events:
+        match event:
+            case SeatLost(session=session, reason=reason, successor=successor):
+                stage.carry_out(stage.rooms.remove(session, reason, successor=successor))
+                stage.tell(session, Replaced() if reason == "replaced" else SeatLostEvent(reason=reason))
+                stage.forget(session)
+            case RoomNodes(room=room, nodes=nodes):
+                stage.room_is_stored_on(room, nodes)
+
+
+async def pump_relay(relay: Relay, stage: Stage) -> None:
+    """What other nodes say of their rooms. Runs as long as the service."""
+    async for event in relay.events:
+        match event:
+            case RemoteRoom(node=node, room=room, participants=participants):
+                stage.carry_out(stage.rooms.remote(node, room, participants))
+                stage.room_is_heard_from(room, node, lives=bool(participants))
+            case RemoteChat(chat=chat):
+                stage.carry_out(stage.rooms.remote_chat(chat))
+            case LinkUp(node=node, setup_ms=setup_ms):
+                _LOG.info("link_up", peer=node, setup_ms=round(setup_ms, 1))
+            case LinkLost(node=node, reason=reason):
+                _LOG.warning("link_lost", peer=node, reason=reason)
+            case LegOpen(node=node, track=track):
+                _LOG.debug("leg_open", peer=node, track=track)
+
+
+async def pump_engine(
+    engine: Engine, sessions: Sessions, stage: Stage, peers: ClientPeers, relay: Relay | None
+) -> None:
+    """What happens to peers and links. Never waits for the engine itself; runs as long as the service."""
+    async for event in engine.events:
+        match event:
+            case EngineStarted(epoch=epoch):
+                _LOG.info("engine_started", epoch=epoch, addresses=event.addresses)
+                # Before the new peers' offers, so that no client takes one for the old engine's.
+                if epoch > 1:
+                    stage.tell_all(Restart(epoch=epoch))
+                peers.restate_all()
+                if relay is not None:
+                    relay.handle_engine_started(epoch)
+            case Offered(peer=peer):
+                session = session_of(peer)
+                if session is not None:
+                    stage.offer(session, event)
+            case PeerState(peer=peer, state=state, reason=reason) if (session := session_of(peer)) is not None:
+                _LOG.debug("peer_state", session=session, peer=peer, state=state, reason=reason)
+                if state == "closed" and reason != CLOSED_BY_US:
+                    # The seat stays with the socket; the client builds both connections anew.
+                    peers.restate(session)
+                    sessions.peer_closed(session)
+                    stage.tell(session, Restart(epoch=engine.epoch))
+            case TrackStarted(track=track, codec=codec):
+                _LOG.debug("track_started", track=track, codec=codec)
+            case PeerState() | LinkMessage() | LinkMeasured() if relay is not None:
+                relay.handle_engine_event(event)
+            case _:
+                # An event about a link on a node without a mesh: there are no links to tell about.
+                continue

@@ -1,0 +1,136 @@
+"""What changed in a room, carried to everybody it concerns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from session.rooms import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
+from sfu import WantedTrack
+from signalling.client.messages import Offer, TrackOnMid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from node.conductor.peers import ClientPeers
+    from node.http.backend import SessionSocket
+    from relay import Relay
+    from session import Sessions
+    from session.rooms import RoomEffect, Rooms
+    from sfu import Offered
+    from signalling.client.messages import NodeEvent
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
+
+
+class Stage:
+    """The live rooms of this node and the ways from them: sockets, engine, relay.
+
+    Args:
+        rooms: Decides who sees whom.
+        sessions: Is asked when another node claims somebody who sits here.
+        peers: Takes what each client is to receive.
+        relay: Takes what other nodes are to know and to send; None on a node without a mesh.
+    """
+
+    def __init__(self, *, rooms: Rooms, sessions: Sessions, peers: ClientPeers, relay: Relay | None) -> None:
+        self.rooms = rooms
+        self._sessions = sessions
+        self._peers = peers
+        self._relay = relay
+        self._sockets: dict[SessionId, SessionSocket] = {}
+        self._whose: dict[SessionId, dict[TrackId, ParticipantId]] = {}
+        self._stored: dict[RoomId, frozenset[NodeId]] = {}
+        self._heard: dict[RoomId, set[NodeId]] = {}
+
+    # --- sockets --------------------------------------------------------------------------
+
+    def attach(self, session: SessionId, socket: SessionSocket) -> None:
+        """A socket carries this session now."""
+        self._sockets[session] = socket
+
+    def detach(self, session: SessionId) -> None:
+        """Its socket is gone; what is said to it from now on is lost."""
+        self._sockets.pop(session, None)
+
+    def tell(self, session: SessionId, event: NodeEvent) -> None:
+        """Say something to one client, if it can hear us."""
+        socket = self._sockets.get(session)
+        if socket is not None:
+            socket.send(event)
+
+    def tell_all(self, event: NodeEvent) -> None:
+        """Say something to every client that sits in a room."""
+        for session, socket in tuple(self._sockets.items()):
+            if self.rooms.room_of(session) is not None:
+                socket.send(event)
+
+    def offer(self, session: SessionId, offered: Offered) -> None:
+        """Pass the engine's offer on, with whose each track is."""
+        whose = self._whose.get(session, {})
+        tracks = tuple(
+            TrackOnMid(mid=mid, track=track, participant=whose[track])
+            for mid, track in offered.tracks.items()
+            if track in whose
+        )
+        self.tell(session, Offer(sdp=offered.sdp, generation=offered.generation, tracks=tracks))
+
+    # --- where a room lives ---------------------------------------------------------------
+
+    def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
+        """The other nodes on which the room lives: as the store says, and as they say themselves."""
+        return self._stored.get(room, frozenset()) | frozenset(self._heard.get(room, ()))
+
+    def room_is_stored_on(self, room: RoomId, nodes: frozenset[NodeId]) -> None:
+        """The store named the room's other nodes."""
+        if nodes:
+            self._stored[room] = nodes
+        else:
+            self._stored.pop(room, None)
+        self._share(room)
+
+    def room_is_heard_from(self, room: RoomId, node: NodeId, *, lives: bool) -> None:
+        """A node said over its link that the room lives there, or no longer does."""
+        heard = self._heard.setdefault(room, set())
+        before = node in heard
+        if lives:
+            heard.add(node)
+        else:
+            heard.discard(node)
+        if not heard:
+            del self._heard[room]
+        if before != lives:
+            self._share(room)
+
+    def _share(self, room: RoomId) -> None:
+        if self._relay is not None:
+            self._relay.share_room(room, self.nodes_of(room), self.rooms.announcement(room))
+
+    # --- effects --------------------------------------------------------------------------
+
+    def carry_out(self, effects: Iterable[RoomEffect]) -> None:
+        """Carry each effect to where it belongs, in order."""
+        for effect in effects:
+            match effect:
+                case Tell(session=session, event=event):
+                    self.tell(session, event)
+                case Subscribe(session=session, tracks=tracks):
+                    self._whose[session] = {item.track: item.participant for item in tracks}
+                    wanted = tuple(WantedTrack(track=item.track, kind=item.kind) for item in tracks)
+                    self._peers.receive(session, wanted)
+                case Announce(room=room):
+                    self._share(room)
+                case Want(room=room, tracks=tracks) if self._relay is not None:
+                    self._relay.want_tracks(
+                        room, {item.track: (item.node, item.kind) for item in tracks}
+                    )
+                case SayToNodes(chat=chat) if self._relay is not None:
+                    self._relay.send_chat(chat, self.nodes_of(chat.room))
+                case Doubt(session=session, room=room):
+                    self._sessions.check_seat(session, room)
+                case Want() | SayToNodes():
+                    # Without a mesh there are no other nodes to ask or to tell.
+                    continue
+
+    def forget(self, session: SessionId) -> None:
+        """The session has no seat any more: its peer connections end."""
+        self._whose.pop(session, None)
+        self._peers.forget(session)
