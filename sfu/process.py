@@ -40,6 +40,9 @@ EXIT_GRACE_S: Final = 2.0
 KILL_WAIT_S: Final = 2.0
 """What SIGKILL does not end in this time hangs in the kernel; waiting longer would not help."""
 
+LAST_WORDS_S: Final = 0.5
+"""To read what an ended program had printed; only a child of its own could hold the pipe longer."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("sfu.process")
 
 
@@ -90,6 +93,7 @@ class ProcessChild:
         self._process = process
         self._stream = stream
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._errors_ended = trio.Event()
 
     @property
     def stream(self) -> trio.abc.Stream:
@@ -102,7 +106,7 @@ class ProcessChild:
         return self._process.pid
 
     async def end(self, grace_s: float) -> str:
-        """See :meth:`Child.end`; at most ``grace_s`` + :data:`KILL_WAIT_S` seconds."""
+        """See :meth:`Child.end`; at most ``grace_s`` + :data:`KILL_WAIT_S` + :data:`LAST_WORDS_S` seconds."""
         await self._stream.aclose()
         with trio.move_on_after(grace_s):
             await self._process.wait()
@@ -110,6 +114,8 @@ class ProcessChild:
             self._process.kill()
             with trio.move_on_after(KILL_WAIT_S):
                 await self._process.wait()
+        with trio.move_on_after(LAST_WORDS_S):
+            await self._errors_ended.wait()
         return self._last_words()
 
     def _last_words(self) -> str:
@@ -126,9 +132,15 @@ class ProcessChild:
             if len(rest) >= MAX_LINE_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                text = line.decode("utf-8", "backslashreplace")
-                self._tail.append(text)
-                _log.info("child_said", pid=self.pid, line=text)
+                self._hear(line)
+        if rest:
+            self._hear(rest)
+        self._errors_ended.set()
+
+    def _hear(self, line: bytes) -> None:
+        text = line.decode("utf-8", "backslashreplace")
+        self._tail.append(text)
+        _log.info("child_said", pid=self.pid, line=text)
 
 
 @contextlib.asynccontextmanager
@@ -161,8 +173,7 @@ async def open_child(command: Sequence[str]) -> AsyncIterator[ProcessChild]:
         try:
             yield child
         finally:
-            # Bounded by the two waits of end(), so the shield cannot hang a shutdown.
+            # Bounded by the waits of end(), so the shield cannot hang a shutdown.
             with trio.CancelScope(shield=True):
-                how = await child.end(EXIT_GRACE_S)
-            _log.info("child_ended", pid=child.pid, how=how)
+                _log.info("child_ended", pid=child.pid, how=await child.end(EXIT_GRACE_S))
             nursery.cancel_scope.cancel()

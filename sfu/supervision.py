@@ -45,7 +45,7 @@ FIRST_RESTART_DELAY_S: Final = 0.1
 MAX_RESTART_DELAY_S: Final = 5.0
 """For an engine that cannot start now (its port is taken): often enough to be back soon after."""
 
-LAST_WORDS_S: Final = 0.2
+EXIT_CODE_WAIT_S: Final = 0.2
 """For an engine that closed its stream to finish exiting, so that its exit code is its own."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("sfu.engine")
@@ -162,7 +162,7 @@ class Supervisor:
                     problem = await self._serve(child, task_status)
                 finally:
                     self.channel = None
-                how = await child.end(LAST_WORDS_S)
+                how = await child.end(EXIT_CODE_WAIT_S)
         except EngineStartError as error:
             return error
         return EngineStartError(problem.code, f"{problem.message} ({how})")
