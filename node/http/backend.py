@@ -42,8 +42,9 @@ Reply: TypeAlias = Callable[[NodeReply], None]
 The socket fills in the request's id. The first reply counts; one after the deadline is dropped.
 """
 
-CloseCause: TypeAlias = Literal["closed", "lost", "ping_timeout", "slow_consumer", "protocol_error", "ended_by_node"]
-"""Why a socket is gone: closed by the client, broken, silent, too slow, misbehaving, or ended by us."""
+CloseCause: TypeAlias = Literal["gone", "ping_timeout", "slow_consumer", "protocol_error", "ended_by_node"]
+"""Why a socket is over: closed by the client or broken (the two look alike), silent, too slow,
+misbehaving, or ended by the node."""
 
 
 class SessionSocket(Protocol):
