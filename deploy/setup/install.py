@@ -27,7 +27,7 @@ def install(step: Step, packages: Sequence[str]) -> None:
     Raises:
         SetupError: apt failed; its words are in the step's log.
     """
-    with _no_services_start():
+    with services_stay_stopped():
         step.run(
             ["apt-get", *LOCK_WAIT, "install", "-y", "--no-install-recommends", *packages],
             deadline_s=INSTALL_DEADLINE_S,
@@ -39,7 +39,7 @@ def install(step: Step, packages: Sequence[str]) -> None:
 
 
 @contextmanager
-def _no_services_start(policy: Path = POLICY) -> Iterator[None]:
+def services_stay_stopped(policy: Path = POLICY) -> Iterator[None]:
     """Tell maintainer scripts not to start services, unless the machine has a policy of its own."""
     try:
         with policy.open("x", encoding="ascii") as file:

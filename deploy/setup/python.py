@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from .needs import CA_BUNDLE
 from .places import Places
 from .stamp import Stamp, digest
 from .step import Step
@@ -16,7 +17,7 @@ DOWNLOAD_DEADLINE_S = 1800.0
 # A clean release build with fat link-time optimisation takes 2.5 min on two idle cores.
 BUILD_DEADLINE_S = 3600.0
 
-PIP_QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
 
 
 def install_dependencies(places: Places) -> None:
@@ -35,7 +36,7 @@ def install_dependencies(places: Places) -> None:
         step.run(
             [places.python, "-m", "pip", "install", "--require-hashes", "-r", places.lock],
             deadline_s=DOWNLOAD_DEADLINE_S,
-            env=PIP_QUIET,
+            env=_pip_variables(places),
         )
     stamp.write(wanted)
 
@@ -58,7 +59,10 @@ def install_starling(places: Places) -> None:
         step.run(
             [places.python, "-m", "pip", "install", "-v", "--no-deps", "--no-build-isolation", "-e", places.root],
             deadline_s=BUILD_DEADLINE_S,
-            env={**PIP_QUIET, "PATH": f"{places.venv / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"},
+            env={
+                **_pip_variables(places),
+                "PATH": f"{places.venv / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            },
         )
     stamp.write(wanted)
 
@@ -89,6 +93,15 @@ def _make_venv(step: Step, places: Places) -> None:
     else:
         step.run([*make, "--without-pip"], deadline_s=VENV_DEADLINE_S)
         step.run(
-            [places.python, wheel / "pip", "install", "--no-index", wheel], deadline_s=VENV_DEADLINE_S, env=PIP_QUIET
+            [places.python, wheel / "pip", "install", "--no-index", wheel],
+            deadline_s=VENV_DEADLINE_S,
+            env=_pip_variables(places),
         )
     stamp.write(wanted)
+
+
+def _pip_variables(places: Places) -> dict[str, str]:
+    """Return pip's settings; Debian's own pip knows no certificates but the system's, which may be unpacked ones."""
+    if places.unpacked_ca_bundle.exists() and not CA_BUNDLE.exists():
+        return {**QUIET, "PIP_CERT": str(places.unpacked_ca_bundle)}
+    return QUIET
