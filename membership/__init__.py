@@ -21,8 +21,7 @@ from membership.config import MembershipConfig
 from membership.distance import NetworkCoordinate, Position, great_circle_km, rtt_floor_ms
 from membership.errors import GossipSetupError, GossipUnavailableError, MembershipError
 from membership.placement import Candidate, Reason, rank_candidates
-from membership.service import Membership, MembershipStatistics, open_membership
-from membership.tags import LoadClass, NodeState, NodeTags
+from membership.service import MAX_EVENT_BYTES, Membership, open_membership
 from membership.snapshot import (
     Change,
     ClusterView,
@@ -35,8 +34,11 @@ from membership.snapshot import (
     ViewMember,
     ViewReset,
 )
+from membership.statistics import MembershipStatistics
+from membership.tags import LoadClass, NodeState, NodeTags
 
 __all__ = [
+    "MAX_EVENT_BYTES",
     "Candidate",
     "Change",
     "ClusterView",

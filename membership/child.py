@@ -13,11 +13,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 __all__ = ["TetheredChild", "open_tethered"]
 
@@ -139,12 +142,12 @@ async def open_tethered(
         FileNotFoundError: there is no such program.
         OSError: the program cannot be started.
     """
-    program = shutil.which(command[0])
-    if program is None:
-        raise FileNotFoundError(f"{name}: no program {command[0]!r}")
     lifeline, held_end = os.pipe2(os.O_CLOEXEC)
     try:
         try:
+            program = shutil.which(command[0])
+            if program is None:
+                raise FileNotFoundError(f"{name}: no program {command[0]!r}")
             arguments = [sys.executable, "-I", "-S", str(TETHER), "--fd", str(lifeline), "--grace", str(ORPHAN_GRACE_S)]
             if workdir is not None:
                 arguments += ["--workdir", str(workdir)]
@@ -174,5 +177,7 @@ async def open_tethered(
                 nursery.cancel_scope.cancel()
     finally:
         os.close(held_end)
-        if workdir is not None:
+        if workdir is not None:  # the tether has done it, unless it was never started or killed
             shutil.rmtree(workdir, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                workdir.parent.rmdir()

@@ -6,11 +6,14 @@ import base64
 import binascii
 import ipaddress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from membership.errors import GossipSetupError
 from membership.tags import LoadClass, NodeState, NodeTags, is_cluster_name
 from signalling.ids import NodeId, is_node_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["MembershipConfig"]
 

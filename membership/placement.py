@@ -9,13 +9,17 @@ spread over clients by rendezvous hashing, so that not everybody takes the first
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from membership.distance import Position, rtt_floor_ms
 from membership.tags import LoadClass
-from membership.snapshot import ClusterView, ViewMember
-from signalling.ids import NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from membership.snapshot import ClusterView, ViewMember
+    from signalling.ids import NodeId
 
 __all__ = ["Candidate", "Reason", "rank_candidates"]
 

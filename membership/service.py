@@ -1,51 +1,406 @@
-"""The membership service."""
+"""The membership service: one agent, its connections, the view, and what the rest of the node does with them.
+
+Theory of operation.  The supervisor (supervision.py) runs agents; for each that is ready `_use` opens three
+connections by purpose, because the agent serves each strictly in order: `events` (the stream), `fast` (members,
+events, coordinates, gauges) and `slow` (tags, pruning).  A join takes up to 10 s per dead seed and gets a
+connection of its own.  The core (view.py) is fed synchronously, so its state has one owner without locks, and its
+effects run as tasks of the session, so they end with it.  Whatever breaks in a session ends it: the agent is
+killed and the next one starts.
+"""
+
 from __future__ import annotations
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
 import trio
-from membership.config import MembershipConfig
-from membership.tags import NodeTags
-from membership.snapshot import Change, ClusterView
-from signalling.ids import NodeId
+
+from membership.errors import GossipSetupError, GossipUnavailableError
+from membership.joining import try_seeds
+from membership.rpc.client import EventStream, SerfClient, open_serf_client
+from membership.rpc.errors import RemoteRpcError, RpcError
+from membership.rpc.records import MemberEvent, SerfMember, UserEvent
+from membership.snapshot import ClusterView, MemberRefused
+from membership.statistics import MembershipStatistics
+from membership.subscription import ChangeSubscription
+from membership.supervision import AgentSupervisor, draw_boot
+from membership.tags import OPTIONAL_TAGS, NodeTags, encode_tags
+from membership.view import (
+    AgentDown,
+    AgentUp,
+    DeadlineReached,
+    JoinSeeds,
+    MembersHinted,
+    MembersRead,
+    MemberView,
+    PruneMember,
+    Publish,
+    ReadMembers,
+    SeedsTried,
+    ViewEffect,
+    ViewEvent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from membership.agent import AgentEndpoint
+    from membership.config import MembershipConfig
+    from signalling.ids import NodeId
+
+__all__ = ["MAX_EVENT_BYTES", "Membership", "MembershipStatistics", "open_membership"]
+
+EVENT_NAME = "s"
+"""One constant name, short because every byte of an event is sent to every node several times."""
+
+MAX_EVENT_BYTES = 900
+"""Above ~1360 B encoded an event no longer fits a datagram, and Serf says OK and drops it; the rest is margin."""
+
+USER_EVENT_BUFFER = 512
+"""Events that wait for their consumer: half a minute of the whole cluster's budget (~15 events a second)."""
+
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MembershipStatistics:
-    """Counters since start and gauges of now, see the fields."""
+class _Session:
+    """One agent in use."""
+
+    endpoint: AgentEndpoint
+    fast: SerfClient
+    slow: SerfClient
+    nursery: trio.Nursery
+
 
 class Membership:
     """A running membership; made by `open_membership`."""
 
+    def __init__(self, config: MembershipConfig, tags: NodeTags, boot: int) -> None:
+        own_addresses = {f"{config.bind_address}:{config.bind_port}", config.advertise}
+        self._config = config
+        self._tags = tags
+        self._boot = self._agent_boot = boot
+        self._seeds = tuple(seed for seed in config.seeds if seed not in own_addresses)
+        self._core = MemberView(
+            node_id=config.node_id,
+            cluster=config.cluster,
+            cluster_keys=config.cluster_keys,
+            seeds=self._seeds,
+            refresh_interval_s=config.refresh_interval_s,
+            rejoin_interval_s=config.rejoin_interval_s,
+        )
+        self._deadline_moved = trio.Event()
+        self._supervisor = AgentSupervisor(config=config, boot=boot, tags=self._encoded_tags, use=self._use)
+        self._session: _Session | None = None
+        self._has_read = trio.Event()
+        self._has_joined = trio.Event()
+        self._subscriptions: set[ChangeSubscription] = set()
+        self._events_in, self._events_out = trio.open_memory_channel[bytes](USER_EVENT_BUFFER)
+        self._sent = self._received = self._dropped = self._foreign = self._records_dropped = self._resets = 0
+        self._event_queue: int | None = None
+        self._join_problem: GossipSetupError | None = None
+
     @property
     def boot(self) -> int:
-        """This node process' incarnation: put it into signed messages; constant while the service lives."""
-        raise NotImplementedError
+        """Number of this process' start, the node's incarnation in signed messages; an agent's restart keeps it."""
+        return self._boot
+
     @property
     def view(self) -> ClusterView:
-        """The current snapshot (self included)."""
-        raise NotImplementedError
+        """The newest snapshot."""
+        return self._core.view
+
+    @property
+    def tags(self) -> NodeTags:
+        """What this node says of itself."""
+        return self._tags.stamped(boot=self._boot, agent_boot=self._agent_boot)
+
     @property
     def user_events(self) -> trio.MemoryReceiveChannel[bytes]:
-        """Payloads of our user events, own ones included; bounded, the overflow is dropped and counted."""
-        raise NotImplementedError
-    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
-        """`async with membership.changes() as changes: async for change in changes:`; the first item, and
-        the next one after an overflow, is a `ViewReset` with the whole view."""
-        raise NotImplementedError
-    async def send_event(self, payload: bytes) -> None:
-        """Gossip a payload (<= 900 B) to every node.  Raises ValueError, GossipUnavailableError."""
-        raise NotImplementedError
-    async def set_tags(self, tags: NodeTags) -> None:
-        """Replace the own tags (boots are stamped).  Raises ValueError, GossipUnavailableError."""
-        raise NotImplementedError
-    async def rtt_estimates_ms(self) -> Mapping[NodeId, float]:
-        """Vivaldi estimate from here to each alive node that has one."""
-        raise NotImplementedError
-    def statistics(self) -> MembershipStatistics:
-        raise NotImplementedError
+        """Payloads of user events of all nodes, the own ones included, for one consumer.
 
-@asynccontextmanager
+        Unordered, at most once each within a node's life, possibly of senders that are gone.  At most
+        `USER_EVENT_BUFFER` wait; more are dropped and counted.
+        """
+        return self._events_out
+
+    @contextlib.contextmanager
+    def changes(self) -> Iterator[ChangeSubscription]:
+        """Subscribe for the length of the block: `with m.changes() as changes: async for change in changes: ...`.
+
+        The first item is a `ViewReset` with the current snapshot, and so is the next one whenever the subscriber
+        falls too far behind.
+        """
+        subscription = ChangeSubscription(self.view)
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.remove(subscription)
+            self._resets += subscription.resets
+
+    async def send_event(self, payload: bytes) -> None:
+        """Gossip a payload to every node, this one included.
+
+        Success means queued at the agent.  Identical payloads are one event to Serf: put a unique id in each.
+
+        Raises:
+            ValueError: the payload exceeds `MAX_EVENT_BYTES`.
+            GossipUnavailableError: no agent took it in time.
+        """
+        if len(payload) > MAX_EVENT_BYTES:
+            raise ValueError(f"an event of {len(payload)} bytes; at most {MAX_EVENT_BYTES} are gossiped")
+        with self._using_agent() as session:
+            await session.fast.send_event(EVENT_NAME, payload)
+        self._sent += 1
+
+    async def set_tags(self, tags: NodeTags) -> None:
+        """Replace what this node says of itself; the boots are stamped here.
+
+        A broadcast to the whole cluster: for slow facts only.  The tags stay set for later agents also when
+        this raises `GossipUnavailableError`.
+
+        Raises:
+            ValueError: another node's id or cluster, a field out of range, or too large together.
+            GossipUnavailableError: no agent took them in time.
+        """
+        if (tags.cluster, tags.node_id) != (self._config.cluster, self._config.node_id):
+            raise ValueError("tags of another node or cluster")
+        encode_tags(tags)
+        self._tags = tags
+        with self._using_agent() as session:
+            await self._announce(session)
+        self._feed(MembersHinted())
+
+    async def members_raw(self) -> tuple[SerfMember, ...]:
+        """All members as the agent lists them now, old boots and strangers included.
+
+        Raises:
+            GossipUnavailableError: no agent answered in time.
+        """
+        with self._using_agent() as session:
+            return await session.fast.members()
+
+    async def rtt_estimates_ms(self) -> Mapping[NodeId, float]:
+        """Estimated round-trip time from here to each other living node whose coordinate is known.
+
+        From Vivaldi coordinates: right within ~10 % after three minutes, poor below 20 ms.
+
+        Raises:
+            GossipUnavailableError: no agent answered in time.
+        """
+        estimates: dict[NodeId, float] = {}
+        with self._using_agent() as session:
+            own = await session.fast.coordinate(session.endpoint.name)
+            for member in self.view.alive():
+                if own is None or member.node_id == self._config.node_id:
+                    continue
+                other = await session.fast.coordinate(member.serf_name)
+                if other is not None and len(other.vector) == len(own.vector):
+                    estimates[member.node_id] = own.rtt_ms(other)
+        return estimates
+
+    def statistics(self) -> MembershipStatistics:
+        """Counters and gauges of now."""
+        return MembershipStatistics(
+            agent_is_up=self._session is not None,
+            agent_boot=self._agent_boot,
+            agent_restarts=self._supervisor.restarts,
+            members_alive=len(self.view.alive()),
+            members_unusable=len(self.view.unusable),
+            events_sent=self._sent,
+            events_received=self._received,
+            events_dropped=self._dropped,
+            events_foreign=self._foreign,
+            records_dropped=self._records_dropped,
+            resets=self._resets + sum(subscription.resets for subscription in self._subscriptions),
+            event_queue=self._event_queue,
+            join_problem=None if self._join_problem is None else str(self._join_problem),
+        )
+
+    # -------------------------------------------------------------------------------------------- the core's shell
+
+    def _feed(self, event: ViewEvent) -> None:
+        for effect in self._core.handle(event, trio.current_time()):
+            self._run(effect)
+        self._deadline_moved.set()
+
+    def _run(self, effect: ViewEffect) -> None:
+        if isinstance(effect, Publish):
+            for change in effect.changes:
+                if isinstance(change, MemberRefused):
+                    refused = change.member
+                    log.warning("member refused", member=refused.serf_name, code=refused.code, reason=refused.message)
+            for subscription in self._subscriptions:
+                subscription.put(effect.view, effect.changes)
+            return
+        session = self._session
+        if session is None:
+            return
+        match effect:
+            case ReadMembers():
+                session.nursery.start_soon(self._read_members, session)
+            case JoinSeeds():
+                session.nursery.start_soon(self._join_seeds, session, effect.addresses)
+            case PruneMember():
+                session.nursery.start_soon(self._prune, session, effect.name)
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            self._deadline_moved = trio.Event()
+            with trio.move_on_at(self._core.next_deadline()) as waiting:
+                await self._deadline_moved.wait()
+            if waiting.cancelled_caught:
+                self._feed(DeadlineReached())
+
+    # ---------------------------------------------------------------------------------------------- one agent's use
+
+    async def _use(self, endpoint: AgentEndpoint) -> None:
+        port, token, deadline_s = endpoint.rpc_port, endpoint.rpc_token, self._config.call_deadline_s
+        self._agent_boot = endpoint.agent_boot
+        try:
+            async with (
+                open_serf_client(port, token, deadline_s=deadline_s) as events,
+                open_serf_client(port, token, deadline_s=deadline_s) as fast,
+                open_serf_client(port, token, deadline_s=deadline_s) as slow,
+                trio.open_nursery() as nursery,
+            ):
+                stream = await events.stream("*")
+                session = _Session(endpoint=endpoint, fast=fast, slow=slow, nursery=nursery)
+                await self._announce(session)  # they may have changed since the agent's file was written
+                self._session = session
+                self._feed(AgentUp(agent_boot=endpoint.agent_boot))
+                nursery.start_soon(self._read_stream, stream)
+                nursery.start_soon(self._watch_gauges, fast)
+        except* (RpcError, trio.TooSlowError) as group:
+            log.warning("gossip agent unusable", agent=endpoint.name, reason=_reasons(group))
+        finally:
+            self._session = None
+            self._feed(AgentDown())
+
+    async def _read_stream(self, stream: EventStream) -> None:
+        lost = 0
+        while True:
+            record = await stream.receive()
+            if stream.dropped > lost:
+                self._records_dropped += stream.dropped - lost
+                lost = stream.dropped
+                self._feed(MembersHinted())
+            if isinstance(record, MemberEvent):
+                self._feed(MembersHinted())
+            elif isinstance(record, UserEvent):
+                self._take_event(record)
+
+    def _take_event(self, event: UserEvent) -> None:
+        if event.name != EVENT_NAME or len(event.payload) > MAX_EVENT_BYTES:
+            self._foreign += 1
+            return
+        try:
+            self._events_in.send_nowait(event.payload)
+            self._received += 1
+        except trio.WouldBlock:
+            self._dropped += 1
+
+    async def _watch_gauges(self, client: SerfClient) -> None:
+        """Read the agent's gauges now and then; an agent that hangs is noticed by it."""
+        while True:
+            self._event_queue = (await client.stats()).event_queue
+            await trio.sleep(self._config.refresh_interval_s)
+
+    async def _read_members(self, session: _Session) -> None:
+        members = await session.fast.members()
+        self._feed(MembersRead(members=members))
+        self._has_read.set()
+
+    async def _join_seeds(self, session: _Session, addresses: tuple[str, ...]) -> None:
+        problem = await try_seeds(self._config, session.endpoint, addresses)
+        self._join_problem = problem
+        if problem is not None:
+            log.warning("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
+        self._has_joined.set()
+        self._feed(SeedsTried(reached=problem is None))
+
+    async def _prune(self, session: _Session, name: str) -> None:
+        try:
+            await session.slow.prune(name)
+        except RemoteRpcError as error:
+            log.warning("old name not pruned", member=name, reason=error.reason)
+
+    async def _announce(self, session: _Session) -> None:
+        wire = self._encoded_tags(session.endpoint.agent_boot)
+        await session.slow.set_tags(wire, delete=[name for name in OPTIONAL_TAGS if name not in wire])
+
+    def _encoded_tags(self, agent_boot: int) -> dict[str, str]:
+        return encode_tags(self._tags.stamped(boot=self._boot, agent_boot=agent_boot))
+
+    @contextlib.contextmanager
+    def _using_agent(self) -> Iterator[_Session]:
+        if self._session is None:
+            raise GossipUnavailableError("the gossip agent is being started; try again in a moment")
+        try:
+            yield self._session
+        except (RpcError, trio.TooSlowError) as error:
+            raise GossipUnavailableError(
+                f"the gossip agent did not do it: {str(error) or 'no answer in time'}"
+            ) from error
+
+    async def _wait_started(self) -> GossipSetupError | None:
+        """Wait until this node is in its view and has tried its seeds; returns why it cannot."""
+        # The supervisor gives up by itself; this bounds an agent that answers its handshake and nothing else.
+        with trio.move_on_after(3 * self._config.start_deadline_s):
+            async with trio.open_nursery() as nursery:
+
+                async def cancel_on_failure() -> None:
+                    await self._supervisor.failed.wait()
+                    nursery.cancel_scope.cancel()
+
+                nursery.start_soon(cancel_on_failure)
+                await self._has_read.wait()
+                if self._seeds:
+                    with trio.move_on_after(self._config.first_join_wait_s):
+                        await self._has_joined.wait()
+                nursery.cancel_scope.cancel()
+        if self._supervisor.failure is not None:
+            return self._supervisor.failure
+        if not self._has_read.is_set():
+            return GossipSetupError("serf_failed", "the serf agent starts but does not list its members; see its log")
+        if self._join_problem is not None and self._join_problem.code == "gossip_key_invalid":
+            return self._join_problem
+        return None
+
+
+@contextlib.asynccontextmanager
 async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIterator[Membership]:
-    """Run gossip for this node: `tags` come from `config.tags(...)`.  Raises GossipSetupError on entry."""
-    raise NotImplementedError
-    yield Membership()
+    """Take part in the cluster for the length of the block; on its end the node leaves gracefully, with a deadline.
+
+    Args:
+        config: settings of this node's gossip.
+        tags: what it says of itself, from `config.tags(...)`.
+
+    Raises:
+        GossipSetupError: on entry, when this machine's set-up cannot work.
+        ExceptionGroup: of what the block raises.
+    """
+    try:
+        encode_tags(tags)
+    except ValueError as error:
+        raise GossipSetupError("tags_invalid", f"this node cannot describe itself: {error}") from error
+    membership = Membership(config, tags, await draw_boot(config))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(membership._watch_deadlines)
+        nursery.start_soon(membership._supervisor.run)
+        failure = await membership._wait_started()
+        if failure is None:
+            yield membership
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+def _reasons(group: BaseExceptionGroup[BaseException]) -> str:
+    return "; ".join(
+        _reasons(error) if isinstance(error, BaseExceptionGroup) else str(error) or "no answer in time"
+        for error in group.exceptions
+    )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from membership.tags import NodeState, NodeTags
-from signalling.ids import NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from signalling.ids import NodeId
 
 __all__ = [
     "Change",

@@ -13,15 +13,17 @@ import enum
 import ipaddress
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-import msgpack
+from typing import TYPE_CHECKING
 
 from signalling.ids import NodeId, is_node_id
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 __all__ = [
     "MAX_TAGS_BYTES",
+    "OPTIONAL_TAGS",
     "LoadClass",
     "NodeState",
     "NodeTags",
@@ -35,6 +37,9 @@ __all__ = [
 
 MAX_TAGS_BYTES = 512
 """Serf refuses a member whose encoded tags are larger (memberlist's limit for node meta data)."""
+
+OPTIONAL_TAGS = ("g", "m", "x")
+"""Names that an encoding may lack, so that a change of tags has to delete them."""
 
 MAX_BOOT = 2**53 - 1
 """Boots are read by JSON clients, whose integers are exact up to here."""
@@ -171,7 +176,9 @@ def encode_tags(tags: NodeTags) -> dict[str, str]:
 
 def encoded_size_bytes(wire: Mapping[str, str]) -> int:
     """Size of tags in gossip: one type byte and a map in the old msgpack form without str8."""
-    return 1 + len(msgpack.packb(dict(wire), use_bin_type=False))
+    texts = [text.encode() for pair in wire.items() for text in pair]
+    head = 1 if len(wire) < 16 else 3
+    return 1 + head + sum(len(text) + (1 if len(text) < 32 else 3) for text in texts)
 
 
 def decode_tags(wire: Mapping[str, str]) -> NodeTags | UnusableTags:
@@ -268,12 +275,14 @@ def _media_addresses(text: str | None) -> tuple[str, ...]:
     for address in addresses:
         host, separator, port = address.rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
+        is_good = _INTEGER.fullmatch(port) is not None and 1 <= int(port) <= 65535
         try:
             version = ipaddress.ip_address(host[1:-1] if bracketed else host).version
         except ValueError:
-            version = 0
-        good_port = _INTEGER.fullmatch(port) is not None and 1 <= int(port) <= 65535
-        if not separator or version != (6 if bracketed else 4) or not good_port:
+            is_good = False
+        else:
+            is_good = is_good and version == (6 if bracketed else 4)
+        if not separator or not is_good:
             raise ValueError(f"tag 'm' has the address {address[:60]!r}")
     return addresses
 

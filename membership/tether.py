@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import pathlib
 import select
 import shutil
 import signal
@@ -122,15 +123,15 @@ def end(child: Child, signals: int, grace_s: float) -> None:
                 os.read(signals, 1024)
 
 
-def remove_folder(path: str) -> None:
+def remove_folder(path: pathlib.Path) -> None:
     """Remove a folder with all in it, and its parent if that is empty now."""
     deadline = time.monotonic() + REMOVE_WAIT_S
-    while os.path.exists(path) and time.monotonic() < deadline:
+    while path.exists() and time.monotonic() < deadline:
         shutil.rmtree(path, ignore_errors=True)
-        if os.path.exists(path):  # children of the child, ending at this moment, may still write there
+        if path.exists():  # children of the child, ending at this moment, may still write there
             time.sleep(0.05)
     with contextlib.suppress(OSError):
-        os.rmdir(os.path.dirname(os.path.abspath(path)))
+        path.parent.rmdir()
 
 
 def main(arguments: list[str]) -> int:
@@ -138,7 +139,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tether.py", description="run a command that dies with its parent")
     parser.add_argument("--fd", type=int, required=True, help="read end of the pipe whose end means the parent's")
     parser.add_argument("--grace", type=float, default=0.5, help="seconds between SIGTERM and SIGKILL")
-    parser.add_argument("--workdir", help="folder to remove after the child")
+    parser.add_argument("--workdir", type=pathlib.Path, help="folder to remove after the child")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     os.set_inheritable(options.fd, False)

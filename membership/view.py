@@ -20,12 +20,11 @@ the old name turns `failed` while the new one lives.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from membership.certificate import certificate_holds
-from membership.rpc.records import SerfMember
 from membership.snapshot import (
     Change,
     ClusterView,
@@ -35,7 +34,12 @@ from membership.snapshot import (
     changes_between,
 )
 from membership.tags import UnusableTags, decode_tags, serf_name
-from signalling.ids import NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from membership.rpc.records import SerfMember
+    from signalling.ids import NodeId
 
 __all__ = [
     "AgentDown",
@@ -324,9 +328,7 @@ class MemberView:
             )
         ):
             return unusable("uncertified", "its node key carries no certificate by this cluster's key")
-        return ViewMember(
-            serf_name=member.name, address=member.address, port=member.port, state=state, tags=tags
-        )
+        return ViewMember(serf_name=member.name, address=member.address, port=member.port, state=state, tags=tags)
 
 
 def _address(member: ViewMember) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import trio
 
-from membership.distance import NetworkCoordinate
 from membership.rpc import records
 from membership.rpc.connection import RpcConnection, RpcStream, open_connection
 from membership.rpc.errors import BrokenRpcError
-from membership.rpc.records import SerfMember, SerfStats, StreamRecord
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from membership.distance import NetworkCoordinate
+    from membership.rpc.records import SerfMember, SerfStats, StreamRecord
 
 __all__ = ["EventStream", "SerfClient", "open_serf_client"]
 

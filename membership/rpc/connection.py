@@ -7,13 +7,16 @@ and the decoder still expects its answer.  Nothing here raises because of what a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import trio
 
 from membership.rpc.errors import BrokenRpcError, ClosedRpcError, RemoteRpcError, RpcError
 from membership.rpc.wire import Answer, AnswerDecoder, Item, encode_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
 
 __all__ = ["RpcConnection", "RpcStream", "open_connection"]
 

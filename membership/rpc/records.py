@@ -8,13 +8,15 @@ an address of odd length becomes an empty text.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from membership.distance import NetworkCoordinate
 from membership.rpc.errors import BrokenRpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "MemberEvent",

@@ -17,12 +17,15 @@ Anything else than this is a `BrokenRpcError`: after one wrong guess no byte can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 from membership.rpc.errors import BrokenRpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["MAX_OBJECT_BYTES", "Answer", "AnswerDecoder", "Item", "encode_request"]
 
@@ -93,8 +96,8 @@ def encode_request(seq: int, command: str, body: Mapping[str, object] | None) ->
         raise ValueError("sequence numbers start at 1")
     if (body is None) != (command in WITHOUT_REQUEST_BODY):
         raise ValueError(f"{command} {'needs a' if body is None else 'takes no'} body")
-    header = msgpack.packb({"Command": command, "Seq": seq})
-    return header if body is None else header + msgpack.packb(body, use_bin_type=True)
+    header = _pack({"Command": command, "Seq": seq})
+    return header if body is None else header + _pack(body)
 
 
 class AnswerDecoder:
@@ -155,7 +158,11 @@ class AnswerDecoder:
             seq, error = self._header
             self._header = None
             command = self._expected.pop(seq, None)
-            return Item(seq=seq, body=value) if command is None else Answer(seq=seq, command=command, error=error, body=value)
+            return (
+                Item(seq=seq, body=value)
+                if command is None
+                else Answer(seq=seq, command=command, error=error, body=value)
+            )
         seq, error = _header(value)
         command = self._expected.get(seq)
         if command is None:
@@ -170,6 +177,12 @@ class AnswerDecoder:
         if command in STREAM_COMMANDS and not error:
             self._streams.add(seq)
         return Answer(seq=seq, command=command, error=error, body=None)
+
+
+def _pack(value: Mapping[str, object]) -> bytes:
+    packed = msgpack.packb(value, use_bin_type=True)  # the agent takes str for strings and bin for bytes
+    assert isinstance(packed, bytes)
+    return packed
 
 
 def _header(value: object) -> tuple[int, str]:

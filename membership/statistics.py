@@ -1,0 +1,42 @@
+"""What the membership service counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MembershipStatistics"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MembershipStatistics:
+    """What happened since the start, and how things are now.
+
+    Attributes:
+        agent_is_up: whether an agent answers now.
+        agent_boot: boot of the newest agent.
+        agent_restarts: agents started after the first.
+        members_alive: usable nodes alive now, the own one included.
+        members_unusable: members refused now.
+        events_sent: user events handed to the agent.
+        events_received: user events handed to the consumer.
+        events_dropped: user events lost because the consumer was slow.
+        events_foreign: events that are not ours by name or size.
+        records_dropped: stream records lost because this process was slow.
+        resets: subscriptions that fell behind and started over.
+        event_queue: events waiting in the agent at the last look; < 10 healthy, > 100 over budget; None if unknown.
+        join_problem: why the last attempt to join the seeds failed, None if it did not.
+    """
+
+    agent_is_up: bool
+    agent_boot: int
+    agent_restarts: int
+    members_alive: int
+    members_unusable: int
+    events_sent: int
+    events_received: int
+    events_dropped: int
+    events_foreign: int
+    records_dropped: int
+    resets: int
+    event_queue: int | None
+    join_problem: str | None

@@ -1,0 +1,76 @@
+"""Typed records: the agent is taken at its word about shapes, its peers about nothing."""
+
+import pytest
+
+from membership.distance import NetworkCoordinate
+from membership.rpc import records
+from membership.rpc.errors import BrokenRpcError
+from membership.rpc.records import MemberEvent, SerfMember, UnknownRecord, UserEvent
+
+RAW_MEMBER: dict[bytes, object] = {
+    b"Name": b"ada-1",
+    b"Addr": bytes(10) + b"\xff\xff" + bytes([127, 0, 0, 1]),
+    b"Port": 7946,
+    b"Tags": {b"c": b"test"},
+    b"Status": b"alive",
+    b"ProtocolMin": 1,
+}
+
+
+def test_a_member() -> None:
+    assert records.read_members({b"Members": [RAW_MEMBER]}) == (
+        SerfMember(name="ada-1", address="127.0.0.1", port=7946, tags={"c": "test"}, status="alive"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [(bytes([10, 0, 0, 1]), "10.0.0.1"), (bytes(15) + b"\x01", "::1"), (b"", ""), (b"12345", ""), (None, "")],
+)
+def test_addresses_of_peers_can_have_any_length(raw: bytes | None, text: str) -> None:
+    assert records.read_members({b"Members": [RAW_MEMBER | {b"Addr": raw}]})[0].address == text
+
+
+def test_names_and_tags_of_peers_can_be_any_bytes() -> None:
+    (member,) = records.read_members({b"Members": [RAW_MEMBER | {b"Name": b"\xff", b"Tags": {b"\xfe": b"\x80"}}]})
+    assert (member.name, member.tags) == ("\\xff", {"\\xfe": "\\x80"})
+
+
+def test_no_members_and_no_tags_are_nil_on_the_wire() -> None:
+    assert records.read_members({b"Members": None}) == ()
+    assert records.read_members({b"Members": [RAW_MEMBER | {b"Tags": None}]})[0].tags == {}
+
+
+def test_records_of_a_stream() -> None:
+    user = {b"Event": b"user", b"LTime": 7, b"Name": b"\xffs", b"Payload": b"\x00\xff", b"Coalesce": False}
+    assert records.read_record(user) == UserEvent(name="\\xffs", payload=b"\x00\xff", lamport_time=7)
+    assert records.read_record(user | {b"Payload": None}) == UserEvent(name="\\xffs", payload=b"", lamport_time=7)
+    joined = records.read_record({b"Event": b"member-join", b"Members": [RAW_MEMBER]})
+    assert isinstance(joined, MemberEvent)
+    assert joined.members[0].name == "ada-1"
+    assert records.read_record({b"Event": b"query", b"ID": 1}) == UnknownRecord(kind="query")
+
+
+def test_coordinates() -> None:
+    raw = {b"Ok": True, b"Coord": {b"Vec": [0.1, 0], b"Height": 1e-5, b"Adjustment": 0, b"Error": 1.5}}
+    assert records.read_coordinate(raw) == NetworkCoordinate(vector=(0.1, 0.0), height=1e-5, adjustment=0.0, error=1.5)
+    assert records.read_coordinate({b"Ok": False, b"Coord": None}) is None
+
+
+def test_stats_are_texts() -> None:
+    serf = {b"event_queue": b"12", b"intent_queue": b"0", b"query_queue": b"0", b"health_score": b"1"}
+    assert records.read_stats({b"serf": serf, b"agent": {}}).event_queue == 12
+    with pytest.raises(BrokenRpcError):
+        records.read_stats({b"serf": serf | {b"event_queue": b"-"}})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, [], {}, {b"Members": {}}, {b"Members": [1]}, {b"Members": [RAW_MEMBER | {b"Port": True}]}, b"x", 1],
+)
+def test_another_shape_is_a_broken_agent(body: object) -> None:
+    if body is not None:
+        with pytest.raises(BrokenRpcError):
+            records.read_members(body)
+    with pytest.raises(BrokenRpcError):
+        records.read_record(body)
