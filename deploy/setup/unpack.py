@@ -18,7 +18,8 @@ from .step import Step
 MERGED = ("bin", "sbin", "lib", "lib64")
 # The host's loader only works with the host's own C library, so this one is linked, never unpacked.
 C_LIBRARY = "libc6"
-C_LIBRARY_FILES = ("libc.so.6", "libm.so.6", "libmvec.so.1", "ld-linux-x86-64.so.2")
+# What the linker scripts of libc6-dev and gcc name; every host has them, so apt does not fetch them.
+HOST_LIBRARIES = ("libc.so.6", "libm.so.6", "libmvec.so.1", "libgcc_s.so.1", "ld-linux-x86-64.so.2")
 
 
 def unpack(step: Step, packages: Sequence[str], tree: Path, options: Sequence[str]) -> None:
@@ -50,7 +51,7 @@ def unpack(step: Step, packages: Sequence[str], tree: Path, options: Sequence[st
         raise SetupError(f"apt fetched {len(fetched)} of {len(names)} packages.")
     for package in fetched:
         _extract(package, tree)
-    _link_c_library(tree)
+    _link_host_libraries(tree)
     shutil.rmtree(archives)
 
 
@@ -69,10 +70,10 @@ def _extract(package: Path, tree: Path) -> None:
         raise SetupError(f"{package.name} cannot be unpacked: {done.stderr.strip()}.")
 
 
-def _link_c_library(tree: Path) -> None:
-    """Let a compiler whose root is the tree find the host's C library."""
+def _link_host_libraries(tree: Path) -> None:
+    """Let a compiler whose root is the tree link against the host's own libraries."""
     for host in Path("/lib").glob("*-linux-gnu"):
-        for name in C_LIBRARY_FILES:
+        for name in HOST_LIBRARIES:
             link = tree / "usr" / host.relative_to("/") / name
             if (host / name).exists() and link.parent.is_dir() and not link.exists():
                 link.unlink(missing_ok=True)
