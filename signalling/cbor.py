@@ -8,6 +8,7 @@ converted to a type.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any, Final, TypeVar, cast, overload
 
 import cbor2
@@ -56,8 +57,9 @@ def decode(data: bytes, kind: Any, *, max_bytes: int) -> Any:
     if len(data) > max_bytes:
         raise GarbledError(f"{len(data)} bytes where at most {max_bytes} are taken")
     try:
-        plain = cbor2.loads(
-            data,
+        source = BytesIO(data)
+        plain = cbor2.load(
+            source,
             tag_hook=_refuse_tag,
             semantic_decoders=cast("Any", _REFUSE_BUILTIN),
             max_depth=MAX_DEPTH,
@@ -65,6 +67,8 @@ def decode(data: bytes, kind: Any, *, max_bytes: int) -> Any:
             allow_duplicate_keys=False,
             strict_hashable_types=True,
         )
+        if source.tell() != len(data):
+            raise GarbledError("more than one item")
         return msgspec.convert(plain, kind, builtin_types=(bytes,))
     except GarbledError:
         raise

@@ -2,8 +2,8 @@
 
 CBOR arrays inside Serf user events: a constant short event name, at most
 :data:`MAX_EVENT_BYTES` on the wire, fields only ever appended. Anyone with the gossip key can
-send anything, so every envelope is signed by its sender's node key; :func:`signed_part` says
-over which bytes. Events arrive out of order, twice, late, or not at all: each carries an id, its
+send anything, so every envelope is signed by its sender's node key, over its own encoding with an empty
+signature. Events arrive out of order, twice, late, or not at all: each carries an id, its
 sender's boot and sequence, and an expiry.
 """
 
@@ -87,7 +87,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         sequence: Counts the sender's messages of this boot; a replay window, never an order.
         expires_ms: Milliseconds since 1970 after which this is garbage.
         body: What is said.
-        signature: Ed25519 over :func:`signed_part`, 64 bytes.
+        signature: Ed25519 by the sender's node key, 64 bytes; empty while it is being signed.
     """
 
     version: int

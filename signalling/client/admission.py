@@ -1,0 +1,115 @@
+"""Getting a session token by HTTP: ``POST /v1/sessions``, the step before the WebSocket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import httpx
+import msgspec
+import trio
+
+from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
+from signalling.ids import DEVICE_ID_PATTERN, DeviceId, UserId
+
+if TYPE_CHECKING:
+    import ssl
+
+MAX_ADMISSION_BYTES: Final = 16 * 1024
+"""Either way: two tokens of 4 KiB and room to spare."""
+
+MAX_NAME_CHARACTERS: Final = 64
+"""What a tile in a grid of participants can show."""
+
+
+class SessionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Body of the request. Without ``user_token`` one is a guest, without ``device`` a new device."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)]
+    device: Annotated[DeviceId, msgspec.Meta(pattern=DEVICE_ID_PATTERN)] | None = None
+    user_token: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+
+
+class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of the answer (201): who you are, and where to open the WebSocket.
+
+    Attributes:
+        token: The session token, for ``hello``.
+        session_url: ``ws://`` or ``wss://`` address of this node's WebSocket.
+        user: Minted for guests.
+        device: Yours, or minted.
+        expires_in_s: How long the token lives.
+    """
+
+    token: str
+    session_url: str
+    user: UserId
+    device: DeviceId
+    expires_in_s: float
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong, in the body of every HTTP answer that is not 2xx."""
+
+    code: str
+    message: str
+    highest_attempt: int | None = None
+
+
+class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body around a :class:`Problem`."""
+
+    error: Problem
+
+
+async def create_session(
+    base_url: str,
+    *,
+    name: str,
+    device: DeviceId | None = None,
+    user_token: str | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    timeout_s: float = 10.0,
+) -> SessionGrant:
+    """Ask a node for a session token.
+
+    Args:
+        base_url: Where the node serves HTTP, such as ``http://127.0.0.1:7800``.
+        name: What others are to call you.
+        device: The device that this is, if it has been here before.
+        user_token: Who you are; a guest has none.
+        ssl_context: For ``https``; the system's certificates otherwise.
+        timeout_s: For the whole of it.
+
+    Raises:
+        RefusedByNodeError: The node said no.
+        NodeUnreachableError: No connection, or an answer that no node gives, or none in time.
+    """
+    body = msgspec.json.encode(SessionRequest(name=name, device=device, user_token=user_token))
+    url = f"{base_url.rstrip('/')}/v1/sessions"
+    try:
+        with trio.fail_after(timeout_s):
+            status, answer = await _post(url, body, ssl_context, timeout_s)
+    except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
+        raise NodeUnreachableError(f"no answer from {base_url}: {error!r}") from error
+    try:
+        if status == httpx.codes.CREATED:
+            return msgspec.json.decode(answer, type=SessionGrant)
+        problem = msgspec.json.decode(answer, type=ProblemBody).error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NodeUnreachableError(f"{base_url} answers {status}, but not as a node does") from error
+    raise RefusedByNodeError(problem.code, problem.message, problem.highest_attempt)
+
+
+async def _post(url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeout_s: float) -> tuple[int, bytes]:
+    headers = {"content-type": "application/json"}
+    # No proxies from the environment: the WebSocket that follows goes straight to the node, too.
+    async with (
+        httpx.AsyncClient(verify=ssl_context or True, timeout=timeout_s, trust_env=False) as http,
+        http.stream("POST", url, content=body, headers=headers) as response,
+    ):
+        answer = b""
+        async for chunk in response.aiter_bytes():
+            answer += chunk
+            if len(answer) > MAX_ADMISSION_BYTES:
+                raise httpx.DecodingError(f"an answer of more than {MAX_ADMISSION_BYTES} bytes")
+        return response.status_code, answer

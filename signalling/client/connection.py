@@ -1,0 +1,348 @@
+"""A client in Python: one WebSocket to a node, on Trio.
+
+    grant = await create_session("http://127.0.0.1:7800", name="Ada")
+    async with open_client(grant.session_url, token=grant.token) as client:
+        joined = await client.join(RoomId("lobby"), attempt=1)
+        async for event in client.events:
+            if isinstance(event, Offer):
+                await client.answer(sdp=my_answer_to(event.sdp), generation=event.generation)
+
+Requests may run at the same time; each waits for its own reply. The node's pings are answered here
+and never reach ``events``. Media is the caller's business: SDP goes through as text.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+import trio
+from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, connect_websocket_url
+
+from signalling.client.closing import close_code
+from signalling.client.codec import decode_node_message, encode
+from signalling.client.messages import (
+    MAX_CLIENT_MESSAGE_BYTES,
+    Answer,
+    Chat,
+    ChatSent,
+    ClientMessage,
+    ClientPeer,
+    Error,
+    FreshToken,
+    Hello,
+    Join,
+    Joined,
+    Leave,
+    Mute,
+    NodeEvent,
+    NodePing,
+    NodeReply,
+    Ok,
+    Ping,
+    Pong,
+    PongReply,
+    Publish,
+    Published,
+    Reply,
+    TrackIntent,
+    Trickle,
+    Welcome,
+)
+from signalling.client.refusal import ConnectionLostError, NodeUnreachableError, RefusedByNodeError
+from signalling.errors import ErrorCode, Refused
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+    from signalling.client.events import NodeRequest
+    from signalling.ids import RoomId, TrackId
+
+R = TypeVar("R", bound=Reply)
+
+MAX_UNREAD_EVENTS: Final = 512
+"""As many as the node's own outbox holds; who reads no faster is dropped at either end."""
+
+MAX_UNREAD_FRAMES: Final = 16
+"""Frames between socket and reader, which only sorts them; more would only hide a slow reader."""
+
+CLOSED_WITHOUT_FRAME: Final = 1006
+"""RFC 6455, section 7.4.1: the number for a connection that ended without a close frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientTimeouts:
+    """How long a client waits, seconds.
+
+    Attributes:
+        connect_s: For TCP, TLS and the WebSocket handshake.
+        send_s: For one message to leave.
+        reply_s: For the reply to a request.
+        silence_s: Without any message; the node pings every 5 s.
+        close_s: For the closing handshake.
+    """
+
+    connect_s: float = 10.0
+    send_s: float = 10.0
+    reply_s: float = 10.0
+    silence_s: float = 15.0
+    close_s: float = 2.0
+
+
+@dataclass(kw_only=True)
+class _Waiting:
+    done: trio.Event = field(default_factory=trio.Event)
+    reply: NodeReply | None = None
+
+
+class Client:
+    """One session with a node. Made by :func:`open_client`.
+
+    Every request raises :class:`RefusedByNodeError` when the node says no,
+    :class:`ConnectionLostError` when the connection is or gets lost, and ``trio.TooSlowError`` when
+    no reply comes in time: what became of the request is then unknown. Cancelling a request has
+    the same outcome.
+    """
+
+    def __init__(self, ws: WebSocketConnection, *, timeouts: ClientTimeouts) -> None:
+        self._ws = ws
+        self._timeouts = timeouts
+        self._requests = 0
+        self._waiting: dict[int, _Waiting] = {}
+        self._lost: ConnectionLostError | None = None
+        self._welcome: Welcome | None = None
+        self._token = ""
+        self._events_in, self._events_out = trio.open_memory_channel[NodeEvent](MAX_UNREAD_EVENTS)
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the node said to the hello."""
+        assert self._welcome is not None, "open_client says hello before it hands out the client"
+        return self._welcome
+
+    @property
+    def token(self) -> str:
+        """The newest session token."""
+        return self._token
+
+    @property
+    def events(self) -> trio.MemoryReceiveChannel[NodeEvent]:
+        """What happens unasked, in order. Ends when the connection is lost (see :attr:`lost`)."""
+        return self._events_out
+
+    @property
+    def lost(self) -> ConnectionLostError | None:
+        """Why the connection is lost; ``None`` while it stands."""
+        return self._lost
+
+    async def hello(self, token: str, *, client: str = "starling-python") -> Welcome:
+        """Say who we are; :func:`open_client` has done so."""
+        self._welcome = await self._expect(Hello(token=token, client=client), Welcome)
+        self._token = self._welcome.token
+        return self._welcome
+
+    async def join(self, room: RoomId, *, attempt: int, room_token: str | None = None) -> Joined:
+        """Take a seat; ``attempt`` must be greater than in any join of this device before."""
+        return await self._expect(Join(room=room, attempt=attempt, room_token=room_token), Joined)
+
+    async def leave(self) -> None:
+        """Give the seat back."""
+        await self._expect(Leave(), Ok)
+
+    async def publish(self, *, sdp: str, tracks: tuple[TrackIntent, ...]) -> Published:
+        """Offer the publisher peer connection with all its tracks."""
+        return await self._expect(Publish(sdp=sdp, tracks=tracks), Published)
+
+    async def answer(self, *, sdp: str, generation: int) -> None:
+        """Answer the node's offer of that generation."""
+        await self._expect(Answer(sdp=sdp, generation=generation), Ok)
+
+    async def mute(self, track: TrackId, *, muted: bool) -> None:
+        """Tell the others that a track of ours is silent or dark, or no longer."""
+        await self._expect(Mute(track=track, muted=muted), Ok)
+
+    async def chat(self, text: str, *, nonce: str | None = None) -> ChatSent:
+        """Say something to the room; pass the same ``nonce`` again to repeat a message safely."""
+        return await self._expect(Chat(text=text, nonce=nonce or secrets.token_hex(8)), ChatSent)
+
+    async def ping(self) -> float:
+        """Measure the round trip to the node, seconds."""
+        started = trio.current_time()
+        await self._expect(Ping(), Pong)
+        return trio.current_time() - started
+
+    async def trickle(self, peer: ClientPeer, candidate: str) -> None:
+        """Send one ICE candidate; nothing comes back."""
+        await self._send(Trickle(peer=peer, candidate=candidate))
+
+    # --- requests ---------------------------------------------------------------------------
+
+    async def _expect(self, request: NodeRequest | Ping, kind: type[R]) -> R:
+        self._requests += 1
+        number = self._requests
+        waiting = self._waiting[number] = _Waiting()
+        try:
+            with trio.fail_after(self._timeouts.reply_s):
+                await self._send(msgspec.structs.replace(request, id=number))
+                await waiting.done.wait()
+        finally:
+            del self._waiting[number]
+        reply = waiting.reply
+        if isinstance(reply, kind):
+            return reply
+        if isinstance(reply, Error):
+            raise RefusedByNodeError(reply.code, reply.message, reply.highest_attempt)
+        if self._lost is not None:
+            raise self._lost
+        raise self._lose(close_code(ErrorCode.MALFORMED_MESSAGE), ErrorCode.MALFORMED_MESSAGE)
+
+    async def _send(self, message: ClientMessage) -> None:
+        if self._lost is not None:
+            raise self._lost
+        try:
+            with trio.fail_after(self._timeouts.send_s):
+                await self._ws.send_message(encode(message))
+        except ConnectionClosed as closed:
+            raise self._closed(closed) from closed
+
+    # --- what comes in ----------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Read until the connection is lost; :func:`open_client` runs it in a task."""
+        task_status.started()
+        try:
+            while self._lost is None:
+                with trio.fail_after(self._timeouts.silence_s):
+                    data = await self._ws.get_message()
+                await self._take(data)
+        except trio.TooSlowError:
+            self._lose(close_code(ErrorCode.PING_TIMEOUT), ErrorCode.PING_TIMEOUT)
+        except ConnectionClosed as closed:
+            self._closed(closed)
+        except ConnectionLostError:
+            return  # said by _send to the pong, and noted there
+        except Refused as refused:
+            self._lose(close_code(refused.code), refused.code)
+        except trio.WouldBlock:
+            self._lose(close_code(ErrorCode.SLOW_CONSUMER), ErrorCode.SLOW_CONSUMER)
+        finally:
+            self._events_in.close()
+
+    async def _take(self, data: str | bytes) -> None:
+        message = decode_node_message(data)
+        if isinstance(message, Reply):
+            # Without an id it is the node's last word, and the close frame behind it says the same;
+            # with one that nobody waits for it came after its deadline.
+            waiting = None if message.id is None else self._waiting.get(message.id)
+            if waiting is not None:
+                waiting.reply = message
+                waiting.done.set()
+            return
+        if isinstance(message, NodePing):
+            await self._send(PongReply(n=message.n))
+            return
+        if isinstance(message, FreshToken):
+            self._token = message.token
+        self._events_in.send_nowait(message)
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _closed(self, closed: ConnectionClosed) -> ConnectionLostError:
+        reason = closed.reason
+        if reason is None:
+            return self._lose(CLOSED_WITHOUT_FRAME, "")
+        return self._lose(reason.code, reason.reason or "")
+
+    def _lose(self, number: int, code: str) -> ConnectionLostError:
+        if self._lost is None:
+            self._lost = ConnectionLostError(number, code)
+            for waiting in self._waiting.values():
+                waiting.done.set()
+        return self._lost
+
+
+@asynccontextmanager
+async def converse(
+    ws: WebSocketConnection, *, token: str, timeouts: ClientTimeouts | None = None
+) -> AsyncIterator[Client]:
+    """Say hello on an open WebSocket and hand out the client; closes the WebSocket at the end.
+
+    Raises:
+        RefusedByNodeError: The node refused the token.
+        ConnectionLostError: It hung up instead.
+        trio.TooSlowError: It did not answer.
+    """
+    timeouts = timeouts or ClientTimeouts()
+    client = Client(ws, timeouts=timeouts)
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            await nursery.start(client.run)
+            await client.hello(token)
+            yield client
+        except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery's group
+            failure = error
+        finally:
+            with trio.move_on_after(timeouts.close_s, shield=True):
+                await ws.aclose()
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def open_client(
+    url: str,
+    *,
+    token: str,
+    ssl_context: ssl.SSLContext | None = None,
+    origin: str | None = None,
+    timeouts: ClientTimeouts | None = None,
+) -> AsyncIterator[Client]:
+    """Connect to a node, say hello, and hand out the client; hang up at the end.
+
+    Hanging up is not leaving: the seat is then held for its grace. Call :meth:`Client.leave` first
+    to give it back at once.
+
+    Args:
+        url: The ``session_url`` of a :class:`~signalling.client.admission.SessionGrant`.
+        token: The session token.
+        ssl_context: For ``wss``; the system's certificates otherwise.
+        origin: An ``Origin`` header, as a browser would send it.
+        timeouts: How long to wait for what.
+
+    Raises:
+        NodeUnreachableError: No WebSocket came about.
+        RefusedByNodeError: The node refused the token.
+        ConnectionLostError: It hung up before ``welcome``.
+        trio.TooSlowError: It did not answer the hello.
+    """
+    timeouts = timeouts or ClientTimeouts()
+    headers = [] if origin is None else [(b"Origin", origin.encode())]
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            try:
+                with trio.fail_after(timeouts.connect_s):
+                    ws = await connect_websocket_url(
+                        nursery,
+                        url,
+                        ssl_context,
+                        extra_headers=headers,
+                        message_queue_size=MAX_UNREAD_FRAMES,
+                        max_message_size=MAX_CLIENT_MESSAGE_BYTES,
+                    )
+            except (OSError, HandshakeError, trio.TooSlowError, ValueError) as error:
+                raise NodeUnreachableError(f"no WebSocket to {url}: {error!r}") from error
+            async with converse(ws, token=token, timeouts=timeouts) as client:
+                yield client
+        except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery's group
+            failure = error
+        finally:
+            nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

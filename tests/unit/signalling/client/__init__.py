@@ -1,0 +1,1 @@
+"""The client side: codec, the per-connection machine, outbox and the Python client."""

@@ -1,0 +1,62 @@
+"""One valid message of each kind, for tests that care about order rather than content."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from signalling.client.messages import (
+    Answer,
+    Chat,
+    ChatSent,
+    Hello,
+    Join,
+    Joined,
+    Leave,
+    Mute,
+    NodeReply,
+    Ok,
+    Publish,
+    Published,
+    Trickle,
+    Welcome,
+)
+from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId, UserId
+
+if TYPE_CHECKING:
+    from signalling.client.events import NodeRequest
+
+WELCOME: Final = Welcome(
+    session=SessionId("0" * 32),
+    user=UserId("us_1"),
+    device=DeviceId("de_1"),
+    node=NodeId("paris"),
+    region="eu-west",
+    token="fresh",
+    ping_interval_s=5.0,
+    max_message_bytes=262_144,
+)
+JOINED: Final = Joined(
+    room=RoomId("lobby"), participant=ParticipantId("pa_1"), participants=(), degraded=False, epoch=1
+)
+
+REQUESTS: Final[tuple[NodeRequest, ...]] = (
+    Hello(token="t"),
+    Join(room=RoomId("lobby"), attempt=1),
+    Leave(),
+    Publish(sdp="v=0", tracks=()),
+    Answer(sdp="v=0", generation=1),
+    Trickle(peer="publisher", candidate=""),
+    Mute(track=TrackId("tr_1"), muted=True),
+    Chat(text="hi", nonce="1"),
+)
+
+GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
+    Hello: WELCOME,
+    Join: JOINED,
+    Leave: Ok(),
+    Publish: Published(sdp="v=0", tracks={}),
+    Answer: Ok(),
+    Trickle: Ok(),
+    Mute: Ok(),
+    Chat: ChatSent(message=MessageId("me_1"), at_ms=0),
+}

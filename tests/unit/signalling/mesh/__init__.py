@@ -1,0 +1,1 @@
+"""The mesh side: envelopes and link messages."""
