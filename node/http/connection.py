@@ -10,7 +10,7 @@ inbox, too, without waiting; so the order of its words is the order on the wire.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -77,10 +77,10 @@ class ConnectionCounters:
         ended: Connections by why they ended, ever.
     """
 
-    open: int
-    opened: int
-    requests: int
-    ended: dict[str, int]
+    open: int = 0
+    opened: int = 0
+    requests: int = 0
+    ended: dict[str, int] = field(default_factory=dict)
 
 
 class ClientConnection:

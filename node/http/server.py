@@ -21,6 +21,7 @@ from hypercorn.trio import serve
 from typing_extensions import override
 
 from node.http.guard import Guard, GuardedConfig, GuardStatistics, install_guard
+from node.http.strict import MAX_HEAD_BYTES
 from node.http.tls import Tls, load_tls
 from signalling.client.messages import MAX_CLIENT_MESSAGE_BYTES
 
@@ -36,9 +37,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 BACKLOG: Final = 512
 """Connections that wait to be accepted: everybody of a lost node comes at once."""
-
-MAX_HEAD_BYTES: Final = 16 * 1024
-"""Request line and headers; a browser sends 1-2 kB."""
 
 KEEP_ALIVE_S: Final = 20.0
 """An idle connection and a request's head have this long; a page's burst of requests fits inside."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 VERSIONS: Final = frozenset({b"1.0", b"1.1"})
 
+MAX_HEAD_BYTES: Final = 16 * 1024
+"""Request line and headers; a browser sends 1-2 kB."""
+
 UNOFFERED_HEADER: Final = b"sec-websocket-extensions"
 
 
@@ -41,13 +44,17 @@ class StrictReceiveBuffer(ReceiveBuffer):
         """Give the lines up to the first blank one, when it is there.
 
         Raises:
-            h11.RemoteProtocolError: A line ends in a bare line feed, or continues the one before.
+            h11.RemoteProtocolError: They are too long together, one ends in a bare line feed, or one
+                continues the one before.
         """
         before = bytes(self._data)
         lines = super().maybe_extract_lines()
         if lines is None:
             return None
         head = before[: len(before) - len(self._data)]
+        if len(head) > MAX_HEAD_BYTES:
+            # h11 itself bounds only a head that is still incomplete.
+            raise h11.RemoteProtocolError("the head is too long", error_status_hint=431)
         if head.count(b"\n") != head.count(b"\r\n"):
             raise h11.RemoteProtocolError("a line ends in a bare line feed")
         if any(line.startswith((b" ", b"\t")) for line in lines):

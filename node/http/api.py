@@ -1,0 +1,66 @@
+"""What all resources share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import trio
+from quart import request
+
+from node.http.client_address import PROXY_HEADERS, TrustedProxies, limit_key
+from node.http.connection import ConnectionCounters
+from node.http.origins import Origins
+from node.http.rate import AddressPace
+
+if TYPE_CHECKING:
+    from node.config import HttpConfig
+    from node.http.backend import Backend
+    from node.http.guard import Guard
+
+
+@dataclass(kw_only=True)
+class Api:
+    """The backend and the bounds that resources ask it under.
+
+    Attributes:
+        backend: Who answers.
+        config: Bounds and deadlines.
+        public_url: Where this node is reached.
+        origins: Which pages may talk to it.
+        proxies: Who may say whose request it is.
+        session_pace: How fast an address may open sessions.
+        connections: What the WebSockets did.
+        guard: Counts connections, once the server runs.
+        stopping: Set when the server goes away.
+    """
+
+    backend: Backend
+    config: HttpConfig
+    public_url: str
+    origins: Origins
+    proxies: TrustedProxies
+    session_pace: AddressPace
+    connections: ConnectionCounters = field(default_factory=ConnectionCounters)
+    guard: Guard | None = None
+    stopping: trio.Event = field(default_factory=trio.Event)
+
+    def client_key(self) -> str:
+        """Say whose request this is, in a form that one client cannot easily vary. Never log it."""
+        peer = (request.scope.get("client") or ("",))[0]
+        # A header may come in several lines, which count as one (RFC 9110, section 5.2).
+        lines = {name: request.headers.getlist(name) for name in PROXY_HEADERS}
+        headers = {name: ", ".join(values) for name, values in lines.items() if values}
+        return limit_key(self.proxies.client(peer, headers))
+
+
+def make_api(backend: Backend, config: HttpConfig, public_url: str) -> Api:
+    """Put the shared parts together."""
+    return Api(
+        backend=backend,
+        config=config,
+        public_url=public_url,
+        origins=Origins(configured=(public_url, *config.allowed_origins), member_urls=backend.member_urls),
+        proxies=TrustedProxies(config.trusted_proxies),
+        session_pace=AddressPace(rate_per_s=config.sessions_per_minute / 60, burst=config.sessions_burst),
+    )

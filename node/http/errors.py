@@ -1,0 +1,68 @@
+"""Every error that leaves by HTTP, as ``{"error": {"code", "message"}}``."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from node.http.body import json_response
+from signalling.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quart import Response
+
+STATUS: Final[Mapping[ErrorCode, int]] = MappingProxyType(
+    {
+        ErrorCode.MALFORMED_MESSAGE: 400,
+        ErrorCode.UNEXPECTED_MESSAGE: 400,
+        ErrorCode.PROTOCOL_UNSUPPORTED: 400,
+        ErrorCode.ROOM_INVALID: 400,
+        ErrorCode.SDP_INVALID: 400,
+        ErrorCode.CODEC_UNSUPPORTED: 400,
+        ErrorCode.TOKEN_INVALID: 401,
+        ErrorCode.TOKEN_EXPIRED: 401,
+        ErrorCode.TOKEN_FOREIGN: 401,
+        ErrorCode.NOT_PERMITTED: 403,
+        ErrorCode.ORIGIN_REFUSED: 403,
+        ErrorCode.NOT_FOUND: 404,
+        ErrorCode.ROOM_UNKNOWN: 404,
+        ErrorCode.TRACK_UNKNOWN: 404,
+        ErrorCode.METHOD_NOT_ALLOWED: 405,
+        ErrorCode.HELLO_TIMEOUT: 408,
+        ErrorCode.ROOM_EXISTS: 409,
+        ErrorCode.SEAT_TAKEN: 409,
+        ErrorCode.ATTEMPT_STALE: 409,
+        ErrorCode.ALREADY_IN_ROOM: 409,
+        ErrorCode.NOT_IN_ROOM: 409,
+        ErrorCode.REPLACED: 409,
+        ErrorCode.OFFER_STALE: 409,
+        ErrorCode.MESSAGE_TOO_LARGE: 413,
+        ErrorCode.RATE_LIMITED: 429,
+        ErrorCode.ROOM_FULL: 503,
+        ErrorCode.NODE_FULL: 503,
+        ErrorCode.NODE_DRAINING: 503,
+        ErrorCode.ENGINE_UNAVAILABLE: 503,
+        ErrorCode.STORE_UNAVAILABLE: 503,
+        ErrorCode.DEADLINE_EXCEEDED: 504,
+    }
+)
+"""The status that says the same as a code; what is not here is a 500."""
+
+OF_STATUS: Final[Mapping[int, tuple[ErrorCode, str]]] = MappingProxyType(
+    {
+        400: (ErrorCode.MALFORMED_MESSAGE, "That request is malformed."),
+        404: (ErrorCode.NOT_FOUND, "There is nothing under this address."),
+        405: (ErrorCode.METHOD_NOT_ALLOWED, "This address does not take that method."),
+        408: (ErrorCode.DEADLINE_EXCEEDED, "The request's body did not come in time."),
+        413: (ErrorCode.MESSAGE_TOO_LARGE, "The request's body is too long."),
+    }
+)
+"""What the framework refuses by itself."""
+
+
+def error_response(code: ErrorCode, message: str, *, status: int | None = None) -> Response:
+    """Make the response for an error; the status follows from the code unless given."""
+    body = {"error": {"code": code, "message": message}}
+    return json_response(body, status=status or STATUS.get(code, 500))

@@ -1,0 +1,73 @@
+"""Which web pages may talk to this node.
+
+A page comes from one node and talks to another, so the origins allowed are the own one, those of
+the members' public URLs, and configured ones; the same for REST (CORS) and for WebSockets, which
+browsers send anywhere. Programs that are no browsers send no ``Origin`` and are not concerned.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+PREFLIGHT_CACHE_S: Final = 7200
+"""The longest that Chromium keeps a preflight's answer."""
+
+CORS_METHODS: Final = "GET, POST"
+CORS_HEADERS: Final = "authorization, content-type"
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Origins:
+    """Decides about ``Origin`` headers.
+
+    Args:
+        configured: URLs whose origins are always allowed.
+        member_urls: Gives the members' public URLs now.
+    """
+
+    def __init__(self, *, configured: Iterable[str], member_urls: Callable[[], Iterable[str]]) -> None:
+        self._configured = frozenset(filter(None, map(origin_of, configured)))
+        self._member_urls = member_urls
+
+    def is_allowed(self, origin: str, host: str) -> bool:
+        """Say whether a page of ``origin`` may send a request whose ``Host`` header is ``host``.
+
+        Own is what the request itself was sent to. A name in ``Host`` proves nothing, as anybody
+        can point a name of theirs here; so own pages are recognised by a numeric address or
+        ``localhost`` alone, and every name has to be a public URL or configured.
+        """
+        wanted = origin_of(origin)
+        if wanted is None:
+            return False
+        if wanted in self._configured or wanted in map(origin_of, self._member_urls()):
+            return True
+        scheme = urlsplit(wanted).scheme
+        return wanted == origin_of(f"{scheme}://{host}") and _is_unforgeable(wanted)
+
+
+def origin_of(url: str) -> str | None:
+    """Give scheme, host and explicit port of a URL, in lower case; ``None`` if it has none."""
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not host:
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}:{port or DEFAULT_PORTS[parts.scheme]}"
+
+
+def _is_unforgeable(origin: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True

@@ -1,0 +1,31 @@
+"""``/healthz``: the process answers. ``/readyz``: send it clients."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Blueprint, Response
+
+from node.http.body import json_response
+
+if TYPE_CHECKING:
+    from node.http.api import Api
+
+
+def health_blueprint(api: Api) -> Blueprint:
+    """Make the resource."""
+    blueprint = Blueprint("health", __name__)
+
+    @blueprint.get("/healthz")
+    async def healthz() -> Response:
+        """Say that the process is alive; a restart would not help, whatever else is wrong."""
+        return json_response({"status": "ok"})
+
+    @blueprint.get("/readyz")
+    async def readyz() -> Response:
+        """Say whether new clients are welcome, and if not, why."""
+        problems = api.backend.readiness()
+        body = {"status": "unready" if problems else "ready", "reasons": problems}
+        return json_response(body, status=503 if problems else 200)
+
+    return blueprint
