@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import AsyncIterable
+    from contextlib import AbstractContextManager
 
     import trio
 
@@ -35,15 +35,22 @@ class Gossip(Protocol):
     def user_events(self) -> trio.MemoryReceiveChannel[bytes]:
         """Payloads of user events, own ones included; the relay is the one reader."""
 
-    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+    def changes(self) -> AbstractContextManager[AsyncIterable[Change]]:
         """Changes of the view; begins with a reset."""
+
+    def reread_members(self) -> None:
+        """Ask the agent for its members soon: somebody spoke whom the view does not know. Returns at once."""
 
     async def send_event(self, payload: bytes) -> None:
         """Gossip a payload to every node. Raises `membership.GossipUnavailableError`."""
 
 
 class LinkEngine(Protocol):
-    """The part of the engine's face that links need. Every call raises `sfu.EngineError`."""
+    """The part of the engine's face that links need.
+
+    Every call raises `sfu.errors.EngineRefused` (nothing has changed), or `EngineLostError` and its
+    kind `EngineTimeoutError` (it may or may not have taken effect).
+    """
 
     async def open_link(self, peer: PeerId, *, controlling: bool) -> LinkOpened:
         """Make this end of a link."""

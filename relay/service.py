@@ -1,31 +1,122 @@
-"""The relay service."""
+"""The relay service: tasks around the one owner of its state.
+
+Statements of the node (rooms, wants) overwrite each other until the owner comes to them, so they need
+no queue; everything that happens waits in one inbox, which is bounded: if it ever overflows, something
+about links was lost, and the remedy is that for a new engine, all of them are made anew. Commands to
+the engine (end.py) and to gossip have tasks of their own, so the owner waits for neither.
+"""
 
 from __future__ import annotations
 
+import time
+from collections import Counter, deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from membership import GossipUnavailableError, ViewReset
+from relay.events import LinkState, LinkStatus, RelayEvent, RelayStatistics
+from relay.legs import TracksWanted
+from relay.negotiation import Phase
+from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
+from relay.owner import ChatSaid, GossipHeard, Item, Outlets, Owner
+from relay.rooms import RoomShared
+from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    import trio
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from relay.config import RelayConfig
-    from relay.events import LinkStatus, RelayEvent, RelayStatistics
+    from relay.end import LinkEnd
     from relay.ports import Gossip, LinkEngine
-    from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, TrackId
     from signalling.mesh.link import RoomChat
 
+EVENTS_AHEAD: Final = 1024
+"""Events that wait for the node: every room of a large far node, told at once after its link comes up."""
+
+READER_DEADLINE_S: Final = 10.0
+"""How long the node may take none of them before that counts as a failure of this process."""
+
+INBOX_LIMIT: Final = 8192
+"""What may wait for the owner, who never waits for the outside: seconds of the worst storm."""
+
+GOSSIP_AHEAD: Final = 64
+"""Messages that wait for the agent; about one a second comes, so a full queue means that there is none."""
+
+GOSSIP_DEADLINE_S: Final = 5.0
+"""For the agent to take one; an offer that waited longer is about to be repeated."""
+
+FAREWELL_S: Final = 1.0
+"""For goodbyes on exit; whoever misses one notices by the keepalives."""
+
+LINK_PEER_PREFIX: Final = "link:"
+
+_STATES: Final[Mapping[Phase, LinkState]] = {
+    Phase.WAITING: LinkState.WAITING,
+    Phase.OPENING: LinkState.OPENING,
+    Phase.OFFERED: LinkState.OFFERED,
+    Phase.ANSWERING: LinkState.OPENING,
+    Phase.CONNECTING: LinkState.CONNECTING,
+    Phase.UP: LinkState.UP,
+    Phase.SUSPECT: LinkState.SUSPECT,
+}
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("relay")
+
 
 class Relay:
-    """A running relay; made by `open_relay`. Every method but `events` is plain and returns at once."""
+    """A running relay; made by `open_relay`. Every method is plain and returns at once."""
+
+    def __init__(
+        self,
+        *,
+        config: RelayConfig,
+        gossip: Gossip,
+        engine: LinkEngine,
+        nursery: trio.Nursery,
+        wall_s: Callable[[], float],
+        random: Random,
+    ) -> None:
+        self._gossip = gossip
+        self._nursery = nursery
+        self._owner = Owner(
+            config=config,
+            boot=gossip.boot,
+            engine=engine,
+            outlets=Outlets(
+                start_end=self._start_end,
+                gossip=self._queue_gossip,
+                reread_members=gossip.reread_members,
+                emit=self._emitted.append,
+                report=self._put,
+            ),
+            wall_s=wall_s,
+            random=random,
+        )
+        self._inbox: deque[Item] = deque()
+        self._has_overflowed = False
+        self._stated: dict[tuple[str, RoomId | None], Item] = {}
+        self._woken = trio.Event()
+        self._epoch = 1
+        self._emitted: deque[RelayEvent] = deque()
+        self._events_in, self._events_out = trio.open_memory_channel[RelayEvent](EVENTS_AHEAD)
+        self._gossip_in, self._gossip_out = trio.open_memory_channel[bytes](GOSSIP_AHEAD)
+        self._sent = self._unsent = 0
+        self._oddities: Counter[str] = Counter()
 
     @property
     def events(self) -> trio.MemoryReceiveChannel[RelayEvent]:
-        """What happens; bounded, so read it eagerly. The relay waits for a slow reader, then ends with an error."""
-        raise NotImplementedError
+        """What happens, for one reader.
+
+        Bounded: while it is full the relay waits, and after `READER_DEADLINE_S` without a taker it ends with
+        `trio.TooSlowError`.
+        """
+        return self._events_out
 
     def share_room(self, room: RoomId, nodes: frozenset[NodeId], participants: tuple[ParticipantInfo, ...]) -> None:
         """State that these nodes are to know the room lives here with these participants.
@@ -34,39 +125,198 @@ class Relay:
         the room is gone from here. Without `nodes` or `participants` it is retracted everywhere.
         Links are made as needed. The participants' tracks may be asked for by these nodes and no others.
         """
-        raise NotImplementedError
+        self._state(("share", room), RoomShared(room=room, nodes=nodes, participants=participants))
 
     def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
         """State all remote tracks of the room that somebody here needs: the owner's node and the kind by track."""
-        raise NotImplementedError
+        self._state(("want", room), TracksWanted(room=room, tracks=dict(tracks)))
 
     def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
         """Say something to a room's other nodes, once. A node without a link does not hear it."""
-        raise NotImplementedError
+        self._put(ChatSaid(chat=chat, nodes=nodes))
 
     def set_draining(self, draining: bool) -> None:
         """State whether this node drains: then it makes no new link and refuses offers; links that are up stay."""
-        raise NotImplementedError
+        self._state(("drain", None), Draining(draining=draining))
 
     def handle_engine_event(self, event: EngineEvent) -> None:
         """Pass on an event of the engine; those that are not about a link (`link:`) are ignored."""
-        raise NotImplementedError
+        if isinstance(event, PeerState | LinkMessage | LinkMeasured) and event.peer.startswith(LINK_PEER_PREFIX):
+            self._put(event)
 
     def handle_engine_started(self, epoch: int) -> None:
-        """Tell that the engine is a new one: all links are gone and are made anew where needed."""
-        raise NotImplementedError
+        """Tell which engine serves (1 is the first): with a later one all links are made anew where needed."""
+        if epoch > self._epoch:
+            self._epoch = epoch
+            self._put(EngineRestarted())
 
     def snapshot(self) -> tuple[LinkStatus, ...]:
-        """Every link and every node that one is wanted with, in the order of ids."""
-        raise NotImplementedError
+        """Every link, and every node that one is wanted with, in the order of ids."""
+        now = trio.current_time()
+        statuses = []
+        for link in self._owner.negotiation.links():
+            measured = None if link.end is None else self._owner.measured.get(link.end)
+            statuses.append(
+                LinkStatus(
+                    node=link.node,
+                    state=_STATES[link.phase],
+                    role=link.role,
+                    age_s=now - link.since,
+                    setup_ms=link.setup_ms,
+                    rtt_ms=None if measured is None else measured.rtt_ms,
+                    jitter_ms=None if measured is None else measured.jitter_ms,
+                    loss=None if measured is None else measured.loss,
+                    failures=link.failures,
+                    reason=link.reason,
+                )
+            )
+        return tuple(statuses)
 
     def statistics(self) -> RelayStatistics:
         """Counters and gauges."""
-        raise NotImplementedError
+        owner = self._owner
+        links = owner.negotiation.links()
+        refused_legs = Counter(legs_refused=sum(end.refused_legs for end in owner.ends.values()))
+        oddities = (
+            self._oddities
+            + owner.oddities
+            + owner.negotiation.oddities
+            + owner.rooms.oddities
+            + owner.legs.oddities
+            + refused_legs
+        )
+        return RelayStatistics(
+            links_up=sum(link.phase in (Phase.UP, Phase.SUSPECT) for link in links),
+            links_wanted=len(owner.wanted),
+            legs_in=len(owner.legs.incoming()),
+            legs_out=len(owner.legs.outgoing()),
+            events_sent=self._sent,
+            events_unsent=self._unsent,
+            heard=dict(owner.inspector.counts),
+            oddities=dict(oddities),
+        )
+
+    # --- tasks --------------------------------------------------------------------------------
+
+    async def _own(self) -> None:
+        while True:
+            deadline = self._owner.next_deadline()
+            with trio.move_on_at(float("inf") if deadline is None else deadline):
+                await self._woken.wait()
+            self._woken = trio.Event()
+            self._take_all()
+            await self._emit_all()
+
+    def _take_all(self) -> None:
+        now = trio.current_time()
+        if self._has_overflowed:
+            self._has_overflowed = False
+            self._inbox.clear()
+            self._owner.take(EngineRestarted(), now)
+            self._owner.take(ViewReset(view=self._gossip.view), now)
+        while self._inbox:
+            self._owner.take(self._inbox.popleft(), now)
+        for item in self._stated.values():
+            self._owner.take(item, now)
+        self._stated.clear()
+        deadline = self._owner.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._owner.pass_deadlines(now)
+
+    async def _emit_all(self) -> None:
+        while self._emitted:
+            with trio.fail_after(READER_DEADLINE_S):
+                await self._events_in.send(self._emitted.popleft())
+
+    async def _watch_members(self) -> None:
+        with self._gossip.changes() as changes:
+            async for change in changes:
+                self._put(change)
+
+    async def _watch_gossip(self) -> None:
+        async for payload in self._gossip.user_events:
+            self._put(GossipHeard(payload=payload))
+
+    async def _send_gossip(self) -> None:
+        async for payload in self._gossip_out:
+            await self._gossip_one(payload)
+
+    async def _gossip_one(self, payload: bytes) -> None:
+        try:
+            with trio.fail_after(GOSSIP_DEADLINE_S):
+                await self._gossip.send_event(payload)
+            self._sent += 1
+        except (GossipUnavailableError, trio.TooSlowError) as error:
+            # Offers are repeated, answers asked for again: nothing to do but to count.
+            self._unsent += 1
+            _log.warning("negotiation message not gossiped", reason=str(error))
+
+    async def _say_farewell(self) -> None:
+        """Say goodbye to every linked node; the ends close when the nursery does."""
+        self._owner.take(ShuttingDown(), trio.current_time())
+        async with trio.open_nursery() as nursery:
+            while True:
+                try:
+                    nursery.start_soon(self._gossip_one, self._gossip_out.receive_nowait())
+                except trio.WouldBlock:
+                    break
+
+    def _state(self, about: tuple[str, RoomId | None], item: Item) -> None:
+        self._stated[about] = item
+        self._woken.set()
+
+    def _put(self, item: Item) -> None:
+        if len(self._inbox) >= INBOX_LIMIT:
+            self._oddities["inbox_overflowed"] += 1
+            self._has_overflowed = True
+        else:
+            self._inbox.append(item)
+        self._woken.set()
+
+    def _queue_gossip(self, payload: bytes) -> None:
+        try:
+            self._gossip_in.send_nowait(payload)
+        except trio.WouldBlock:
+            self._unsent += 1
+
+    def _start_end(self, end: LinkEnd, controlling: bool) -> None:
+        self._nursery.start_soon(lambda: end.run(controlling=controlling))
 
 
 @asynccontextmanager
-async def open_relay(config: RelayConfig, gossip: Gossip, engine: LinkEngine) -> AsyncIterator[Relay]:
-    """Run the relay of this node; on exit it says goodbye to every linked node and closes its ends."""
-    raise NotImplementedError
-    yield Relay()
+async def open_relay(
+    config: RelayConfig,
+    gossip: Gossip,
+    engine: LinkEngine,
+    *,
+    wall_s: Callable[[], float] = time.time,
+    random: Random | None = None,
+) -> AsyncIterator[Relay]:
+    """Run the relay of this node; on exit it says goodbye to every linked node and closes its ends.
+
+    Args:
+        config: What it has to know.
+        gossip: The membership service; the relay is the one reader of its user events.
+        engine: The engine; whoever reads its events passes those about links on.
+        wall_s: Seconds since 1970, for the expiry of messages.
+        random: For message ids and jitter; the system's own by default.
+    """
+    async with trio.open_nursery() as nursery:
+        relay = Relay(
+            config=config, gossip=gossip, engine=engine, nursery=nursery, wall_s=wall_s, random=random or SystemRandom()
+        )
+        owner_scope = trio.CancelScope()
+
+        async def own() -> None:
+            with owner_scope:
+                await relay._own()
+
+        for task in (own, relay._watch_members, relay._watch_gossip, relay._send_gossip):
+            nursery.start_soon(task)
+        try:
+            yield relay
+        finally:
+            owner_scope.cancel()
+            with trio.move_on_after(FAREWELL_S, shield=True):
+                await relay._say_farewell()
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,12 @@
+"""How a link comes about: pure, for all peers of one node.
+
+- core.py: the theory of operation, the transition table, `handle(event, now)` and `next_deadline()`.
+- events.py goes in, effects.py comes out; both are plain facts.
+- inspection.py stands at the gate: which messages of the gossip are believed.
+- pace.py: how often a node may speak, and how long it waits after a failure.
+"""
+
+from relay.negotiation.core import LinkView, Negotiation, Phase
+from relay.negotiation.inspection import Inspector, Verdict
+
+__all__ = ["Inspector", "LinkView", "Negotiation", "Phase", "Verdict"]

@@ -1,0 +1,68 @@
+"""What the negotiation asks for, one class a fact. Ends are named by id; answers come back as events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from signalling.ids import NodeId, PeerId
+    from signalling.mesh.negotiation import Envelope, LinkParameters
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenEnd:
+    """Make an end of a link. Answered by `EndOpened` or `EndFailed`."""
+
+    end: PeerId
+    node: NodeId
+    controlling: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectEnd:
+    """Tell an end about the other one. `EndUp`, `EndClosed` or `EndFailed` follows, or a deadline does."""
+
+    end: PeerId
+    parameters: LinkParameters
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CloseEnd:
+    """End it; nothing more is heard of it."""
+
+    end: PeerId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SendEnvelope:
+    """Gossip this message; the expiry is yet to be stamped and the signature to be made."""
+
+    envelope: Envelope
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RereadMembers:
+    """Somebody speaks whom the view does not know yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkRose:
+    """The link carries. `boot` is the far node's incarnation."""
+
+    node: NodeId
+    end: PeerId
+    boot: int
+    setup_ms: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkFell:
+    """The link that was up no longer is."""
+
+    node: NodeId
+    end: PeerId
+    reason: str
+
+
+NegotiationEffect: TypeAlias = OpenEnd | ConnectEnd | CloseEnd | SendEnvelope | RereadMembers | LinkRose | LinkFell

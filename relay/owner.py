@@ -1,0 +1,340 @@
+"""The one owner of the three cores: feeds them, carries facts between them, and runs what they ask for.
+
+Plain code without a wait in it. What must be waited for goes through its `Outlets`, and comes back as an
+item to take.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+import msgspec
+import structlog
+
+from membership import MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
+from relay import legs as legs_core
+from relay import rooms as rooms_core
+from relay.end import LinkEnd
+from relay.envelope import Garbled, open_payload, seal, signature_holds
+from relay.events import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRoom
+from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
+from relay.negotiation import Inspector, Negotiation
+from relay.negotiation.effects import (
+    CloseEnd,
+    ConnectEnd,
+    LinkFell,
+    LinkRose,
+    NegotiationEffect,
+    OpenEnd,
+    RereadMembers,
+    SendEnvelope,
+)
+from relay.negotiation.events import (
+    DeadlinePassed,
+    EndClosed,
+    EndFailed,
+    EndOpened,
+    EndSuspect,
+    EndUp,
+    EnvelopeHeard,
+    LinksWanted,
+    Member,
+    MemberLost,
+    MemberSeen,
+    NegotiationEvent,
+)
+from relay.negotiation.inspection import LIFETIME_S
+from relay.rooms import NodeReturned, NodeVanished, RoomLearnt, Rooms, RoomsDeadline, RoomShared, StateHeard, TellRoom
+from sfu.protocol import LinkMeasured, LinkMessage, PeerState
+from signalling import cbor
+from signalling.cbor import GarbledError
+from signalling.mesh import link as words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from random import Random
+
+    from membership import Change, ViewMember
+    from relay.config import RelayConfig
+    from relay.events import RelayEvent
+    from relay.ports import LinkEngine
+    from relay.rooms import RoomsEffect
+    from signalling.ids import NodeId, PeerId
+
+ROUTINE_STATES: Final[Mapping[str, type[EndUp | EndSuspect]]] = {"connected": EndUp, "suspect": EndSuspect}
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("relay")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GossipHeard:
+    """Gossip brought this payload."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatSaid:
+    """Somebody here said something that these nodes shall hear."""
+
+    chat: words.RoomChat
+    nodes: frozenset[NodeId]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outlets:
+    """Where things go that take time. None of them waits.
+
+    Attributes:
+        start_end: Run this end, controlling or not.
+        gossip: Send this payload to all nodes.
+        reread_members: Look at the members again soon.
+        emit: Tell the node.
+        report: Take this item later, from an end.
+    """
+
+    start_end: Callable[[LinkEnd, bool], None]
+    gossip: Callable[[bytes], None]
+    reread_members: Callable[[], None]
+    emit: Callable[[RelayEvent], None]
+    report: Callable[[EndOpened | EndFailed], None]
+
+
+Item: TypeAlias = (
+    "NegotiationEvent | RoomShared | TracksWanted | PeerState | LinkMessage | LinkMeasured | Change"
+    " | GossipHeard | ChatSaid"
+)
+
+
+class Owner:
+    """The state of the relay."""
+
+    def __init__(
+        self,
+        *,
+        config: RelayConfig,
+        boot: int,
+        engine: LinkEngine,
+        outlets: Outlets,
+        wall_s: Callable[[], float],
+        random: Random,
+    ) -> None:
+        self._config = config
+        self._engine = engine
+        self._outlets = outlets
+        self._wall_s = wall_s
+        self.inspector = Inspector(cluster=config.cluster, own=config.node_id, verify=signature_holds)
+        self.negotiation = Negotiation(
+            cluster=config.cluster,
+            own=config.node_id,
+            boot=boot,
+            idle_linger_s=config.idle_linger_s,
+            inspector=self.inspector,
+            random=random,
+        )
+        self.rooms = Rooms(forget_after_s=config.forget_after_s)
+        self.legs = Legs()
+        self.ends: dict[PeerId, LinkEnd] = {}
+        self.measured: dict[PeerId, LinkMeasured] = {}
+        self.wanted: frozenset[NodeId] = frozenset()
+        self.oddities: Counter[str] = Counter()
+        self._up: dict[NodeId, LinkEnd] = {}
+        self._alive: set[NodeId] = set()
+        self._now = 0.0
+
+    def take(self, item: Item, now: float) -> None:
+        """Take in one thing that happened at `now` (monotonic seconds)."""
+        self._now = now
+        match item:
+            case GossipHeard(payload=payload):
+                self._hear_gossip(payload)
+            case RoomShared():
+                self._share(item)
+            case TracksWanted():
+                self._run_legs(self.legs.handle(item))
+            case PeerState(peer=peer, state=state, reason=reason):
+                kind = ROUTINE_STATES.get(state)
+                self._negotiate(EndClosed(end=peer, reason=reason) if kind is None else kind(end=peer))
+            case LinkMessage(peer=peer, data=data):
+                self._hear_link(peer, data)
+            case LinkMeasured(peer=peer):
+                if peer in self.ends:
+                    self.measured[peer] = item
+            case ChatSaid(chat=chat, nodes=nodes):
+                for node in sorted(nodes):
+                    self._tell(node, chat)
+            case NodeAppeared() | NodeChanged() | NodeGone() | ViewReset():
+                self._see_change(item)
+            case _ if isinstance(item, NegotiationEvent):
+                self._negotiate(item)
+            case _:
+                # A member that membership refused: no node of ours.
+                return
+        self._settle_links()
+
+    def pass_deadlines(self, now: float) -> None:
+        """Do what is due."""
+        self._now = now
+        self._negotiate(DeadlinePassed())
+        self._run_rooms(self.rooms.handle(RoomsDeadline(), now))
+        self._settle_links()
+
+    def next_deadline(self) -> float | None:
+        """When `pass_deadlines` must be called at the latest."""
+        times = (self.negotiation.next_deadline(), self.rooms.next_deadline())
+        return min((at for at in times if at is not None), default=None)
+
+    # --- gossip -------------------------------------------------------------------------------
+
+    def _hear_gossip(self, payload: bytes) -> None:
+        match open_payload(payload):
+            case Garbled():
+                self.inspector.counts["garbled"] += 1
+            case opened:
+                late_s = self._wall_s() - opened.envelope.expires_ms / 1000.0
+                self._negotiate(EnvelopeHeard(opened=opened, late_s=late_s))
+
+    def _see_change(self, change: NodeAppeared | NodeChanged | NodeGone | ViewReset) -> None:
+        match change:
+            case NodeAppeared(member=member) | NodeChanged(after=member):
+                self._see_member(member)
+            case NodeGone(member=member):
+                self._lose_member(member.node_id)
+            case ViewReset(view=view):
+                present = {member.node_id: member for member in view.alive()}
+                for node in sorted(self._alive - present.keys()):
+                    self._lose_member(node)
+                for member in present.values():
+                    self._see_member(member)
+
+    def _see_member(self, member: ViewMember) -> None:
+        if member.node_id == self._config.node_id or member.state is not MemberState.ALIVE:
+            return
+        self._alive.add(member.node_id)
+        tags = member.tags
+        facts = Member(
+            node=member.node_id,
+            boot=tags.boot,
+            public_key=tags.public_key,
+            is_draining=tags.state is NodeState.DRAINING,
+        )
+        self._negotiate(MemberSeen(member=facts))
+        self._run_rooms(self.rooms.handle(NodeReturned(node=member.node_id), self._now))
+
+    def _lose_member(self, node: NodeId) -> None:
+        self._alive.discard(node)
+        self._negotiate(MemberLost(node=node))
+        self._run_rooms(self.rooms.handle(NodeVanished(node=node), self._now))
+
+    # --- links --------------------------------------------------------------------------------
+
+    def _negotiate(self, event: NegotiationEvent) -> None:
+        for effect in self.negotiation.handle(event, self._now):
+            self._run_negotiation(effect)
+
+    def _run_negotiation(self, effect: NegotiationEffect) -> None:
+        match effect:
+            case OpenEnd(end=end, node=node, controlling=controlling):
+                self.ends[end] = LinkEnd(
+                    id=end,
+                    node=node,
+                    engine=self._engine,
+                    deadline_s=self._config.engine_deadline_s,
+                    report=self._outlets.report,
+                )
+                self._outlets.start_end(self.ends[end], controlling)
+            case ConnectEnd(end=end):
+                self.ends[end].put(effect)
+            case CloseEnd(end=end):
+                self.ends.pop(end).close()
+                self.measured.pop(end, None)
+            case SendEnvelope(envelope=envelope):
+                expires_ms = int((self._wall_s() + LIFETIME_S) * 1000)
+                stamped = msgspec.structs.replace(envelope, expires_ms=expires_ms)
+                self._outlets.gossip(seal(stamped, self._config.private_key))
+            case RereadMembers():
+                self._outlets.reread_members()
+            case LinkRose(node=node, end=end, boot=boot, setup_ms=setup_ms):
+                self._up[node] = self.ends[end]
+                self._outlets.emit(LinkUp(node=node, setup_ms=setup_ms))
+                self._run_rooms(self.rooms.handle(rooms_core.LinkRisen(node=node, boot=boot), self._now))
+                self._run_legs(self.legs.handle(legs_core.LinkRisen(node=node)))
+            case LinkFell(node=node, reason=reason):
+                del self._up[node]
+                self._run_legs(self.legs.handle(legs_core.LinkFallen(node=node)))
+                self._run_rooms(self.rooms.handle(rooms_core.LinkFallen(node=node), self._now))
+                self._outlets.emit(LinkLost(node=node, reason=reason))
+
+    def _settle_links(self) -> None:
+        """State which links are needed, if that has changed."""
+        warm = sorted(self._alive)[: self._config.warm_links]
+        wanted = self.rooms.partners() | self.legs.owners() | frozenset(warm)
+        if wanted != self.wanted:
+            self.wanted = wanted
+            self._negotiate(LinksWanted(nodes=wanted))
+
+    # --- what flows over them -----------------------------------------------------------------
+
+    def _share(self, shared: RoomShared) -> None:
+        before = self.rooms.shared_with(shared.room)
+        self._run_rooms(self.rooms.handle(shared, self._now))
+        for node in sorted(before | shared.nodes):
+            self._run_legs(self.legs.handle(TracksOffered(node=node, tracks=self.rooms.tracks_for(node))))
+
+    def _hear_link(self, peer: PeerId, data: bytes) -> None:
+        end = self.ends.get(peer)
+        if end is None:
+            self.oddities["message_on_former_link"] += 1
+            return
+        if self._up.get(end.node) is not end:
+            # The far node saw both ends meet before our engine had the time to say so.
+            self._negotiate(EndUp(end=peer))
+        try:
+            word = cbor.decode(
+                data, cast("type[words.LinkMessage]", words.LinkMessage), max_bytes=words.MAX_LINK_MESSAGE_BYTES
+            )
+        except GarbledError as error:
+            self.oddities["link_message_garbled"] += 1
+            _log.warning("link message garbled", peer=end.node, reason=str(error))
+            return
+        match word:
+            case words.RoomState():
+                self._run_rooms(self.rooms.handle(StateHeard(node=end.node, state=word), self._now))
+                named = frozenset(track.track for person in word.participants for track in person.tracks)
+                self._run_legs(self.legs.handle(TracksNamed(node=end.node, tracks=named)))
+            case words.RoomChat():
+                self._outlets.emit(RemoteChat(node=end.node, chat=word))
+            case words.Want() | words.Unwant() | words.WantRefused():
+                self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
+
+    def _run_rooms(self, effects: tuple[RoomsEffect, ...]) -> None:
+        for effect in effects:
+            match effect:
+                case TellRoom(node=node, state=state):
+                    self._tell(node, state)
+                case RoomLearnt(node=node, room=room, participants=participants):
+                    self._outlets.emit(RemoteRoom(node=node, room=room, participants=participants))
+
+    def _run_legs(self, effects: tuple[legs_core.LegsEffect, ...]) -> None:
+        for effect in effects:
+            match effect:
+                case TellLeg(node=node, word=word):
+                    self._tell(node, word)
+                case _:
+                    self._up[effect.node].put(effect)
+                    if isinstance(effect, legs_core.OpenLegIn):
+                        self._outlets.emit(LegOpen(node=effect.node, track=effect.track))
+
+    def _tell(self, node: NodeId, word: words.LinkMessage) -> None:
+        end = self._up.get(node)
+        if end is None:
+            self.oddities["word_without_link"] += 1
+            return
+        data = cbor.encode(word)
+        if len(data) > words.MAX_LINK_MESSAGE_BYTES:
+            self.oddities["link_message_too_large"] += 1
+            _log.error("link message too large", peer=node, bytes=len(data), kind=type(word).__name__)
+            return
+        end.put(data)

@@ -1,0 +1,282 @@
+"""Who is told of our rooms, and what we are told of theirs: pure, for all linked nodes.
+
+A node states each shared room as a whole, with a revision that grows, and again after every link that
+comes up. So a missed word heals with the next one, and what the far node does not state again within
+:data:`RESTATE_S` of the link's rise is over.
+
+A dead link is no news: what was told over it stands until gossip, too, holds the node gone, or
+`forget_after_s` have passed without a new link. The node behind it has then died twice, or might as well.
+
+Nobody is believed about anyone else: participants that claim another node than the one that speaks are
+left out. That also keeps a room's people from going round in circles.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from signalling.ids import is_room_id
+from signalling.mesh.link import RoomState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from signalling.client.messages import ParticipantInfo
+    from signalling.ids import NodeId, RoomId, TrackId
+
+RESTATE_S: Final = 5.0
+"""A far node states all it shares at once when the link is up; this is many round trips and resends later."""
+
+MAX_ROOMS_EACH: Final = 4096
+"""Rooms that one node may share with us: ten times what one node serves; more is a broken peer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomShared:
+    """This node wants these others to know the room; see `Relay.share_room`."""
+
+    room: RoomId
+    nodes: frozenset[NodeId]
+    participants: tuple[ParticipantInfo, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkRisen:
+    """The link with a node carries; `boot` is the incarnation at its other end."""
+
+    node: NodeId
+    boot: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkFallen:
+    """It no longer does."""
+
+    node: NodeId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeVanished:
+    """Gossip holds the node failed or gone."""
+
+    node: NodeId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodeReturned:
+    """Gossip holds the node alive."""
+
+    node: NodeId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateHeard:
+    """The node said this over its link."""
+
+    node: NodeId
+    state: RoomState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomsDeadline:
+    """The time that `next_deadline` gave has come."""
+
+
+RoomsEvent: TypeAlias = RoomShared | LinkRisen | LinkFallen | NodeVanished | NodeReturned | StateHeard | RoomsDeadline
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TellRoom:
+    """Say this to the node over its link."""
+
+    node: NodeId
+    state: RoomState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomLearnt:
+    """Who of the room is on that node has changed; empty: it no longer lives there."""
+
+    node: NodeId
+    room: RoomId
+    participants: tuple[ParticipantInfo, ...]
+
+
+RoomsEffect: TypeAlias = TellRoom | RoomLearnt
+
+
+@dataclass(slots=True)
+class _Shared:
+    nodes: frozenset[NodeId]
+    participants: tuple[ParticipantInfo, ...]
+    revision: int
+
+
+@dataclass(slots=True)
+class _Remote:
+    revision: int
+    participants: tuple[ParticipantInfo, ...]
+    is_stated: bool = True
+
+
+@dataclass(slots=True)
+class _FarNode:
+    boot: int
+    rooms: dict[RoomId, _Remote] = field(default_factory=dict)
+    deadline: float | None = None
+
+
+class Rooms:
+    """The rooms that are shared over links, ours and theirs."""
+
+    def __init__(self, *, forget_after_s: float) -> None:
+        self._forget_after_s = forget_after_s
+        self._shared: dict[RoomId, _Shared] = {}
+        self._far: dict[NodeId, _FarNode] = {}
+        self._up: set[NodeId] = set()
+        self._vanished: set[NodeId] = set()
+        self._revision = 0
+        self.oddities: Counter[str] = Counter()
+
+    def handle(self, event: RoomsEvent, now: float) -> tuple[RoomsEffect, ...]:
+        """Take one event at `now` (monotonic seconds); give what is to be done, in order."""
+        match event:
+            case RoomShared():
+                return self._share(event)
+            case LinkRisen():
+                return self._rise(event, now)
+            case LinkFallen(node=node):
+                return self._fall(node, now)
+            case NodeVanished(node=node):
+                self._vanished.add(node)
+                return () if node in self._up else self._forget(node)
+            case NodeReturned(node=node):
+                self._vanished.discard(node)
+                return ()
+            case StateHeard():
+                return self._hear(event.node, event.state)
+            case RoomsDeadline():
+                return self._pass_deadlines(now)
+
+    def next_deadline(self) -> float | None:
+        """When `handle` must be called at the latest, if nothing happens before."""
+        return min((far.deadline for far in self._far.values() if far.deadline is not None), default=None)
+
+    def partners(self) -> frozenset[NodeId]:
+        """The nodes that a room is shared with, by us or by them."""
+        ours = frozenset(node for shared in self._shared.values() for node in shared.nodes)
+        return ours | frozenset(node for node, far in self._far.items() if far.rooms)
+
+    def shared_with(self, room: RoomId) -> frozenset[NodeId]:
+        """The nodes that we share this room with."""
+        shared = self._shared.get(room)
+        return shared.nodes if shared is not None else frozenset()
+
+    def tracks_for(self, node: NodeId) -> frozenset[TrackId]:
+        """Our tracks that the node may ask for: those of the rooms we share with it."""
+        return frozenset(
+            track.track
+            for shared in self._shared.values()
+            if node in shared.nodes
+            for participant in shared.participants
+            for track in participant.tracks
+        )
+
+    def remote(self) -> Mapping[tuple[NodeId, RoomId], tuple[ParticipantInfo, ...]]:
+        """What is known of the others' rooms now."""
+        return {
+            (node, room): remote.participants for node, far in self._far.items() for room, remote in far.rooms.items()
+        }
+
+    def _share(self, event: RoomShared) -> tuple[RoomsEffect, ...]:
+        before = self._shared.get(event.room)
+        nodes = event.nodes if event.participants else frozenset()
+        if before is not None and (before.nodes, before.participants) == (nodes, event.participants):
+            return ()
+        self._revision += 1
+        former = before.nodes if before is not None else frozenset()
+        if nodes:
+            self._shared[event.room] = _Shared(nodes, event.participants, self._revision)
+        else:
+            self._shared.pop(event.room, None)
+        unchanged = former if before is not None and before.participants == event.participants else frozenset()
+        told = dict.fromkeys(nodes - unchanged, event.participants) | dict.fromkeys(former - nodes, ())
+        return tuple(
+            TellRoom(node=node, state=RoomState(event.room, self._revision, participants))
+            for node, participants in sorted(told.items())
+            if node in self._up
+        )
+
+    def _rise(self, event: LinkRisen, now: float) -> tuple[RoomsEffect, ...]:
+        effects: list[RoomsEffect] = []
+        self._up.add(event.node)
+        far = self._far.get(event.node)
+        if far is None or far.boot != event.boot:
+            # Another process: nobody whom the former one told of is there any more.
+            effects += self._forget(event.node)
+            far = self._far[event.node] = _FarNode(boot=event.boot)
+        for remote in far.rooms.values():
+            remote.is_stated = False
+        far.deadline = now + RESTATE_S if far.rooms else None
+        effects += [
+            TellRoom(node=event.node, state=RoomState(room, shared.revision, shared.participants))
+            for room, shared in sorted(self._shared.items())
+            if event.node in shared.nodes
+        ]
+        return tuple(effects)
+
+    def _fall(self, node: NodeId, now: float) -> tuple[RoomsEffect, ...]:
+        self._up.discard(node)
+        far = self._far.get(node)
+        if far is None:
+            return ()
+        if node in self._vanished:
+            return self._forget(node)
+        far.deadline = now + self._forget_after_s
+        return ()
+
+    def _hear(self, node: NodeId, state: RoomState) -> tuple[RoomsEffect, ...]:
+        far = self._far.get(node)
+        if far is None or node not in self._up or not is_room_id(state.room):
+            self.oddities["room_state_refused"] += 1
+            return ()
+        known = far.rooms.get(state.room)
+        if known is not None and state.revision <= known.revision:
+            known.is_stated = known.is_stated or state.revision == known.revision
+            return ()
+        own_words = tuple(participant for participant in state.participants if participant.node == node)
+        self.oddities["foreign_participants"] += len(state.participants) - len(own_words)
+        if not own_words:
+            return (RoomLearnt(node=node, room=state.room, participants=()),) if self._drop(far, state.room) else ()
+        if known is None and len(far.rooms) >= MAX_ROOMS_EACH:
+            self.oddities["too_many_rooms"] += 1
+            return ()
+        far.rooms[state.room] = _Remote(state.revision, own_words)
+        if known is not None and known.participants == own_words:
+            return ()
+        return (RoomLearnt(node=node, room=state.room, participants=own_words),)
+
+    def _pass_deadlines(self, now: float) -> tuple[RoomsEffect, ...]:
+        effects: list[RoomsEffect] = []
+        for node, far in sorted(self._far.items()):
+            if far.deadline is None or far.deadline > now:
+                continue
+            far.deadline = None
+            if node not in self._up:
+                effects += self._forget(node)
+                continue
+            for room in [room for room, remote in far.rooms.items() if not remote.is_stated]:
+                self._drop(far, room)
+                effects.append(RoomLearnt(node=node, room=room, participants=()))
+        return tuple(effects)
+
+    def _forget(self, node: NodeId) -> tuple[RoomsEffect, ...]:
+        far = self._far.pop(node, None)
+        rooms = sorted(far.rooms) if far is not None else []
+        return tuple(RoomLearnt(node=node, room=room, participants=()) for room in rooms)
+
+    @staticmethod
+    def _drop(far: _FarNode, room: RoomId) -> bool:
+        return far.rooms.pop(room, None) is not None
