@@ -10,8 +10,9 @@ BENCH ?=
 # Options for pytest, as in: make test TESTS=tests/unit/relay
 TESTS ?=
 
-# Programs that set-up unpacked into the project, where it could not install them.
+# What set-up unpacked into the project, where it could not install it.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
+export LD_LIBRARY_PATH := $(CURDIR)/.tools/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
 
 # $(call phase,title,command): run a command and say how long it took.
 phase = @printf '\n== %s\n' '$(1)'; t=$$(date +%s); $(2) && printf '== %s: %s s\n' '$(1)' $$(($$(date +%s) - t))
@@ -52,7 +53,7 @@ bench: setup
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 clean:
-	rm -rf .venv .tools build dist bin *.egg-info sfu/engine/target
+	rm -rf .venv .tools build dist *.egg-info sfu/engine/target
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,4 +1,4 @@
-"""What every ring shares: programs that set-up unpacked into the project are found without `make`, too."""
+"""What every ring shares: what set-up unpacked into the project is found without `make`, too."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_launchers = ROOT / ".tools/bin"
-if _launchers.is_dir():
-    os.environ["PATH"] = f"{_launchers}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+for _variable, _folder in (("PATH", ROOT / ".tools/bin"), ("LD_LIBRARY_PATH", ROOT / ".tools/lib")):
+    if _folder.is_dir():
+        os.environ[_variable] = os.pathsep.join(filter(None, [str(_folder), os.environ.get(_variable)]))
 
 
 @pytest.fixture(scope="session")

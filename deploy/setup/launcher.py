@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .needs import CA_BUNDLE
+from .needs import CA_BUNDLE, NODE_LIBRARY
 
 
 def library_folders(tree: Path) -> tuple[Path, ...]:
@@ -48,6 +48,15 @@ def write_launchers(tree: Path, folder: Path, programs: Mapping[str, str]) -> No
             launcher = folder / program
             launcher.write_text(script(tree, program, target, libraries), encoding="utf-8")
             launcher.chmod(0o755)
+
+
+def link_libraries(tree: Path, folder: Path) -> None:
+    """Collect what programs outside the tree load from it in a folder that can stand in LD_LIBRARY_PATH for all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for library in tree.glob(f"usr/lib/*/{NODE_LIBRARY}"):
+        link = folder / library.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(library)
 
 
 def write_ca_bundle(tree: Path) -> None:

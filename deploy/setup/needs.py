@@ -1,5 +1,6 @@
 """What a machine must offer, how to see whether it does, and which Debian packages bring it."""
 
+import ctypes
 import importlib.util
 import re
 import shutil
@@ -12,6 +13,11 @@ from pathlib import Path
 # Version questions answer at once; a toolchain proxy that wants to download first may take this long, in seconds.
 PROBE_DEADLINE_S = 60.0
 
+# Loaded from the system by the node program that playwright and pyright bring along.
+NODE_LIBRARY = "libatomic.so.1"
+
+# Debian splits pip off from Python; its wheel lies here, inside a package.
+PIP_WHEEL = "usr/share/python-wheels/pip-*.whl"
 # Where Debian keeps the certificates that cargo checks a registry against.
 CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -38,10 +44,21 @@ class Need:
     otherwise: str
     """The next step, as a sentence, for where Debian packages are out of reach."""
 
+    evidence: str = ""
+    """Glob inside unpacked packages, for what no PATH can show."""
+
 
 def on_path(*names: str) -> bool:
     """Say whether every one of these programs is on PATH."""
     return all(shutil.which(name) for name in names)
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -97,6 +114,7 @@ def needs(manifest: Path) -> tuple[Need, ...]:
             packages=(("ca-certificates",),),
             programs={},
             otherwise="Install your system's CA certificates.",
+            evidence=str(CA_BUNDLE.relative_to("/")),
         ),
         Need(
             name="venv",
@@ -104,6 +122,15 @@ def needs(manifest: Path) -> tuple[Need, ...]:
             packages=(("python3-venv", "python3-pip-whl"),),
             programs={},
             otherwise="Install Python's venv and ensurepip modules.",
+            evidence=PIP_WHEEL,
+        ),
+        Need(
+            name="libatomic",
+            present=lambda: _loads(NODE_LIBRARY),
+            packages=(("libatomic1",),),
+            programs={},
+            otherwise=f"Install the GCC runtime library {NODE_LIBRARY}.",
+            evidence=f"usr/lib/*/{NODE_LIBRARY}",
         ),
         Need(
             name="C compiler",

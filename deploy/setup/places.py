@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .needs import CA_BUNDLE
+from .needs import CA_BUNDLE, PIP_WHEEL
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class Places:
         return self.tools / "bin"
 
     @property
+    def libraries(self) -> Path:
+        """The few unpacked libraries that programs outside need; the Makefile has it in LD_LIBRARY_PATH."""
+        return self.tools / "lib"
+
+    @property
     def records(self) -> Path:
         """Logs and stamps."""
         return self.root / "build/setup"
@@ -60,7 +65,7 @@ class Places:
 
     def unpacked_pip(self) -> Path | None:
         """Return pip's wheel from an unpacked package, which stands in for a missing ensurepip."""
-        return next(self.tree.glob("usr/share/python-wheels/pip-*.whl"), None)
+        return next(self.tree.glob(PIP_WHEEL), None)
 
     def log(self, step: str) -> Path:
         """Return the log file of a step."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from . import apt
 from .errors import SetupError
 from .install import QUIET, UPDATE_DEADLINE_S, install
-from .launcher import write_ca_bundle, write_launchers
+from .launcher import link_libraries, write_ca_bundle, write_launchers
 from .needs import Need, needs
 from .places import Places
 from .step import Step
@@ -15,6 +15,7 @@ from .unpack import unpack
 def refresh_launchers(places: Places) -> None:
     """Write the launchers of an earlier run again, because the project may have moved since."""
     if places.tree.is_dir():
+        link_libraries(places.tree, places.libraries)
         programs = {name: inside for need in needs(places.manifest) for name, inside in need.programs.items()}
         present = {launcher.name for launcher in places.launchers.iterdir()} if places.launchers.is_dir() else set()
         write_launchers(places.tree, places.launchers, {name: programs[name] for name in present & programs.keys()})
@@ -64,6 +65,7 @@ def _unpacked(step: Step, missing: Sequence[Need], places: Places) -> None:
     wanted = [name for need in missing for name in apt.choose(need, options)]
     unpack(step, wanted, places.tree, options)
     write_ca_bundle(places.tree)
+    link_libraries(places.tree, places.libraries)
     programs = {name: inside for need in missing for name, inside in need.programs.items()}
     write_launchers(places.tree, places.launchers, programs)
 
@@ -78,14 +80,8 @@ def _update(step: Step, options: Sequence[str]) -> None:
 
 
 def _is_unpacked(need: Need, places: Places) -> bool:
-    """Say whether a need without programs, which no PATH can show, was unpacked by an earlier run."""
-    match need.name:
-        case "certificates":
-            return places.unpacked_ca_bundle.exists()
-        case "venv":
-            return places.unpacked_pip() is not None
-        case _:
-            return False
+    """Say whether a need that no PATH can show was unpacked by an earlier run."""
+    return bool(need.evidence) and any(places.tree.glob(need.evidence))
 
 
 def _by_hand(lacking: Sequence[Need]) -> str:

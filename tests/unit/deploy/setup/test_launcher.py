@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.setup.launcher import library_folders, write_ca_bundle, write_launchers
+from deploy.setup.launcher import library_folders, link_libraries, write_ca_bundle, write_launchers
 
 
 @pytest.fixture
@@ -78,3 +78,12 @@ def test_unpacked_certificates_become_the_bundle_cargo_is_told_of(tree: Path) ->
     write_ca_bundle(tree)
     write_launchers(tree, tree.parent / "bin", {"cargo": "usr/bin/cargo"})
     assert Path(ask(tree.parent / "bin/cargo")[2]).read_text() == "one\ntwo\n"
+
+
+def test_the_library_that_node_loads_is_linked_again_after_a_move(tree: Path, tmp_path: Path) -> None:
+    (tree / "usr/lib/x86_64-linux-gnu/libatomic.so.1").touch()
+    link_libraries(tree, tree.parent / "lib")
+    moved = (tmp_path / "it's here").rename(tmp_path / "elsewhere")
+    link_libraries(moved / "debian", moved / "lib")
+    assert [path.name for path in (moved / "lib").iterdir()] == ["libatomic.so.1"]
+    assert (moved / "lib/libatomic.so.1").exists()
