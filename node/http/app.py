@@ -60,8 +60,8 @@ def build_app(api: Api, *, web_root: Path = WEB_ROOT) -> NodeApp:
     app.config["BODY_TIMEOUT"] = api.config.read_deadline_s
     # The guard times every send; a page over a slow line is not an error.
     app.config["RESPONSE_TIMEOUT"] = None
-    # Unknown addresses below a resource are the page's to refuse, in JSON.
-    app.url_map.strict_slashes = False
+    # The page's folders are addresses of their own.
+    app.url_map.redirect_defaults = False
     for blueprint in (
         sessions_blueprint(api),
         rooms_blueprint(api),
@@ -89,7 +89,7 @@ def _add_cors(app: NodeApp, api: Api) -> None:
                 ErrorCode.ORIGIN_REFUSED, "Pages from that origin may not talk to this node (http.allowed_origins)."
             )
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            return Response(status=204)
+            return Response(b"", status=204)
         return None
 
     @app.after_request

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from quart import Blueprint, Response, request
 
-from signalling.errors import ErrorCode, Refused
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -102,15 +100,11 @@ def page_blueprint(root: Path = WEB_ROOT) -> Blueprint:
     files = read_page(root)
     blueprint = Blueprint("page", __name__)
 
-    @blueprint.get("/")
-    @blueprint.get("/<path:name>")
-    async def page(name: str = "") -> Response:
+    async def page(name: str) -> Response:
         """Serve a file of the page."""
-        file = files.get(name)
-        if file is None:
-            raise Refused(ErrorCode.NOT_FOUND, "There is nothing under this address.")
+        file = files[name]
         if file.etag in request.if_none_match:
-            response = Response(status=304)
+            response = Response(b"", status=304)
         else:
             response = Response(file.content, content_type=file.content_type)
         response.set_etag(file.etag)
@@ -118,4 +112,6 @@ def page_blueprint(root: Path = WEB_ROOT) -> Blueprint:
         response.headers.update(SECURITY_HEADERS)
         return response
 
+    for name in files:
+        blueprint.add_url_rule(f"/{name}", "page", page, defaults={"name": name}, methods=["GET"])
     return blueprint

@@ -1,0 +1,48 @@
+"""The numbers of ``/metrics``."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from membership import MembershipStatistics
+from node.conductor.measures import COUNTERS, collect_samples
+from relay import RelayStatistics
+from session import SessionStatistics
+from sfu import SupervisionStatistics
+
+RECORDS = {
+    "engine": SupervisionStatistics,
+    "sessions": SessionStatistics,
+    "relay": RelayStatistics,
+    "mesh": MembershipStatistics,
+}
+
+
+@pytest.mark.parametrize("part", RECORDS)
+def test_every_counter_is_a_field_of_its_record(part: str) -> None:
+    """A field that was renamed would silently become a gauge."""
+    assert COUNTERS[part] <= {field.name for field in fields(RECORDS[part])}
+
+
+def test_absent_parts_have_no_samples_and_names_are_unique() -> None:
+    """A node without a mesh says nothing of it; counters end in ``_total``."""
+    engine = SupervisionStatistics(
+        serving=True,
+        epoch=2,
+        failed_starts=0,
+        outstanding=1,
+        timeouts=0,
+        refusals=3,
+        late_replies=0,
+        events_waiting=0,
+    )
+    sessions = SessionStatistics(**{field.name: 1 for field in fields(SessionStatistics)})
+    samples = collect_samples(engine=engine, sessions=sessions, membership=None, relay=None)
+    by_name = {sample.name: sample for sample in samples}
+    assert len(by_name) == len(samples)
+    assert by_name["engine_refusals_total"].value == 3
+    assert by_name["engine_refusals_total"].kind == "counter"
+    assert by_name["engine_serving"].kind == "gauge"
+    assert not [name for name in by_name if name.startswith(("mesh", "relay"))]

@@ -1,0 +1,50 @@
+"""Who may publish under which track id."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.conductor.tracks import name_tracks
+from signalling.client.messages import TrackIntent
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import ParticipantId, TrackId
+
+ME = ParticipantId("pa_me")
+OTHER = ParticipantId("pa_other")
+MINE = TrackId("tr_mine")
+THEIRS = TrackId("tr_theirs")
+OWNERS = {MINE: ME, THEIRS: OTHER}
+
+
+def intent(mid: str, track: TrackId | None = None) -> TrackIntent:
+    """A camera on that m-line."""
+    return TrackIntent(mid=mid, kind="video", source="camera", track=track)
+
+
+def test_new_tracks_get_ids_of_their_own() -> None:
+    """Nothing is named: two fresh ids."""
+    named = name_tracks([intent("0"), intent("1")], owner=ME, owner_of=OWNERS.get)
+    assert set(named) == {"0", "1"}
+    assert named["0"].track != named["1"].track
+    assert not {named["0"].track, named["1"].track} & set(OWNERS)
+
+
+@pytest.mark.parametrize("track", [MINE, TrackId("tr_nobody_here_knows")])
+def test_a_track_is_kept_by_its_owner(track: TrackId) -> None:
+    """One's own track, or one that an engine took with it when it died."""
+    assert name_tracks([intent("0", track)], owner=ME, owner_of=OWNERS.get)["0"].track == track
+
+
+def test_nobody_takes_the_track_of_somebody_else() -> None:
+    """Subscribers of that track would otherwise see the thief."""
+    with pytest.raises(Refused) as refused:
+        name_tracks([intent("0", THEIRS)], owner=ME, owner_of=OWNERS.get)
+    assert refused.value.code is ErrorCode.TRACK_UNKNOWN
+
+
+@pytest.mark.parametrize("intents", [[intent("0"), intent("0")], [intent("0", MINE), intent("1", MINE)]])
+def test_a_mid_or_track_named_twice_is_refused(intents: list[TrackIntent]) -> None:
+    """The engine could not tell them apart."""
+    with pytest.raises(Refused) as refused:
+        name_tracks(intents, owner=ME, owner_of=OWNERS.get)
+    assert refused.value.code is ErrorCode.MALFORMED_MESSAGE
