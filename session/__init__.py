@@ -14,3 +14,80 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 The node that holds the WebSocket is the truth, the store is an index: calls run on without it, joins
 are then marked degraded, and when it returns every node states its own seats again.
 """
+
+from session.config import SessionConfig
+from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory
+from session.errors import SessionSetupError
+from session.event_outbox import EventOutbox
+from session.keys import ClusterKeys
+from session.memory_store import MemorySeatStore
+from session.records import (
+    Admitted,
+    AttemptStale,
+    RoomNodes,
+    SeatLost,
+    SessionEvent,
+    SessionRecord,
+    SessionStatistics,
+)
+from session.redis_connection import RedisConnection, RedisStatistics, open_redis
+from session.redis_directory import RedisRoomDirectory
+from session.redis_store import RedisSeatStore
+from session.room_effects import (
+    Announce,
+    Doubt,
+    RoomEffect,
+    RoomTrack,
+    SayToNodes,
+    Subscribe,
+    Tell,
+    Want,
+)
+from session.rooms import Rooms
+from session.service import Sessions, open_sessions
+from session.store import RoomPolicy, Seat, SeatStore, StoreOutcomeUnknownError, StoreUnavailableError
+from session.tokens import RoomClaims, SessionClaims, TokenLifetimes, Tokens, UserClaims
+
+__all__ = [
+    "Admitted",
+    "Announce",
+    "AttemptStale",
+    "ClusterKeys",
+    "Doubt",
+    "EventOutbox",
+    "MemoryRoomDirectory",
+    "MemorySeatStore",
+    "RedisConnection",
+    "RedisRoomDirectory",
+    "RedisSeatStore",
+    "RedisStatistics",
+    "RoomClaims",
+    "RoomDefinition",
+    "RoomDirectory",
+    "RoomEffect",
+    "RoomNodes",
+    "RoomPolicy",
+    "RoomTrack",
+    "Rooms",
+    "SayToNodes",
+    "Seat",
+    "SeatLost",
+    "SeatStore",
+    "SessionClaims",
+    "SessionConfig",
+    "SessionEvent",
+    "SessionRecord",
+    "SessionSetupError",
+    "SessionStatistics",
+    "Sessions",
+    "StoreOutcomeUnknownError",
+    "StoreUnavailableError",
+    "Subscribe",
+    "Tell",
+    "TokenLifetimes",
+    "Tokens",
+    "UserClaims",
+    "Want",
+    "open_redis",
+    "open_sessions",
+]

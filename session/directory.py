@@ -10,7 +10,14 @@ from session.store import RoomPolicy
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, is_room_id
 
-__all__ = ["MAX_ROOM_PARTICIPANTS", "MemoryRoomDirectory", "RoomDefinition", "RoomDirectory", "define_room"]
+__all__ = [
+    "MAX_ROOM_PARTICIPANTS",
+    "MemoryRoomDirectory",
+    "RoomDefinition",
+    "RoomDirectory",
+    "check_room_name",
+    "define_room",
+]
 
 MAX_ROOM_PARTICIPANTS: Final = 1_000
 """The greatest cap a creator may ask for: every answer of a seat store walks the room's live seats once."""
@@ -60,6 +67,20 @@ class RoomDirectory(Protocol):
         ...
 
 
+def check_room_name(room: str) -> RoomId:
+    """The name as an id.
+
+    Raises:
+        Refused: `room_invalid`, with what a name looks like.
+    """
+    if not is_room_id(room):
+        raise Refused(
+            ErrorCode.ROOM_INVALID,
+            "A room name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or a digit.",
+        )
+    return RoomId(room)
+
+
 def define_room(
     room: str, *, max_participants: int, policy: RoomPolicy = RoomPolicy.REPLACE, now_ms: int
 ) -> RoomDefinition:
@@ -68,16 +89,10 @@ def define_room(
     Raises:
         Refused: `room_invalid` with what is wrong with the name or the cap.
     """
-    if not is_room_id(room):
-        raise Refused(
-            ErrorCode.ROOM_INVALID,
-            "A room name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or a digit.",
-        )
+    name = check_room_name(room)
     if not 1 <= max_participants <= MAX_ROOM_PARTICIPANTS:
         raise Refused(ErrorCode.ROOM_INVALID, f"A room holds 1 to {MAX_ROOM_PARTICIPANTS} participants.")
-    return RoomDefinition(
-        room=RoomId(room), max_participants=max_participants, policy=policy, created_at_ms=now_ms
-    )
+    return RoomDefinition(room=name, max_participants=max_participants, policy=policy, created_at_ms=now_ms)
 
 
 class MemoryRoomDirectory:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from signalling.client.messages import LeaveReason
-from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
+from signalling.errors import ErrorCode, Refused
 
-__all__ = ["Admitted", "RoomNodes", "SeatLost", "SessionEvent", "SessionRecord", "SessionStatistics"]
+if TYPE_CHECKING:
+    from signalling.client.messages import LeaveReason
+    from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
+
+__all__ = ["Admitted", "AttemptStale", "RoomNodes", "SeatLost", "SessionEvent", "SessionRecord", "SessionStatistics"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,19 +50,37 @@ class Admitted:
     nodes: frozenset[NodeId]
 
 
+class AttemptStale(Refused):
+    """A join with an attempt that ended or was passed.
+
+    Attributes:
+        highest_attempt: the greatest attempt known of this device; its one holder may join with the next.
+    """
+
+    def __init__(self, highest_attempt: int) -> None:
+        super().__init__(ErrorCode.ATTEMPT_STALE, "A newer join of this device is known; this one came too late.")
+        self.highest_attempt = highest_attempt
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeatLost:
     """A session that had a seat has it no longer, and did not leave by itself.
 
-    `reason` is `replaced`, `connection_lost` (grace ran out), `kicked` or `node_drained`. With a
-    `successor` the same participant sits on, under that session of this node: hand it to
-    :meth:`session.rooms.Rooms.remove` and nobody sees a gap.
+    Hand all of it to :meth:`session.rooms.Rooms.remove`, and nobody sees a gap.
+
+    Attributes:
+        session: who lost it.
+        room: where.
+        reason: `replaced`, `connection_lost` (grace ran out), `kicked` or `node_drained`.
+        successor: the session of the same device on this node that sits there now.
+        moved_to: the node on which the same device sits now.
     """
 
     session: SessionId
     room: RoomId
     reason: LeaveReason
     successor: SessionId | None = None
+    moved_to: NodeId | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

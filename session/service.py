@@ -1,60 +1,420 @@
-"""The session service."""
+"""The session service: runs the registry of seats with a store and answers joins.
+
+An event is handled at once, in the turn of whoever brings it: the core never waits, and Trio does not
+switch inside. What waits is outside of it: one task fires the core's deadlines, and each question
+to the store is a task that ends within the store's own deadline and brings its answer back as an event.
+"""
+
 from __future__ import annotations
-from collections.abc import AsyncIterator
+
 from contextlib import asynccontextmanager
-from session.config import SessionConfig
-from session.directory import RoomDefinition, RoomDirectory
-from session.records import Admitted, SessionEvent, SessionRecord, SessionStatistics
-from session.store import RoomPolicy, SeatStore
-from session.tokens import SessionClaims
-from signalling.ids import RoomId, SessionId
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from session.directory import check_room_name
+from session.event_outbox import EventOutbox
+from session.records import (
+    Admitted,
+    AttemptStale,
+    RoomNodes,
+    SeatLost,
+    SessionRecord,
+    SessionStatistics,
+)
+from session.registry import SeatRegistry
+from session.registry_events import (
+    Admit,
+    Assert,
+    AssertAnswered,
+    CheckRequested,
+    Claim,
+    ClaimAnswered,
+    DrainEnded,
+    DrainStarted,
+    DrainUndone,
+    JoinAbandoned,
+    JoinRequested,
+    LeaveRequested,
+    PeerClosed,
+    Refuse,
+    RegistryEffect,
+    RegistryEvent,
+    Release,
+    ReleaseAnswered,
+    SessionMinted,
+    SocketClosed,
+    SocketTimedOut,
+    Tick,
+    Touch,
+    TouchAnswered,
+)
+from session.room_definitions import RoomDefinitions
+from session.store import RoomPolicy, StoreUnavailableError
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import MAX_ATTEMPT, new_session_id, participant_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from session.config import SessionConfig
+    from session.directory import RoomDefinition, RoomDirectory
+    from session.store import Seat, SeatAnswer, SeatStore
+    from session.tokens import SessionClaims
+    from signalling.ids import RoomId, SessionId
+
+__all__ = ["Sessions", "open_sessions"]
+
+_SENTENCES: Final = {
+    ErrorCode.NODE_DRAINING: "This node is about to go; join on another one.",
+    ErrorCode.ROOM_FULL: "The room is full; try again when somebody has left.",
+    ErrorCode.REPLACED: "You joined from another device in the meantime.",
+    ErrorCode.NOT_IN_ROOM: "The join was given up before its answer came.",
+    ErrorCode.UNEXPECTED_MESSAGE: "This session is over; open a new one.",
+}
+
+_log = structlog.get_logger("session")
+
+
+class _Waiter:
+    """Somebody who waits for the answer to one join; shared by repeats of the same join."""
+
+    def __init__(self) -> None:
+        self.answered = trio.Event()
+        self.answer: Admit | Refuse | None = None
+        self.count = 0
 
 
 class Sessions:
-    """A running session service; made by `open_sessions`."""
+    """A running session service; made by :func:`open_sessions`.
+
+    All methods belong to the Trio thread. Plain methods act at once and never wait.
+    """
+
+    def __init__(
+        self, config: SessionConfig, *, store: SeatStore, directory: RoomDirectory, nursery: trio.Nursery
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._definitions = RoomDefinitions(config, directory)
+        self._nursery = nursery
+        self._core = SeatRegistry(config)
+        self._outbox = EventOutbox()
+        self._waiters: dict[tuple[SessionId, RoomId, int], _Waiter] = {}
+        self._deadline_moved = trio.Event()
+        self._deadline: float | None = None
+        self._asking = 0
+        self._all_answered = trio.Event()
+        self._was_degraded = False
+        self._joins = 0
+        self._joins_degraded = 0
+        self._joins_refused = 0
+        self._seats_lost = 0
+        self._store_failures = 0
+
+    # --- sessions ---
 
     @property
-    def events(self) -> AsyncIterator[SessionEvent]:
-        """What happened unasked, in order: one reader. Holds at most one event per seat and one per room."""
-        raise NotImplementedError
+    def events(self) -> EventOutbox:
+        """What happened unasked: `async for event in sessions.events`, or `await sessions.events.take()`.
+
+        For one reader. At most one event waits per seat and one per room.
+        """
+        return self._outbox
+
     def mint_session(self, claims: SessionClaims) -> SessionRecord:
-        """Record a new socket under a fresh id.  Raises Refused: node_draining, node_full."""
-        raise NotImplementedError
+        """Record a fresh socket of whoever the claims name, under a new session id.
+
+        Raises:
+            Refused: `node_draining` or `node_full`.
+        """
+        if self._core.draining:
+            raise Refused(ErrorCode.NODE_DRAINING, _SENTENCES[ErrorCode.NODE_DRAINING])
+        if self._core.session_count >= self._config.max_sessions:
+            raise Refused(ErrorCode.NODE_FULL, "This node takes no more sessions; try another one.")
+        record = SessionRecord(
+            session=new_session_id(),
+            user=claims.user,
+            device=claims.device,
+            name=claims.name,
+            node=self._config.node,
+            region=self._config.region,
+        )
+        self._post(SessionMinted(record=record))
+        return record
+
     def record(self, session: SessionId) -> SessionRecord | None:
-        raise NotImplementedError
-    async def join(self, session: SessionId, room: RoomId, attempt: int) -> Admitted:
-        """Take a seat.  Raises Refused (AttemptStale carries highest_attempt)."""
-        raise NotImplementedError
-    def leave(self, session: SessionId, room: RoomId) -> None:
-        """Give the seat back. Raises Refused not_in_room."""
-        raise NotImplementedError
+        """What was minted under that id, while its socket is open or a seat of it in grace."""
+        return self._core.record(session)
+
+    def seat(self, session: SessionId, room: RoomId) -> Seat | None:
+        """The seat of that session in that room, in grace included."""
+        return self._core.seat(session, room)
+
     def socket_closed(self, session: SessionId) -> None:
-        raise NotImplementedError
+        """A session's socket ended: its seats wait for `grace_s`. A second call does nothing."""
+        self._post(SocketClosed(session=session))
+
     def socket_timed_out(self, session: SessionId) -> None:
-        raise NotImplementedError
+        """A session's socket fell silent past its deadline: as `socket_closed`."""
+        self._post(SocketTimedOut(session=session))
+
     def peer_closed(self, session: SessionId) -> None:
-        raise NotImplementedError
+        """A peer connection closed: the seat follows the socket."""
+        self._post(PeerClosed(session=session))
+
+    # --- seats ---
+
+    async def join(self, session: SessionId, room: RoomId, attempt: int) -> Admitted:
+        """Take a seat, in at most `join_deadline_s`.
+
+        A join repeated with the same attempt gets the same seat. Cancelled, it gives back what it took.
+
+        Raises:
+            AttemptStale: with the device's highest attempt.
+            Refused: `room_invalid`, `room_unknown`, `room_full`, `replaced`, `node_draining`, `rate_limited`,
+                `malformed_message` (attempt out of bounds), `unexpected_message` (no such session),
+                `not_in_room` (left meanwhile), `deadline_exceeded`.
+        """
+        check_room_name(room)
+        if not 1 <= attempt <= MAX_ATTEMPT:
+            raise Refused(ErrorCode.MALFORMED_MESSAGE, f"An attempt is an integer between 1 and {MAX_ATTEMPT}.")
+        key = (session, room, attempt)
+        if key not in self._waiters and len(self._waiters) >= self._config.max_pending_joins:
+            raise Refused(ErrorCode.RATE_LIMITED, "Too many joins at once; try again in a moment.")
+        waiter = self._waiters.setdefault(key, _Waiter())
+        waiter.count += 1
+        try:
+            with trio.move_on_after(self._config.join_deadline_s):
+                definition = await self._definitions.for_join(room)
+                if waiter.answer is None:
+                    self._post(
+                        JoinRequested(
+                            session=session,
+                            room=room,
+                            attempt=attempt,
+                            policy=definition.policy,
+                            cap=definition.max_participants,
+                        )
+                    )
+                await waiter.answered.wait()
+        finally:
+            waiter.count -= 1
+            if waiter.count == 0:
+                self._waiters.pop(key, None)
+                if waiter.answer is None:
+                    self._post(JoinAbandoned(session=session, room=room, attempt=attempt))
+        return self._result(session, waiter.answer)
+
+    def leave(self, session: SessionId, room: RoomId) -> None:
+        """Give a seat back, or a join on its way up. The store is told behind the caller's back.
+
+        Raises:
+            Refused: `not_in_room`.
+        """
+        joining = any(key[:2] == (session, room) for key in self._waiters)
+        if self._core.seat(session, room) is None and not joining:
+            raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in that room.")
+        self._post(LeaveRequested(session=session, room=room))
+
     def check_seat(self, session: SessionId, room: RoomId) -> None:
-        """Ask the store now whether a seat still stands (Rooms' `Doubt` effect)."""
-        raise NotImplementedError
+        """Ask the store now whether a seat still stands: another node announces its participant."""
+        self._post(CheckRequested(session=session, room=room))
+
+    # --- drain ---
+
     def start_drain(self) -> None:
-        raise NotImplementedError
+        """Take no more sessions and joins; seats stay."""
+        self._post(DrainStarted())
+
     def undo_drain(self) -> None:
-        raise NotImplementedError
+        """Take sessions and joins again."""
+        self._post(DrainUndone())
+
     async def release_all(self) -> None:
-        """End every seat with node_drained; returns when the store has been told or its deadline passed."""
-        raise NotImplementedError
-    async def create_room(self, room: str, *, max_participants: int | None = None, policy: RoomPolicy = RoomPolicy.REPLACE) -> RoomDefinition:
-        raise NotImplementedError
+        """End every seat with reason `node_drained`; returns when the store knows, or after `join_deadline_s`."""
+        self._post(DrainEnded())
+        with trio.move_on_after(self._config.join_deadline_s):
+            while self._asking:
+                self._all_answered = trio.Event()
+                await self._all_answered.wait()
+
+    # --- rooms ---
+
+    async def create_room(
+        self, room: str, *, max_participants: int | None = None, policy: RoomPolicy = RoomPolicy.REPLACE
+    ) -> RoomDefinition:
+        """Define a room under the name its creator picked.
+
+        Raises:
+            Refused: `room_invalid`, `room_exists`, `node_full`, `store_unavailable`.
+        """
+        return await self._definitions.create(room, max_participants=max_participants, policy=policy)
+
     async def room(self, room: str) -> RoomDefinition:
-        """Raises Refused room_unknown / room_invalid / store_unavailable."""
-        raise NotImplementedError
+        """The definition of a room.
+
+        Raises:
+            Refused: `room_invalid`, `room_unknown`, `store_unavailable`.
+        """
+        return await self._definitions.get(room)
+
     async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
-        raise NotImplementedError
+        """Up to `limit` rooms by name, beginning behind the name `after`.
+
+        Raises:
+            Refused: `store_unavailable`.
+        """
+        return await self._definitions.list(after=after, limit=limit)
+
     def statistics(self) -> SessionStatistics:
-        raise NotImplementedError
+        """How many of everything."""
+        counts = self._core.counts()
+        return SessionStatistics(
+            sessions=counts.sessions,
+            seats=counts.seats,
+            seats_in_grace=counts.seats_in_grace,
+            seats_unconfirmed=counts.seats_unconfirmed,
+            rooms=counts.rooms,
+            joins_pending=len(self._waiters),
+            degraded=counts.degraded,
+            joins=self._joins,
+            joins_degraded=self._joins_degraded,
+            joins_refused=self._joins_refused,
+            seats_lost=self._seats_lost,
+            store_failures=self._store_failures,
+        )
+
+    # --- the shell ---
+
+    async def run_deadlines(self) -> None:
+        """Fire the core's deadlines until cancelled."""
+        while True:
+            self._deadline_moved = trio.Event()
+            with trio.move_on_at(float("inf") if self._deadline is None else self._deadline):
+                await self._deadline_moved.wait()
+            if self._deadline is not None and trio.current_time() >= self._deadline:
+                self._post(Tick())
+
+    def _post(self, event: RegistryEvent) -> None:
+        for effect in self._core.handle(event, trio.current_time()):
+            self._carry_out(effect)
+        deadline = self._core.next_deadline()
+        if deadline != self._deadline:
+            self._deadline = deadline
+            self._deadline_moved.set()
+
+    def _carry_out(self, effect: RegistryEffect) -> None:
+        match effect:
+            case Claim():
+                self._ask(self._claim, effect)
+            case Touch(seats=seats):
+                self._ask(self._renew, self._store.touch, seats, TouchAnswered)
+            case Assert(seats=seats):
+                self._ask(self._renew, self._store.assert_seats, seats, AssertAnswered)
+            case Release(seats=seats):
+                self._ask(self._renew, self._store.release, seats, ReleaseAnswered)
+            case Admit() | Refuse():
+                self._answer(effect)
+            case SeatLost():
+                self._seats_lost += 1
+                _log.info("seat_lost", session=effect.session, room=effect.room, reason=effect.reason)
+                self._outbox.put(effect)
+            case RoomNodes():
+                self._outbox.put(effect)
+
+    def _answer(self, answer: Admit | Refuse) -> None:
+        if isinstance(answer, Refuse):
+            self._joins_refused += 1
+        else:
+            self._joins += 1
+            self._joins_degraded += answer.degraded
+        waiter = self._waiters.get((answer.session, answer.room, answer.attempt))
+        if waiter is not None and waiter.answer is None:
+            waiter.answer = answer
+            waiter.answered.set()
+
+    def _result(self, session: SessionId, answer: Admit | Refuse | None) -> Admitted:
+        if answer is None:
+            raise Refused(ErrorCode.DEADLINE_EXCEEDED, "The seat could not be taken in time; try again.")
+        if isinstance(answer, Refuse):
+            if answer.code is ErrorCode.ATTEMPT_STALE:
+                raise AttemptStale(answer.highest_attempt)
+            raise Refused(answer.code, _SENTENCES[answer.code])
+        record = self._core.record(session)
+        if record is None:
+            raise Refused(ErrorCode.UNEXPECTED_MESSAGE, _SENTENCES[ErrorCode.UNEXPECTED_MESSAGE])
+        return Admitted(
+            room=answer.room,
+            participant=participant_id(answer.room, record.user, record.device),
+            attempt=answer.attempt,
+            epoch=answer.epoch,
+            degraded=answer.degraded,
+            takes_over=answer.takes_over,
+            nodes=answer.nodes,
+        )
+
+    def _ask(self, ask: Callable[..., Awaitable[None]], *arguments: object) -> None:
+        self._asking += 1
+        self._nursery.start_soon(ask, *arguments)
+
+    def _answered(self, event: RegistryEvent) -> None:
+        self._asking -= 1
+        self._post(event)
+        if not self._asking:
+            self._all_answered.set()
+
+    async def _claim(self, claim: Claim) -> None:
+        answer: SeatAnswer | None
+        try:
+            answer = await self._store.claim(claim.seat, cap=claim.cap)
+        except StoreUnavailableError as error:
+            answer = None
+            self._note_failure(error)
+        self._note_return(answer is not None)
+        self._answered(ClaimAnswered(seat=claim.seat, answer=answer))
+
+    async def _renew(
+        self,
+        change: Callable[[tuple[Seat, ...]], Awaitable[tuple[SeatAnswer, ...]]],
+        seats: tuple[Seat, ...],
+        answered: type[TouchAnswered | AssertAnswered | ReleaseAnswered],
+    ) -> None:
+        answers: tuple[SeatAnswer, ...] | None
+        try:
+            answers = await change(seats)
+        except StoreUnavailableError as error:
+            answers = None
+            self._note_failure(error)
+        self._note_return(answers is not None)
+        self._answered(answered(seats=seats, answers=answers))
+
+    def _note_failure(self, error: StoreUnavailableError) -> None:
+        self._store_failures += 1
+        if not self._was_degraded:
+            self._was_degraded = True
+            _log.warning("store_lost", error=str(error))
+
+    def _note_return(self, answered: bool) -> None:
+        if answered and self._was_degraded:
+            self._was_degraded = False
+            _log.info("store_returned")
+
 
 @asynccontextmanager
-async def open_sessions(config: SessionConfig, *, store: SeatStore, directory: RoomDirectory) -> AsyncIterator[Sessions]:
-    raise NotImplementedError
-    yield Sessions()
+async def open_sessions(
+    config: SessionConfig, *, store: SeatStore, directory: RoomDirectory
+) -> AsyncIterator[Sessions]:
+    """Run the sessions of this node. Leaving ends its tasks; seats then stand until their lease runs out.
+
+    Args:
+        config: see :class:`SessionConfig`.
+        store: where the cluster's seats are indexed; it must outlive the service.
+        directory: where the cluster's rooms are defined.
+    """
+    async with trio.open_nursery() as nursery:
+        sessions = Sessions(config, store=store, directory=directory, nursery=nursery)
+        nursery.start_soon(sessions.run_deadlines)
+        yield sessions
+        nursery.cancel_scope.cancel()

@@ -28,9 +28,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType, Protocol
+from typing import TYPE_CHECKING, NewType, Protocol
 
-from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
+if TYPE_CHECKING:
+    from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
 
 __all__ = [
     "RoomPolicy",
@@ -108,6 +109,7 @@ class SeatAnswer:
         epoch: with `OK`, the seat's epoch; otherwise the slot's highest.
         by_session: who holds the slot instead, when somebody does.
         by_node: on which node.
+        by_device: from which device of the user.
         highest_attempt: the greatest attempt of this device that the store knows, 0 when none.
         nodes: the room's other nodes, after the change.
     """
@@ -116,6 +118,7 @@ class SeatAnswer:
     epoch: int = 0
     by_session: SessionId | None = None
     by_node: NodeId | None = None
+    by_device: DeviceId | None = None
     highest_attempt: int = 0
     nodes: frozenset[NodeId] = field(default=frozenset())
 

@@ -1,27 +1,110 @@
-"""Tokens: user token -> session token -> room token."""
+"""The token chain: user token -> session token -> room token, as Ed25519 JWTs (RFC 7519, RFC 9864).
+
+| token | says | audience | redeemed by |
+|---|---|---|---|
+| user | who you are | `starling/user` | `POST /v1/sessions` on any node |
+| session | who you are on which device, later in which session | `starling/session` | a WebSocket's `hello` |
+| room | room, user, device, session and attempt | `starling/room` | the node that holds that session |
+
+Whatever comes in is hostile until its signature holds: its size is bounded before anything is
+decoded, its header may hold `alg`, `typ` and `kid` and nothing else, and `alg` must be the one
+algorithm of our keys. Every way to fail ends in a :class:`Refused` with one of three codes.
+"""
+
 from __future__ import annotations
+
+import base64
+import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from session.keys import ClusterKeys
-from signalling.ids import DeviceId, RoomId, SessionId, UserId
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import (
+    MAX_ATTEMPT,
+    DeviceId,
+    RoomId,
+    SessionId,
+    UserId,
+    is_device_id,
+    is_room_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from joserfc.jwk import OKPKey
+
+    from session.keys import ClusterKeys
+
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "MAX_TOKEN_BYTES",
+    "MAX_USER_ID_LENGTH",
+    "RoomClaims",
+    "SessionClaims",
+    "TokenLifetimes",
+    "Tokens",
+    "UserClaims",
+]
+
+MAX_TOKEN_BYTES: Final = 4_096
+"""Ours take under 700 bytes; a user token of another signer may carry claims we ignore."""
+
+MAX_HEADER_BYTES: Final = 512
+"""A header is `alg`, `typ` and `kid`: 100 bytes with a thumbprint for the key id."""
+
+MAX_USER_ID_LENGTH: Final = 128
+"""Room for e-mail addresses and the subject ids of common identity providers."""
+
+MAX_NAME_LENGTH: Final = 64
+"""What a participant's tile can show."""
+
+LEEWAY_S: Final = 60.0
+"""How far the clocks of two machines may stand apart before a token of one fails on the other."""
+
+MAX_TIME_S: Final = 2.0**40
+"""The year 36812; keeps infinities and not-a-numbers out of the comparisons."""
+
+ALGORITHM: Final = "Ed25519"
+_ALGORITHM_OF_OTHERS: Final = "EdDSA"
+"""The same algorithm under the name of RFC 8037, the only one that PyJWT writes."""
+
+_USER_AUDIENCE: Final = "starling/user"
+_SESSION_AUDIENCE: Final = "starling/session"
+_ROOM_AUDIENCE: Final = "starling/room"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserClaims:
+    """Who somebody is, by whoever may sign for users. `expires_at` in seconds since 1970."""
+
     user: UserId
     name: str
     token_id: str
     expires_at: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionClaims:
+    """Who somebody is and on which device; `session` once a node has minted one."""
+
     user: UserId
     device: DeviceId
     name: str
     session: SessionId | None
     token_id: str
     expires_at: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomClaims:
+    """The right of one session to take one seat with one attempt."""
+
     room: RoomId
     user: UserId
     device: DeviceId
@@ -30,26 +113,354 @@ class RoomClaims:
     attempt: int
     token_id: str
     expires_at: float
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenLifetimes:
-    user_s: float = 86_400
-    session_s: float = 3_600
-    room_s: float = 60
+    """How long tokens live, in seconds.
+
+    Attributes:
+        user_s: a guest's user token; a day, so that a tab left open over night comes back.
+        session_s: a session token; the node pushes a fresh one at half of it.
+        room_s: a room token; it is redeemed at once.
+    """
+
+    user_s: float = 86_400.0
+    session_s: float = 3_600.0
+    room_s: float = 60.0
+
+
+class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All that a header may say: `crit`, `b64`, embedded keys and key addresses are refused by absence."""
+
+    alg: str
+    typ: str = "JWT"
+    kid: str | None = None
+
+
+class _Registered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The registered claims; all but `nbf` must be there."""
+
+    iss: str
+    aud: str | tuple[str, ...]
+    sub: str
+    exp: int | float
+    iat: int | float
+    nbf: int | float | None = None
+    jti: str
+
+
+class _UserPayload(_Registered, frozen=True, kw_only=True):
+    name: str = ""
+
+
+class _SessionPayload(_Registered, frozen=True, kw_only=True):
+    name: str
+    device: str
+    session: str | None = None
+
+
+class _RoomPayload(_Registered, frozen=True, kw_only=True):
+    name: str
+    device: str
+    session: str
+    room: str
+    attempt: int
+
+
+_Payload = TypeVar("_Payload", bound=_Registered)
+
+_header_decoder: Final = msgspec.json.Decoder(_Header)
+_user_decoder: Final = msgspec.json.Decoder(_UserPayload)
+_session_decoder: Final = msgspec.json.Decoder(_SessionPayload)
+_room_decoder: Final = msgspec.json.Decoder(_RoomPayload)
+
+
+_REGISTRY: Final = jws.JWSRegistry(algorithms=[ALGORITHM, _ALGORITHM_OF_OTHERS])
+# Both names mean the one algorithm: joserfc's own EdDSA would also take Ed448 keys, and warns.
+_REGISTRY.algorithms = dict.fromkeys((ALGORITHM, _ALGORITHM_OF_OTHERS), jws.JWSRegistry.algorithms[ALGORITHM])
+
 
 class Tokens:
-    """Issues and verifies; every verify raises Refused (token_invalid, token_expired, token_foreign)."""
-    def __init__(self, keys: ClusterKeys, *, cluster: str, lifetimes: TokenLifetimes = TokenLifetimes(), clock: Callable[[], float] = time.time) -> None:
-        raise NotImplementedError
+    """Issues and verifies the tokens of a cluster.
+
+    Args:
+        keys: the live cluster keys.
+        cluster: the cluster's name, issuer of every token.
+        lifetimes: how long issued tokens live.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        keys: ClusterKeys,
+        *,
+        cluster: str,
+        lifetimes: TokenLifetimes | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = keys
+        self._cluster = cluster
+        self._clock = clock
+        self.lifetimes = lifetimes or TokenLifetimes()
+
     def issue_user(self, *, user: UserId, name: str) -> str:
-        raise NotImplementedError
+        """A user token, for a guest or whoever proved to be that user.
+
+        Raises:
+            ValueError: the id or the name is not one that :meth:`verify_user` would take.
+        """
+        _require(_is_user_id(user) and _is_name(name), "user id or name out of bounds")
+        issued, expires = self._times(self.lifetimes.user_s)
+        return self._sign(
+            _UserPayload(
+                iss=self._cluster, aud=_USER_AUDIENCE, sub=user, exp=expires, iat=issued, jti=_new_jti(), name=name
+            )
+        )
+
     def issue_session(self, *, user: UserId, device: DeviceId, name: str, session: SessionId | None = None) -> str:
-        raise NotImplementedError
-    def issue_room(self, *, room: RoomId, user: UserId, device: DeviceId, name: str, session: SessionId, attempt: int) -> str:
-        raise NotImplementedError
+        """A session token; with `session` it also names the session it was pushed to.
+
+        Raises:
+            ValueError: a field is not one that :meth:`verify_session` would take.
+        """
+        _require(_is_user_id(user) and _is_name(name) and is_device_id(device), "user, name or device out of bounds")
+        issued, expires = self._times(self.lifetimes.session_s)
+        return self._sign(
+            _SessionPayload(
+                iss=self._cluster,
+                aud=_SESSION_AUDIENCE,
+                sub=user,
+                exp=expires,
+                iat=issued,
+                jti=_new_jti(),
+                name=name,
+                device=device,
+                session=session,
+            )
+        )
+
+    def issue_room(
+        self,
+        *,
+        room: RoomId,
+        user: UserId,
+        device: DeviceId,
+        name: str,
+        session: SessionId,
+        attempt: int,
+    ) -> str:
+        """A room token; single use needs no store, for only the node of that session redeems it.
+
+        Raises:
+            ValueError: a field is not one that :meth:`verify_room` would take.
+        """
+        _require(_is_user_id(user) and _is_name(name) and is_device_id(device), "user, name or device out of bounds")
+        _require(is_room_id(room) and _is_attempt(attempt) and _is_session_id(session), "room or attempt out of bounds")
+        issued, expires = self._times(self.lifetimes.room_s)
+        return self._sign(
+            _RoomPayload(
+                iss=self._cluster,
+                aud=_ROOM_AUDIENCE,
+                sub=user,
+                exp=expires,
+                iat=issued,
+                jti=_new_jti(),
+                name=name,
+                device=device,
+                session=session,
+                room=room,
+                attempt=attempt,
+            )
+        )
+
     def verify_user(self, token: str) -> UserClaims:
-        raise NotImplementedError
+        """Who signed in.
+
+        Raises:
+            Refused: `token_invalid`, `token_expired` or `token_foreign`.
+        """
+        payload = self._verify(token, _user_decoder, _USER_AUDIENCE, others=True)
+        name = payload.name or payload.sub[:MAX_NAME_LENGTH]
+        if not _is_name(name):
+            _refuse_contents()
+        return UserClaims(user=UserId(payload.sub), name=name, token_id=payload.jti, expires_at=float(payload.exp))
+
     def verify_session(self, token: str) -> SessionClaims:
-        raise NotImplementedError
+        """Who speaks on a socket, and from which device.
+
+        Raises:
+            Refused: `token_invalid`, `token_expired` or `token_foreign`.
+        """
+        payload = self._verify(token, _session_decoder, _SESSION_AUDIENCE)
+        if not (
+            _is_name(payload.name)
+            and is_device_id(payload.device)
+            and (payload.session is None or _is_session_id(payload.session))
+        ):
+            _refuse_contents()
+        return SessionClaims(
+            user=UserId(payload.sub),
+            device=DeviceId(payload.device),
+            name=payload.name,
+            session=None if payload.session is None else SessionId(payload.session),
+            token_id=payload.jti,
+            expires_at=float(payload.exp),
+        )
+
     def verify_room(self, token: str, *, session: SessionId) -> RoomClaims:
-        """`session`: the session that redeems it; another one's token is refused."""
-        raise NotImplementedError
+        """What `session` may join.
+
+        Raises:
+            Refused: `token_invalid` (also for the token of another session), `token_expired` or `token_foreign`.
+        """
+        payload = self._verify(token, _room_decoder, _ROOM_AUDIENCE)
+        if not (
+            _is_name(payload.name)
+            and is_device_id(payload.device)
+            and is_room_id(payload.room)
+            and _is_attempt(payload.attempt)
+        ):
+            _refuse_contents()
+        if payload.session != session:
+            raise Refused(
+                ErrorCode.TOKEN_INVALID, "This room token belongs to another session; ask for one with your own."
+            )
+        return RoomClaims(
+            room=RoomId(payload.room),
+            user=UserId(payload.sub),
+            device=DeviceId(payload.device),
+            name=payload.name,
+            session=session,
+            attempt=payload.attempt,
+            token_id=payload.jti,
+            expires_at=float(payload.exp),
+        )
+
+    def _times(self, lifetime_s: float) -> tuple[int, int]:
+        now = int(self._clock())
+        return now, now + int(lifetime_s)
+
+    def _sign(self, payload: _Registered) -> str:
+        kid, key = next(iter(self._keys.verifying.items()))
+        header = {"alg": ALGORITHM, "typ": "JWT", "kid": kid}
+        return jws.serialize_compact(header, msgspec.json.encode(payload), key, registry=_REGISTRY)
+
+    def _verify(
+        self, token: str, decoder: msgspec.json.Decoder[_Payload], audience: str, *, others: bool = False
+    ) -> _Payload:
+        header = _read_header(token, others=others)
+        try:
+            payload = decoder.decode(self._signed_bytes(token, header))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            _refuse_contents()
+        self._check_registered(payload, audience)
+        return payload
+
+    def _signed_bytes(self, token: str, header: _Header) -> bytes:
+        """The payload, once a live key has signed it."""
+        verifying = self._keys.verifying
+        candidates = list(verifying.values())
+        if header.kid is not None:
+            if header.kid not in verifying:
+                raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is signed by a key that this cluster does not know.")
+            candidates = [verifying[header.kid]]
+        for key in candidates:
+            payload = _payload_if_signed(token, key)
+            if payload is not None:
+                return payload
+        if header.kid is None:
+            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is signed by none of this cluster's keys.")
+        raise Refused(ErrorCode.TOKEN_INVALID, "The signature of this token is wrong; ask for a new one.")
+
+    def _check_registered(self, payload: _Registered, audience: str) -> None:
+        if payload.iss != self._cluster:
+            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is for another cluster; ask this one for its own.")
+        audiences = (payload.aud,) if isinstance(payload.aud, str) else payload.aud
+        if audience not in audiences:
+            raise Refused(ErrorCode.TOKEN_INVALID, f"This token is not meant for this; one for {audience} is needed.")
+        starts = payload.iat if payload.nbf is None else max(payload.iat, payload.nbf)
+        if not (0 <= payload.exp <= MAX_TIME_S and 0 <= starts <= MAX_TIME_S):
+            _refuse_contents()
+        if not _is_user_id(payload.sub) or not 1 <= len(payload.jti) <= MAX_USER_ID_LENGTH:
+            _refuse_contents()
+        now = self._clock()
+        if now >= payload.exp + LEEWAY_S:
+            raise Refused(ErrorCode.TOKEN_EXPIRED, "This token has expired; ask for a new one.")
+        if now < starts - LEEWAY_S:
+            raise Refused(
+                ErrorCode.TOKEN_INVALID, "This token is not valid yet; check the clock of the machine that issued it."
+            )
+
+
+def _read_header(token: str, *, others: bool) -> _Header:
+    """Check everything that can be checked before a signature."""
+    if len(token) > MAX_TOKEN_BYTES:
+        raise Refused(ErrorCode.TOKEN_INVALID, f"A token has at most {MAX_TOKEN_BYTES} bytes.")
+    parts = token.split(".")
+    if len(parts) != 3 or not token.isascii():
+        _refuse_form()
+    decoded = [_from_base64url(part) for part in parts]
+    if len(decoded[0]) > MAX_HEADER_BYTES:
+        _refuse_form()
+    try:
+        header = _header_decoder.decode(decoded[0])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        _refuse_form()
+    allowed = (ALGORITHM, _ALGORITHM_OF_OTHERS) if others else (ALGORITHM,)
+    if header.alg not in allowed:
+        raise Refused(ErrorCode.TOKEN_INVALID, f"A token is signed with {ALGORITHM}; this one names another way.")
+    if header.typ not in ("JWT", "jwt"):
+        _refuse_form()
+    return header
+
+
+def _from_base64url(part: str) -> bytes:
+    """Decode unpadded base64url in its one canonical spelling, so that a token has one text."""
+    try:
+        data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        _refuse_form()
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
+        _refuse_form()
+    return data
+
+
+def _payload_if_signed(token: str, key: OKPKey) -> bytes | None:
+    try:
+        return jws.deserialize_compact(token, key, registry=_REGISTRY).payload
+    except (JoseError, ValueError):
+        return None
+
+
+def _refuse_form() -> NoReturn:
+    raise Refused(ErrorCode.TOKEN_INVALID, "This is not a token of ours: its form is wrong.") from None
+
+
+def _refuse_contents() -> NoReturn:
+    raise Refused(ErrorCode.TOKEN_INVALID, "This token does not say what it must; ask for a new one.") from None
+
+
+def _new_jti() -> str:
+    return secrets.token_urlsafe(12)
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)
+
+
+def _is_user_id(text: str) -> bool:
+    return 1 <= len(text) <= MAX_USER_ID_LENGTH and text.isprintable()
+
+
+def _is_name(text: str) -> bool:
+    return 1 <= len(text) <= MAX_NAME_LENGTH and text.isprintable()
+
+
+def _is_session_id(text: str) -> bool:
+    return len(text) == 32 and all(letter in "0123456789abcdef" for letter in text)
+
+
+def _is_attempt(number: int) -> bool:
+    return 1 <= number <= MAX_ATTEMPT

@@ -1,0 +1,106 @@
+"""The seats of one node, found by session, by slot, by room and by deadline; all indexes in one place."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from session.store import Seat, SlotId
+    from signalling.ids import RoomId, SessionId
+
+__all__ = ["HeldSeat", "HeldSeats"]
+
+
+@dataclass(slots=True)
+class HeldSeat:
+    """A seat of this node. `unconfirmed`: the store has to be told (again) that it stands."""
+
+    seat: Seat
+    unconfirmed: bool
+    grace_until: float | None = None
+
+
+class HeldSeats:
+    """All seats of this node; a session holds at most one in a room, a slot has at most one here."""
+
+    def __init__(self) -> None:
+        self._by_session: dict[SessionId, dict[RoomId, HeldSeat]] = defaultdict(dict)
+        self._by_slot: dict[tuple[RoomId, SlotId], HeldSeat] = {}
+        self._by_room: dict[RoomId, set[SessionId]] = defaultdict(set)
+        self._graces: dict[tuple[SessionId, RoomId], float] = {}
+
+    def __iter__(self) -> Iterator[HeldSeat]:
+        """All seats, in the order of their slots' last change."""
+        return iter(tuple(self._by_slot.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_slot)
+
+    def of(self, session: SessionId, room: RoomId) -> HeldSeat | None:
+        """The seat of a session in a room."""
+        return self._by_session[session].get(room) if session in self._by_session else None
+
+    def of_session(self, session: SessionId) -> tuple[HeldSeat, ...]:
+        """All seats of a session."""
+        return tuple(self._by_session[session].values()) if session in self._by_session else ()
+
+    def in_slot(self, room: RoomId, slot: SlotId) -> HeldSeat | None:
+        """Who sits in a slot here."""
+        return self._by_slot.get((room, slot))
+
+    def count_in(self, room: RoomId) -> int:
+        """How many sit in a room here."""
+        return len(self._by_room[room]) if room in self._by_room else 0
+
+    @property
+    def room_count(self) -> int:
+        """Rooms with a seat here."""
+        return len(self._by_room)
+
+    @property
+    def grace_count(self) -> int:
+        """Seats whose socket dropped."""
+        return len(self._graces)
+
+    def add(self, held: HeldSeat) -> None:
+        """Seat somebody; whoever sat in that slot, or that session in that room, is gone."""
+        seat = held.seat
+        for before in (self.in_slot(seat.room, seat.slot), self.of(seat.session, seat.room)):
+            if before is not None:
+                self.remove(before)
+        self._by_session[seat.session][seat.room] = held
+        self._by_slot[seat.room, seat.slot] = held
+        self._by_room[seat.room].add(seat.session)
+
+    def remove(self, held: HeldSeat) -> None:
+        """Unseat somebody; nothing happens when that was done already."""
+        seat = held.seat
+        if self.of(seat.session, seat.room) is not held:
+            return
+        del self._by_session[seat.session][seat.room]
+        if not self._by_session[seat.session]:
+            del self._by_session[seat.session]
+        del self._by_slot[seat.room, seat.slot]
+        self._by_room[seat.room].discard(seat.session)
+        if not self._by_room[seat.room]:
+            del self._by_room[seat.room]
+        self._graces.pop((seat.session, seat.room), None)
+
+    def start_grace(self, held: HeldSeat, until: float) -> None:
+        """Let a seat wait for its socket."""
+        held.grace_until = until
+        self._graces[held.seat.session, held.seat.room] = until
+
+    def grace_over(self, now: float) -> tuple[HeldSeat, ...]:
+        """Seats that waited in vain."""
+        keys = [key for key, until in self._graces.items() if until <= now]
+        return tuple(self._by_session[session][room] for session, room in keys)
+
+    @property
+    def next_grace_end(self) -> float | None:
+        """When the first grace runs out."""
+        return min(self._graces.values(), default=None)

@@ -1,0 +1,134 @@
+"""A seat store for a cluster, in Redis: store.py's rule as one Lua script, one run per change.
+
+Every key of a room carries one hash tag, so that a sharded Redis keeps them together:
+
+- `starling:{<cluster>:<room>}:seat:<slot>`: a hash, the seat and the slot's highest epoch;
+- `starling:{<cluster>:<room>}:ended:<user>`: a hash, the tombstones of a user's devices;
+- `starling:{<cluster>:<room>}:index`: a sorted set of the room's live seats by expiry.
+
+Leases go by Redis' own clock. They are stored in the record, and keys outlive them, so that
+tombstones and epochs survive a lapsed seat.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from session.redis_connection import RedisConnection, ScriptCall
+from session.store import Seat, SeatAnswer, StoreUnavailableError, Verdict
+from signalling.ids import DeviceId, NodeId, RoomId, SessionId
+
+if TYPE_CHECKING:
+    from session.config import SessionConfig
+
+__all__ = ["RedisSeatStore", "seat_script"]
+
+
+def seat_script() -> str:
+    """The text of seats.lua."""
+    return files("session").joinpath("seats.lua").read_text("utf-8")
+
+
+class RedisSeatStore:
+    """See :class:`session.store.SeatStore`.
+
+    Args:
+        connection: to Redis.
+        cluster: name of the cluster, part of every key.
+        lease_s: how long a seat stands without a renewal.
+        tombstone_s: how long ended attempts and epochs are remembered after the last change.
+        script: another text of the script, for a test that keeps the time itself.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        *,
+        cluster: str,
+        lease_s: float,
+        tombstone_s: float,
+        script: str | None = None,
+    ) -> None:
+        self._connection = connection
+        self._cluster = cluster
+        self._lease_ms = round(lease_s * 1000)
+        self._keep_ms = round(tombstone_s * 1000)
+        self._script = seat_script() if script is None else script
+
+    @classmethod
+    def from_config(cls, connection: RedisConnection, config: SessionConfig) -> RedisSeatStore:
+        """The store that a node's settings describe."""
+        return cls(connection, cluster=config.cluster, lease_s=config.lease_s, tombstone_s=config.tombstone_s)
+
+    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+        """See :meth:`SeatStore.claim`."""
+        (answer,) = await self._change("claim", (seat,), cap=cap)
+        return answer
+
+    async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
+        """See :meth:`SeatStore.touch`."""
+        return await self._change("touch", seats)
+
+    async def assert_seats(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
+        """See :meth:`SeatStore.assert_seats`."""
+        return await self._change("assert", seats)
+
+    async def release(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
+        """See :meth:`SeatStore.release`."""
+        return await self._change("release", seats)
+
+    async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
+        """See :meth:`SeatStore.nodes_of`."""
+        call = ScriptCall(
+            self._keys(room, "", ""), ("nodes", "", "", 0, "", 0, "", self._lease_ms, self._keep_ms, 0, 1)
+        )
+        (reply,) = await self._connection.run_script(self._script, (call,))
+        return _read(reply, None).nodes
+
+    async def _change(self, op: str, seats: tuple[Seat, ...], *, cap: int = 0) -> tuple[SeatAnswer, ...]:
+        # The index is walked once per room: its last seat in the pipeline asks for the nodes of all.
+        last_of_room = {seat.room: number for number, seat in enumerate(seats)}
+        calls = tuple(
+            ScriptCall(
+                self._keys(seat.room, seat.slot, seat.user),
+                (
+                    op,
+                    seat.session,
+                    seat.device,
+                    seat.attempt,
+                    seat.node,
+                    seat.epoch,
+                    seat.slot,
+                    self._lease_ms,
+                    self._keep_ms,
+                    cap if op == "claim" else int(seat.provisional),
+                    int(last_of_room[seat.room] == number),
+                ),
+            )
+            for number, seat in enumerate(seats)
+        )
+        replies = await self._connection.run_script(self._script, calls)
+        nodes = {room: _read(replies[number], None).nodes for room, number in last_of_room.items()}
+        return tuple(_read(reply, nodes[seat.room]) for seat, reply in zip(seats, replies, strict=True))
+
+    def _keys(self, room: str, slot: str, user: str) -> tuple[str, str, str]:
+        prefix = f"starling:{{{self._cluster}:{room}}}"
+        return f"{prefix}:seat:{slot}", f"{prefix}:ended:{user}", f"{prefix}:index"
+
+
+def _read(reply: list[bytes], nodes: frozenset[NodeId] | None) -> SeatAnswer:
+    """One answer of the script; `nodes` where another run of the same pipeline asked for them."""
+    try:
+        verdict, epoch, by_session, by_node, by_device, highest, *named = (item.decode() for item in reply)
+        return SeatAnswer(
+            verdict=Verdict(verdict),
+            epoch=int(epoch),
+            by_session=SessionId(by_session) if by_session else None,
+            by_node=NodeId(by_node) if by_node else None,
+            by_device=DeviceId(by_device) if by_device else None,
+            highest_attempt=int(highest),
+            nodes=frozenset(NodeId(name) for name in named) if nodes is None else nodes,
+        )
+    except (ValueError, AttributeError, TypeError) as error:
+        raise StoreUnavailableError("the store answered something that is not ours") from error

@@ -1,0 +1,244 @@
+"""What the registry hears and what it wants done: one class per fact.
+
+A question to the store is an effect, its answer an event that brings the same seats back. An answer
+of `None` means that there was none: the store is away or silent, and what it did is unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from session.records import RoomNodes, SeatLost
+from session.store import RoomPolicy
+
+if TYPE_CHECKING:
+    from session.records import SessionRecord
+    from session.store import Seat, SeatAnswer
+    from signalling.errors import ErrorCode
+    from signalling.ids import NodeId, RoomId, SessionId
+
+__all__ = [
+    "Admit",
+    "Assert",
+    "AssertAnswered",
+    "CheckRequested",
+    "Claim",
+    "ClaimAnswered",
+    "DrainEnded",
+    "DrainStarted",
+    "DrainUndone",
+    "JoinAbandoned",
+    "JoinRequested",
+    "LeaveRequested",
+    "PeerClosed",
+    "Refuse",
+    "RegistryEffect",
+    "RegistryEvent",
+    "Release",
+    "ReleaseAnswered",
+    "SessionMinted",
+    "SocketClosed",
+    "SocketTimedOut",
+    "Tick",
+    "Touch",
+    "TouchAnswered",
+]
+
+
+# --- events -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionMinted:
+    """A socket was accepted under a fresh session id."""
+
+    record: SessionRecord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JoinRequested:
+    """A session wants a seat."""
+
+    session: SessionId
+    room: RoomId
+    attempt: int
+    policy: RoomPolicy = RoomPolicy.REPLACE
+    cap: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JoinAbandoned:
+    """Whoever asked no longer waits: a seat that was or will be taken is given back."""
+
+    session: SessionId
+    room: RoomId
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeaveRequested:
+    """A session gives its seat back."""
+
+    session: SessionId
+    room: RoomId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SocketClosed:
+    """A session's socket ended; its seats wait for the grace."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SocketTimedOut:
+    """A session's socket fell silent past its deadline; its seats wait for the grace."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PeerClosed:
+    """A peer connection of a session closed. The seat follows the socket, so nothing changes."""
+
+    session: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckRequested:
+    """There is a sign that a seat was taken elsewhere: ask now, not at the next renewal."""
+
+    session: SessionId
+    room: RoomId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimAnswered:
+    """The store answered a :class:`Claim`."""
+
+    seat: Seat
+    answer: SeatAnswer | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TouchAnswered:
+    """The store answered a :class:`Touch`."""
+
+    seats: tuple[Seat, ...]
+    answers: tuple[SeatAnswer, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AssertAnswered:
+    """The store answered an :class:`Assert`."""
+
+    seats: tuple[Seat, ...]
+    answers: tuple[SeatAnswer, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseAnswered:
+    """The store answered a :class:`Release`."""
+
+    seats: tuple[Seat, ...]
+    answers: tuple[SeatAnswer, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainStarted:
+    """The node takes no more joins; seats stay."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainUndone:
+    """The node takes joins again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainEnded:
+    """The node goes: every seat ends now, without grace."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tick:
+    """A deadline of :meth:`SeatRegistry.next_deadline` has come."""
+
+
+RegistryEvent: TypeAlias = (
+    SessionMinted
+    | JoinRequested
+    | JoinAbandoned
+    | LeaveRequested
+    | SocketClosed
+    | SocketTimedOut
+    | PeerClosed
+    | CheckRequested
+    | ClaimAnswered
+    | TouchAnswered
+    | AssertAnswered
+    | ReleaseAnswered
+    | DrainStarted
+    | DrainUndone
+    | DrainEnded
+    | Tick
+)
+
+
+# --- effects ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """Ask the store for a seat; answered by :class:`ClaimAnswered`."""
+
+    seat: Seat
+    cap: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Touch:
+    """Renew leases; answered by :class:`TouchAnswered`."""
+
+    seats: tuple[Seat, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assert:
+    """State that seats stand; answered by :class:`AssertAnswered`."""
+
+    seats: tuple[Seat, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """End seats in the store; answered by :class:`ReleaseAnswered`."""
+
+    seats: tuple[Seat, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Admit:
+    """Tell a session that it has its seat; see :class:`session.records.Admitted`."""
+
+    session: SessionId
+    room: RoomId
+    attempt: int
+    epoch: int
+    degraded: bool
+    takes_over: SessionId | None
+    nodes: frozenset[NodeId]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refuse:
+    """Tell a session that it gets no seat; `highest_attempt` comes with `attempt_stale`."""
+
+    session: SessionId
+    room: RoomId
+    attempt: int
+    code: ErrorCode
+    highest_attempt: int = 0
+
+
+RegistryEffect: TypeAlias = Claim | Touch | Assert | Release | Admit | Refuse | SeatLost | RoomNodes

@@ -1,0 +1,163 @@
+-- One change of one seat, in one atomic step. The rule is told in store.py; memory_store.py says it in Python.
+--
+-- KEYS  1 slot:       hash sid dev att ep node exp mark v    (mark: highest epoch handed out or challenged with)
+--       2 tombstones: hash device -> "attempt:kept until ms", of one user in one room
+--       3 index:      sorted set "node/slot" -> expiry ms, of all seats in the room
+-- ARGV  1 op  2 session  3 device  4 attempt  5 node  6 epoch  7 slot  8 lease ms  9 keep ms
+--       10 cap (claim) or 1 for a provisional seat (assert)  11 "1" to answer with the room's other nodes
+-- Answer: {verdict, epoch, by session, by node, by device, highest attempt, other node, ...}
+--
+-- All keys share one hash tag, so that they live on one shard. Numbers stay below 2^53; they are written
+-- with %.0f, because Lua's own conversion keeps 14 digits only.
+
+local RECORD_VERSION = '1'
+local PRUNE_ABOVE = 16 -- tombstones of one user; a device is a browser tab, so more than a few are old ones
+
+local slot_key, tomb_key, index_key = KEYS[1], KEYS[2], KEYS[3]
+local op, session, device, node, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[7]
+local attempt, epoch, lease, keep = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[8]), tonumber(ARGV[9])
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function text(number) return string.format('%.0f', number) end
+
+local record = redis.call('HMGET', slot_key, 'sid', 'dev', 'att', 'ep', 'node', 'exp', 'mark')
+local holder = nil
+if record[1] then
+  holder = {
+    session = record[1], device = record[2], attempt = tonumber(record[3]),
+    epoch = tonumber(record[4]), node = record[5], expires = tonumber(record[6]),
+  }
+end
+local mark = tonumber(record[7] or '0')
+
+local function live() return holder ~= nil and holder.expires > now end
+local function mine() return holder ~= nil and holder.session == session and holder.attempt == attempt end
+
+local function tombstone(whose)
+  local kept = redis.call('HGET', tomb_key, whose)
+  if not kept then return 0 end
+  local highest, until_ms = string.match(kept, '^(%d+):(%d+)$')
+  if tonumber(until_ms) > now then return tonumber(highest) end
+  return 0
+end
+
+local function prune()
+  if redis.call('HLEN', tomb_key) <= PRUNE_ABOVE then return end
+  local all = redis.call('HGETALL', tomb_key)
+  for i = 1, #all, 2 do
+    if tonumber(string.match(all[i + 1], ':(%d+)$')) <= now then redis.call('HDEL', tomb_key, all[i]) end
+  end
+end
+
+local function bury(whose, ended)
+  if ended <= 0 then return end
+  local highest = math.max(ended, tombstone(whose))
+  redis.call('HSET', tomb_key, whose, text(highest) .. ':' .. text(now + keep))
+  redis.call('PEXPIRE', tomb_key, keep)
+  prune()
+end
+
+local function highest_attempt()
+  local held = (holder and holder.device == device) and holder.attempt or 0
+  return math.max(tombstone(device), held)
+end
+
+local function answer(verdict)
+  redis.call('PEXPIRE', slot_key, keep)
+  local by = (verdict == 'superseded' and live()) and holder or nil
+  local reply = {
+    verdict, text(mark), by and by.session or '', by and by.node or '', by and by.device or '', text(highest_attempt()),
+  }
+  if ARGV[11] == '1' then
+    local seen = { [node] = true }
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', index_key, '(' .. text(now), '+inf')) do
+      local name = string.match(member, '^([^/]+)/')
+      if not seen[name] then
+        seen[name] = true
+        reply[#reply + 1] = name
+      end
+    end
+  end
+  return reply
+end
+
+local function hold(new_epoch)
+  mark = new_epoch
+  holder = { session = session, device = device, attempt = attempt, epoch = new_epoch, node = node, expires = now + lease }
+  redis.call('HSET', slot_key, 'sid', session, 'dev', device, 'att', text(attempt), 'ep', text(new_epoch),
+    'node', node, 'exp', text(now + lease), 'mark', text(new_epoch), 'v', RECORD_VERSION)
+  redis.call('ZADD', index_key, text(now + lease), node .. '/' .. slot)
+  redis.call('PEXPIRE', index_key, keep)
+  return answer('ok')
+end
+
+local function take(new_epoch)
+  if holder then
+    redis.call('ZREM', index_key, holder.node .. '/' .. slot)
+    if holder.device ~= device then bury(holder.device, holder.attempt) end
+  end
+  bury(device, attempt - 1)
+  return hold(new_epoch)
+end
+
+redis.call('ZREMRANGEBYSCORE', index_key, '-inf', text(now))
+local dead = tombstone(device)
+
+if op == 'nodes' then return answer('ok') end
+
+if op == 'claim' then
+  if mine() then return hold(mark) end
+  if attempt <= highest_attempt() then return answer('superseded') end
+  if not live() and redis.call('ZCARD', index_key) >= tonumber(ARGV[10]) then return answer('full') end
+  return take(math.max(mark, epoch) + 1)
+end
+
+if op == 'touch' then
+  -- Below the mark somebody challenged this epoch: being alive, this owner passes it.
+  if mine() then return hold(holder.epoch >= mark and holder.epoch or mark + 1) end
+  if dead >= attempt then return answer('superseded') end
+  if live() then
+    if holder.device == device then
+      return answer(holder.attempt >= attempt and 'superseded' or 'unknown')
+    end
+    return answer(holder.epoch >= epoch and 'superseded' or 'unknown')
+  end
+  return answer('unknown')
+end
+
+if op == 'assert' then
+  if mine() then
+    local own = math.max(holder.epoch, epoch)
+    return hold(own >= mark and own or mark + 1)
+  end
+  if dead >= attempt then return answer('superseded') end
+  if live() then
+    local beats = false
+    if holder.device == device then
+      beats = attempt > holder.attempt
+    elseif ARGV[10] == '1' then
+      beats = epoch > holder.epoch or (epoch == holder.epoch and node > holder.node)
+    elseif epoch > holder.epoch then
+      mark = math.max(mark, epoch)
+      redis.call('HSET', slot_key, 'mark', text(mark))
+      return answer('unknown')
+    end
+    if not beats then return answer('superseded') end
+  end
+  return take(epoch > mark and epoch or mark + 1)
+end
+
+if op == 'release' then
+  bury(device, attempt)
+  if mine() then
+    redis.call('ZREM', index_key, holder.node .. '/' .. slot)
+    redis.call('HDEL', slot_key, 'sid', 'dev', 'att', 'ep', 'node', 'exp')
+    holder = nil
+    return answer('ok')
+  end
+  return answer(live() and 'superseded' or 'unknown')
+end
+
+return redis.error_reply('unknown op')
