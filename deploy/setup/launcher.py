@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from .needs import CA_BUNDLE, NODE_LIBRARY
 
@@ -68,13 +69,27 @@ def write_ca_bundle(tree: Path) -> None:
         bundle.write_text("".join(file.read_text(encoding="ascii") for file in certificates), encoding="ascii")
 
 
+def write_font_config(tree: Path) -> Path:
+    """Tell where unpacked fonts lie, and return the file that says so; the packages' own names the system's folder."""
+    config = tree / "etc/fonts/unpacked.conf"
+    config.write_text(
+        '<?xml version="1.0"?>\n<!DOCTYPE fontconfig SYSTEM "fonts.dtd">\n<fontconfig>\n'
+        f"  <dir>{escape(str(tree / 'usr/share/fonts'))}</dir>\n"
+        f'  <include ignore_missing="yes">{escape(str(tree / "etc/fonts/conf.d"))}</include>\n'
+        f"  <cachedir>{escape(str(tree / 'var/cache/fontconfig'))}</cachedir>\n"
+        "</fontconfig>\n",
+        encoding="utf-8",
+    )
+    return config
+
+
 def _variables(tree: Path, program: str) -> dict[str, str]:
     bundle = tree / CA_BUNDLE.relative_to("/")
     match program:
         case "cargo" if bundle.exists():
             return {"CARGO_HTTP_CAINFO": str(bundle)}
-        case "chromium" if (tree / "etc/fonts/fonts.conf").exists():
-            return {"FONTCONFIG_SYSROOT": str(tree)}
+        case "chromium" if (tree / "etc/fonts").is_dir():
+            return {"FONTCONFIG_FILE": str(write_font_config(tree))}
         case _:
             return {}
 

@@ -1,5 +1,6 @@
 """Layer 1: see what the machine lacks and bring it, by the best of the routes it allows."""
 
+import shutil
 from collections.abc import Sequence
 
 from . import apt
@@ -64,6 +65,7 @@ def _unpacked(step: Step, missing: Sequence[Need], places: Places) -> None:
     _update(step, options)
     wanted = [name for need in missing for name in apt.choose(need, options)]
     unpack(step, wanted, places.tree, options)
+    shutil.rmtree(places.tools / "apt")
     write_ca_bundle(places.tree)
     link_libraries(places.tree, places.libraries)
     programs = {name: inside for need in missing for name, inside in need.programs.items()}

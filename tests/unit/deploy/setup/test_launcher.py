@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -11,15 +12,15 @@ from deploy.setup.launcher import library_folders, link_libraries, write_ca_bund
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A root whose path needs quoting, with one library folder, one below it, and three programs."""
+    """A root whose path needs quoting, with one library folder, one below it, and four programs."""
     tree = tmp_path / "it's here" / "debian"
     for folder in ("usr/lib/x86_64-linux-gnu/pulseaudio", "usr/lib/x86_64-linux-gnu/cmake", "usr/bin"):
         (tree / folder).mkdir(parents=True)
     (tree / "usr/lib/x86_64-linux-gnu/libone.so.1").touch()
     (tree / "usr/lib/x86_64-linux-gnu/pulseaudio/libtwo.so").touch()
-    for program in ("gcc", "cargo", "serf"):
+    for program in ("gcc", "cargo", "serf", "chromium"):
         path = tree / "usr/bin" / program
-        path.write_text('#!/bin/sh\necho "$0|$LD_LIBRARY_PATH|$CARGO_HTTP_CAINFO|$*"\n')
+        path.write_text('#!/bin/sh\necho "$0|$LD_LIBRARY_PATH|$CARGO_HTTP_CAINFO$FONTCONFIG_FILE|$*"\n')
         path.chmod(0o755)
     return tree
 
@@ -87,3 +88,10 @@ def test_the_library_that_node_loads_is_linked_again_after_a_move(tree: Path, tm
     link_libraries(moved / "debian", moved / "lib")
     assert [path.name for path in (moved / "lib").iterdir()] == ["libatomic.so.1"]
     assert (moved / "lib/libatomic.so.1").exists()
+
+
+def test_a_browser_is_told_where_unpacked_fonts_lie(tree: Path) -> None:
+    (tree / "etc/fonts").mkdir(parents=True)
+    write_launchers(tree, tree.parent / "bin", {"chromium": "usr/bin/chromium"})
+    config = ElementTree.parse(ask(tree.parent / "bin/chromium")[2]).getroot()
+    assert config.findtext("dir") == str(tree / "usr/share/fonts")

@@ -25,7 +25,7 @@ class Machine:
         monkeypatch.setattr(programs, "needs", lambda _: wanted)
         monkeypatch.setattr(apt, "available", lambda: self.has_apt)
         monkeypatch.setattr(apt, "is_root", lambda: self.root)
-        monkeypatch.setattr(apt, "private_lists", lambda _: ("-o", "private"))
+        monkeypatch.setattr(apt, "private_lists", self._private_lists)
         monkeypatch.setattr(apt, "choose", lambda need, _options=(): need.packages[0])
         monkeypatch.setattr(apt, "plan", self._plan)
         monkeypatch.setattr(programs, "_update", lambda *_: None)
@@ -40,6 +40,10 @@ class Machine:
             programs={},
             otherwise=f"Install {name}.",
         )
+
+    def _private_lists(self, folder: Path) -> tuple[str, ...]:
+        folder.mkdir(parents=True)
+        return ("-o", "private")
 
     def _plan(self, packages: Sequence[str], _options: Sequence[str] = ()) -> apt.Plan:
         removes = tuple(gone for name in packages for gone in self.removals.get(name, ()))
