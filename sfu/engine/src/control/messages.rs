@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub const ENGINE_PROTOCOL: u64 = 1;
 
 /// Sound or picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
     Audio,
