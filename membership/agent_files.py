@@ -62,8 +62,7 @@ def next_boot(data_dir: Path, *, now_s: float) -> int:
     Raises:
         OSError: the folder cannot be written.
     """
-    path = data_dir / "gossip" / "boot"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = _gossip_folder(data_dir) / "boot"
     try:
         text = path.read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
@@ -106,7 +105,7 @@ def write_agent_files(
         "user_event_size_limit": EVENT_SIZE_LIMIT_BYTES,
         "query_size_limit": EVENT_SIZE_LIMIT_BYTES,
         "query_response_size_limit": EVENT_SIZE_LIMIT_BYTES,
-        "snapshot_path": str(config.data_dir / "gossip" / "snapshot"),
+        "snapshot_path": str(_gossip_folder(config.data_dir) / "snapshot"),
         "rejoin_after_leave": True,
         "replay_on_join": False,
         # No start_join (it exits when seeds are down) and no retry_join (it stops after its first success):
@@ -127,6 +126,12 @@ def write_agent_files(
         settings["keyring_file"] = str(keyring)
     _write_private(files.config, json.dumps(settings))
     return files
+
+
+def _gossip_folder(data_dir: Path) -> Path:
+    folder = data_dir / "gossip"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
 
 
 def _write_private(path: Path, text: str) -> None:

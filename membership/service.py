@@ -271,14 +271,16 @@ class Membership:
                 session = _Session(endpoint=endpoint, fast=fast, slow=slow, nursery=nursery)
                 await self._announce(session)  # they may have changed since the agent's file was written
                 self._session = session
-                self._feed(AgentUp(agent_boot=endpoint.agent_boot))
-                nursery.start_soon(self._read_stream, stream)
-                nursery.start_soon(self._watch_gauges, fast)
+                # Here and not after the nursery: whoever finds a session may start tasks in it.
+                try:
+                    self._feed(AgentUp(agent_boot=endpoint.agent_boot))
+                    nursery.start_soon(self._watch_gauges, fast)
+                    await self._read_stream(stream)
+                finally:
+                    self._session = None
+                    self._feed(AgentDown())
         except* (RpcError, trio.TooSlowError) as group:
             log.warning("gossip agent unusable", agent=endpoint.name, reason=_reasons(group))
-        finally:
-            self._session = None
-            self._feed(AgentDown())
 
     async def _read_stream(self, stream: EventStream) -> None:
         lost = 0
@@ -300,7 +302,7 @@ class Membership:
         try:
             self._events_in.send_nowait(event.payload)
             self._received += 1
-        except trio.WouldBlock:
+        except (trio.WouldBlock, trio.BrokenResourceError):  # full, or its consumer is gone
             self._dropped += 1
 
     async def _watch_gauges(self, client: SerfClient) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgpack  # type: ignore[import-untyped]
 from hypothesis import strategies as st
 
 from membership.rpc.records import SerfMember
@@ -26,6 +27,13 @@ TAGS = NodeTags(
     public_key=bytes(range(32)),
     certificate=bytes(range(64)),
 )
+
+
+def packed(value: object, *, old_form: bool = False) -> bytes:
+    """Msgpack of a value; the old form knows neither bytes nor short strings of their own."""
+    data = msgpack.packb(value, use_bin_type=not old_form)
+    assert isinstance(data, bytes)
+    return data
 
 
 def a_member(

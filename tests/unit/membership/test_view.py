@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from membership.certificate import certify_node
 from membership.rpc.records import SerfMember
@@ -291,6 +292,7 @@ def test_the_newest_boot_speaks_and_changes_tell_the_same_as_snapshots(
 class LastNameSpeaks(MemberView):
     """The mutant: whatever was said last about a node holds."""
 
+    @override
     def _speakers(self, members: Iterable[ViewMember]) -> dict[NodeId, ViewMember]:
         return {member.node_id: member for member in members}
 

@@ -7,6 +7,7 @@ import trio.testing
 
 from membership.rpc.connection import MAX_UNSENT, RpcConnection, open_connection
 from membership.rpc.errors import BrokenRpcError, ClosedRpcError, RemoteRpcError
+from tests.unit.membership.samples import packed
 
 
 class Agent:
@@ -25,7 +26,7 @@ class Agent:
             self._unpacker.feed(await self._stream.receive_some(4096))
 
     async def say(self, *values: object) -> None:
-        await self._stream.send_all(b"".join(msgpack.packb(value) for value in values))
+        await self._stream.send_all(b"".join(packed(value) for value in values))
 
     async def answer(self, seq: int, *body: object, error: str = "") -> None:
         await self.say({"Seq": seq, "Error": error}, *body)
@@ -50,7 +51,8 @@ async def test_a_cancelled_call_keeps_the_stream_in_step(autojump_clock: trio.te
 
             @nursery.start_soon
             async def speak() -> None:
-                for body in ({"Members": []}, {"serf": {}}, {"Num": 5}):
+                bodies: list[dict[str, object]] = [{"Members": []}, {"serf": {}}, {"Num": 5}]
+                for body in bodies:
                     _, seq = await agent.request()
                     await agent.answer(seq, body)
 

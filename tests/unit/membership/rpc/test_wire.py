@@ -6,6 +6,7 @@ import msgpack  # type: ignore[import-untyped]
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from membership.rpc.errors import BrokenRpcError
 from membership.rpc.wire import (
@@ -19,19 +20,14 @@ from membership.rpc.wire import (
     Item,
     encode_request,
 )
+from tests.unit.membership.samples import packed
 
 PLAIN_COMMANDS = ("handshake", "auth", "event", "force-leave", "tags", "stop", "leave", "respond")
 COMMANDS = (*sorted(BODY_COMMANDS), *sorted(STREAM_COMMANDS), *PLAIN_COMMANDS)
 
 
 def header(seq: int, error: str = "") -> bytes:
-    packed: bytes = msgpack.packb({"Seq": seq, "Error": error})
-    return packed
-
-
-def packed(value: object) -> bytes:
-    data: bytes = msgpack.packb(value)
-    return data
+    return packed({"Seq": seq, "Error": error})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -182,6 +178,7 @@ def test_any_conversation_in_any_pieces_means_the_same(script: tuple[list[str], 
 class ForgetfulDecoder(AnswerDecoder):
     """The mutant: forgets a stopped or late request's command, as a client keyed on its waiting callers would."""
 
+    @override
     def feed(self, data: bytes) -> list[Answer | Item]:
         pieces = super().feed(data)
         self._streams.clear()
