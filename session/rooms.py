@@ -293,6 +293,14 @@ class Rooms:
         seat = self._seats.get(session)
         return None if seat is None else seat[0]
 
+    def owner_of(self, track: TrackId) -> ParticipantId | None:
+        """Whose track this is, in whatever room; None when nobody here knows it."""
+        for live in self._rooms.values():
+            for who, info in live.view.items():
+                if any(known.track == track for known in info.tracks):
+                    return who
+        return None
+
     def live_rooms(self) -> tuple[RoomId, ...]:
         """Rooms with somebody here."""
         return tuple(live.room for live in self._rooms.values() if live.locals)

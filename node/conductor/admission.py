@@ -16,8 +16,6 @@ from signalling.ids import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from node.http.backend import JoinRequest, SessionRequest
     from session import SessionRecord, Sessions, Tokens
     from session.tokens import SessionClaims
@@ -82,9 +80,7 @@ class Admission:
         elif self._guests:
             user, name = new_user_id(), name or GUEST_NAME
         else:
-            raise Refused(
-                ErrorCode.NOT_PERMITTED, "This node takes no guests; bring a user token from your service."
-            )
+            raise Refused(ErrorCode.NOT_PERMITTED, "This node takes no guests; bring a user token from your service.")
         device = request.device or new_device_id()
         token = self._tokens.issue_session(user=user, device=device, name=name)
         return SessionGranted(
@@ -149,7 +145,6 @@ class Admission:
             room_token=token,
             room=room,
             participant=participant_id(room, claims.user, claims.device),
-            node=claims.node,
             expires_in_s=self._room_lifetime_s,
         )
 
@@ -162,13 +157,7 @@ class Admission:
         assert join.room_token is not None, "asked only with a token"
         claims = self._tokens.verify_room(join.room_token, session=session)
         if (claims.room, claims.attempt) != (join.room, join.attempt):
-            raise Refused(
-                ErrorCode.TOKEN_INVALID, "The room token is for another room or attempt; ask for a new one."
-            )
-
-    def jwks(self) -> Mapping[str, object]:
-        """The public keys that verify our tokens."""
-        return dict(self._tokens.jwks())
+            raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another room or attempt; ask for a new one.")
 
     def _name_session(self, record: SessionRecord) -> str:
         return self._tokens.issue_session(

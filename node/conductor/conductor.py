@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 import trio
 
 from node.conductor.admission import Admission
-from node.conductor.directory import Directory
 from node.conductor.measures import collect_samples
 from node.conductor.peers import ClientPeers
 from node.conductor.pumps import pump_engine, pump_relay, pump_sessions
 from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
 from node.http.backend import OpenedSession, ReadinessProblem
-from session.rooms import Rooms
+from session import AttemptStale
 from signalling.client.messages import (
     Answer,
     Chat,
     ChatSent,
+    Error,
     FreshToken,
     Join,
     Joined,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from membership import Membership
+    from node.conductor.directory import Directory
     from node.http.backend import (
         CandidateQuery,
         CloseCause,
@@ -57,10 +58,10 @@ if TYPE_CHECKING:
         SessionSocket,
     )
     from relay import Relay
-    from session import SessionRecord, Sessions, Tokens
+    from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
     from sfu import Engine
     from signalling.client.messages import Hello
-    from signalling.ids import ParticipantId, RoomId, SessionId, TrackId
+    from signalling.ids import RoomId, SessionId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +91,7 @@ class Conductor:
         engine: Engine,
         sessions: Sessions,
         tokens: Tokens,
+        keys: ClusterKeys,
         directory: Directory,
         membership: Membership | None,
         relay: Relay | None,
@@ -98,6 +100,7 @@ class Conductor:
         self._config = config
         self._engine = engine
         self._sessions = sessions
+        self._keys = keys
         self._membership = membership
         self._relay = relay
         self.peers = ClientPeers(engine)
@@ -131,8 +134,9 @@ class Conductor:
         self._admission.check_session_token(session_token)
         return await self._directory.create_room(request, self.stage)
 
-    async def list_rooms(self) -> tuple[RoomSummary, ...]:
+    async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
         """See :class:`node.http.backend.Backend`."""
+        self._admission.check_session_token(session_token)
         return await self._directory.list_rooms(self.stage)
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
@@ -161,7 +165,7 @@ class Conductor:
 
     def jwks(self) -> Mapping[str, object]:
         """See :class:`node.http.backend.Backend`."""
-        return self._admission.jwks()
+        return self._keys.jwks()
 
     def member_urls(self) -> tuple[str, ...]:
         """See :class:`node.http.backend.Backend`."""
@@ -222,7 +226,11 @@ class Conductor:
     async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
         if join.room_token is not None:
             self._admission.check_room_token(join, session)
-        admitted = await self._sessions.join(session, join.room, join.attempt)
+        try:
+            admitted = await self._sessions.join(session, join.room, join.attempt)
+        except AttemptStale as stale:
+            reply(Error(code=stale.code, message=stale.message, highest_attempt=stale.highest_attempt))
+            return
         # From here to the end nothing waits: nobody sees a seat without its room, or the reverse.
         record = self._record(session)
         me = ParticipantInfo(
@@ -256,7 +264,7 @@ class Conductor:
     async def _publish(self, session: SessionId, publish: Publish, reply: Reply) -> None:
         record, room = self._record(session), self._room(session)
         owner = participant_id(room, record.user, record.device)
-        named = name_tracks(publish.tracks, owner=owner, owner_of=lambda t: self._owner_of(session, room, t))
+        named = name_tracks(publish.tracks, owner=owner, owner_of=self._rooms.owner_of)
         tracks = {mid: info.track for mid, info in named.items()}
         sdp = await self.peers.publish(session, publish.sdp, tracks)
         if self._rooms.room_of(session) != room:
@@ -266,12 +274,6 @@ class Conductor:
         effects = self._rooms.set_tracks(session, tuple(named.values()))
         reply(Published(sdp=sdp, tracks=tracks))
         self.stage.carry_out(effects)
-
-    def _owner_of(self, session: SessionId, room: RoomId, track: TrackId) -> ParticipantId | None:
-        for info in self._rooms.snapshot(room):
-            if any(known.track == track for known in info.tracks):
-                return info.participant
-        return None
 
     def _record(self, session: SessionId) -> SessionRecord:
         record = self._sessions.record(session)
@@ -311,6 +313,7 @@ async def open_conductor(
     engine: Engine,
     sessions: Sessions,
     tokens: Tokens,
+    keys: ClusterKeys,
     directory: Directory,
     membership: Membership | None,
     relay: Relay | None,
@@ -326,6 +329,7 @@ async def open_conductor(
         engine=engine,
         sessions=sessions,
         tokens=tokens,
+        keys=keys,
         directory=directory,
         membership=membership,
         relay=relay,

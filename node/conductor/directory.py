@@ -60,9 +60,7 @@ class Directory:
         room_nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
         if query.room is not None and stage.rooms.snapshot(query.room):
             room_nodes.add(view.own_id)
-        ranked = rank_candidates(
-            view, position=position, room_nodes=room_nodes, spread_key=query.spread_key
-        )
+        ranked = rank_candidates(view, position=position, room_nodes=room_nodes, spread_key=query.spread_key)
         return tuple(
             NodeCandidate(
                 node=one.node_id,

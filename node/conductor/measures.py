@@ -24,13 +24,14 @@ COUNTERS: Final = {
     "sessions": {"joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
     "relay": {"events_sent", "events_unsent", "heard", "oddities"},
     "mesh": {
-        "agent_starts",
-        "rpc_reconnects",
-        "stream_dropped",
+        "agent_boot",
+        "agent_restarts",
         "events_sent",
         "events_received",
         "events_dropped",
-        "foreign_events",
+        "events_foreign",
+        "records_dropped",
+        "resets",
     },
 }
 """Fields that only grow; every other one is a state of now."""
@@ -45,9 +46,7 @@ def collect_samples(
 ) -> tuple[Sample, ...]:
     """Read all records; a part that this node does not have is absent."""
     parts = {"engine": engine, "sessions": sessions, "mesh": membership, "relay": relay}
-    return tuple(
-        sample for part, record in parts.items() if record is not None for sample in _samples(part, record)
-    )
+    return tuple(sample for part, record in parts.items() if record is not None for sample in _samples(part, record))
 
 
 def _samples(part: str, record: Any) -> Iterator[Sample]:  # noqa: ANN401 - any statistics record

@@ -30,8 +30,9 @@ async def pump_sessions(sessions: Sessions, stage: Stage) -> None:
     """Seats that ended unasked, and the nodes a room lives on. Runs as long as the service."""
     async for event in sessions.events:
         match event:
-            case SeatLost(session=session, reason=reason, successor=successor):
-                stage.carry_out(stage.rooms.remove(session, reason, successor=successor))
+            case SeatLost(session=session, reason=reason):
+                effects = stage.rooms.remove(session, reason, successor=event.successor, moved_to=event.moved_to)
+                stage.carry_out(effects)
                 stage.tell(session, Replaced() if reason == "replaced" else SeatLostEvent(reason=reason))
                 stage.forget(session)
             case RoomNodes(room=room, nodes=nodes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from session.rooms import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
+from session import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
 from sfu import WantedTrack
 from signalling.client.messages import Offer, TrackOnMid
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from node.conductor.peers import ClientPeers
     from node.http.backend import SessionSocket
     from relay import Relay
-    from session import Sessions
-    from session.rooms import RoomEffect, Rooms
+    from session import RoomEffect, Rooms, Sessions
     from sfu import Offered
     from signalling.client.messages import NodeEvent
     from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
@@ -85,6 +84,7 @@ class Stage:
             self._stored[room] = nodes
         else:
             self._stored.pop(room, None)
+        self.carry_out(self.rooms.room_nodes(room, nodes))
         self._share(room)
 
     def room_is_heard_from(self, room: RoomId, node: NodeId, *, lives: bool) -> None:
@@ -119,9 +119,7 @@ class Stage:
                 case Announce(room=room):
                     self._share(room)
                 case Want(room=room, tracks=tracks) if self._relay is not None:
-                    self._relay.want_tracks(
-                        room, {item.track: (item.node, item.kind) for item in tracks}
-                    )
+                    self._relay.want_tracks(room, {item.track: (item.node, item.kind) for item in tracks})
                 case SayToNodes(chat=chat) if self._relay is not None:
                     self._relay.send_chat(chat, self.nodes_of(chat.room))
                 case Doubt(session=session, room=room):

@@ -44,7 +44,5 @@ def name_tracks(
         if owner_of(track) not in (None, owner):
             raise Refused(ErrorCode.TRACK_UNKNOWN, "That track is not yours; publish without naming it.")
         used.add(track)
-        named[intent.mid] = TrackInfo(
-            track=track, kind=intent.kind, source=intent.source, muted=intent.muted
-        )
+        named[intent.mid] = TrackInfo(track=track, kind=intent.kind, source=intent.source, muted=intent.muted)
     return named

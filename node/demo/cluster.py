@@ -105,8 +105,7 @@ async def open_cluster(
         DemoError: A program is missing, a process ended, or something was not ready in time;
             whatever was started is stopped again.
     """
-    folder = Path(tempfile.mkdtemp(prefix="starling-demo-"))
-    folder.chmod(0o700)
+    folder = Path(tempfile.mkdtemp(prefix="starling-demo-"))  # mode 0700
     async with AsyncExitStack() as stack:
         # Each process' folder goes with its tether; what is left is the empty one around them.
         stack.callback(_remove_if_empty, folder)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from signalling.client.messages import MediaKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KINDS: Final[tuple[MediaKind, ...]] = ("audio", "video")
 """What every synthetic participant publishes."""

@@ -71,7 +71,8 @@ def _add_rows(table: Table, one: ParticipantReport) -> None:
     for item in one.received:
         who = (one.id, one.room, one.node) if first else ("", "", "")
         way = Text(_way(item), style="magenta" if item.relayed else "cyan")
-        figures = (_number(item.packets_per_s, 0), _loss(item), _number(item.delay_ms_p50, 2), _number(item.delay_ms_p99, 2))
+        delays = _number(item.delay_ms_p50, 2), _number(item.delay_ms_p99, 2)
+        figures = (_number(item.packets_per_s, 0), _loss(item), *delays)
         table.add_row(*who, item.source, item.kind, way, *figures, end_section=item is one.received[-1])
         first = False
     if first:

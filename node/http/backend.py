@@ -93,7 +93,6 @@ class JoinGranted(msgspec.Struct, frozen=True, kw_only=True):
     room_token: str
     room: RoomId
     participant: ParticipantId
-    node: NodeId
     expires_in_s: float
 
 

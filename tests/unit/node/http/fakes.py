@@ -84,7 +84,6 @@ class FakeBackend:
             room_token="room-token",
             room=room,
             participant=ParticipantId("pa_1"),
-            node=NodeId("a"),
             expires_in_s=60.0,
         )
 

@@ -1,0 +1,79 @@
+"""``starling demo``: a cluster with people in it, on this machine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+UNWATCHED_S: Final = 20.0
+"""Off a terminal nobody presses Ctrl-C, so the demo ends by itself."""
+
+ONCE_S: Final = 10.0
+
+EXIT_INCOMPLETE: Final = 1
+"""Somebody did not receive somebody else."""
+
+EXIT_NOT_SET_UP: Final = 2
+
+EXIT_INTERRUPTED: Final = 130
+"""As a shell says it of a program that Ctrl-C ended before it had anything to report."""
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Run for a while without the live table, then say what was received.")
+    ] = False,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1.0,
+            max=86_400.0,
+            help="How long the people stay. Default: until Ctrl-C on a terminal, 20 off one, 10 with --once.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document at the end and nothing else on stdout.")
+    ] = False,
+) -> None:
+    """Start three nodes in three regions with six people in two rooms, and show their media flow.
+
+    Everything runs on loopback, below one temporary folder, and stops with this command. Open the
+    printed link in a browser to join the people. Exit code 0: everybody received everybody else in
+    their room; 1: somebody did not; 2: the demo could not be set up.
+    """
+    import trio
+    from rich.console import Console
+
+    from node.demo.cluster import DemoError
+    from node.demo.screen import play_live, play_quietly
+
+    out, err = Console(), Console(stderr=True)
+    live = out.is_terminal and not once and not as_json
+    if seconds is None and not live:
+        seconds = ONCE_S if once or as_json else UNWATCHED_S
+
+    def progress(step: str) -> None:
+        err.print(f"... {step}", style="dim", markup=False, highlight=False)
+
+    report: DemoReport | None = None
+    try:
+        report = trio.run(play_live, out, seconds, progress) if live else trio.run(play_quietly, seconds, progress)
+    except* DemoError as group:
+        for error in group.exceptions:
+            err.print(f"starling demo: {error}", style="red", markup=False, highlight=False)
+        sys.exit(EXIT_NOT_SET_UP)
+    if report is None:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if as_json:
+        import msgspec
+
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+    elif not live:
+        from node.demo.table import describe
+
+        for line in describe(report):
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+        out.print("ok" if report.ok else "not ok", highlight=False)
+    raise typer.Exit(0 if report.ok else EXIT_INCOMPLETE)

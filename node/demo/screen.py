@@ -1,0 +1,42 @@
+"""Where the demo is watched: a table that redraws itself, or nothing until the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+
+from node.demo.run import play
+from node.demo.table import draw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from node.demo.report import DemoReport
+    from node.demo.run import Scene
+
+
+async def play_live(console: Console, seconds: float | None, progress: Callable[[str], None]) -> DemoReport | None:
+    """Run the demo with a live table; see :func:`node.demo.run.play`."""
+    with Live(console=console, auto_refresh=False) as live:
+
+        def show(scene: Scene) -> None:
+            picture = draw(scene.report, join_url=scene.join_url, remaining_s=scene.remaining_s)
+            live.update(picture, refresh=True)
+
+        return await play(seconds=seconds, progress=progress, show=show)
+
+
+async def play_quietly(seconds: float | None, progress: Callable[[str], None]) -> DemoReport | None:
+    """Run the demo, saying only where to join; see :func:`node.demo.run.play`."""
+    told = False
+
+    def show(scene: Scene) -> None:
+        nonlocal told
+        if not told:
+            progress(f"everybody is in; join them at {scene.join_url}")
+            told = True
+
+    return await play(seconds=seconds, progress=progress, show=show)
