@@ -1,54 +1,20 @@
-"""A seat store for one node, in its memory: the rule of store.py in Python.
-
-`seats.lua` states the same rule for Redis; a property test runs random changes through both and
-compares every answer. Read the two side by side.
-"""
+"""A seat store for one node, in its memory."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import trio
 
-from session.store import Seat, SeatAnswer, SlotId, Verdict
+from session.seat_table import SeatTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
+    from session.store import Seat, SeatAnswer
+    from signalling.ids import NodeId, RoomId
 
 __all__ = ["MemorySeatStore"]
-
-SWEEP_EVERY_CHANGES: Final = 1_024
-"""Between two walks that drop what is past its time; keeps their share of a change's cost constant."""
-
-
-@dataclass(kw_only=True, slots=True)
-class _Holder:
-    session: SessionId
-    user: UserId
-    device: DeviceId
-    attempt: int
-    epoch: int
-    node: NodeId
-    expires_ms: int
-
-
-@dataclass(kw_only=True, slots=True)
-class _Slot:
-    """`holder` may have lapsed; `mark` is the highest epoch ever handed out or challenged with."""
-
-    holder: _Holder | None = None
-    mark: int = 0
-    kept_until_ms: int = 0
-
-
-@dataclass(kw_only=True, slots=True)
-class _Room:
-    slots: dict[SlotId, _Slot] = field(default_factory=dict)
-    tombstones: dict[tuple[UserId, DeviceId], tuple[int, int]] = field(default_factory=dict)
-    """Highest ended attempt, and until when it is remembered (ms)."""
 
 
 class MemorySeatStore:
@@ -61,185 +27,33 @@ class MemorySeatStore:
     """
 
     def __init__(self, *, lease_s: float, tombstone_s: float, clock: Callable[[], float] = trio.current_time) -> None:
-        self._lease_ms = round(lease_s * 1000)
-        self._keep_ms = round(tombstone_s * 1000)
+        self._table = SeatTable(lease_ms=round(lease_s * 1000), keep_ms=round(tombstone_s * 1000))
         self._clock = clock
-        self._rooms: dict[RoomId, _Room] = {}
-        self._changes = 0
 
     async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
         """See :meth:`SeatStore.claim`."""
         await trio.lowlevel.checkpoint()
-        return self._change(seat).claim(cap)
+        return self._table.claim(seat, self._now_ms(), cap=cap)
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`SeatStore.touch`."""
         await trio.lowlevel.checkpoint()
-        return tuple(self._change(seat).touch() for seat in seats)
+        return tuple(self._table.touch(seat, self._now_ms()) for seat in seats)
 
     async def assert_seats(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`SeatStore.assert_seats`."""
         await trio.lowlevel.checkpoint()
-        return tuple(self._change(seat).state() for seat in seats)
+        return tuple(self._table.state(seat, self._now_ms()) for seat in seats)
 
     async def release(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`SeatStore.release`."""
         await trio.lowlevel.checkpoint()
-        return tuple(self._change(seat).release() for seat in seats)
+        return tuple(self._table.release(seat, self._now_ms()) for seat in seats)
 
     async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         """See :meth:`SeatStore.nodes_of`."""
         await trio.lowlevel.checkpoint()
-        found = self._rooms.get(room)
-        return frozenset() if found is None else _nodes(found, self._now_ms())
+        return self._table.nodes_of(room, self._now_ms())
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
-
-    def _change(self, seat: Seat) -> _Change:
-        now = self._now_ms()
-        self._changes += 1
-        if self._changes % SWEEP_EVERY_CHANGES == 0:
-            self._sweep(now)
-        room = self._rooms.setdefault(seat.room, _Room())
-        return _Change(room, seat, now_ms=now, lease_ms=self._lease_ms, keep_ms=self._keep_ms)
-
-    def _sweep(self, now: int) -> None:
-        for room in self._rooms.values():
-            room.slots = {slot: kept for slot, kept in room.slots.items() if kept.kept_until_ms > now}
-            room.tombstones = {whose: kept for whose, kept in room.tombstones.items() if kept[1] > now}
-        self._rooms = {name: room for name, room in self._rooms.items() if room.slots or room.tombstones}
-
-
-class _Change:
-    """One change of one slot, at one moment: what one run of the Lua script is."""
-
-    def __init__(self, room: _Room, seat: Seat, *, now_ms: int, lease_ms: int, keep_ms: int) -> None:
-        self._room = room
-        self._seat = seat
-        self._now = now_ms
-        self._lease_ms = lease_ms
-        self._keep_ms = keep_ms
-        slot = room.slots.get(seat.slot)
-        if slot is None or slot.kept_until_ms <= now_ms:
-            slot = room.slots[seat.slot] = _Slot()
-        slot.kept_until_ms = now_ms + keep_ms
-        self._slot = slot
-        self._dead = self._tombstone(seat.device)
-
-    def claim(self, cap: int) -> SeatAnswer:
-        seat, slot = self._seat, self._slot
-        if self._is_mine():
-            return self._renew(slot.mark)
-        if seat.attempt <= self._highest():
-            return self._answer(Verdict.SUPERSEDED)
-        if not self._is_live() and len(_live(self._room, self._now)) >= cap:
-            return self._answer(Verdict.FULL)
-        return self._take(max(slot.mark, seat.epoch) + 1)
-
-    def touch(self) -> SeatAnswer:
-        seat, slot, holder = self._seat, self._slot, self._slot.holder
-        if holder is not None and self._is_mine():
-            # Somebody challenged this epoch: being alive, this owner passes the mark.
-            return self._renew(holder.epoch if holder.epoch >= slot.mark else slot.mark + 1)
-        if self._dead >= seat.attempt:
-            return self._answer(Verdict.SUPERSEDED)
-        if holder is not None and self._is_live():
-            same_device = holder.device == seat.device
-            newer = holder.attempt >= seat.attempt if same_device else holder.epoch >= seat.epoch
-            return self._answer(Verdict.SUPERSEDED if newer else Verdict.UNKNOWN)
-        return self._answer(Verdict.UNKNOWN)
-
-    def state(self) -> SeatAnswer:
-        seat, slot, holder = self._seat, self._slot, self._slot.holder
-        if holder is not None and self._is_mine():
-            epoch = max(holder.epoch, seat.epoch)
-            return self._renew(epoch if epoch >= slot.mark else slot.mark + 1)
-        if self._dead >= seat.attempt:
-            return self._answer(Verdict.SUPERSEDED)
-        if holder is not None and self._is_live():
-            if holder.device == seat.device:
-                beats = seat.attempt > holder.attempt
-            elif seat.provisional:
-                beats = (seat.epoch, seat.node) > (holder.epoch, holder.node)
-            else:
-                beats = False
-                if seat.epoch > holder.epoch:
-                    slot.mark = max(slot.mark, seat.epoch)
-                    return self._answer(Verdict.UNKNOWN)
-            if not beats:
-                return self._answer(Verdict.SUPERSEDED)
-        return self._take(seat.epoch if seat.epoch > slot.mark else slot.mark + 1)
-
-    def release(self) -> SeatAnswer:
-        self._bury(self._seat.device, self._seat.attempt)
-        if self._is_mine():
-            self._slot.holder = None
-            return self._answer(Verdict.OK)
-        return self._answer(Verdict.SUPERSEDED if self._is_live() else Verdict.UNKNOWN)
-
-    def _is_mine(self) -> bool:
-        holder = self._slot.holder
-        return holder is not None and holder.session == self._seat.session and holder.attempt == self._seat.attempt
-
-    def _is_live(self) -> bool:
-        holder = self._slot.holder
-        return holder is not None and holder.expires_ms > self._now
-
-    def _highest(self) -> int:
-        holder = self._slot.holder
-        held = holder.attempt if holder is not None and holder.device == self._seat.device else 0
-        return max(self._tombstone(self._seat.device), held)
-
-    def _tombstone(self, device: DeviceId) -> int:
-        attempt, until_ms = self._room.tombstones.get((self._seat.user, device), (0, 0))
-        return attempt if until_ms > self._now else 0
-
-    def _bury(self, device: DeviceId, attempt: int) -> None:
-        if attempt > 0:
-            highest = max(attempt, self._tombstone(device))
-            self._room.tombstones[self._seat.user, device] = (highest, self._now + self._keep_ms)
-
-    def _renew(self, epoch: int) -> SeatAnswer:
-        holder = self._slot.holder
-        assert holder is not None
-        holder.epoch = self._slot.mark = epoch
-        holder.expires_ms = self._now + self._lease_ms
-        return self._answer(Verdict.OK)
-
-    def _take(self, epoch: int) -> SeatAnswer:
-        seat, before = self._seat, self._slot.holder
-        if before is not None and before.device != seat.device:
-            self._bury(before.device, before.attempt)
-        self._bury(seat.device, seat.attempt - 1)
-        self._slot.mark = epoch
-        self._slot.holder = _Holder(
-            session=seat.session,
-            user=seat.user,
-            device=seat.device,
-            attempt=seat.attempt,
-            epoch=epoch,
-            node=seat.node,
-            expires_ms=self._now + self._lease_ms,
-        )
-        return self._answer(Verdict.OK)
-
-    def _answer(self, verdict: Verdict) -> SeatAnswer:
-        holder = self._slot.holder if verdict is Verdict.SUPERSEDED and self._is_live() else None
-        return SeatAnswer(
-            verdict=verdict,
-            epoch=self._slot.mark,
-            by_session=None if holder is None else holder.session,
-            by_node=None if holder is None else holder.node,
-            by_device=None if holder is None else holder.device,
-            highest_attempt=self._highest(),
-            nodes=_nodes(self._room, self._now) - {self._seat.node},
-        )
-
-
-def _live(room: _Room, now_ms: int) -> list[_Holder]:
-    return [slot.holder for slot in room.slots.values() if slot.holder is not None and slot.holder.expires_ms > now_ms]
-
-
-def _nodes(room: _Room, now_ms: int) -> frozenset[NodeId]:
-    return frozenset(holder.node for holder in _live(room, now_ms))

@@ -12,6 +12,7 @@ tombstones and epochs survive a lapsed seat.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -84,51 +85,61 @@ class RedisSeatStore:
             self._keys(room, "", ""), ("nodes", "", "", 0, "", 0, "", self._lease_ms, self._keep_ms, 0, 1)
         )
         (reply,) = await self._connection.run_script(self._script, (call,))
-        return _read(reply, None).nodes
+        return self.read(reply).nodes
 
     async def _change(self, op: str, seats: tuple[Seat, ...], *, cap: int = 0) -> tuple[SeatAnswer, ...]:
         # The index is walked once per room: its last seat in the pipeline asks for the nodes of all.
         last_of_room = {seat.room: number for number, seat in enumerate(seats)}
         calls = tuple(
-            ScriptCall(
-                self._keys(seat.room, seat.slot, seat.user),
-                (
-                    op,
-                    seat.session,
-                    seat.device,
-                    seat.attempt,
-                    seat.node,
-                    seat.epoch,
-                    seat.slot,
-                    self._lease_ms,
-                    self._keep_ms,
-                    cap if op == "claim" else int(seat.provisional),
-                    int(last_of_room[seat.room] == number),
-                ),
-            )
+            self.call(op, seat, cap=cap, with_nodes=last_of_room[seat.room] == number)
             for number, seat in enumerate(seats)
         )
-        replies = await self._connection.run_script(self._script, calls)
-        nodes = {room: _read(replies[number], None).nodes for room, number in last_of_room.items()}
-        return tuple(_read(reply, nodes[seat.room]) for seat, reply in zip(seats, replies, strict=True))
+        answers = [self.read(reply) for reply in await self._connection.run_script(self._script, calls)]
+        nodes = {room: answers[number].nodes for room, number in last_of_room.items()}
+        return tuple(
+            replace(answer, nodes=nodes[seat.room] - {seat.node}) for seat, answer in zip(seats, answers, strict=True)
+        )
+
+    def call(self, op: str, seat: Seat, *, cap: int, with_nodes: bool) -> ScriptCall:
+        """One run of the script for one seat."""
+        return ScriptCall(
+            self._keys(seat.room, seat.slot, seat.user),
+            (
+                op,
+                seat.session,
+                seat.device,
+                seat.attempt,
+                seat.node,
+                seat.epoch,
+                seat.slot,
+                self._lease_ms,
+                self._keep_ms,
+                cap if op == "claim" else int(seat.provisional),
+                int(with_nodes),
+            ),
+        )
+
+    @staticmethod
+    def read(reply: list[bytes]) -> SeatAnswer:
+        """What one run of the script answered.
+
+        Raises:
+            StoreUnavailableError: it is not what our script says; another version or another program is in our keys.
+        """
+        try:
+            verdict, epoch, by_session, by_node, by_device, highest, *nodes = (item.decode() for item in reply)
+            return SeatAnswer(
+                verdict=Verdict(verdict),
+                epoch=int(epoch),
+                by_session=SessionId(by_session) if by_session else None,
+                by_node=NodeId(by_node) if by_node else None,
+                by_device=DeviceId(by_device) if by_device else None,
+                highest_attempt=int(highest),
+                nodes=frozenset(NodeId(node) for node in nodes),
+            )
+        except (ValueError, AttributeError, TypeError) as error:
+            raise StoreUnavailableError("the store answered something that is not ours") from error
 
     def _keys(self, room: str, slot: str, user: str) -> tuple[str, str, str]:
         prefix = f"starling:{{{self._cluster}:{room}}}"
         return f"{prefix}:seat:{slot}", f"{prefix}:ended:{user}", f"{prefix}:index"
-
-
-def _read(reply: list[bytes], nodes: frozenset[NodeId] | None) -> SeatAnswer:
-    """One answer of the script; `nodes` where another run of the same pipeline asked for them."""
-    try:
-        verdict, epoch, by_session, by_node, by_device, highest, *named = (item.decode() for item in reply)
-        return SeatAnswer(
-            verdict=Verdict(verdict),
-            epoch=int(epoch),
-            by_session=SessionId(by_session) if by_session else None,
-            by_node=NodeId(by_node) if by_node else None,
-            by_device=DeviceId(by_device) if by_device else None,
-            highest_attempt=int(highest),
-            nodes=frozenset(NodeId(name) for name in named) if nodes is None else nodes,
-        )
-    except (ValueError, AttributeError, TypeError) as error:
-        raise StoreUnavailableError("the store answered something that is not ours") from error

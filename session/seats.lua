@@ -1,4 +1,4 @@
--- One change of one seat, in one atomic step. The rule is told in store.py; memory_store.py says it in Python.
+-- One change of one seat, in one atomic step. The rule is told in store.py; seat_table.py says it in Python.
 --
 -- KEYS  1 slot:       hash sid dev att ep node exp mark v    (mark: highest epoch handed out or challenged with)
 --       2 tombstones: hash device -> "attempt:kept until ms", of one user in one room
@@ -33,7 +33,9 @@ end
 local mark = tonumber(record[7] or '0')
 
 local function live() return holder ~= nil and holder.expires > now end
-local function mine() return holder ~= nil and holder.session == session and holder.attempt == attempt end
+local function mine()
+  return holder ~= nil and holder.session == session and holder.device == device and holder.attempt == attempt
+end
 
 local function tombstone(whose)
   local kept = redis.call('HGET', tomb_key, whose)

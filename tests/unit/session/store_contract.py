@@ -1,0 +1,206 @@
+"""What every seat store must do; run against the memory store here and against Redis in the cluster ring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from session.store import RoomPolicy, SeatStore, Verdict
+from tests.unit.session.seats import ROOM, seat
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+LEASE_S = 8.0
+TOMBSTONE_S = 100.0
+CAP = 10
+
+
+@dataclass
+class StoreWorld:
+    """A store and the clock its leases go by."""
+
+    store: SeatStore
+    advance: Callable[[float], Awaitable[None]]
+
+
+class SeatStoreContract:
+    """Subclasses give a fixture `world`."""
+
+    async def test_a_claim_takes_an_empty_slot_and_repeats_do_not_act(self, world: StoreWorld) -> None:
+        first = await world.store.claim(seat("s1", 1), cap=CAP)
+        again = await world.store.claim(seat("s1", 1), cap=CAP)
+        assert (first.verdict, first.epoch, first.nodes) == (Verdict.OK, 1, frozenset())
+        assert again == first
+
+    async def test_a_newer_attempt_of_the_device_takes_over_and_its_elder_reads_superseded(
+        self, world: StoreWorld
+    ) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        second = await world.store.claim(seat("s2", 2, node="n2"), cap=CAP)
+        (elder,) = await world.store.touch((seat("s1", 1, epoch=1),))
+        assert (second.verdict, second.epoch) == (Verdict.OK, 2)
+        assert (elder.verdict, elder.by_session, elder.by_node, elder.by_device) == (
+            Verdict.SUPERSEDED,
+            "s2",
+            "n2",
+            "laptop-01",
+        )
+
+    async def test_stale_attempts_are_refused_with_the_highest(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s5", 5), cap=CAP)
+        for attempt in (1, 4, 5):
+            answer = await world.store.claim(seat("late", attempt), cap=CAP)
+            assert (answer.verdict, answer.highest_attempt) == (Verdict.SUPERSEDED, 5)
+
+    async def test_a_lapsed_seat_still_refuses_its_own_attempt_to_another_session(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.advance(LEASE_S + 0.1)
+        assert (await world.store.claim(seat("s2", 1), cap=CAP)).verdict is Verdict.SUPERSEDED
+        assert (await world.store.claim(seat("s2", 2), cap=CAP)).verdict is Verdict.OK
+
+    async def test_the_greatest_attempt_keeps_every_digit(self, world: StoreWorld) -> None:
+        greatest = 2**53 - 1
+        await world.store.claim(seat("s1", greatest - 1), cap=CAP)
+        answer = await world.store.claim(seat("s2", greatest), cap=CAP)
+        (released,) = await world.store.release((seat("s2", greatest),))
+        late = await world.store.claim(seat("s3", greatest), cap=CAP)
+        assert [answer.verdict, released.verdict, late.verdict] == [Verdict.OK, Verdict.OK, Verdict.SUPERSEDED]
+        assert late.highest_attempt == greatest
+
+    async def test_an_ended_attempt_never_comes_back(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.store.release((seat("s1", 1),))
+        assert (await world.store.claim(seat("s1", 1), cap=CAP)).verdict is Verdict.SUPERSEDED
+        assert (await world.store.assert_seats((seat("s1", 1, epoch=1),)))[0].verdict is Verdict.SUPERSEDED
+        assert (await world.store.touch((seat("s1", 1, epoch=1),)))[0].verdict is Verdict.SUPERSEDED
+
+    async def test_a_release_that_overtakes_its_claim_still_ends_it(self, world: StoreWorld) -> None:
+        (released,) = await world.store.release((seat("s1", 1),))
+        late = await world.store.claim(seat("s1", 1), cap=CAP)
+        assert (released.verdict, late.verdict) == (Verdict.UNKNOWN, Verdict.SUPERSEDED)
+
+    async def test_a_late_release_does_not_touch_the_newer_seat(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.store.claim(seat("s2", 2, node="n2"), cap=CAP)
+        (late,) = await world.store.release((seat("s1", 1),))
+        assert late.verdict is Verdict.SUPERSEDED
+        assert await world.store.nodes_of(ROOM) == {"n2"}
+
+    async def test_release_compares_the_attempt_too(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.store.claim(seat("s1", 2), cap=CAP)
+        assert (await world.store.release((seat("s1", 1),)))[0].verdict is Verdict.SUPERSEDED
+        assert (await world.store.touch((seat("s1", 2, epoch=2),)))[0].verdict is Verdict.OK
+
+    async def test_tombstones_are_kept_as_long_as_told(self, world: StoreWorld) -> None:
+        await world.store.release((seat("s3", 3),))
+        await world.advance(TOMBSTONE_S - 1)
+        assert (await world.store.claim(seat("s4", 3), cap=CAP)).verdict is Verdict.SUPERSEDED
+        await world.advance(TOMBSTONE_S + 1)
+        assert (await world.store.claim(seat("s4", 3), cap=CAP)).verdict is Verdict.OK
+
+    async def test_touch_never_inserts(self, world: StoreWorld) -> None:
+        (answer,) = await world.store.touch((seat("s1", 1, epoch=1),))
+        assert answer.verdict is Verdict.UNKNOWN
+        assert await world.store.nodes_of(ROOM) == frozenset()
+
+    async def test_touch_renews_the_lease_also_of_its_own_lapsed_seat(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        for pause in (LEASE_S - 1, LEASE_S - 1, LEASE_S + 1):
+            await world.advance(pause)
+            assert (await world.store.touch((seat("s1", 1, epoch=1),)))[0].verdict is Verdict.OK
+        assert await world.store.nodes_of(ROOM) == {"n1"}
+
+    async def test_a_lapsed_seat_is_not_counted(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.advance(LEASE_S + 0.1)
+        assert await world.store.nodes_of(ROOM) == frozenset()
+        assert (await world.store.claim(seat("s2", 1, user="bob"), cap=1)).verdict is Verdict.OK
+
+    async def test_assert_fills_an_emptied_store_and_keeps_its_epoch(self, world: StoreWorld) -> None:
+        (stated,) = await world.store.assert_seats((seat("s1", 7, epoch=41),))
+        newer = await world.store.claim(seat("s2", 1, device="phone-001"), cap=CAP)
+        assert (stated.verdict, stated.epoch) == (Verdict.OK, 41)
+        assert (newer.verdict, newer.epoch) == (Verdict.OK, 42)
+
+    async def test_assert_beats_an_older_attempt_of_its_device(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        (newer,) = await world.store.assert_seats((seat("s2", 2, epoch=1, provisional=True),))
+        (older,) = await world.store.assert_seats((seat("s1", 1, epoch=9),))
+        assert (newer.verdict, older.verdict) == (Verdict.OK, Verdict.SUPERSEDED)
+
+    async def test_assert_never_beats_another_devices_seat_that_is_renewed(self, world: StoreWorld) -> None:
+        """After an emptied store: the newer join got a low epoch, the older owner brings a high one."""
+        await world.store.claim(seat("new", 1, device="phone-001"), cap=CAP)
+        old, new = seat("old", 5, epoch=41), seat("new", 1, device="phone-001", epoch=1)
+        assert (await world.store.assert_seats((old,)))[0].verdict is Verdict.UNKNOWN
+        (renewed,) = await world.store.touch((new,))
+        assert (renewed.verdict, renewed.epoch) == (Verdict.OK, 42)
+        assert (await world.store.assert_seats((old,)))[0].verdict is Verdict.SUPERSEDED
+
+    async def test_assert_outlives_a_record_whose_owner_is_gone(self, world: StoreWorld) -> None:
+        """After a rollback: the store shows a replaced seat again, but nobody renews it."""
+        await world.store.claim(seat("old", 5), cap=CAP)
+        new = seat("new", 1, device="phone-001", epoch=2)
+        assert (await world.store.touch((new,)))[0].verdict is Verdict.UNKNOWN
+        assert (await world.store.assert_seats((new,)))[0].verdict is Verdict.UNKNOWN
+        await world.advance(LEASE_S + 0.1)
+        (filled,) = await world.store.assert_seats((new,))
+        assert (filled.verdict, filled.epoch) == (Verdict.OK, 3)
+        assert (await world.store.touch((seat("old", 5, epoch=1),)))[0].verdict is Verdict.SUPERSEDED
+
+    async def test_joins_admitted_without_the_store_are_ordered_by_epoch_then_node(self, world: StoreWorld) -> None:
+        await world.store.assert_seats((seat("a", 1, epoch=3, node="n1", provisional=True),))
+        rival = seat("b", 1, device="phone-001", epoch=3, node="n2", provisional=True)
+        assert (await world.store.assert_seats((rival,)))[0].verdict is Verdict.OK
+        lower = seat("c", 1, device="tablet-01", epoch=3, node="n0", provisional=True)
+        assert (await world.store.assert_seats((lower,)))[0].verdict is Verdict.SUPERSEDED
+        assert (await world.store.assert_seats((seat("a", 1, epoch=3),)))[0].verdict is Verdict.SUPERSEDED
+
+    async def test_a_replaced_device_does_not_come_back_when_its_successor_leaves(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.store.claim(seat("s2", 1, device="phone-001"), cap=CAP)
+        await world.store.release((seat("s2", 1, device="phone-001"),))
+        assert (await world.store.assert_seats((seat("s1", 1, epoch=1),)))[0].verdict is Verdict.SUPERSEDED
+        assert (await world.store.claim(seat("s3", 2), cap=CAP)).verdict is Verdict.OK
+
+    async def test_multi_seats_every_device(self, world: StoreWorld) -> None:
+        for device in ("laptop-01", "phone-001"):
+            mine = seat(f"on-{device}", 1, device=device, policy=RoomPolicy.MULTI)
+            assert (await world.store.claim(mine, cap=CAP)).verdict is Verdict.OK
+        both = tuple(
+            seat(f"on-{device}", 1, device=device, policy=RoomPolicy.MULTI, epoch=1)
+            for device in ("laptop-01", "phone-001")
+        )
+        assert [answer.verdict for answer in await world.store.touch(both)] == [Verdict.OK, Verdict.OK]
+
+    async def test_a_full_room_refuses_others_but_not_those_who_sit(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=1)
+        assert (await world.store.claim(seat("s2", 1, user="bob"), cap=1)).verdict is Verdict.FULL
+        assert (await world.store.claim(seat("s3", 2), cap=1)).verdict is Verdict.OK
+        await world.store.release((seat("s3", 2),))
+        assert (await world.store.claim(seat("s2", 1, user="bob"), cap=1)).verdict is Verdict.OK
+
+    async def test_every_change_names_the_rooms_other_nodes(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        second = await world.store.claim(seat("s2", 1, user="bob", node="n2"), cap=CAP)
+        ann = seat("s1", 1, epoch=1)
+        elsewhere = seat("s9", 1, room="attic", epoch=1)
+        touched, lost = await world.store.touch((ann, elsewhere))
+        (stated,) = await world.store.assert_seats((ann,))
+        assert [second.nodes, touched.nodes, lost.nodes, stated.nodes] == [{"n1"}, {"n2"}, frozenset(), {"n2"}]
+        assert await world.store.nodes_of(ROOM) == {"n1", "n2"}
+
+    async def test_a_seat_that_moved_leaves_its_node(self, world: StoreWorld) -> None:
+        await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.store.claim(seat("s2", 2, node="n2"), cap=CAP)
+        assert await world.store.nodes_of(ROOM) == {"n2"}
+
+    async def test_many_seats_in_one_call_answer_in_order(self, world: StoreWorld) -> None:
+        seats = tuple(seat(f"s{n}", 1, user=f"user-{n}") for n in range(20))
+        for one in seats[::2]:
+            await world.store.claim(one, cap=100)
+        answers = await world.store.touch(tuple(replace(one, epoch=1) for one in seats))
+        assert [answer.verdict for answer in answers] == [Verdict.OK, Verdict.UNKNOWN] * 10
+        assert await world.store.touch(()) == ()
