@@ -1,0 +1,388 @@
+/** The join page: name and room, a look in the mirror, the call, and what is said when it is over. */
+
+import { Room } from "./sdk/starling.js";
+import { capture, fillPicker, Meter } from "./media.js";
+import { Tile, layOut } from "./tiles.js";
+
+const LEVEL_INTERVAL = 150;
+const REFRESH_INTERVAL = 1_000;
+const NOTICE_TIME = 4_000;
+const NAME_KEY = "starling.name";
+
+/** @param {string} id @returns {any} */
+const $ = (id) => document.getElementById(id);
+const show = (id, text) => {
+  $(id).textContent = text;
+  $(id).hidden = !text;
+};
+
+/** What we capture; `wanted` is what the person chose, also while there is no track. */
+const mine = {
+  audio: { track: null, wanted: true, publication: null },
+  video: { track: null, wanted: true, publication: null },
+};
+const BUTTONS = { audio: ["preview-mic", "call-mic", "mic", "microphone"], video: ["preview-camera", "call-camera", "camera", "camera"] };
+const meter = new Meter();
+
+/** @type {Room | null} */
+let room = null;
+/** @type {Map<string, Tile>} */
+const tiles = new Map();
+let noticeTimer = 0;
+
+/* --- before the call --- */
+
+async function start() {
+  const asked = new URLSearchParams(location.search);
+  $("name").value = asked.get("name") ?? readName();
+  $("room-name").value = asked.get("room") ?? "";
+  ($("name").value ? ($("room-name").value ? $("join") : $("room-name")) : $("name")).focus();
+  $("join-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    join();
+  });
+  for (const kind of ["audio", "video"]) {
+    for (const id of BUTTONS[kind].slice(0, 2)) $(id).addEventListener("click", () => toggle(kind));
+  }
+  $("camera-picker").addEventListener("change", ({ target }) => recapture("video", target.value));
+  $("mic-picker").addEventListener("change", ({ target }) => recapture("audio", target.value));
+  wireCall();
+  setInterval(showLevels, LEVEL_INTERVAL);
+  await openMedia();
+  navigator.mediaDevices?.addEventListener?.("devicechange", fillPickers);
+}
+
+async function openMedia() {
+  // One after the other: a browser asks about one thing at a time, and one may be refused.
+  const results = { audio: await recapture("audio"), video: await recapture("video") };
+  const missing = Object.entries(results).filter(([, { track }]) => !track);
+  if (missing.length === 2) {
+    show("media-note", `${results.video.problem} You can still join, watch and write.`);
+  } else if (missing.length === 1) {
+    const [kind, { problem, reason }] = missing[0];
+    const named = kind === "video" ? "camera" : "microphone";
+    show("media-note", reason === "NotFoundError" ? `There is no ${named} here.` : `No ${named}: ${problem}`);
+  }
+  await fillPickers();
+}
+
+/** Capture again, from another device or for the first time. */
+async function recapture(kind, device) {
+  const held = mine[kind];
+  const result = await capture(kind, device);
+  if (result.track) {
+    held.track?.stop();
+    held.track = result.track;
+    held.track.enabled = held.wanted;
+    held.track.addEventListener("ended", () => held.track === result.track && lose(kind));
+    if (kind === "audio") meter.listen(result.track);
+    if (held.publication) await held.publication.replace(result.track);
+    else await publish(kind);
+  }
+  showOwn();
+  return result;
+}
+
+async function fillPickers() {
+  await fillPicker($("camera-picker"), "videoinput", mine.video.track);
+  await fillPicker($("mic-picker"), "audioinput", mine.audio.track);
+}
+
+function lose(kind) {
+  mine[kind].track = null;
+  showOwn();
+  notice(`The ${BUTTONS[kind][3]} is gone. Plug it in again, or go on without.`);
+}
+
+/** Microphone or camera on and off; a camera that is off is let go, so that its light goes out. */
+async function toggle(kind) {
+  const held = mine[kind];
+  held.wanted = !held.wanted;
+  if (kind === "video" && !held.wanted) held.track?.stop();
+  if (held.track) held.track.enabled = held.wanted;
+  showOwn();
+  if (kind === "video" && held.wanted) await recapture("video", $("camera-picker").value || undefined);
+  if (held.publication && room) await room.mute(held.publication, !held.wanted).catch((error) => notice(error.message));
+}
+
+function showOwn() {
+  for (const [kind, held] of Object.entries(mine)) {
+    const on = held.wanted && Boolean(held.track);
+    const [preview, call, symbol, named] = BUTTONS[kind];
+    for (const id of [preview, call]) {
+      const button = $(id);
+      button.disabled = !held.track;
+      button.classList.toggle("off", Boolean(held.track) && !on);
+      button.setAttribute("aria-pressed", String(on));
+      button.title = `Turn ${named} ${on ? "off" : "on"}`;
+      button.querySelector("use").setAttribute("href", `#${on ? symbol : `${symbol}-off`}`);
+    }
+  }
+  const { track, wanted } = mine.video;
+  const picture = track && wanted ? track : null;
+  const video = $("preview-video");
+  if (video.srcObject?.getTracks()[0] !== picture) video.srcObject = picture && new MediaStream([picture]);
+  video.hidden = !picture;
+  show("preview-note", picture ? "" : track ? "Your camera is off." : "No camera. Others will see your initials.");
+  const own = tiles.get("me");
+  own?.picture(picture);
+  if (own) own.silenced = !(mine.audio.track && mine.audio.wanted);
+}
+
+/* --- the call --- */
+
+async function join() {
+  const name = $("name").value.trim();
+  const roomName = $("room-name").value.trim();
+  if (!name || !roomName) return;
+  keepName(name);
+  meter.wake();
+  show("join-error", "");
+  $("join").disabled = true;
+  $("join").textContent = "Finding the nearest node…";
+  room = new Room({ room: roomName, name });
+  listen(room);
+  for (const kind of ["audio", "video"]) await publish(kind);
+  try {
+    await room.join();
+    enter(name, roomName);
+  } catch (error) {
+    room = null;
+    forgetPublications();
+    show("join-error", error.message);
+  } finally {
+    $("join").disabled = false;
+    $("join").textContent = "Join";
+  }
+}
+
+async function publish(kind) {
+  const held = mine[kind];
+  if (!room || !held.track || held.publication) return;
+  try {
+    held.publication = await room.publish(held.track, { muted: !held.wanted });
+  } catch (error) {
+    notice(error.message);
+  }
+}
+
+function forgetPublications() {
+  for (const held of Object.values(mine)) held.publication = null;
+}
+
+function enter(name, roomName) {
+  $("lobby").hidden = true;
+  $("over").hidden = true;
+  $("call").hidden = false;
+  $("call-title").textContent = roomName;
+  document.title = `${roomName} · Starling`;
+  history.replaceState(null, "", `?${new URLSearchParams({ room: roomName })}`);
+  const { node, region } = room.home;
+  const own = new Tile({ id: room.me, name, node, region, mine: true });
+  tiles.set("me", own);
+  $("grid").prepend(own.element);
+  showOwn();
+  showWhere();
+  layOut($("grid"));
+  $("call-mic").disabled ? $("call-chat").focus() : $("call-mic").focus();
+}
+
+/** @param {Room} room */
+function listen(room) {
+  const on = (name, act) => room.addEventListener(name, ({ detail }) => act(detail));
+  on("participantjoined", ({ participant }) => {
+    const tile = new Tile(participant);
+    tiles.set(participant.id, tile);
+    $("grid").append(tile.element);
+    layOut($("grid"));
+  });
+  on("participantleft", ({ participant }) => {
+    tiles.get(participant.id)?.remove();
+    tiles.delete(participant.id);
+    layOut($("grid"));
+  });
+  on("trackadded", async ({ participant, track }) => {
+    const tile = tiles.get(participant.id);
+    if (track.kind === "video") tile?.picture(track.media);
+    else if (!(await tile?.sound(track.media))) notice("Click anywhere to hear the others.");
+    showTrack(participant, track);
+  });
+  on("trackmuted", ({ participant, track }) => showTrack(participant, track));
+  on("trackremoved", ({ participant, track }) => {
+    const tile = tiles.get(participant.id);
+    if (track.kind === "video") tile?.picture(null);
+    else tile?.sound(null);
+  });
+  on("chat", addChat);
+  on("trouble", ({ message }) => notice(message));
+  on("reconnecting", () => show("banner", "The connection broke. Reconnecting…"));
+  on("resumed", () => {
+    show("banner", "");
+    const { node, region } = room.home;
+    tiles.get("me")?.rename({ name: room.name, node, region });
+  });
+  on("statechange", showWhere);
+  on("closed", ({ code, message }) => over(code, message));
+}
+
+function showTrack(participant, track) {
+  const tile = tiles.get(participant.id);
+  if (!tile) return;
+  if (track.kind === "video") tile.dark = track.muted;
+  else tile.silenced = track.muted;
+}
+
+function showLevels() {
+  $("meter").style.transform = `scaleY(${mine.audio.wanted ? meter.level : 0})`;
+  if (!room) return;
+  const own = tiles.get("me");
+  if (own) own.level = mine.audio.wanted ? meter.level / 4 : 0;
+  for (const { id, tracks } of room.participants.values()) {
+    const levels = [...tracks.values()].map((track) => track.receiver?.getSynchronizationSources?.()[0]?.audioLevel ?? 0);
+    const tile = tiles.get(id);
+    if (tile) tile.level = Math.max(0, ...levels);
+  }
+}
+
+function showWhere() {
+  if (!room) return;
+  const { home, rtt, state } = room;
+  $("state-dot").dataset.state = state;
+  if (!home) return;
+  const ms = (value) => (value === null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
+  const place = home.region && home.region !== home.node ? `${home.node} · ${home.region}` : home.node;
+  $("where-summary").textContent = state === "connected" ? `${place} · ${ms(rtt)}` : "Reconnecting…";
+  $("where-text").textContent = `You are connected to ${home.node} in ${home.region}. These are the nodes this browser measured:`;
+  $("where-table").tBodies[0].replaceChildren(
+    ...room.candidates.map((candidate) => {
+      const row = document.createElement("tr");
+      const here = candidate.node === home.node;
+      row.classList.toggle("here", here);
+      row.title = (candidate.why ?? []).join("; ");
+      const cells = [candidate.node, candidate.region, ms(here ? (rtt ?? candidate.measured) : candidate.measured)];
+      cells.forEach((text) => row.insertCell().append(text));
+      return row;
+    }),
+  );
+}
+
+function notice(text) {
+  show("banner", text);
+  clearTimeout(noticeTimer);
+  noticeTimer = setTimeout(() => $("banner").textContent === text && show("banner", ""), NOTICE_TIME);
+}
+
+function wireCall() {
+  setInterval(showWhere, REFRESH_INTERVAL);
+  new ResizeObserver(() => layOut($("grid"))).observe($("grid"));
+  $("leave").addEventListener("click", () => room?.leave());
+  $("again").addEventListener("click", backToLobby);
+  $("call-chat").addEventListener("click", () => openChat($("chat").hidden));
+  $("chat-close").addEventListener("click", () => openChat(false));
+  $("chat-form").addEventListener("submit", sendChat);
+  $("copy-link").addEventListener("click", copyLink);
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    $("where").open = false;
+    if (!$("chat").hidden) openChat(false);
+  });
+  document.addEventListener("click", (event) => {
+    if (!$("where").contains(event.target)) $("where").open = false;
+    for (const tile of tiles.values()) tile.audio?.srcObject && tile.audio.paused && tile.audio.play().catch(() => {});
+  });
+}
+
+async function copyLink() {
+  const link = new URL(`/?${new URLSearchParams({ room: room.room })}`, location.href).href;
+  try {
+    await navigator.clipboard.writeText(link);
+    notice("The link is copied. Whoever opens it can join.");
+  } catch {
+    notice(`The link to this room: ${link}`);
+  }
+}
+
+/* --- chat --- */
+
+function openChat(open) {
+  $("chat").hidden = !open;
+  $("call-chat").setAttribute("aria-expanded", String(open));
+  if (open) {
+    $("unread").hidden = true;
+    $("chat-text").focus();
+  } else {
+    $("call-chat").focus();
+  }
+}
+
+async function sendChat(event) {
+  event.preventDefault();
+  const text = $("chat-text").value.trim();
+  if (!text || !room) return;
+  $("chat-text").value = "";
+  try {
+    await room.chat(text);
+  } catch (error) {
+    $("chat-text").value ||= text;
+    notice(error.message);
+  }
+}
+
+function addChat({ name, text, at, mine: own }) {
+  const item = document.createElement("li");
+  item.classList.toggle("mine", own);
+  const head = document.createElement("b");
+  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  head.textContent = own ? time : `${name} · ${time}`;
+  const body = document.createElement("span");
+  body.textContent = text;
+  item.append(head, body);
+  $("chat-log").append(item);
+  item.scrollIntoView({ block: "end" });
+  if ($("chat").hidden) $("unread").hidden = false;
+}
+
+/* --- after the call --- */
+
+const TITLES = { left: "You left", replaced: "You are here in another place", kicked: "You were removed" };
+
+function over(code, message) {
+  if ($("call").hidden) return; // still in the lobby, where the form says it
+  room = null;
+  forgetPublications();
+  for (const tile of tiles.values()) tile.remove();
+  tiles.clear();
+  $("chat-log").replaceChildren();
+  show("banner", "");
+  openChat(false);
+  $("call").hidden = true;
+  $("over").hidden = false;
+  $("over-title").textContent = TITLES[code] ?? "The call ended";
+  $("over-text").textContent = message;
+  $("over-title").focus();
+  document.title = "Starling";
+}
+
+function backToLobby() {
+  $("over").hidden = true;
+  $("lobby").hidden = false;
+  $("join").focus();
+}
+
+function readName() {
+  try {
+    return localStorage.getItem(NAME_KEY) ?? "";
+  } catch {
+    return ""; // no storage allowed
+  }
+}
+
+function keepName(name) {
+  try {
+    localStorage.setItem(NAME_KEY, name);
+  } catch {
+    // No storage allowed: the name is asked for again next time.
+  }
+}
+
+start();

@@ -1,0 +1,115 @@
+/** The grid: one tile for each participant, as large as they all fit. */
+
+const SPEAKING = 0.02;
+const GAP = 10;
+const RATIO = 16 / 9;
+const SMALLEST = 148;
+
+/** One participant's picture, sound, name and place. */
+export class Tile {
+  /** @param {{id: string, name: string, node: string, region: string, mine?: boolean}} who */
+  constructor({ id, name, node, region, mine = false }) {
+    this.mine = mine;
+    this.element = document.createElement("div");
+    this.element.className = mine ? "tile me" : "tile";
+    this.element.setAttribute("role", "listitem");
+    this.element.dataset.participant = id;
+    this.video = document.createElement("video");
+    Object.assign(this.video, { autoplay: true, playsInline: true, muted: true });
+    this.audio = mine ? null : document.createElement("audio");
+    this.avatar = make("div", "avatar", initials(name));
+    this.avatar.setAttribute("aria-hidden", "true");
+    this.element.style.setProperty("--hue", String(hue(id)));
+    const caption = make("div", "caption");
+    this.who = make("span", "who");
+    this.silent = make("span", "silent");
+    this.silent.append(icon("mic-off"), make("span", "visually-hidden", "muted"));
+    this.node = make("span", "node");
+    caption.append(this.who, this.silent, this.node);
+    this.element.append(this.video, this.avatar, caption);
+    if (this.audio) {
+      this.audio.autoplay = true;
+      this.element.append(this.audio);
+    }
+    this.rename({ name, node, region });
+  }
+
+  rename({ name, node, region }) {
+    this.who.textContent = this.mine ? `${name} (you)` : name;
+    this.avatar.textContent = initials(name);
+    this.node.textContent = region && region !== node ? `${node} · ${region}` : node;
+    this.node.title = `On node ${node}, region ${region}`;
+    this.element.setAttribute("aria-label", `${this.who.textContent}, on node ${node}`);
+  }
+
+  /** @param {MediaStreamTrack | null} track */
+  picture(track) {
+    this.video.srcObject = track && new MediaStream([track]);
+    this.element.classList.toggle("picture", Boolean(track));
+  }
+
+  /** @param {MediaStreamTrack | null} track @returns {Promise<boolean>} false when the browser wants a click first */
+  async sound(track) {
+    if (!this.audio) return true;
+    this.audio.srcObject = track && new MediaStream([track]);
+    if (!track) return true;
+    return this.audio.play().then(
+      () => true,
+      (error) => error.name !== "NotAllowedError",
+    );
+  }
+
+  set dark(dark) {
+    this.element.classList.toggle("picture", !dark && Boolean(this.video.srcObject));
+  }
+
+  set silenced(silenced) {
+    this.element.classList.toggle("silenced", silenced);
+  }
+
+  /** @param {number} level 0 to 1 */
+  set level(level) {
+    this.element.classList.toggle("speaking", level > SPEAKING && !this.element.classList.contains("silenced"));
+  }
+
+  remove() {
+    this.picture(null);
+    if (this.audio) this.audio.srcObject = null;
+    this.element.remove();
+  }
+}
+
+/** Give all tiles of a grid the greatest width at which they fit without scrolling, if there is one. */
+export function layOut(grid) {
+  const count = grid.childElementCount;
+  const { clientWidth: width, clientHeight: height } = grid;
+  let best = 0;
+  for (let columns = 1; columns <= count; columns += 1) {
+    const rows = Math.ceil(count / columns);
+    const fitting = Math.min((width - GAP * (columns - 1)) / columns, ((height - GAP * (rows - 1)) / rows) * RATIO);
+    best = Math.max(best, fitting);
+  }
+  const half = (width - GAP) / 2;
+  grid.style.setProperty("--tile", `${Math.floor(Math.max(best, Math.min(SMALLEST, half)))}px`);
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#${name}`);
+  svg.append(use);
+  return svg;
+}
+
+function make(tag, className, text = "") {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+const initials = (name) =>
+  name.trim().split(/\s+/).slice(0, 2).map((word) => [...word][0] ?? "").join("").toUpperCase() || "?";
+
+/** A colour of one's own that stays the same for the same id. */
+const hue = (id) => [...id].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
