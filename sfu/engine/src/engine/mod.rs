@@ -1,11 +1,128 @@
 //! The forwarding half of the program.
+//!
+//! A [`worker`] owns a socket and its peers. A peer is an `Rtc` that is always [`drained`], in one of
+//! three roles: a [`publisher`] sends us tracks, a [`subscriber`] gets them, a [`link`] is another
+//! node and does both. The [`router`] knows which track goes where. A packet comes in through
+//! [`socket`] and [`demux`], becomes a [`packet`] of a track, and leaves for every sink of it in the
+//! same turn, gathered by [`batch`] into few sends.
+//!
+//! What decides without I/O is plain and tested alone: [`rewrite`] (numbers of an outgoing stream),
+//! [`keyframes`] (how often a source is asked), [`link_health`] (what keepalives say),
+//! [`link_frame`] and [`link_signal`] (the bytes between nodes), [`clock`] (lip sync), [`address`].
 
 use std::io;
+use std::os::unix::net::UnixStream;
+use std::process::exit;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use mio::{Poll, Waker};
+
+use crate::control::frame;
+use crate::control::messages::Numbered;
+use crate::control::outgoing::Outgoing;
+use worker::{Asking, WAKE, Worker};
+
+pub mod address;
+pub mod batch;
+pub mod clock;
+pub mod codec;
+mod commands;
+pub mod counters;
+pub mod demux;
+pub mod drained;
+mod forward;
+pub mod keyframes;
+pub mod link;
+pub mod link_frame;
+pub mod link_health;
+pub mod link_signal;
+pub mod packet;
+pub mod peer;
+pub mod publisher;
+pub mod refusal;
+pub mod rewrite;
+pub mod router;
+pub mod sdp;
+pub mod socket;
+mod statistics;
+pub mod subscriber;
+pub mod timers;
+mod turn;
+pub mod worker;
+
+/// Commands that may wait for a turn; the node has few outstanding, and then waits itself.
+const MAX_WAITING_COMMANDS: usize = 256;
 
 /// Serve the node on the inherited socket `control_fd` until it closes its end.
 ///
 /// # Errors
-/// When the descriptor is not a connected socket.
+/// When the descriptor is not a connected socket, or the node stops reading.
 pub fn run(control_fd: i32) -> io::Result<()> {
-    crate::control::socket::inherit(control_fd).map(drop)
+    std::panic::set_hook(Box::new(|panic| {
+        // Without the message: it may quote what a client sent.
+        let place = panic.location().map(ToString::to_string);
+        eprintln!(
+            "starling-sfu: panic at {}",
+            place.as_deref().unwrap_or("an unknown place")
+        );
+    }));
+    let stream = crate::control::socket::inherit(control_fd)?;
+    // The node is gone, or has told us to go: nothing here is worth another moment.
+    serve(stream, || exit(0))
+}
+
+/// Serve the node on `stream`; `on_end` is called from another thread when it closed its end.
+///
+/// # Errors
+/// When a thread or the poll cannot be made, or the node stops reading.
+pub fn serve(stream: UnixStream, on_end: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKE)?;
+    let (asking, asked) = sync_channel(MAX_WAITING_COMMANDS);
+    let on_end = Arc::new(on_end);
+    let on_write_end = Arc::clone(&on_end);
+    let outgoing = Outgoing::start(stream.try_clone()?, move || on_write_end())?;
+    thread::Builder::new()
+        .name("control-in".into())
+        .spawn(move || {
+            read_commands(stream, &asking, &waker);
+            drop(asking);
+            on_end();
+            let _ = waker.wake();
+        })?;
+    Worker::new(poll, asked, outgoing).run()
+}
+
+/// Read until the node closes its end, or says what cannot be understood nor answered.
+fn read_commands(mut stream: UnixStream, asking: &SyncSender<Asking>, waker: &Waker) {
+    loop {
+        let body = match frame::read(&mut stream) {
+            Ok(Some(body)) => body,
+            Ok(None) => return,
+            Err(error) => {
+                eprintln!("starling-sfu: reading commands failed: {error}");
+                return;
+            }
+        };
+        let next = match frame::decode(&body) {
+            Ok(command) => Asking::Command(command),
+            Err(garbled) => match frame::decode::<Numbered>(&body) {
+                Ok(Numbered { id }) => Asking::Garbled {
+                    id,
+                    why: garbled.to_string(),
+                },
+                Err(_) => {
+                    eprintln!(
+                        "starling-sfu: a frame is no command; the node speaks another protocol"
+                    );
+                    return;
+                }
+            },
+        };
+        if asking.send(next).is_err() || waker.wake().is_err() {
+            return;
+        }
+    }
 }

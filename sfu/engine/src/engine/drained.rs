@@ -1,0 +1,224 @@
+//! An `Rtc` that cannot be left half way: every change is followed by draining its output.
+//!
+//! str0m loses events when two inputs meet without a full drain between them (38 % of the RTP
+//! packets, measured). So nothing here hands out a mutable `Rtc`: a change is a closure, and its
+//! output is in the [`Sink`] when the call returns. A panic inside is caught and becomes
+//! [`Broken::Panicked`]: it costs one peer, not the process.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use str0m::net::{Protocol, Receive};
+use str0m::{Event, IceConnectionState, Input, Output, Rtc};
+
+use super::address::Addresses;
+use super::batch::Batch;
+use super::socket::Incoming;
+
+/// Timeouts due at once that one drain follows; str0m's pacer hands out one packet for each.
+const MAX_TIMEOUTS_PER_DRAIN: usize = 64;
+
+/// Errors that one drain survives; str0m goes on after one, but not after the same one for ever.
+const MAX_ERRORS_PER_DRAIN: usize = 8;
+
+/// STUN starts with two zero bits and then six more in every message that exists (RFC 7983).
+const FIRST_BYTE_AFTER_STUN: u8 = 4;
+
+/// Where the output of a drain goes.
+pub struct Sink<'a> {
+    pub batch: &'a mut Batch,
+    pub events: &'a mut Vec<Event>,
+    pub addresses: &'a Addresses,
+}
+
+/// The `Rtc` is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// It panicked.
+    Panicked,
+    /// It closed itself: DTLS failed, or the certificate was not the one announced.
+    Failed,
+    /// An answer was applied in part.
+    Answer,
+}
+
+impl Broken {
+    /// The stable code that the node hears.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Panicked => "panic",
+            Self::Failed => "dtls_failed",
+            Self::Answer => "answer_invalid",
+        }
+    }
+}
+
+/// What an `Rtc` thought of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It was processed.
+    Yes,
+    /// It is not for this peer, or bad; nothing has changed.
+    No,
+}
+
+/// The one way to an `Rtc`.
+pub struct Drained {
+    rtc: Rtc,
+    deadline: Instant,
+    connected: bool,
+    silent: bool,
+}
+
+impl Drained {
+    /// Take over a fresh `Rtc`.
+    #[must_use]
+    pub fn new(rtc: Rtc, now: Instant) -> Self {
+        Self {
+            rtc,
+            deadline: now,
+            connected: false,
+            silent: false,
+        }
+    }
+
+    /// When [`Drained::elapse`] is to be called.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether packets may flow: connected, and the other side still consents.
+    #[must_use]
+    pub fn flows(&self) -> bool {
+        self.connected && !self.silent
+    }
+
+    /// Look at the `Rtc`.
+    pub fn peek<R>(&self, look: impl FnOnce(&Rtc) -> R) -> R {
+        look(&self.rtc)
+    }
+
+    /// Change the `Rtc` and drain what comes of it.
+    ///
+    /// # Errors
+    /// [`Broken`] when the peer is to be closed; an error *inside* `change` is its own result.
+    pub fn change<R>(
+        &mut self,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        change: impl FnOnce(&mut Rtc) -> R,
+    ) -> Result<R, Broken> {
+        self.guarded(now, sink, |rtc| {
+            let result = change(rtc);
+            rtc.handle_input(Input::Timeout(now))
+                .map_err(|_| Broken::Failed)?;
+            Ok(result)
+        })
+    }
+
+    /// Let time pass.
+    ///
+    /// # Errors
+    /// [`Broken`] when the peer is to be closed.
+    pub fn elapse(&mut self, now: Instant, sink: &mut Sink<'_>) -> Result<(), Broken> {
+        self.change(now, sink, |_| ())
+    }
+
+    /// Hand over a datagram, unless the `Rtc` does not know its sender.
+    ///
+    /// # Errors
+    /// [`Broken`] when the peer is to be closed, which one bad datagram never causes.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<Taken, Broken> {
+        self.guarded(now, sink, |rtc| {
+            let received = Receive::new(
+                Protocol::Udp,
+                incoming.source,
+                incoming.destination,
+                incoming.bytes,
+            );
+            let Ok(received) = received else {
+                return Ok(Taken::No);
+            };
+            let input = Input::Receive(now, received);
+            if !rtc.accepts(&input) {
+                return Ok(Taken::No);
+            }
+            match rtc.handle_input(input) {
+                Ok(()) => Ok(Taken::Yes),
+                Err(_) if rtc.is_alive() => Ok(Taken::No),
+                Err(_) => Err(Broken::Failed),
+            }
+        })
+    }
+
+    fn guarded<R>(
+        &mut self,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        turn: impl FnOnce(&mut Rtc) -> Result<R, Broken>,
+    ) -> Result<R, Broken> {
+        catch_unwind(AssertUnwindSafe(|| {
+            let result = turn(&mut self.rtc)?;
+            self.drain(now, sink)?;
+            Ok(result)
+        }))
+        .unwrap_or(Err(Broken::Panicked))
+    }
+
+    fn drain(&mut self, now: Instant, sink: &mut Sink<'_>) -> Result<(), Broken> {
+        let mut timeouts = 0;
+        let mut errors = 0;
+        loop {
+            match self.rtc.poll_output() {
+                Ok(Output::Timeout(at)) if at <= now && timeouts < MAX_TIMEOUTS_PER_DRAIN => {
+                    timeouts += 1;
+                    self.rtc
+                        .handle_input(Input::Timeout(now))
+                        .map_err(|_| Broken::Failed)?;
+                }
+                Ok(Output::Timeout(at)) => {
+                    self.deadline = at;
+                    return Ok(());
+                }
+                Ok(Output::Transmit(transmit)) => {
+                    let stun = transmit
+                        .contents
+                        .first()
+                        .is_some_and(|byte| *byte < FIRST_BYTE_AFTER_STUN);
+                    if stun || !self.silent {
+                        let source = sink.addresses.source_for(transmit.source);
+                        sink.batch
+                            .push(transmit.destination, source, &transmit.contents);
+                    }
+                }
+                Ok(Output::Event(event)) => {
+                    self.note(&event);
+                    sink.events.push(event);
+                }
+                Err(_) if self.rtc.is_alive() && errors < MAX_ERRORS_PER_DRAIN => errors += 1,
+                Err(_) => return Err(Broken::Failed),
+            }
+        }
+    }
+
+    /// After consent is lost str0m goes on sending; we do not (RFC 7675 section 5.1).
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::Connected => self.connected = true,
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                self.silent = self.connected;
+            }
+            Event::IceConnectionStateChange(
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) => self.silent = false,
+            _ => {}
+        }
+    }
+}

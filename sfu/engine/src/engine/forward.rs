@@ -1,0 +1,149 @@
+//! The sending half of a turn: every packet of the turn to every sink, one drain for each peer.
+
+use std::time::Instant;
+
+use super::keyframes::Asked;
+use super::link_signal::LinkSignal;
+use super::packet::MediaPacket;
+use super::peer::Role;
+use super::router::{PeerKey, Source, TrackKey};
+use super::subscriber::ForLine;
+use super::timers::Timer;
+use super::worker::Worker;
+use crate::control::messages::{MediaKind, Message};
+use crate::control::outgoing::Importance;
+
+/// A packet of the turn on its way to one sink.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    peer: PeerKey,
+    slot: u32,
+    packet: u32,
+}
+
+impl Worker {
+    /// Take a packet of a track into this turn.
+    pub(super) fn ingest(&mut self, track: TrackKey, packet: MediaPacket) {
+        if self.router.note(track, &packet)
+            && let Some(known) = self.router.get(track)
+        {
+            let message = Message::TrackStarted {
+                track: known.id.clone(),
+                codec: packet.codec.name().to_owned(),
+            };
+            self.tell(&message, Importance::Needed);
+        }
+        self.pending.push((track, packet));
+    }
+
+    /// Send what came in this turn to everybody who wants it.
+    pub(super) fn forward(&mut self, now: Instant) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let mut ways = std::mem::take(&mut self.ways);
+        for (at, (track, _)) in pending.iter().enumerate() {
+            if let Some(track) = self.router.get(*track) {
+                ways.extend(track.ways().map(|sink| Way {
+                    peer: sink.peer,
+                    slot: sink.slot,
+                    packet: at as u32,
+                }));
+            }
+        }
+        // Stable: packets keep their order. One peer after the other, so that each is drained
+        // once and its datagrams leave in one run.
+        ways.sort_by_key(|way| way.peer);
+        for group in ways.chunk_by(|one, other| one.peer == other.peer) {
+            self.forward_to(group[0].peer, group, &pending, now);
+        }
+        ways.clear();
+        self.ways = ways;
+        let mut pending = pending;
+        pending.clear();
+        if self.pending.is_empty() {
+            self.pending = pending;
+        }
+    }
+
+    fn forward_to(
+        &mut self,
+        key: PeerKey,
+        group: &[Way],
+        pending: &[(TrackKey, MediaPacket)],
+        now: Instant,
+    ) {
+        self.with(key, |peer, sink, counters, _| {
+            if !peer.drained.flows() {
+                return Ok(());
+            }
+            let packets = group
+                .iter()
+                .map(|way| (way.slot, &pending[way.packet as usize].1));
+            let drained = &mut peer.drained;
+            let (count, bytes) = match &mut peer.role {
+                Role::Subscriber(subscriber) => {
+                    let lines = packets.map(|(slot, packet)| ForLine { slot, packet });
+                    subscriber.write(drained, now, sink, lines, counters)?
+                }
+                Role::Link(link) => link.write(drained, now, sink, packets, counters)?,
+                Role::Publisher(_) => (0, 0),
+            };
+            peer.traffic.packets_out += count;
+            peer.traffic.bytes_out += bytes;
+            Ok(())
+        });
+        self.settle(key, now);
+    }
+
+    /// Somebody needs a whole picture of a track.
+    pub(super) fn ask_keyframe(&mut self, key: TrackKey, now: Instant) {
+        let Some(track) = self.router.get_mut(key) else {
+            return;
+        };
+        if track.kind == Some(MediaKind::Audio) {
+            return;
+        }
+        match track.throttle.ask(now) {
+            Asked::Now => self.request_keyframe(key, now),
+            Asked::At(at) => self.timers.set(at, Timer::Keyframe(key)),
+            Asked::Already => {}
+        }
+    }
+
+    /// A request that was put off.
+    pub(super) fn wake_keyframe(&mut self, key: TrackKey, now: Instant) {
+        let due = self
+            .router
+            .get_mut(key)
+            .is_some_and(|track| track.throttle.due(now));
+        if due {
+            self.request_keyframe(key, now);
+        }
+    }
+
+    fn request_keyframe(&mut self, key: TrackKey, now: Instant) {
+        let Some(track) = self.router.get_mut(key) else {
+            return;
+        };
+        let Some(source) = track.source else {
+            return;
+        };
+        track.keyframe_requests += 1;
+        match source {
+            Source::Publisher { peer, mid } => {
+                self.with(peer, |peer, sink, _, _| match &peer.role {
+                    Role::Publisher(publisher) => {
+                        publisher.request_keyframe(&mut peer.drained, now, sink, mid)
+                    }
+                    _ => Ok(()),
+                });
+                self.settle(peer, now);
+            }
+            Source::Leg { peer, leg } => {
+                self.signal(peer, LinkSignal::KeyframeWanted { leg }, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! One peer of the engine: its transport, its role, its deadlines.
+
+use std::time::{Duration, Instant};
+
+use super::drained::Drained;
+use super::link::Link;
+use super::publisher::Publisher;
+use super::subscriber::Subscriber;
+use crate::control::messages::{PeerKind, PeerStatistics, State};
+
+/// ICE and DTLS take 50 ms on a good path; a client that needs longer than this has given up.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From lost consent to the end of the peer: long enough for an ICE restart, and no longer.
+pub const GONE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a peer is for.
+pub enum Role {
+    Publisher(Publisher),
+    Subscriber(Subscriber),
+    Link(Box<Link>),
+}
+
+impl Role {
+    /// As the node names it.
+    #[must_use]
+    pub fn kind(&self) -> PeerKind {
+        match self {
+            Self::Publisher(_) => PeerKind::Publisher,
+            Self::Subscriber(_) => PeerKind::Subscriber,
+            Self::Link(_) => PeerKind::Link,
+        }
+    }
+}
+
+/// Packets and bytes of RTP since the peer was opened.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Traffic {
+    pub packets_in: u64,
+    pub bytes_in: u64,
+    pub packets_out: u64,
+    pub bytes_out: u64,
+}
+
+/// A peer.
+pub struct Peer {
+    pub name: String,
+    pub drained: Drained,
+    pub role: Role,
+    pub state: State,
+    pub traffic: Traffic,
+    /// It must be connected by then.
+    pub connect_by: Option<Instant>,
+    /// It must have come back by then.
+    pub gone_by: Option<Instant>,
+    /// Its earliest entry among the timers.
+    pub scheduled: Option<Instant>,
+    /// The local user fragment that the demultiplexer knows.
+    pub fragment: String,
+}
+
+impl Peer {
+    /// A peer that nobody has connected to yet.
+    #[must_use]
+    pub fn new(name: String, drained: Drained, role: Role) -> Self {
+        Self {
+            name,
+            drained,
+            role,
+            state: State::Connecting,
+            traffic: Traffic::default(),
+            connect_by: None,
+            gone_by: None,
+            scheduled: None,
+            fragment: String::new(),
+        }
+    }
+
+    /// When this peer is to be woken.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        let health = match &self.role {
+            Role::Link(link) => link.health.as_ref().map(|health| health.deadline()),
+            _ => None,
+        };
+        [self.connect_by, self.gone_by, health]
+            .into_iter()
+            .flatten()
+            .fold(self.drained.deadline(), Instant::min)
+    }
+
+    /// The reason to close it now, if one of its deadlines has passed.
+    #[must_use]
+    pub fn overdue(&self, now: Instant) -> Option<&'static str> {
+        let passed = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+        if passed(self.connect_by) {
+            Some("connect_timeout")
+        } else if passed(self.gone_by) {
+            Some("ice_disconnected")
+        } else {
+            None
+        }
+    }
+
+    /// As the node reads it.
+    #[must_use]
+    pub fn statistics(&self, now: Instant) -> PeerStatistics {
+        let health = match &self.role {
+            Role::Link(link) => link.health.as_ref().and_then(|health| health.measured(now)),
+            _ => None,
+        };
+        PeerStatistics {
+            peer: self.name.clone(),
+            kind: self.role.kind(),
+            state: self.state,
+            packets_in: self.traffic.packets_in,
+            bytes_in: self.traffic.bytes_in,
+            packets_out: self.traffic.packets_out,
+            bytes_out: self.traffic.bytes_out,
+            rtt_ms: health.map(|health| health.rtt_ms),
+            jitter_ms: health.map(|health| health.jitter_ms),
+            loss: health.map(|health| health.loss),
+        }
+    }
+}

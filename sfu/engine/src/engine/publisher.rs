@@ -1,0 +1,324 @@
+//! A peer that sends us media: its tracks by mid, its streams by SSRC.
+
+use std::collections::BTreeMap;
+use std::time::{Instant, UNIX_EPOCH};
+
+use str0m::change::SdpOffer;
+use str0m::media::{KeyframeRequestKind, Mid, Pt, Rid};
+use str0m::rtp::rtcp::SenderInfo;
+use str0m::rtp::{RtpPacket, Ssrc};
+use str0m::{Rtc, RtcConfig};
+
+use super::clock::{Anchor, PAST, RtpClock};
+use super::codec::{Codec, offered};
+use super::counters::Counters;
+use super::drained::{Broken, Drained, Sink};
+use super::packet::{AudioLevel, MAX_PAYLOAD_BYTES, MediaPacket};
+use super::refusal::Refusal;
+use super::rewrite::SourceRun;
+use super::router::TrackKey;
+use super::sdp::Stripped;
+use crate::control::messages::MediaKind;
+
+/// str0m never forgets an SSRC; a browser needs two for a track and one more for each layer.
+const MAX_STREAMS: usize = 64;
+
+/// A line of the client's offer that carries a track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedTrack {
+    pub mid: Mid,
+    pub track: String,
+    pub kind: MediaKind,
+}
+
+/// What came of an offer.
+#[derive(Debug)]
+pub struct Accepted {
+    pub answer: String,
+    pub tracks: Vec<OfferedTrack>,
+}
+
+#[derive(Debug)]
+struct Published {
+    mid: Mid,
+    track: TrackKey,
+    /// The layer that is forwarded: the first one that came.
+    layer: Option<Option<Rid>>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    ssrc: Ssrc,
+    mid: Option<Mid>,
+    rid: Option<Rid>,
+    run: SourceRun,
+    reported: Option<SenderInfo>,
+    clock: Option<RtpClock>,
+}
+
+/// What a packet turned out to be.
+#[derive(Debug)]
+pub enum Arrival {
+    Media(TrackKey, MediaPacket),
+    /// Dropped and counted.
+    Dropped,
+    /// The peer makes streams without end.
+    TooManyStreams,
+}
+
+/// The state of one publisher.
+#[derive(Debug, Default)]
+pub struct Publisher {
+    published: Vec<Published>,
+    streams: Vec<Stream>,
+    codecs: Vec<(Pt, Codec)>,
+    anchor: Anchor,
+}
+
+/// An `Rtc` for a browser: ICE-lite, because a server with an address need not look for one, and
+/// because an agent that checks would aim packets wherever a client says.
+#[must_use]
+pub fn browser_config() -> RtcConfig {
+    offered(Rtc::builder())
+        .set_ice_lite(true)
+        .set_rtp_mode(true)
+        .set_stats_interval(None)
+}
+
+/// Take an offer whose lines carry `tracks` (by mid).
+///
+/// # Errors
+/// The outer one when the peer is to be closed. The inner one when the offer is refused.
+pub fn accept(
+    drained: &mut Drained,
+    now: Instant,
+    sink: &mut Sink<'_>,
+    offer: &Stripped,
+    tracks: &BTreeMap<String, String>,
+) -> Result<Result<Accepted, Refusal>, Broken> {
+    let offer = match SdpOffer::from_sdp_string(&offer.sdp) {
+        Ok(offer) => offer,
+        Err(error) => return Ok(Err(invalid(&error.to_string()))),
+    };
+    drained.change(now, sink, |rtc| {
+        let answer = rtc
+            .sdp_api()
+            .accept_offer(offer)
+            .map_err(|error| invalid(&error.to_string()))?;
+        let tracks = tracks
+            .iter()
+            .filter_map(|(mid, track)| receiving(rtc, mid, track).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Accepted {
+            answer: answer.to_sdp_string(),
+            tracks,
+        })
+    })
+}
+
+fn invalid(why: &str) -> Refusal {
+    Refusal::new("sdp_invalid", format!("The SDP was not understood: {why}."))
+}
+
+/// The line of that mid, unless it is inactive or not there.
+fn receiving(rtc: &Rtc, mid: &str, track: &str) -> Result<Option<OfferedTrack>, Refusal> {
+    let mid = Mid::from(mid);
+    let Some(media) = rtc.media(mid) else {
+        return Ok(None);
+    };
+    if !media.direction().is_receiving() || media.stopped() {
+        return Ok(None);
+    }
+    if media.remote_pts().is_empty() {
+        return Err(Refusal::new(
+            "codec_unsupported",
+            format!("Line {mid} offers no codec that is forwarded here (opus, vp8)."),
+        ));
+    }
+    Ok(Some(OfferedTrack {
+        mid,
+        track: track.to_owned(),
+        kind: if media.kind().is_audio() {
+            MediaKind::Audio
+        } else {
+            MediaKind::Video
+        },
+    }))
+}
+
+impl Publisher {
+    /// Note what an accepted offer says: the whole set of tracks, under the router's keys.
+    /// Returns the tracks that are gone.
+    pub fn set_tracks(
+        &mut self,
+        drained: &Drained,
+        tracks: Vec<(Mid, TrackKey)>,
+    ) -> Vec<(Mid, TrackKey)> {
+        let before = std::mem::take(&mut self.published);
+        let gone = before
+            .iter()
+            .map(|known| (known.mid, known.track))
+            .filter(|known| !tracks.contains(known))
+            .collect();
+        self.published = tracks
+            .into_iter()
+            .map(|(mid, track)| Published {
+                mid,
+                track,
+                layer: before
+                    .iter()
+                    .find(|known| known.mid == mid)
+                    .and_then(|known| known.layer),
+            })
+            .collect();
+        self.codecs = drained.peek(|rtc| {
+            rtc.codec_config()
+                .params()
+                .iter()
+                .filter_map(|params| Some((params.pt(), Codec::from_format(params.spec().codec)?)))
+                .collect()
+        });
+        gone
+    }
+
+    /// Take a packet that came in.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn take(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        packet: RtpPacket,
+        runs: &mut SourceRun,
+        counters: &mut Counters,
+    ) -> Result<Arrival, Broken> {
+        if packet.payload.len() > MAX_PAYLOAD_BYTES {
+            counters.count("payloads_too_large");
+            return Ok(Arrival::Dropped);
+        }
+        let Some(at) = self.stream(drained, now, sink, packet.header.ssrc, runs)? else {
+            return Ok(Arrival::TooManyStreams);
+        };
+        Ok(self.place(at, packet, now).map_or_else(
+            || {
+                counters.count("packets_without_track");
+                Arrival::Dropped
+            },
+            |(track, packet)| Arrival::Media(track, packet),
+        ))
+    }
+
+    /// Ask the client for a whole picture of what it sends on `mid`.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn request_keyframe(
+        &self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        mid: Mid,
+    ) -> Result<(), Broken> {
+        let layer = self
+            .published
+            .iter()
+            .find(|known| known.mid == mid)
+            .and_then(|known| known.layer)
+            .flatten();
+        drained.change(now, sink, |rtc| {
+            if let Some(stream) = rtc.direct_api().stream_rx_by_mid(mid, layer) {
+                stream.request_keyframe(KeyframeRequestKind::Pli);
+            }
+        })
+    }
+
+    /// Index of the stream with that SSRC, noted if it is new; `None` when there are too many.
+    fn stream(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        ssrc: Ssrc,
+        runs: &mut SourceRun,
+    ) -> Result<Option<usize>, Broken> {
+        if let Some(at) = self.streams.iter().position(|known| known.ssrc == ssrc) {
+            return Ok(Some(at));
+        }
+        if self.streams.len() >= MAX_STREAMS {
+            return Ok(None);
+        }
+        let place = drained.change(now, sink, |rtc| {
+            let mut api = rtc.direct_api();
+            api.stream_rx(&ssrc)
+                .map(|stream| (stream.mid(), stream.rid()))
+        })?;
+        *runs += 1;
+        self.streams.push(Stream {
+            ssrc,
+            mid: place.map(|(mid, _)| mid),
+            rid: place.and_then(|(_, rid)| rid),
+            run: *runs,
+            reported: None,
+            clock: None,
+        });
+        Ok(Some(self.streams.len() - 1))
+    }
+
+    fn place(
+        &mut self,
+        at: usize,
+        packet: RtpPacket,
+        now: Instant,
+    ) -> Option<(TrackKey, MediaPacket)> {
+        let stream = self.streams.get_mut(at)?;
+        let published = self
+            .published
+            .iter_mut()
+            .find(|known| Some(known.mid) == stream.mid)?;
+        if *published.layer.get_or_insert(stream.rid) != stream.rid {
+            return None;
+        }
+        let header = &packet.header;
+        let (_, codec) = self
+            .codecs
+            .iter()
+            .find(|(pt, _)| *pt == header.payload_type)?;
+        if packet.last_sender_info != stream.reported
+            && let Some(report) = packet.last_sender_info
+        {
+            stream.reported = Some(report);
+            let ntp_us = report
+                .ntp_time
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_micros() as i64);
+            stream.clock = Some(RtpClock {
+                time: report.rtp_time.numer() as u32,
+                at: self.anchor.place(ntp_us, now),
+            });
+        }
+        let wallclock = stream.clock.map_or_else(
+            || now.checked_sub(PAST).unwrap_or(now),
+            |clock| clock.moment(header.timestamp, codec.ticks_per_s()),
+        );
+        let extensions = &header.ext_vals;
+        let media = MediaPacket {
+            codec: *codec,
+            run: stream.run,
+            sequence: *packet.seq_no,
+            time: header.timestamp,
+            marker: header.marker,
+            wallclock,
+            audio_level: extensions.audio_level.map(|level| AudioLevel {
+                below_overload_db: level.unsigned_abs().min(127),
+                voice: extensions.voice_activity.unwrap_or(false),
+            }),
+            orientation: extensions
+                .video_orientation
+                .map(|orientation| orientation as u8),
+            payload: packet.payload,
+        };
+        Some((published.track, media))
+    }
+}

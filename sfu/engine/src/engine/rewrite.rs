@@ -1,0 +1,139 @@
+//! Sequence numbers and time stamps of one outgoing stream, without a gap over changes of source.
+//!
+//! A subscriber's stream starts in the low 16 bits whatever the age of its source (a receiver
+//! assumes rollover counter 0, else SRTP authentication fails), and goes on from where it was
+//! when another source takes its place.
+
+use std::time::Instant;
+
+/// Names one uninterrupted run of source numbers; another value means the numbers start anew.
+pub type SourceRun = u64;
+
+/// Maps the numbers of a source to those of one outgoing stream.
+#[derive(Debug)]
+pub struct Rewriter {
+    run: Option<SourceRun>,
+    /// Added (wrapping) to the source's sequence number.
+    sequence_offset: u64,
+    /// Added (wrapping) to the source's time stamp.
+    time_offset: u32,
+    /// Numbers below belong to an earlier run.
+    floor: u64,
+    last_sequence: u64,
+    last_time: u32,
+    last_at: Option<Instant>,
+}
+
+impl Rewriter {
+    /// Start at a sequence number and a time stamp of our own choice.
+    #[must_use]
+    pub fn new(first_sequence: u16, first_time: u32) -> Self {
+        Self {
+            run: None,
+            sequence_offset: 0,
+            time_offset: 0,
+            floor: 0,
+            last_sequence: u64::from(first_sequence).saturating_sub(1),
+            last_time: first_time,
+            last_at: None,
+        }
+    }
+
+    /// The outgoing numbers for a packet of `run`, or `None` when it came too late to be sent.
+    ///
+    /// `ticks_per_s` is the clock rate, used to bridge the pause between two runs.
+    pub fn next(
+        &mut self,
+        run: SourceRun,
+        sequence: u64,
+        time: u32,
+        now: Instant,
+        ticks_per_s: u32,
+    ) -> Option<(u64, u32)> {
+        if self.run != Some(run) {
+            self.run = Some(run);
+            self.floor = self.last_sequence + 1;
+            self.sequence_offset = self.floor.wrapping_sub(sequence);
+            let bridged = self.last_at.map_or(self.last_time, |at| {
+                self.last_time.wrapping_add(ticks(now - at, ticks_per_s))
+            });
+            self.time_offset = bridged.wrapping_sub(time);
+        }
+        let out = sequence.wrapping_add(self.sequence_offset);
+        // A number of before the switch wraps below zero or falls under the floor.
+        if out < self.floor || out > u64::MAX / 2 {
+            return None;
+        }
+        let out_time = time.wrapping_add(self.time_offset);
+        if out > self.last_sequence {
+            self.last_sequence = out;
+            self.last_time = out_time;
+            self.last_at = Some(now);
+        }
+        Some((out, out_time))
+    }
+}
+
+/// At least one tick, so that two frames never share a time stamp.
+fn ticks(elapsed: std::time::Duration, ticks_per_s: u32) -> u32 {
+    let whole = elapsed.as_micros() * u128::from(ticks_per_s) / 1_000_000;
+    (whole as u32).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    #[test]
+    fn an_old_source_starts_low() {
+        let mut rewriter = Rewriter::new(100, 7);
+        let now = Instant::now();
+        assert_eq!(
+            rewriter.next(1, 5_000_000, 900, now, 90_000),
+            Some((100, 7))
+        );
+        assert_eq!(
+            rewriter.next(1, 5_000_002, 990, now, 90_000),
+            Some((102, 97))
+        );
+        assert_eq!(
+            rewriter.next(1, 5_000_001, 900, now, 90_000),
+            Some((101, 7))
+        );
+    }
+
+    #[test]
+    fn another_source_goes_on_where_the_last_one_was() {
+        let mut rewriter = Rewriter::new(100, 0);
+        let now = Instant::now();
+        rewriter.next(1, 10, 1000, now, 90_000);
+        let later = now + Duration::from_millis(100);
+        assert_eq!(rewriter.next(2, 77, 5, later, 90_000), Some((101, 9000)));
+        assert_eq!(rewriter.next(2, 78, 95, later, 90_000), Some((102, 9090)));
+        assert_eq!(rewriter.next(2, 76, 5, later, 90_000), None);
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_never_repeat_and_never_shrink_over_runs(
+            runs in prop::collection::vec((any::<u32>(), 1u64..50, any::<u32>()), 1..20)
+        ) {
+            let mut rewriter = Rewriter::new(1, 0);
+            let now = Instant::now();
+            let mut last = 0;
+            for (run, (start, count, time)) in runs.iter().enumerate() {
+                for step in 0..*count {
+                    let sequence = u64::from(*start) + step;
+                    let (out, _) = rewriter
+                        .next(run as u64, sequence, *time, now, 90_000)
+                        .expect("in order packets are sent");
+                    prop_assert_eq!(out, last + 1);
+                    last = out;
+                }
+                prop_assert_eq!(rewriter.next(run as u64, u64::from(*start).wrapping_sub(1), *time, now, 90_000), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Which track goes where: sources, sinks and what is known about each track.
+//!
+//! A track is named by its id alone. Sinks attach whether or not its source exists yet, and stay
+//! when the source is replaced, so that nothing here depends on the order in which the node says
+//! things.
+
+use std::collections::HashMap;
+
+use slab::Slab;
+use str0m::media::Mid;
+
+use super::codec::Codec;
+use super::keyframes::KeyframeThrottle;
+use super::packet::MediaPacket;
+use crate::control::messages::MediaKind;
+
+/// A peer of this engine; reused after it closed.
+pub type PeerKey = usize;
+
+/// A track of this engine; reused once nobody knows the track any more.
+pub type TrackKey = usize;
+
+/// Where a track comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Publisher { peer: PeerKey, mid: Mid },
+    Leg { peer: PeerKey, leg: u32 },
+}
+
+impl Source {
+    /// The peer it comes in on.
+    #[must_use]
+    pub fn peer(&self) -> PeerKey {
+        match self {
+            Self::Publisher { peer, .. } | Self::Leg { peer, .. } => *peer,
+        }
+    }
+}
+
+/// Where a track goes: a line of a subscriber, or a leg of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sink {
+    pub peer: PeerKey,
+    /// Index of the subscriber's line, or number of the leg.
+    pub slot: u32,
+    pub leg: bool,
+}
+
+/// A track that somebody sends, or wants.
+#[derive(Debug)]
+pub struct Track {
+    pub id: String,
+    pub kind: Option<MediaKind>,
+    pub source: Option<Source>,
+    pub sinks: Vec<Sink>,
+    pub codec: Option<Codec>,
+    pub packets: u64,
+    pub bytes: u64,
+    pub keyframe_requests: u64,
+    pub throttle: KeyframeThrottle,
+}
+
+impl Track {
+    fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            kind: None,
+            source: None,
+            sinks: Vec::new(),
+            codec: None,
+            packets: 0,
+            bytes: 0,
+            keyframe_requests: 0,
+            throttle: KeyframeThrottle::default(),
+        }
+    }
+
+    /// The sinks of this track, without the link that it came over: a leg never goes back.
+    pub fn ways(&self) -> impl Iterator<Item = &Sink> {
+        let back = match self.source {
+            Some(Source::Leg { peer, .. }) => Some(peer),
+            _ => None,
+        };
+        self.sinks
+            .iter()
+            .filter(move |sink| Some(sink.peer) != back)
+    }
+}
+
+/// All tracks.
+#[derive(Debug, Default)]
+pub struct Router {
+    tracks: Slab<Track>,
+    by_id: HashMap<String, TrackKey>,
+}
+
+impl Router {
+    /// Let the track come from `source`; the last one to say so is believed.
+    pub fn start(&mut self, id: &str, kind: MediaKind, source: Source) -> TrackKey {
+        let key = self.entry(id);
+        let track = &mut self.tracks[key];
+        if track.source != Some(source) {
+            track.source = Some(source);
+            track.codec = None;
+        }
+        track.kind = Some(kind);
+        key
+    }
+
+    /// The track comes from `source` no more; another source in its place stays.
+    pub fn end(&mut self, key: TrackKey, source: Source) {
+        if let Some(track) = self.tracks.get_mut(key)
+            && track.source == Some(source)
+        {
+            track.source = None;
+            track.codec = None;
+            self.forget_unknown(key);
+        }
+    }
+
+    /// Let the track go to `sink` too.
+    pub fn attach(&mut self, id: &str, sink: Sink) -> TrackKey {
+        let key = self.entry(id);
+        let track = &mut self.tracks[key];
+        if !track.sinks.contains(&sink) {
+            track.sinks.push(sink);
+        }
+        key
+    }
+
+    /// The track goes to `sink` no more.
+    pub fn detach(&mut self, key: TrackKey, sink: Sink) {
+        if let Some(track) = self.tracks.get_mut(key) {
+            track.sinks.retain(|known| *known != sink);
+            self.forget_unknown(key);
+        }
+    }
+
+    /// The peer is gone, and with it what came from it and what went to it.
+    pub fn forget_peer(&mut self, peer: PeerKey) {
+        let keys: Vec<TrackKey> = self.tracks.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let track = &mut self.tracks[key];
+            track.sinks.retain(|sink| sink.peer != peer);
+            if track.source.is_some_and(|source| source.peer() == peer) {
+                track.source = None;
+                track.codec = None;
+            }
+            self.forget_unknown(key);
+        }
+    }
+
+    /// Count a packet that came in; `true` for the first of its source.
+    pub fn note(&mut self, key: TrackKey, packet: &MediaPacket) -> bool {
+        let Some(track) = self.tracks.get_mut(key) else {
+            return false;
+        };
+        track.packets += 1;
+        track.bytes += packet.rtp_bytes();
+        track.codec.replace(packet.codec).is_none()
+    }
+
+    /// Look at a track.
+    #[must_use]
+    pub fn get(&self, key: TrackKey) -> Option<&Track> {
+        self.tracks.get(key)
+    }
+
+    /// Change what is known about a track.
+    pub fn get_mut(&mut self, key: TrackKey) -> Option<&mut Track> {
+        self.tracks.get_mut(key)
+    }
+
+    /// Every track.
+    pub fn iter(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().map(|(_, track)| track)
+    }
+
+    fn entry(&mut self, id: &str) -> TrackKey {
+        if let Some(key) = self.by_id.get(id) {
+            return *key;
+        }
+        let key = self.tracks.insert(Track::new(id));
+        self.by_id.insert(id.to_owned(), key);
+        key
+    }
+
+    fn forget_unknown(&mut self, key: TrackKey) {
+        let unknown = self
+            .tracks
+            .get(key)
+            .is_some_and(|track| track.source.is_none() && track.sinks.is_empty());
+        if unknown {
+            let track = self.tracks.remove(key);
+            self.by_id.remove(&track.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Sink = Sink {
+        peer: 2,
+        slot: 0,
+        leg: false,
+    };
+    const OUT: Sink = Sink {
+        peer: 3,
+        slot: 9,
+        leg: true,
+    };
+
+    fn leg(peer: PeerKey) -> Source {
+        Source::Leg { peer, leg: 1 }
+    }
+
+    #[test]
+    fn sinks_may_come_first_and_outlive_their_source() {
+        let mut router = Router::default();
+        let key = router.attach("t", LINE);
+        assert_eq!(router.start("t", MediaKind::Video, leg(3)), key);
+        router.start("t", MediaKind::Video, leg(4));
+        router.end(key, leg(3));
+        assert_eq!(router.get(key).unwrap().source, Some(leg(4)));
+        router.forget_peer(4);
+        assert_eq!(router.get(key).unwrap().sinks, [LINE]);
+        router.detach(key, LINE);
+        assert!(router.get(key).is_none());
+        assert_eq!(router.iter().count(), 0);
+    }
+
+    #[test]
+    fn a_leg_is_never_sent_back_over_its_link() {
+        let mut router = Router::default();
+        let key = router.start("t", MediaKind::Audio, leg(3));
+        router.attach("t", LINE);
+        router.attach("t", OUT);
+        let ways: Vec<_> = router.get(key).unwrap().ways().copied().collect();
+        assert_eq!(ways, [LINE]);
+    }
+}

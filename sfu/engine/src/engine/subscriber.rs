@@ -1,0 +1,438 @@
+//! A peer that we send media to: one m-line a track, offered by us, one offer at a time.
+//!
+//! The node says the whole set of wanted tracks. A line whose track is not wanted any more goes
+//! inactive and waits for the next track of its kind, so joins and leaves leave no more lines than
+//! were ever in use at once, or changed within one offer. What changes while an offer is
+//! outstanding goes into the next one.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use str0m::Rtc;
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind as RtcKind, Mid, Pt};
+use str0m::rtp::{ExtensionValues, RtpWrite, Ssrc, VideoOrientation};
+
+use super::codec::Codec;
+use super::counters::Counters;
+use super::drained::{Broken, Drained, Sink};
+use super::packet::MediaPacket;
+use super::refusal::Refusal;
+use super::rewrite::Rewriter;
+use super::router::TrackKey;
+use super::sdp::strip_candidates;
+use crate::control::messages::{MediaKind, WantedTrack};
+
+/// More than anybody watches; keeps an offer within one control frame.
+pub const MAX_TRACKS: usize = 500;
+
+/// An outgoing stream starts at most here, far from the wrap that would confuse its receiver.
+const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
+
+#[derive(Debug)]
+struct Line {
+    mid: Mid,
+    kind: MediaKind,
+    /// The track of the newest offer; `None` while inactive.
+    track: Option<String>,
+    /// The router's key while packets go out.
+    live: Option<TrackKey>,
+    /// The client said yes to that track in its newest answer.
+    agreed: bool,
+    /// The client said no; the line is of no use any more.
+    refused: bool,
+    out: Option<Out>,
+}
+
+#[derive(Debug)]
+struct Out {
+    ssrc: Ssrc,
+    payload_types: Vec<(Codec, Pt)>,
+    rewriter: Rewriter,
+}
+
+/// An offer for the client.
+#[derive(Debug)]
+pub struct Offer {
+    pub generation: u64,
+    pub sdp: String,
+    pub tracks: BTreeMap<String, String>,
+}
+
+/// A line that is to be attached to its track.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LineBegins {
+    pub slot: u32,
+    pub track: String,
+}
+
+/// The state of one subscriber.
+#[derive(Default)]
+pub struct Subscriber {
+    wanted: Vec<WantedTrack>,
+    lines: Vec<Line>,
+    generation: u64,
+    outstanding: Option<SdpPendingOffer>,
+}
+
+/// A packet for one line.
+#[derive(Debug, Clone, Copy)]
+pub struct ForLine<'a> {
+    pub slot: u32,
+    pub packet: &'a MediaPacket,
+}
+
+impl Subscriber {
+    /// Want exactly these tracks. Returns the lines (with their router keys) that stop at once.
+    pub fn want(&mut self, tracks: Vec<WantedTrack>) -> Vec<(u32, TrackKey)> {
+        self.wanted = tracks;
+        let wanted = &self.wanted;
+        let mut stopped = Vec::new();
+        for (slot, line) in self.lines.iter_mut().enumerate() {
+            let unwanted = |id: &String| !wanted.iter().any(|track| track.track == *id);
+            if line.track.as_ref().is_some_and(unwanted)
+                && let Some(key) = line.live.take()
+            {
+                stopped.push((slot as u32, key));
+            }
+        }
+        stopped
+    }
+
+    /// Make the next offer, if one is needed and none is outstanding.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn offer(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<Offer>, Broken> {
+        if self.outstanding.is_some() {
+            return Ok(None);
+        }
+        let plan = self.plan();
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        let lines = &mut self.lines;
+        let made = drained.change(now, sink, |rtc| apply(rtc, lines, plan))?;
+        let Some((sdp, pending)) = made else {
+            return Ok(None);
+        };
+        self.generation += 1;
+        self.outstanding = Some(pending);
+        Ok(Some(Offer {
+            generation: self.generation,
+            sdp,
+            tracks: self
+                .lines
+                .iter()
+                .filter(|line| !line.refused)
+                .filter_map(|line| Some((line.mid.to_string(), line.track.clone()?)))
+                .collect(),
+        }))
+    }
+
+    /// Take the answer to the outstanding offer.
+    ///
+    /// # Errors
+    /// The outer one when the peer is to be closed, also for an answer that does not fit its
+    /// offer: half of it may have been applied. The inner one when it is refused unapplied.
+    pub fn answer(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        generation: u64,
+        sdp: &str,
+        counters: &mut Counters,
+    ) -> Result<Result<(), Refusal>, Broken> {
+        if generation != self.generation || self.outstanding.is_none() {
+            return Ok(Err(Refusal::new(
+                "offer_stale",
+                format!("The answer is to offer {generation}, which is not outstanding."),
+            )));
+        }
+        let stripped = strip_candidates(sdp);
+        counters.add("candidates_ignored", stripped.unusable);
+        let answer = match SdpAnswer::from_sdp_string(&stripped.sdp) {
+            Ok(answer) => answer,
+            Err(error) => {
+                return Ok(Err(Refusal::new(
+                    "sdp_invalid",
+                    format!("The SDP was not understood: {error}."),
+                )));
+            }
+        };
+        let Some(pending) = self.outstanding.take() else {
+            return Ok(Ok(()));
+        };
+        let lines = &mut self.lines;
+        let applied = drained.change(now, sink, |rtc| {
+            rtc.sdp_api().accept_answer(pending, answer)?;
+            lines.iter_mut().for_each(|line| settle(rtc, line));
+            Ok::<_, str0m::RtcError>(())
+        })?;
+        if applied.is_err() {
+            counters.count("answers_unfit");
+            return Err(Broken::Answer);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Note under which key the router knows a line that began.
+    pub fn set_live(&mut self, slot: u32, key: TrackKey) {
+        if let Some(line) = self.lines.get_mut(slot as usize) {
+            line.live = Some(key);
+        }
+    }
+
+    /// The video tracks that flow, to ask for whole pictures of.
+    pub fn live_video(&self) -> impl Iterator<Item = TrackKey> {
+        self.lines
+            .iter()
+            .filter(|line| line.kind == MediaKind::Video)
+            .filter_map(|line| line.live)
+    }
+
+    /// The track on a line of the client.
+    #[must_use]
+    pub fn track_on(&self, mid: Mid) -> Option<TrackKey> {
+        self.lines
+            .iter()
+            .find(|line| line.mid == mid)
+            .and_then(|line| line.live)
+    }
+
+    /// How many m-lines there are.
+    #[must_use]
+    pub fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Send packets, all of one turn at once. Returns how many and how many bytes.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn write<'a>(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        packets: impl Iterator<Item = ForLine<'a>>,
+        counters: &mut Counters,
+    ) -> Result<(u64, u64), Broken> {
+        let lines = &mut self.lines;
+        drained.change(now, sink, |rtc| {
+            let mut api = rtc.direct_api();
+            let (mut count, mut bytes) = (0, 0);
+            for ForLine { slot, packet } in packets {
+                let Some(out) = lines
+                    .get_mut(slot as usize)
+                    .and_then(|line| line.out.as_mut())
+                else {
+                    continue;
+                };
+                let Some(write) = out.rewrite(packet, now, counters) else {
+                    continue;
+                };
+                if let Some(stream) = api.stream_tx(&out.ssrc) {
+                    stream.write_rtp(write);
+                    count += 1;
+                    bytes += packet.rtp_bytes();
+                }
+            }
+            (count, bytes)
+        })
+    }
+
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::default();
+        let mut free: Vec<usize> = Vec::new();
+        for (slot, line) in self.lines.iter().enumerate() {
+            match &line.track {
+                _ if line.refused && line.track.is_none() => {}
+                None => free.push(slot),
+                Some(id) if !self.wanted.iter().any(|track| track.track == *id) => {
+                    plan.stop.push(slot);
+                }
+                Some(_) => {}
+            }
+        }
+        for wanted in &self.wanted {
+            let carried = |line: &Line| line.track.as_deref() == Some(&wanted.track);
+            if self.lines.iter().any(carried) {
+                continue;
+            }
+            let fitting = free
+                .iter()
+                .position(|slot| self.lines[*slot].kind == wanted.kind);
+            match fitting {
+                Some(at) => plan
+                    .reuse
+                    .push((free.swap_remove(at), wanted.track.clone())),
+                None => plan.add.push(wanted.clone()),
+            }
+        }
+        plan
+    }
+
+    /// Lines that the client agreed to, that are wanted and do not flow yet.
+    #[must_use]
+    pub fn beginning(&self) -> Vec<LineBegins> {
+        self.lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.live.is_none() && line.agreed && line.out.is_some())
+            .filter_map(|(slot, line)| {
+                let track = line.track.clone()?;
+                self.wanted
+                    .iter()
+                    .any(|wanted| wanted.track == track)
+                    .then_some(LineBegins {
+                        slot: slot as u32,
+                        track,
+                    })
+            })
+            .collect()
+    }
+}
+
+/// What the next offer changes, by line.
+#[derive(Default)]
+struct Plan {
+    stop: Vec<usize>,
+    reuse: Vec<(usize, String)>,
+    add: Vec<WantedTrack>,
+}
+
+impl Plan {
+    fn is_empty(&self) -> bool {
+        self.stop.is_empty() && self.reuse.is_empty() && self.add.is_empty()
+    }
+}
+
+fn apply(rtc: &mut Rtc, lines: &mut Vec<Line>, plan: Plan) -> Option<(String, SdpPendingOffer)> {
+    let mut api = rtc.sdp_api();
+    for slot in plan.stop {
+        let line = &mut lines[slot];
+        line.track = None;
+        line.agreed = false;
+        api.set_direction(line.mid, Direction::Inactive);
+    }
+    for (slot, track) in plan.reuse {
+        let line = &mut lines[slot];
+        line.track = Some(track);
+        line.agreed = false;
+        api.set_direction(line.mid, Direction::SendOnly);
+    }
+    for wanted in plan.add {
+        let kind = match wanted.kind {
+            MediaKind::Audio => RtcKind::Audio,
+            MediaKind::Video => RtcKind::Video,
+        };
+        let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
+        lines.push(Line {
+            mid,
+            kind: wanted.kind,
+            track: Some(wanted.track),
+            live: None,
+            agreed: false,
+            refused: false,
+            out: None,
+        });
+    }
+    let (offer, pending) = api.apply()?;
+    Some((offer.to_sdp_string(), pending))
+}
+
+/// See what the client made of a line.
+fn settle(rtc: &mut Rtc, line: &mut Line) {
+    let Some(media) = rtc.media(line.mid) else {
+        line.refused = true;
+        return;
+    };
+    if media.stopped() || media.remote_pts().is_empty() {
+        line.refused = true;
+        line.out = None;
+        return;
+    }
+    line.agreed = line.track.is_some() && media.direction().is_sending();
+    if !line.agreed || line.out.is_some() {
+        return;
+    }
+    let accepted = media.remote_pts();
+    let payload_types = rtc
+        .codec_config()
+        .params()
+        .iter()
+        .filter(|params| accepted.contains(&params.pt()))
+        .filter_map(|params| Some((Codec::from_format(params.spec().codec)?, params.pt())))
+        .collect();
+    let mut api = rtc.direct_api();
+    let seed = *api.new_ssrc();
+    line.out = api
+        .stream_tx_by_mid(line.mid, None)
+        .map(|stream| stream.ssrc())
+        .map(|ssrc| Out {
+            ssrc,
+            payload_types,
+            rewriter: Rewriter::new((seed % MAX_FIRST_SEQUENCE) as u16 + 1, seed),
+        });
+}
+
+impl Out {
+    fn rewrite(
+        &mut self,
+        packet: &MediaPacket,
+        now: Instant,
+        counters: &mut Counters,
+    ) -> Option<RtpWrite> {
+        let Some((_, pt)) = self
+            .payload_types
+            .iter()
+            .find(|(codec, _)| *codec == packet.codec)
+        else {
+            counters.count("packets_codec_not_negotiated");
+            return None;
+        };
+        let (sequence, time) = self.rewriter.next(
+            packet.run,
+            packet.sequence,
+            packet.time,
+            now,
+            packet.codec.ticks_per_s(),
+        )?;
+        let extensions = ExtensionValues {
+            audio_level: packet
+                .audio_level
+                .map(|level| -(level.below_overload_db as i8)),
+            voice_activity: packet.audio_level.map(|level| level.voice),
+            video_orientation: packet.orientation.map(orientation),
+            ..ExtensionValues::default()
+        };
+        Some(
+            RtpWrite::new(
+                *pt,
+                sequence.into(),
+                time,
+                packet.wallclock,
+                packet.payload.clone(),
+            )
+            .marker(packet.marker)
+            .nackable(packet.codec.kind() == MediaKind::Video)
+            .ext_vals(extensions),
+        )
+    }
+}
+
+fn orientation(number: u8) -> VideoOrientation {
+    match number & 3 {
+        1 => VideoOrientation::Deg270,
+        2 => VideoOrientation::Deg180,
+        3 => VideoOrientation::Deg90,
+        _ => VideoOrientation::Deg0,
+    }
+}
