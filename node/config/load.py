@@ -25,6 +25,7 @@ from node.config.sources import (
     from_environment,
     from_file,
     from_flags,
+    from_set,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def load_config(
     *,
     file: Path | None = None,
     flags: Mapping[Key, object] = _NO_FLAGS,
+    extra: Iterable[tuple[Key, str]] = (),
     environment: Mapping[str, str],
     machine: Machine | None = None,
 ) -> Config:
@@ -56,6 +58,7 @@ def load_config(
     Args:
         file: The file to read; without it the one that ``STARLING_CONFIG`` names, if any.
         flags: What was given on the command line, by section and key.
+        extra: What ``--set`` said, as text; wins over all else.
         environment: Usually ``os.environ``.
         machine: What derived values are made of; read from this machine when not given.
 
@@ -70,6 +73,7 @@ def load_config(
         from_file(file) if file is not None else {},
         from_environment(environment),
         from_flags(flags),
+        from_set(extra),
     ):
         for key, setting in source.items():
             _check_known(key, setting)

@@ -40,7 +40,7 @@ class NodeConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
 
     id: Annotated[str, Meta(pattern=rf"^$|{NODE_ID_PATTERN}")] = ""
-    region: Annotated[str, Meta(min_length=1, max_length=32)] = "local"
+    region: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?$")] = "local"
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
     cluster: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$")] = "starling"
@@ -60,6 +60,7 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         trusted_proxies: Networks whose ``X-Forwarded-For`` and ``Forwarded`` are believed.
         allowed_origins: Origins allowed beside the own one and those of the members.
         max_connections: TCP connections at a time; one more is closed at once.
+        max_sessions: WebSockets with a session at a time; one more is refused with ``node_full``.
         max_body_bytes: Longest request body.
         request_deadline_s: For one request to be answered, REST or WebSocket.
         read_deadline_s: For a request's head and for each silence inside its body.
@@ -75,6 +76,7 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     trusted_proxies: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     max_connections: Count = 4096
+    max_sessions: Count = 2048
     max_body_bytes: Annotated[int, Meta(ge=1024, le=16 * 1024 * 1024)] = 65_536
     request_deadline_s: Seconds = 10.0
     read_deadline_s: Seconds = 10.0
@@ -141,7 +143,7 @@ class StoreConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     kind: Literal["memory", "redis"] = "memory"
     url: str = "redis://127.0.0.1:6379/0"
-    deadline_s: Seconds = 0.3
+    deadline_s: Seconds = 0.4
 
 
 class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,14 +170,16 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
         on_join: What a second device of the same user meets: it replaces the first, is rejected,
             or both stay.
         max_participants: In one room.
-        max_rooms: With somebody on this node.
+        max_rooms: That this node defines while it has no store to ask.
+        create_on_join: Whether joining a room that nobody made makes it.
         grace_s: How long a dropped socket keeps its seat; at most the lease of 8 s.
     """
 
     on_join: Literal["replace", "reject", "multi"] = "replace"
     max_participants: Count = 100
-    max_rooms: Count = 1000
-    grace_s: Annotated[float, Meta(ge=0, le=8)] = 4.0
+    max_rooms: Count = 10_000
+    create_on_join: bool = True
+    grace_s: Annotated[float, Meta(ge=0, le=8)] = 6.0
 
 
 class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

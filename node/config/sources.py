@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from node.config.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 ENVIRONMENT_PREFIX: Final = "STARLING_"
@@ -54,6 +54,11 @@ def from_flags(flags: Mapping[Key, object]) -> dict[Key, Setting]:
         key: Setting(value=value, origin=f"the flag --{'-'.join(key).replace('_', '-')}", is_text=False)
         for key, value in flags.items()
     }
+
+
+def from_set(settings: Iterable[tuple[Key, str]]) -> dict[Key, Setting]:
+    """Take what was given as ``--set section.key=value``."""
+    return {key: Setting(value=value, origin="the flag --set", is_text=True) for key, value in settings}
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[Key, Setting]:

@@ -1,0 +1,301 @@
+"""A private listener for the command line, on loopback, for who can read the data folder.
+
+A client connects, sends one line of JSON with the token out of ``admin.json`` and a question, and
+gets one line of JSON back. Port and token are new at every start.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, TypeVar
+
+import msgspec
+import structlog
+import trio
+from msgspec import Meta
+
+from node.errors import EXIT_NOT_RUNNING, NodeStartError
+from node.private_files import read_private, write_private
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from membership import ClusterView, Membership
+    from node.conductor import Conductor
+    from node.config import Config
+    from relay import Relay
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+ADMIN_FILE: Final = "admin.json"
+
+LOOPBACK: Final = "127.0.0.1"
+
+MAX_QUESTION_BYTES: Final = 1024
+MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+"""A thousand members take half a megabyte."""
+
+DEADLINE_S: Final = 5.0
+"""For one question, from the connection to the answer."""
+
+MAX_CONNECTIONS: Final = 16
+"""People and their scripts; a question takes milliseconds."""
+
+Topic: TypeAlias = Literal["status", "members", "links"]
+
+_Answer = TypeVar("_Answer")
+
+
+class AdminFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the listener is."""
+
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    token: str
+    pid: int
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One line to the node."""
+
+    token: str
+    topic: Topic
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason why the node is not ready."""
+
+    part: str
+    code: str
+    message: str
+
+
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
+    """This node."""
+
+    node: str
+    cluster: str
+    region: str
+    url: str
+    pid: int
+    mesh: bool
+    ready: bool
+    problems: tuple[Problem, ...]
+
+
+class MemberReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One member of the cluster, as this node sees it.
+
+    ``state`` is ``alive``, ``draining``, ``failed``, ``left`` or ``refused``; ``reason`` says why a
+    member is refused. ``rtt_ms`` is an estimate from network coordinates.
+    """
+
+    node: str
+    state: str
+    region: str = ""
+    url: str = ""
+    address: str = ""
+    load: str = ""
+    latitude: float | None = None
+    longitude: float | None = None
+    rtt_ms: float | None = None
+    me: bool = False
+    reason: str = ""
+
+
+class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One link to another node."""
+
+    node: str
+    state: str
+    rtt_ms: float | None
+    jitter_ms: float | None
+    loss: float | None
+    setup_ms: float | None
+    age_s: float
+    reason: str
+
+
+class Members(msgspec.Struct, frozen=True, kw_only=True):
+    """The cluster."""
+
+    members: tuple[MemberReport, ...]
+
+
+class Links(msgspec.Struct, frozen=True, kw_only=True):
+    """The links of this node."""
+
+    links: tuple[LinkReport, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminDesk:
+    """Answers questions about the running node."""
+
+    config: Config
+    url: str
+    conductor: Conductor
+    membership: Membership | None
+    relay: Relay | None
+    alone: ClusterView
+
+    async def answer(self, topic: Topic) -> StatusReport | Members | Links:
+        """Say how things are now."""
+        match topic:
+            case "status":
+                return self._status()
+            case "members":
+                return await self._members()
+            case "links":
+                return self._links()
+
+    def _status(self) -> StatusReport:
+        problems = self.conductor.readiness()
+        return StatusReport(
+            node=self.config.node.id,
+            cluster=self.config.node.cluster,
+            region=self.config.node.region,
+            url=self.url,
+            pid=os.getpid(),
+            mesh=self.membership is not None,
+            ready=not problems,
+            problems=tuple(Problem(part=one.part, code=one.code, message=one.message) for one in problems),
+        )
+
+    async def _members(self) -> Members:
+        view = self.alone if self.membership is None else self.membership.view
+        rtts = {} if self.membership is None else await self.membership.rtt_estimates_ms()
+        known = [
+            MemberReport(
+                node=node_id,
+                state="draining" if member.state == "alive" and not member.is_serving else member.state.value,
+                region=member.tags.region,
+                url=member.tags.public_url,
+                address=f"{member.address}:{member.port}" if self.membership is not None else "",
+                load=member.tags.load.name.lower(),
+                latitude=member.tags.latitude,
+                longitude=member.tags.longitude,
+                rtt_ms=rtts.get(node_id),
+                me=node_id == view.own_id,
+            )
+            for node_id, member in sorted(view.members.items())
+        ]
+        refused = [
+            MemberReport(
+                node=member.serf_name,
+                state="refused",
+                address=f"{member.address}:{member.port}",
+                reason=f"{member.code}: {member.message}",
+            )
+            for member in view.unusable
+        ]
+        return Members(members=(*known, *refused))
+
+    def _links(self) -> Links:
+        statuses = () if self.relay is None else self.relay.snapshot()
+        return Links(
+            links=tuple(
+                LinkReport(
+                    node=one.node,
+                    state=str(one.state),
+                    rtt_ms=one.rtt_ms,
+                    jitter_ms=one.jitter_ms,
+                    loss=one.loss,
+                    setup_ms=one.setup_ms,
+                    age_s=one.age_s,
+                    reason=one.reason,
+                )
+                for one in statuses
+            )
+        )
+
+
+@asynccontextmanager
+async def open_admin(data_dir: Path, desk: AdminDesk) -> AsyncIterator[None]:
+    """Answer questions for the length of the block."""
+    path = data_dir / ADMIN_FILE
+    token = secrets.token_urlsafe(32)
+    listeners = await trio.open_tcp_listeners(0, host=LOOPBACK)
+    port = listeners[0].socket.getsockname()[1]
+    write_private(path, msgspec.json.encode(AdminFile(port=port, token=token, pid=os.getpid())))
+    limit = trio.CapacityLimiter(MAX_CONNECTIONS)
+
+    async def serve(stream: trio.SocketStream) -> None:
+        await _serve(stream, desk, token, limit)
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, serve, listeners)
+            yield
+            nursery.cancel_scope.cancel()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+async def _serve(stream: trio.SocketStream, desk: AdminDesk, token: str, limit: trio.CapacityLimiter) -> None:
+    with trio.move_on_after(DEADLINE_S):
+        async with stream, limit:
+            try:
+                question = msgspec.json.decode(await _read_line(stream, MAX_QUESTION_BYTES), type=Question)
+                if hmac.compare_digest(question.token.encode(), token.encode()):
+                    await stream.send_all(msgspec.json.encode(await desk.answer(question.topic)) + b"\n")
+            except (msgspec.DecodeError, ValueError, trio.BrokenResourceError):
+                return
+            except Exception:
+                log.exception("admin_question_failed")
+
+
+async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer]) -> _Answer:
+    """Ask the node that runs in this data folder.
+
+    Raises:
+        NodeStartError: ``not_running``: none does, or it does not answer.
+    """
+    path = data_dir / ADMIN_FILE
+    if not path.exists():
+        raise _not_running(data_dir)
+    admin = msgspec.json.decode(read_private(path, what="The admin file"), type=AdminFile)
+    answer = b""
+    with trio.move_on_after(DEADLINE_S):
+        try:
+            async with await trio.open_tcp_stream(LOOPBACK, admin.port) as stream:
+                await stream.send_all(msgspec.json.encode(Question(token=admin.token, topic=topic)) + b"\n")
+                answer = await _read_line(stream, MAX_ANSWER_BYTES)
+        except (OSError, trio.BrokenResourceError):
+            raise _not_running(data_dir) from None
+        except ValueError:
+            answer = b""
+    if not answer:
+        raise NodeStartError(
+            "no_answer",
+            f"the node with process id {admin.pid} does not answer; its log says more",
+            exit_code=EXIT_NOT_RUNNING,
+        )
+    return msgspec.json.decode(answer, type=kind)
+
+
+def _not_running(data_dir: Path) -> NodeStartError:
+    return NodeStartError(
+        "not_running",
+        f"no node runs in {data_dir}: start one with `starling up`, or name its folder with --data-dir",
+        exit_code=EXIT_NOT_RUNNING,
+    )
+
+
+async def _read_line(stream: trio.SocketStream, max_bytes: int) -> bytes:
+    """Read up to a line feed.
+
+    Raises:
+        ValueError: There is none within ``max_bytes``.
+    """
+    line = bytearray()
+    while b"\n" not in line:
+        part = await stream.receive_some(65536)
+        if not part or len(line) + len(part) > max_bytes:
+            raise ValueError("no line")
+        line += part
+    return bytes(line.partition(b"\n")[0])

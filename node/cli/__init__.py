@@ -1,0 +1,87 @@
+"""The program ``starling``: finds the verb, loads it alone, and turns refusals into one line.
+
+Each verb is a module of its own with a function of the same name, so that ``starling --help`` and
+``starling version`` do not wait for the web server to be imported. Exit codes: 0 done, 1 failed,
+2 wrong usage, 3 no node to ask, 78 wrong configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+VERBS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "up": "run a node until Ctrl-C",
+        "demo": "run three nodes with people in them on this machine, and watch",
+        "status": "ask the local node how it is",
+        "members": "list the nodes of the cluster as the local node sees them",
+        "links": "list the local node's links to other nodes",
+        "keygen": "make the keys that the nodes of a cluster share",
+        "version": "print the versions of the program and its parts",
+    }
+)
+
+EXIT_USAGE: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a verb and end the process with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_help())
+        raise SystemExit(0)
+    verb, rest = given[0], given[1:]
+    if verb == "--version":
+        verb = "version"
+    if verb not in VERBS:
+        sys.stderr.write(f"starling: {_unknown(verb)}\n")
+        raise SystemExit(EXIT_USAGE)
+    _run(verb, rest)
+
+
+def _run(verb: str, arguments: Sequence[str]) -> None:
+    import typer
+
+    from node.config.errors import EXIT_CODE, ConfigError
+    from node.errors import NodeStartError
+
+    command = getattr(import_module(f"node.cli.{verb}"), verb)
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    program.command(verb)(command)
+    try:
+        program(args=list(arguments), prog_name=f"starling {verb}")
+    except ConfigError as error:
+        sys.stderr.write(f"starling: config: {error.message}\n")
+        raise SystemExit(EXIT_CODE) from None
+    except NodeStartError as error:
+        sys.stderr.write(f"starling: {error.message}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+def _help() -> str:
+    width = max(map(len, VERBS)) + 2
+    verbs = "\n".join(f"  {verb:<{width}}{text}" for verb, text in VERBS.items())
+    return f"""\
+Starling: a mesh of media nodes for rooms whose people are far apart.
+
+Usage: starling VERB [OPTIONS]
+
+{verbs}
+
+`starling VERB --help` says more. Try `starling demo` first; `starling up` runs one node with no
+configuration at all, and node.example.toml explains every setting.
+"""
+
+
+def _unknown(verb: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(verb, VERBS, n=1)
+    hint = f"did you mean `starling {near[0]}`?" if near else "`starling --help` lists all verbs."
+    return f"there is no verb {verb!r}: {hint}"

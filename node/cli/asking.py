@@ -1,0 +1,57 @@
+"""What the verbs that ask the local node share."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from node.cli.settings import read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from node.admin import Topic
+
+T = TypeVar("T")
+
+
+def ask_local(config: Path | None, data_dir: Path | None, topic: Topic, kind: type[T]) -> T:
+    """Ask the node whose data folder the options, the environment or the config file name.
+
+    Raises:
+        NodeStartError: No node runs there.
+        ConfigError: The configuration is wrong.
+    """
+    import trio
+
+    from node.admin import ask_node
+
+    if data_dir is None:
+        data_dir = Path(read_settings(config, {}).node.data_dir)
+    return trio.run(ask_node, data_dir, topic, kind)
+
+
+def print_json(answer: object) -> None:
+    """Print a record as indented JSON."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode() + "\n")
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns; columns that are empty throughout are left out."""
+    from rich.console import Console
+    from rich.table import Table
+
+    used = [column for column in range(len(head)) if any(row[column] for row in rows)] or [0]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in used:
+        table.add_column(head[column], overflow="fold")
+    for row in rows:
+        table.add_row(*(row[column] for column in used))
+    console = Console()
+    # Off a terminal lines are for programs: never folded.
+    console.print(table, width=None if console.is_terminal else 400, markup=False, highlight=False)
+    if not rows:
+        console.print("none", style="dim")

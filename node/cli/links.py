@@ -1,0 +1,38 @@
+"""``starling links``: the local node's links to other nodes."""
+
+from node.cli.asking import ask_local, print_json, print_table
+from node.cli.settings import AsJson, ConfigFile, DataDir
+
+
+def links(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the local node's links to other nodes, with what their keepalives measure.
+
+    A link exists while a room spans both nodes, and for some minutes after. Exit code 3: no node
+    runs here.
+    """
+    from node.admin import Links
+
+    answer = ask_local(config, data_dir, "links", Links)
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        ("node", "state", "rtt ms", "jitter ms", "loss", "set up in ms", "for s", "last failure"),
+        [
+            (
+                one.node,
+                one.state,
+                _number(one.rtt_ms),
+                _number(one.jitter_ms),
+                "" if one.loss is None else f"{one.loss:.1%}",
+                _number(one.setup_ms),
+                f"{one.age_s:.0f}",
+                one.reason,
+            )
+            for one in answer.links
+        ],
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"

@@ -1,0 +1,352 @@
+"""The service tree: what starts after what, and what ends it.
+
+In this order, each entered on one exit stack, so that whatever fails or stops takes down what came
+after it and then what came before: the data folder's lock, keys, the listening socket (a taken
+port is known before anything else has started), the engine, membership, store, sessions, relay,
+conductor, admin listener, HTTP. On a stop HTTP goes first and tells its clients to go elsewhere,
+then all seats are released while the others can still be told, then the rest goes backwards.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from membership import (
+    ClusterView,
+    GossipSetupError,
+    MembershipConfig,
+    MemberState,
+    NodeTags,
+    ViewMember,
+    open_membership,
+)
+from node.admin import AdminDesk, open_admin
+from node.conductor import ConductorConfig, open_conductor
+from node.conductor.directory import Directory
+from node.config.derived import public_url
+from node.errors import EXIT_CONFIG, NodeStartError
+from node.http.api import make_api
+from node.http.app import build_app
+from node.http.server import PortTakenError, bind, open_http_server
+from node.http.tls import CertificateError
+from node.identity import hold_data_dir, load_gossip_key, load_identity
+from relay import RelayConfig, open_relay
+from session import (
+    MemoryRoomDirectory,
+    MemorySeatStore,
+    RedisRoomDirectory,
+    RedisSeatStore,
+    RoomPolicy,
+    Rooms,
+    SessionConfig,
+    SessionSetupError,
+    TokenLifetimes,
+    Tokens,
+    open_redis,
+    open_sessions,
+)
+from sfu import EngineConfig, EngineStartError, open_engine
+from signalling.ids import NodeId
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from membership import Membership
+    from node.config import Config
+    from node.http.server import HttpServer
+    from node.identity import Identity
+    from session import RoomDirectory, SeatStore, Sessions
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+RELEASE_DEADLINE_S: Final = 2.0
+"""For giving all seats back on a stop; without it they stand until their lease runs out."""
+
+TOKEN_LEEWAY_S: Final = 60.0
+"""A tombstone outlives every token by as much as clocks may differ."""
+
+MAX_MEDIA_ADDRESSES: Final = 8
+"""What fits into a node's tags; others learn all candidates with the offer of a link."""
+
+CONFIG_CODES: Final = frozenset(
+    {"gossip_key_invalid", "gossip_key_required", "gossip_address_invalid", "keys_missing", "keys_readable_by_others"}
+    | {"keys_invalid", "tags_too_large", "tags_invalid"}
+)
+"""Setup problems that changing the configuration cures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningNode:
+    """A node that serves.
+
+    Attributes:
+        node_id: Its id.
+        url: Where clients reach it.
+        http: Its HTTP server.
+        membership: Its place in the cluster, if it has one.
+    """
+
+    node_id: NodeId
+    url: str
+    http: HttpServer
+    membership: Membership | None
+
+
+async def run_node(config: Config, *, started: Callable[[RunningNode], None]) -> None:
+    """Run a node until it is told to stop.
+
+    SIGTERM or SIGINT stops it in good order, within ``node.stop_deadline_s``; a second one stops
+    it now. SIGHUP reads the TLS certificate again.
+
+    Args:
+        config: All settings.
+        started: Called when the node serves.
+
+    Raises:
+        NodeStartError: It cannot run here; the message is for people.
+    """
+    stop = trio.Event()
+    with trio.CancelScope() as everything:
+        try:
+            async with trio.open_nursery() as nursery:
+                watch = await nursery.start(_watch_signals, stop, everything)
+                async with open_node(config) as node:
+                    watch.node = node
+                    started(node)
+                    log.info("node_started", url=node.url)
+                    await stop.wait()
+                    log.info("node_stopping")
+                    everything.deadline = trio.current_time() + config.node.stop_deadline_s
+                nursery.cancel_scope.cancel()
+        except* (NodeStartError, *_SETUP_ERRORS) as group:
+            raise _start_error(group) from None
+    log.info("node_stopped", in_good_order=not everything.cancelled_caught)
+
+
+@asynccontextmanager
+async def open_node(config: Config) -> AsyncIterator[RunningNode]:
+    """Run all services of a node for the length of the block.
+
+    Raises:
+        NodeStartError: On entry, alone or in a group with nothing else, as are the setup errors of
+            the parts.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(hold_data_dir(config))
+        identity = load_identity(config)
+        listener = bind(config.http.address, config.http.port)
+        stack.callback(listener.sock.close)
+        url = public_url(config, listener.port)
+
+        engine = await stack.enter_async_context(
+            open_engine(
+                EngineConfig(
+                    media_address=config.media.address,
+                    media_port=config.media.port,
+                    advertised=config.media.advertised,
+                )
+            )
+        )
+        tags = _tags(config, identity, url, engine.addresses)
+        membership = None
+        if config.mesh.is_on:
+            membership = await stack.enter_async_context(open_membership(_membership_config(config, identity), tags))
+        sessions = await _open_sessions(stack, config)
+        relay = None
+        if membership is not None:
+            relay = await stack.enter_async_context(
+                open_relay(
+                    RelayConfig(
+                        cluster=config.node.cluster,
+                        node_id=NodeId(config.node.id),
+                        private_key=identity.key,
+                        warm_links=config.mesh.warm_links,
+                    ),
+                    membership,
+                    engine,
+                )
+            )
+        tokens = Tokens(
+            identity.cluster_keys,
+            cluster=config.node.cluster,
+            lifetimes=TokenLifetimes(session_s=config.tokens.session_lifetime_s, room_s=config.tokens.room_lifetime_s),
+        )
+        alone = _view_of_one(config, tags)
+        conductor = await stack.enter_async_context(
+            open_conductor(
+                ConductorConfig(
+                    session_url=f"ws{url.removeprefix('http')}/v1/session",
+                    guests=config.tokens.guests,
+                    session_lifetime_s=config.tokens.session_lifetime_s,
+                    room_lifetime_s=config.tokens.room_lifetime_s,
+                ),
+                engine=engine,
+                sessions=sessions,
+                tokens=tokens,
+                keys=identity.cluster_keys,
+                directory=Directory(
+                    sessions=sessions,
+                    view=lambda: alone if membership is None else membership.view,
+                    policy=RoomPolicy(config.rooms.on_join),
+                ),
+                membership=membership,
+                relay=relay,
+                rooms=Rooms(NodeId(config.node.id)),
+            )
+        )
+        stack.push_async_callback(_release_seats, sessions)
+        desk = AdminDesk(config=config, url=url, conductor=conductor, membership=membership, relay=relay, alone=alone)
+        await stack.enter_async_context(open_admin(Path(config.node.data_dir), desk))
+        api = make_api(conductor, config.http, url)
+        http = await stack.enter_async_context(
+            open_http_server(build_app(api), config.http, listener, stopping=api.stopping)
+        )
+        api.guard = http.guard
+        yield RunningNode(node_id=NodeId(config.node.id), url=url, http=http, membership=membership)
+
+
+async def _open_sessions(stack: AsyncExitStack, config: Config) -> Sessions:
+    settings = SessionConfig(
+        cluster=config.node.cluster,
+        node=NodeId(config.node.id),
+        region=config.node.region,
+        grace_s=config.rooms.grace_s,
+        tombstone_s=config.tokens.session_lifetime_s + TOKEN_LEEWAY_S,
+        max_sessions=config.http.max_sessions,
+        max_rooms=config.rooms.max_rooms,
+        room_max_participants=config.rooms.max_participants,
+        rooms_on_join=config.rooms.create_on_join,
+    )
+    store: SeatStore
+    directory: RoomDirectory
+    if config.store.kind == "redis":
+        redis = await stack.enter_async_context(open_redis(config.store.url, deadline_s=config.store.deadline_s))
+        store = RedisSeatStore.from_config(redis, settings)
+        directory = RedisRoomDirectory(redis, cluster=settings.cluster, max_rooms=settings.max_rooms)
+    else:
+        store = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
+        directory = MemoryRoomDirectory(max_rooms=settings.max_rooms)
+    return await stack.enter_async_context(open_sessions(settings, store=store, directory=directory))
+
+
+async def _release_seats(sessions: Sessions) -> None:
+    """Give back what is still held, while others can be told."""
+    with trio.move_on_after(RELEASE_DEADLINE_S):
+        sessions.start_drain()
+        await sessions.release_all()
+
+
+def _tags(config: Config, identity: Identity, url: str, media_addresses: tuple[str, ...]) -> NodeTags:
+    return NodeTags(
+        cluster=config.node.cluster,
+        node_id=NodeId(config.node.id),
+        role="media",
+        region=config.node.region,
+        latitude=config.node.latitude,
+        longitude=config.node.longitude,
+        public_url=url,
+        media_addresses=media_addresses[:MAX_MEDIA_ADDRESSES],
+        public_key=identity.public_key,
+        certificate=identity.certificate,
+    )
+
+
+def _membership_config(config: Config, identity: Identity) -> MembershipConfig:
+    mesh = config.mesh
+    return MembershipConfig(
+        cluster=config.node.cluster,
+        node_id=NodeId(config.node.id),
+        region=config.node.region,
+        latitude=config.node.latitude,
+        longitude=config.node.longitude,
+        data_dir=Path(config.node.data_dir),
+        bind_address=mesh.address,
+        bind_port=mesh.port,
+        advertise=mesh.advertise or None,
+        seeds=mesh.seeds,
+        gossip_key=load_gossip_key(config),
+        cluster_keys=identity.cluster_keys.public_keys,
+        serf_path=mesh.serf,
+        start_deadline_s=mesh.start_deadline_s,
+        call_deadline_s=mesh.call_deadline_s,
+        leave_deadline_s=mesh.leave_deadline_s,
+    )
+
+
+def _view_of_one(config: Config, tags: NodeTags) -> ClusterView:
+    """What a node without a mesh sees: itself."""
+    node_id = NodeId(config.node.id)
+    me = ViewMember(serf_name=node_id, address=config.http.address, port=0, state=MemberState.ALIVE, tags=tags)
+    return ClusterView(own_id=node_id, members=MappingProxyType({node_id: me}), is_fresh=True)
+
+
+# --- signals ------------------------------------------------------------------------------
+
+
+@dataclass
+class _Watch:
+    """What the signal watcher needs to know of the node."""
+
+    node: RunningNode | None = None
+
+
+async def _watch_signals(
+    stop: trio.Event, everything: trio.CancelScope, *, task_status: trio.TaskStatus[_Watch]
+) -> None:
+    watch = _Watch()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started(watch)
+        async for number in signals:
+            if number == signal.SIGHUP:
+                _reload_certificate(watch.node)
+            elif watch.node is None or stop.is_set():
+                everything.cancel()
+            else:
+                stop.set()
+
+
+def _reload_certificate(node: RunningNode | None) -> None:
+    if node is None or node.http.tls is None:
+        return
+    try:
+        node.http.tls.reload()
+    except CertificateError as error:
+        log.error("certificate_kept", reason=error.message)
+    else:
+        log.info("certificate_reloaded")
+
+
+# --- errors of start-up -------------------------------------------------------------------
+
+_SETUP_ERRORS: Final = (EngineStartError, GossipSetupError, SessionSetupError, PortTakenError, CertificateError)
+
+
+def _start_error(group: BaseExceptionGroup[BaseException]) -> NodeStartError:
+    """Turn the first setup error of a part into one that says how the program ends."""
+    error = next(_leaves(group))
+    if isinstance(error, NodeStartError):
+        return error
+    if isinstance(error, PortTakenError):
+        return NodeStartError("http_port_taken", error.message)
+    if isinstance(error, CertificateError):
+        return NodeStartError("certificate_invalid", error.message, exit_code=EXIT_CONFIG)
+    if isinstance(error, EngineStartError | GossipSetupError | SessionSetupError):
+        is_config = error.code in CONFIG_CODES
+        return NodeStartError(error.code, error.message, **({"exit_code": EXIT_CONFIG} if is_config else {}))
+    raise AssertionError("only setup errors are in the group")
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
