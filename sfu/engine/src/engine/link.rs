@@ -90,6 +90,8 @@ impl Class {
 #[derive(Debug)]
 struct LegOut {
     track: TrackKey,
+    /// Tells the other end that its numbers start anew.
+    run: u8,
     rewriter: Rewriter,
     clock_sent: Option<Instant>,
 }
@@ -98,6 +100,8 @@ struct LegOut {
 struct LegIn {
     track: TrackKey,
     run: SourceRun,
+    /// The `run` of its newest frame.
+    frame_run: Option<u8>,
     clock: Option<RtpClock>,
 }
 
@@ -129,6 +133,7 @@ pub struct Link {
     legs_out: HashMap<u32, LegOut>,
     legs_in: HashMap<u32, LegIn>,
     next_sequence: [u64; 2],
+    legs_opened: u8,
     /// Zero of the clock that frames carry.
     epoch: Instant,
     anchor: Anchor,
@@ -205,6 +210,7 @@ impl Link {
                 legs_out: HashMap::new(),
                 legs_in: HashMap::new(),
                 next_sequence: [1; 2],
+                legs_opened: 0,
                 epoch: now,
                 anchor: Anchor::default(),
             };
@@ -342,10 +348,12 @@ impl Link {
             return None;
         }
         let rewriter = Rewriter::new(1, leg.wrapping_mul(0x9e37_79b9));
+        self.legs_opened = self.legs_opened.wrapping_add(1);
         let before = self.legs_out.insert(
             leg,
             LegOut {
                 track,
+                run: self.legs_opened,
                 rewriter,
                 clock_sent: None,
             },
@@ -380,6 +388,7 @@ impl Link {
         let opened = LegIn {
             track,
             run: *runs,
+            frame_run: None,
             clock: None,
         };
         self.legs_in.insert(leg, opened).map(|leg| leg.track)
@@ -395,6 +404,7 @@ impl Link {
         &mut self,
         packet: &RtpPacket,
         now: Instant,
+        runs: &mut SourceRun,
         counters: &mut Counters,
     ) -> Option<(TrackKey, MediaPacket)> {
         let frame = match LinkFrame::decode(&packet.payload) {
@@ -408,6 +418,11 @@ impl Link {
             counters.count("link_frames_without_leg");
             return None;
         };
+        if leg.frame_run.replace(frame.run) != Some(frame.run) {
+            *runs += 1;
+            leg.run = *runs;
+            leg.clock = None;
+        }
         if let Some(captured_us) = frame.captured_us {
             leg.clock = Some(RtpClock {
                 time: frame.time,
@@ -492,6 +507,7 @@ impl Link {
         let frame = LinkFrame {
             codec: packet.codec,
             marker: packet.marker,
+            run: out.run,
             leg,
             sequence,
             time,

@@ -3,11 +3,12 @@
 //! ```text
 //!  0      version (4 bits), marker (1 bit), three zero bits
 //!  1      codec
-//!  2-5    leg
-//!  6-11   extended sequence number of the leg
-//!  12-15  RTP time stamp of the leg
-//!  16     length of the extension block
-//!  17-    extensions: kind (1), length (1), value; unknown kinds are skipped
+//!  2      run: another value means that the numbers of the leg start anew
+//!  3-6    leg
+//!  7-12   extended sequence number of the leg
+//!  13-16  RTP time stamp of the leg
+//!  17     length of the extension block
+//!  18-    extensions: kind (1), length (1), value; unknown kinds are skipped
 //!  then   the payload
 //! ```
 //!
@@ -22,7 +23,7 @@ use super::packet::AudioLevel;
 /// The only version there is.
 const VERSION: u8 = 1;
 const MARKER: u8 = 0x08;
-const HEADER_BYTES: usize = 17;
+const HEADER_BYTES: usize = 18;
 const SEQUENCE_MASK: u64 = (1 << 48) - 1;
 
 const EXTENSION_AUDIO_LEVEL: u8 = 1;
@@ -54,6 +55,7 @@ impl fmt::Display for Malformed {
 pub struct LinkFrame<'a> {
     pub codec: Codec,
     pub marker: bool,
+    pub run: u8,
     pub leg: u32,
     /// 48 bits: 8,900 years at 1000 packets/s.
     pub sequence: u64,
@@ -94,6 +96,7 @@ impl<'a> LinkFrame<'a> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + length + self.payload.len());
         bytes.push(VERSION << 4 | if self.marker { MARKER } else { 0 });
         bytes.push(self.codec as u8);
+        bytes.push(self.run);
         bytes.extend_from_slice(&self.leg.to_be_bytes());
         bytes.extend_from_slice(&(self.sequence & SEQUENCE_MASK).to_be_bytes()[2..]);
         bytes.extend_from_slice(&self.time.to_be_bytes());
@@ -114,7 +117,7 @@ impl<'a> LinkFrame<'a> {
         if head[0] >> 4 != VERSION {
             return Err(Malformed::Version);
         }
-        let extension_bytes = usize::from(head[16]);
+        let extension_bytes = usize::from(head[17]);
         if rest.len() < extension_bytes {
             return Err(Malformed::Short);
         }
@@ -122,9 +125,10 @@ impl<'a> LinkFrame<'a> {
         let mut frame = Self {
             codec: Codec::from_number(head[1]).ok_or(Malformed::Codec)?,
             marker: head[0] & MARKER != 0,
-            leg: u32::from_be_bytes([head[2], head[3], head[4], head[5]]),
-            sequence: number(&head[6..12]),
-            time: u32::from_be_bytes([head[12], head[13], head[14], head[15]]),
+            run: head[2],
+            leg: u32::from_be_bytes([head[3], head[4], head[5], head[6]]),
+            sequence: number(&head[7..13]),
+            time: u32::from_be_bytes([head[13], head[14], head[15], head[16]]),
             audio_level: None,
             orientation: None,
             captured_us: None,
@@ -185,6 +189,7 @@ mod tests {
         fn what_was_encoded_is_decoded(
             codec in prop::sample::select(ALL.to_vec()),
             marker: bool,
+            run: u8,
             leg: u32,
             sequence in 0..=SEQUENCE_MASK,
             time: u32,
@@ -194,7 +199,7 @@ mod tests {
             payload in prop::collection::vec(any::<u8>(), 0..100),
         ) {
             let frame = LinkFrame {
-                codec, marker, leg, sequence, time, audio_level, orientation, captured_us,
+                codec, marker, run, leg, sequence, time, audio_level, orientation, captured_us,
                 payload: &payload,
             };
             let bytes = frame.encode();
@@ -219,7 +224,7 @@ mod tests {
     #[test]
     fn extensions_of_a_newer_version_are_skipped() {
         let mut bytes = vec![VERSION << 4, 1];
-        bytes.extend_from_slice(&[0; 14]);
+        bytes.extend_from_slice(&[0; 15]);
         bytes.extend_from_slice(&[7, 99, 2, 1, 2, EXTENSION_AUDIO_LEVEL, 1, 5, 42]);
         let frame = LinkFrame::decode(&bytes).unwrap();
         assert_eq!(frame.audio_level.unwrap().below_overload_db, 5);

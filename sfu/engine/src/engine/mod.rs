@@ -101,6 +101,8 @@ fn read_commands(mut stream: UnixStream, asking: &SyncSender<Asking>, waker: &Wa
         let body = match frame::read(&mut stream) {
             Ok(Some(body)) => body,
             Ok(None) => return,
+            // It went with things of ours unread.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return,
             Err(error) => {
                 eprintln!("starling-sfu: reading commands failed: {error}");
                 return;

@@ -39,6 +39,11 @@ impl Rewriter {
         }
     }
 
+    /// Forget the source: what it sent meanwhile was not meant for this stream, and is no loss.
+    pub fn pause(&mut self) {
+        self.run = None;
+    }
+
     /// The outgoing numbers for a packet of `run`, or `None` when it came too late to be sent.
     ///
     /// `ticks_per_s` is the clock rate, used to bridge the pause between two runs.
@@ -113,6 +118,19 @@ mod tests {
         assert_eq!(rewriter.next(2, 77, 5, later, 90_000), Some((101, 9000)));
         assert_eq!(rewriter.next(2, 78, 95, later, 90_000), Some((102, 9090)));
         assert_eq!(rewriter.next(2, 76, 5, later, 90_000), None);
+    }
+
+    #[test]
+    fn a_pause_leaves_no_gap() {
+        let mut rewriter = Rewriter::new(100, 0);
+        let now = Instant::now();
+        rewriter.next(1, 10, 1000, now, 90_000);
+        rewriter.pause();
+        let later = now + Duration::from_secs(1);
+        assert_eq!(
+            rewriter.next(1, 40, 91_000, later, 90_000),
+            Some((101, 90_000))
+        );
     }
 
     proptest! {

@@ -186,6 +186,9 @@ impl Subscriber {
     pub fn set_live(&mut self, slot: u32, key: TrackKey) {
         if let Some(line) = self.lines.get_mut(slot as usize) {
             line.live = Some(key);
+            if let Some(out) = &mut line.out {
+                out.rewriter.pause();
+            }
         }
     }
 

@@ -271,7 +271,7 @@ impl Worker {
                     publisher.take(&mut peer.drained, now, sink, packet, runs, counters)
                 }
                 Role::Link(link) => Ok(link
-                    .take(&packet, now, counters)
+                    .take(&packet, now, runs, counters)
                     .map_or(Arrival::Dropped, |(track, packet)| {
                         Arrival::Media(track, packet)
                     })),
