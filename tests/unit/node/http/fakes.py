@@ -168,9 +168,7 @@ async def serving(backend: FakeBackend, web_root: Path, **http: object) -> Async
     config = msgspec.convert({"port": 0, **http}, HttpConfig)
     api = make_api(backend, config, "http://node.test:8080")
     listener = bind(config.address, config.port)
-    async with open_http_server(
-        build_app(api, web_root=web_root), config, listener, stopping=api.stopping
-    ) as server:
+    async with open_http_server(build_app(api, web_root=web_root), config, listener, stopping=api.stopping) as server:
         yield server
 
 

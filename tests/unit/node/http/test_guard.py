@@ -93,9 +93,7 @@ async def test_bad_chunks_by_the_hundred(backend: FakeBackend, web_root: Path) -
 
 async def test_a_body_that_stops_coming_ends_the_connection(backend: FakeBackend, web_root: Path) -> None:
     async with serving(backend, web_root, read_deadline_s=0.1) as server:
-        answer = await exchange(
-            server.port, b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
-        )
+        answer = await exchange(server.port, b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
         assert not answer or b" 408 " in answer.split(b"\r\n")[0]
         assert not backend.asked
         assert await is_healthy(server.port)

@@ -35,7 +35,13 @@ async def test_a_guest_gets_a_session(client: TestClientProtocol, backend: FakeB
 
 @pytest.mark.parametrize(
     ("body", "says"),
-    [(b"{", "not JSON"), (b'{"nam": "x"}', "nam"), (b'{"name": 3}', "name"), (b"[]", "does not fit"), (b"\xff", "JSON")],
+    [
+        (b"{", "not JSON"),
+        (b'{"nam": "x"}', "nam"),
+        (b'{"name": 3}', "name"),
+        (b"[]", "does not fit"),
+        (b"\xff", "JSON"),
+    ],
 )
 async def test_a_bad_body_is_refused_in_json(
     client: TestClientProtocol, backend: FakeBackend, body: bytes, says: str
@@ -71,7 +77,9 @@ async def test_a_long_body_is_refused(client: TestClientProtocol) -> None:
         ("GET", "/v1/nodes?room=%20", 400, "room_invalid"),
     ],
 )
-async def test_every_refusal_is_json(client: TestClientProtocol, method: str, path: str, status: int, code: str) -> None:
+async def test_every_refusal_is_json(
+    client: TestClientProtocol, method: str, path: str, status: int, code: str
+) -> None:
     response = await client.open(path, method=method)
     assert (response.status_code, (await response.get_json())["error"]["code"]) == (status, code)
 

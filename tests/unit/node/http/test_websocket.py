@@ -27,7 +27,9 @@ JOIN = {"topic": "join", "id": 2, "room": "den", "attempt": 1}
 
 
 @asynccontextmanager
-async def connected(port: int, *greeting: dict[str, object], origin: str | None = None) -> AsyncIterator[WebSocketConnection]:
+async def connected(
+    port: int, *greeting: dict[str, object], origin: str | None = None
+) -> AsyncIterator[WebSocketConnection]:
     # Over a stream of our own: the library leaves it open when the other side closes first.
     with trio.fail_after(10):
         async with await connect(port) as stream, trio.open_nursery() as nursery:
