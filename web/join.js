@@ -57,11 +57,11 @@ async function openMedia() {
   const results = { audio: await recapture("audio"), video: await recapture("video") };
   const missing = Object.entries(results).filter(([, { track }]) => !track);
   if (missing.length === 2) {
-    show("media-note", `${results.video.problem} You can still join, watch and write.`);
+    show("media-note", `No camera, no microphone: ${results.video.problem} You can still join, watch and write.`);
   } else if (missing.length === 1) {
-    const [kind, { problem, reason }] = missing[0];
+    const [kind, { problem }] = missing[0];
     const named = kind === "video" ? "camera" : "microphone";
-    show("media-note", reason === "NotFoundError" ? `There is no ${named} here.` : `No ${named}: ${problem}`);
+    show("media-note", `No ${named}: ${problem}`);
   }
   await fillPickers();
 }
@@ -250,8 +250,10 @@ function showWhere() {
   $("state-dot").dataset.state = state;
   if (!home) return;
   const ms = (value) => (value === null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
-  const place = home.region && home.region !== home.node ? `${home.node} · ${home.region}` : home.node;
-  $("where-summary").textContent = state === "connected" ? `${place} · ${ms(rtt)}` : "Reconnecting…";
+  const connected = state === "connected";
+  $("where-node").textContent = connected ? home.node : "Reconnecting…";
+  $("where-region").textContent = connected && home.region !== home.node ? home.region : "";
+  $("where-rtt").textContent = connected && rtt !== null ? ms(rtt) : "";
   $("where-text").textContent = `You are connected to ${home.node} in ${home.region}. These are the nodes this browser measured:`;
   $("where-table").tBodies[0].replaceChildren(
     ...room.candidates.map((candidate) => {
@@ -344,7 +346,7 @@ function addChat({ name, text, at, mine: own }) {
 
 /* --- after the call --- */
 
-const TITLES = { left: "You left", replaced: "You are here in another place", kicked: "You were removed" };
+const TITLES = { left: "You left", replaced: "You joined again elsewhere", kicked: "You were removed" };
 
 function over(code, message) {
   if ($("call").hidden) return; // still in the lobby, where the form says it

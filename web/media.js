@@ -4,10 +4,10 @@ const PICTURE = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { i
 const SOUND = { echoCancellation: true, noiseSuppression: true, autoGainControl: true };
 
 const SENTENCES = {
-  NotAllowedError: "You did not allow it; others will not see or hear you. The browser's address bar has the switch.",
-  NotFoundError: "There is no camera and no microphone here.",
-  NotReadableError: "Another program is using it.",
-  OverconstrainedError: "The one you picked is gone.",
+  NotAllowedError: "this page may not use it. The switch is in the browser's address bar.",
+  NotFoundError: "there is none here.",
+  NotReadableError: "another program is using it.",
+  OverconstrainedError: "the one you picked is gone.",
 };
 
 /**
@@ -18,7 +18,7 @@ const SENTENCES = {
  */
 export async function capture(kind, device) {
   if (!navigator.mediaDevices?.getUserMedia) {
-    const problem = "Browsers give camera and microphone only to pages that come by https (or from this machine).";
+    const problem = "browsers give camera and microphone only to pages that come by https (or from this machine).";
     return { track: null, problem, reason: "insecure" };
   }
   const wanted = { ...(kind === "video" ? PICTURE : SOUND), ...(device && { deviceId: { exact: device } }) };
@@ -26,7 +26,7 @@ export async function capture(kind, device) {
     const stream = await navigator.mediaDevices.getUserMedia({ [kind]: wanted });
     return { track: stream.getTracks()[0], problem: "", reason: "" };
   } catch (error) {
-    return { track: null, problem: SENTENCES[error.name] ?? "The browser could not start it.", reason: error.name };
+    return { track: null, problem: SENTENCES[error.name] ?? "the browser could not start it.", reason: error.name };
   }
 }
 

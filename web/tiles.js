@@ -17,7 +17,7 @@ export class Tile {
     this.video = document.createElement("video");
     Object.assign(this.video, { autoplay: true, playsInline: true, muted: true });
     this.audio = mine ? null : document.createElement("audio");
-    this.avatar = make("div", "avatar", initials(name));
+    this.avatar = make("div", "avatar");
     this.avatar.setAttribute("aria-hidden", "true");
     this.element.style.setProperty("--hue", String(hue(id)));
     const caption = make("div", "caption");
@@ -37,7 +37,8 @@ export class Tile {
   rename({ name, node, region }) {
     this.who.textContent = this.mine ? `${name} (you)` : name;
     this.avatar.textContent = initials(name);
-    this.node.textContent = region && region !== node ? `${node} · ${region}` : node;
+    this.node.textContent = node;
+    if (region && region !== node) this.node.append(make("span", "region", ` · ${region}`));
     this.node.title = `On node ${node}, region ${region}`;
     this.element.setAttribute("aria-label", `${this.who.textContent}, on node ${node}`);
   }

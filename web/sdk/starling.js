@@ -69,7 +69,8 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * - `statechange` {state}: one of `State`;
  * - `participantjoined`, `participantleft` {participant, reason?};
  * - `trackadded` {participant, track}: `track.media` is there to be shown; comes again with new media after a rejoin;
- * - `trackremoved`, `trackmuted` {participant, track};
+ * - `trackremoved` {participant, track};
+ * - `trackmuted` {participant, track}: `track.muted` changed, or is true from the start;
  * - `chat` {id, participant, name, text, at: Date, mine};
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
@@ -118,7 +119,7 @@ export class Room extends EventTarget {
     return this.#state;
   }
 
-  /** Round trip to the node in ms, newest measurement. @returns {number | null} */
+  /** Round trip to the node in ms, the best of the last few pings. @returns {number | null} */
   get rtt() {
     return this.#signal?.rtt ?? null;
   }
@@ -358,7 +359,7 @@ export class Room extends EventTarget {
   #replaced() {
     if (this.#state === "closed") return;
     this.#emit("replaced", {});
-    this.#close("replaced", "You joined this room again elsewhere.");
+    this.#close("replaced", "This room was opened again in another tab or window, which took the place of this one.");
   }
 
   #hangUp() {
@@ -460,6 +461,7 @@ export class Room extends EventTarget {
     participant.tracks.set(id, { id, kind, source, muted, media: null, receiver: null });
     const receiver = this.#early.get(id);
     this.#early.delete(id);
+    if (muted) this.#emit("trackmuted", { participant, track: participant.tracks.get(id) });
     return receiver && this.#arrived(id, receiver);
   }
 
