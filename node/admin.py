@@ -20,6 +20,8 @@ from msgspec import Meta
 
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
 from node.private_files import read_private, write_private
+from relay.link_peer import node_of_link
+from sfu import EngineLostError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from node.conductor import Conductor
     from node.config import Config
     from relay import Relay
+    from sfu import Engine
+    from signalling.ids import NodeId
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -108,7 +112,7 @@ class MemberReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One link to another node."""
+    """One link to another node; bytes are RTP with its header since the link came up."""
 
     node: str
     state: str
@@ -117,6 +121,8 @@ class LinkReport(msgspec.Struct, frozen=True, kw_only=True):
     loss: float | None
     setup_ms: float | None
     age_s: float
+    bytes_in: int
+    bytes_out: int
     reason: str
 
 
@@ -139,6 +145,7 @@ class AdminDesk:
     config: Config
     url: str
     conductor: Conductor
+    engine: Engine
     membership: Membership | None
     relay: Relay | None
     alone: ClusterView
@@ -151,7 +158,7 @@ class AdminDesk:
             case "members":
                 return await self._members()
             case "links":
-                return self._links()
+                return await self._links()
 
     def _status(self) -> StatusReport:
         problems = self.conductor.readiness()
@@ -195,8 +202,9 @@ class AdminDesk:
         ]
         return Members(members=(*known, *refused))
 
-    def _links(self) -> Links:
+    async def _links(self) -> Links:
         statuses = () if self.relay is None else self.relay.snapshot()
+        carried = await self._carried() if statuses else {}
         return Links(
             links=tuple(
                 LinkReport(
@@ -207,11 +215,27 @@ class AdminDesk:
                     loss=one.loss,
                     setup_ms=one.setup_ms,
                     age_s=one.age_s,
+                    bytes_in=carried.get(one.node, (0, 0))[0],
+                    bytes_out=carried.get(one.node, (0, 0))[1],
                     reason=one.reason,
                 )
                 for one in statuses
             )
         )
+
+    async def _carried(self) -> dict[NodeId, tuple[int, int]]:
+        """Bytes in and out by the node at the far end; nothing while the engine is being replaced."""
+        try:
+            statistics = await self.engine.statistics()
+        except EngineLostError:
+            return {}
+        carried: dict[NodeId, tuple[int, int]] = {}
+        for peer in statistics.peers:
+            node = node_of_link(peer.peer)
+            if node is not None:
+                before = carried.get(node, (0, 0))
+                carried[node] = before[0] + peer.bytes_in, before[1] + peer.bytes_out
+        return carried
 
 
 @asynccontextmanager

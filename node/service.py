@@ -203,7 +203,9 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             )
         )
         stack.push_async_callback(_release_seats, sessions)
-        desk = AdminDesk(config=config, url=url, conductor=conductor, membership=membership, relay=relay, alone=alone)
+        desk = AdminDesk(
+            config=config, url=url, conductor=conductor, engine=engine, membership=membership, relay=relay, alone=alone
+        )
         await stack.enter_async_context(open_admin(Path(config.node.data_dir), desk))
         api = make_api(conductor, config.http, url)
         http = await stack.enter_async_context(

@@ -57,7 +57,7 @@ def demo(
     def progress(step: str) -> None:
         err.print(f"... {step}", style="dim", markup=False, highlight=False)
 
-    report: DemoReport | None = None
+    report = None
     try:
         report = trio.run(play_live, out, seconds, progress) if live else trio.run(play_quietly, seconds, progress)
     except* DemoError as group:

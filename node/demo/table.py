@@ -35,7 +35,7 @@ def draw(report: DemoReport, *, join_url: str, remaining_s: float | None) -> Ren
     for heading in ("node", "region", "position", "state", "url"):
         nodes.add_column(heading)
     for node in report.nodes:
-        style = "green" if node.state == "serving" else "yellow"
+        style = "green" if node.state == "alive" else "yellow"
         position = f"{node.latitude:.1f}, {node.longitude:.1f}"
         nodes.add_row(node.node, node.region, position, Text(node.state, style=style), node.url)
 
