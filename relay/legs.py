@@ -192,7 +192,7 @@ class Legs:
     def _settle(self, node: NodeId) -> tuple[LegsEffect, ...]:
         """Open the incoming legs of a link that are wanted, close those that are not."""
         link = self._links[node]
-        wanted = {
+        wanted: dict[TrackId, MediaKind] = {
             track: kind for tracks in self._wants.values() for track, (owner, kind) in tracks.items() if owner == node
         }
         link.refused &= wanted.keys()

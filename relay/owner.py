@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 import msgspec
 import structlog
 
-from membership import MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
+from membership import Change, MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
 from relay import legs as legs_core
 from relay import rooms as rooms_core
 from relay.end import LinkEnd
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
-    from membership import Change, ViewMember
+    from membership import ViewMember
     from relay.config import RelayConfig
     from relay.events import RelayEvent
     from relay.ports import LinkEngine
@@ -103,9 +103,17 @@ class Outlets:
 
 
 Item: TypeAlias = (
-    "NegotiationEvent | RoomShared | TracksWanted | PeerState | LinkMessage | LinkMeasured | Change"
-    " | GossipHeard | ChatSaid"
+    NegotiationEvent
+    | RoomShared
+    | TracksWanted
+    | PeerState
+    | LinkMessage
+    | LinkMeasured
+    | Change
+    | GossipHeard
+    | ChatSaid
 )
+"""What the owner takes in."""
 
 
 class Owner:

@@ -26,23 +26,29 @@ class Gossip(Protocol):
     @property
     def boot(self) -> int:
         """This process' incarnation, the same for all its life."""
+        ...
 
     @property
     def view(self) -> ClusterView:
         """The members now. All in it hold the cluster's name and, where it has keys, a certificate."""
+        ...
 
     @property
     def user_events(self) -> trio.MemoryReceiveChannel[bytes]:
         """Payloads of user events, own ones included; the relay is the one reader."""
+        ...
 
     def changes(self) -> AbstractContextManager[AsyncIterable[Change]]:
         """Changes of the view; begins with a reset."""
+        ...
 
     def reread_members(self) -> None:
         """Ask the agent for its members soon: somebody spoke whom the view does not know. Returns at once."""
+        ...
 
     async def send_event(self, payload: bytes) -> None:
         """Gossip a payload to every node. Raises `membership.GossipUnavailableError`."""
+        ...
 
 
 class LinkEngine(Protocol):
@@ -54,26 +60,34 @@ class LinkEngine(Protocol):
 
     async def open_link(self, peer: PeerId, *, controlling: bool) -> LinkOpened:
         """Make this end of a link."""
+        ...
 
     async def connect_link(
         self, peer: PeerId, *, ufrag: str, password: str, fingerprint: bytes, candidates: tuple[str, ...]
     ) -> None:
         """Tell this end about the other one."""
+        ...
 
     async def send_link(self, peer: PeerId, data: bytes) -> None:
         """Queue a message on the link's reliable channel."""
+        ...
 
     async def close_peer(self, peer: PeerId) -> None:
         """End the link; unknown ones too."""
+        ...
 
     async def open_leg_out(self, peer: PeerId, *, leg: int, track: TrackId) -> None:
         """Send the track over the link in frames numbered `leg`."""
+        ...
 
     async def close_leg_out(self, peer: PeerId, *, leg: int) -> None:
         """Stop sending the leg."""
+        ...
 
     async def open_leg_in(self, peer: PeerId, *, leg: int, track: TrackId, kind: MediaKind) -> None:
         """Frames numbered `leg` on this link are this track."""
+        ...
 
     async def close_leg_in(self, peer: PeerId, *, leg: int) -> None:
         """Drop frames of the leg."""
+        ...

@@ -84,6 +84,7 @@ class Relay:
     ) -> None:
         self._gossip = gossip
         self._nursery = nursery
+        self._emitted: deque[RelayEvent] = deque()
         self._owner = Owner(
             config=config,
             boot=gossip.boot,
@@ -103,7 +104,6 @@ class Relay:
         self._stated: dict[tuple[str, RoomId | None], Item] = {}
         self._woken = trio.Event()
         self._epoch = 1
-        self._emitted: deque[RelayEvent] = deque()
         self._events_in, self._events_out = trio.open_memory_channel[RelayEvent](EVENTS_AHEAD)
         self._gossip_in, self._gossip_out = trio.open_memory_channel[bytes](GOSSIP_AHEAD)
         self._sent = self._unsent = 0

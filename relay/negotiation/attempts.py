@@ -169,8 +169,9 @@ class Attempts:
         theirs = end.theirs
         assert theirs is not None
         if not can_meet(ours.candidates, theirs.candidates):
-            self._reject(peer, end.attempt, "no_common_address", now)
+            # The failure drops what waits to be said in this attempt, so the reject comes after it.
             self._fail(peer, Signal(cue=Cue.BROKE, reason="no_common_address"), now)
+            self._reject(peer, end.attempt, "no_common_address", now)
             return
         end.spoken = self._voice.compose(peer.node, LinkAnswer(ours), end.attempt)
         self._voice.say(end.spoken)
@@ -228,8 +229,9 @@ class Attempts:
         self._arm(peer, now)
 
     def _give_up_answering(self, peer: Peer, signal: Signal, now: float) -> None:
-        self._reject(peer, self._end_of(peer).attempt, "engine_unavailable", now)
+        attempt = self._end_of(peer).attempt
         self._fail(peer, signal, now)
+        self._reject(peer, attempt, "engine_unavailable", now)
 
     def _fall(self, peer: Peer, signal: Signal, now: float) -> None:
         self._leave_end(peer, signal.reason, now)

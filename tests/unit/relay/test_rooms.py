@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.rooms import (
+    RESTATE_S,
+    LinkFallen,
+    LinkRisen,
+    NodeReturned,
+    NodeVanished,
+    RoomLearnt,
+    Rooms,
+    RoomsDeadline,
+    RoomShared,
+    StateHeard,
+    TellRoom,
+)
+from signalling.client.messages import ParticipantInfo, TrackInfo
+from signalling.ids import NodeId, ParticipantId, RoomId, TrackId, UserId
+from signalling.mesh.link import RoomState
+
+A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
+ROOM = RoomId("room")
+FORGET_S = 8.0
+
+
+def person(name: str, node: NodeId, *tracks: str) -> ParticipantInfo:
+    return ParticipantInfo(
+        participant=ParticipantId(f"pa_{name}"),
+        user=UserId(name),
+        name=name,
+        node=node,
+        region="here",
+        tracks=tuple(TrackInfo(track=TrackId(track), kind="video", source="camera") for track in tracks),
+    )
+
+
+ANN, BOB, EVE = person("ann", A, "t1", "t2"), person("bob", B, "t3"), person("eve", C)
+
+
+def linked(*, boot: int = 1) -> Rooms:
+    core = Rooms(forget_after_s=FORGET_S)
+    core.handle(LinkRisen(node=B, boot=boot), 0.0)
+    return core
+
+
+def told(core: Rooms, *nodes: NodeId, people: tuple[ParticipantInfo, ...] = (ANN,)) -> list[tuple[NodeId, int, int]]:
+    effects = core.handle(RoomShared(room=ROOM, nodes=frozenset(nodes), participants=people), 0.0)
+    assert all(isinstance(effect, TellRoom) for effect in effects)
+    return [(e.node, e.state.revision, len(e.state.participants)) for e in effects if isinstance(e, TellRoom)]
+
+
+def heard(core: Rooms, revision: int, *people: ParticipantInfo, at: float = 0.0) -> tuple[object, ...]:
+    return core.handle(StateHeard(node=B, state=RoomState(ROOM, revision, people)), at)
+
+
+def learnt(*people: ParticipantInfo) -> tuple[RoomLearnt, ...]:
+    return (RoomLearnt(node=B, room=ROOM, participants=people),)
+
+
+def test_a_shared_room_is_told_once_and_each_change_under_a_greater_revision() -> None:
+    core = linked()
+    assert told(core, B) == [(B, 1, 1)]
+    assert told(core, B) == []
+    assert told(core, B, people=(person("ann", A),)) == [(B, 2, 1)]
+
+
+def test_a_node_that_no_longer_needs_to_know_is_told_that_the_room_is_gone() -> None:
+    core = linked()
+    core.handle(LinkRisen(node=C, boot=1), 0.0)
+    assert told(core, B, C) == [(B, 1, 1), (C, 1, 1)]
+    assert told(core, C) == [(B, 2, 0)]
+    assert told(core, C, people=()) == [(C, 3, 0)]
+    assert core.partners() == frozenset()
+
+
+def test_only_a_new_node_is_told_when_nothing_but_the_nodes_changed() -> None:
+    core = linked()
+    core.handle(LinkRisen(node=C, boot=1), 0.0)
+    told(core, B)
+    assert told(core, B, C) == [(C, 2, 1)]
+
+
+def test_a_link_that_rises_is_told_everything_it_shares() -> None:
+    core = Rooms(forget_after_s=FORGET_S)
+    assert told(core, B) == []
+    assert core.handle(LinkRisen(node=B, boot=1), 0.0) == (TellRoom(node=B, state=RoomState(ROOM, 1, (ANN,))),)
+    assert core.handle(LinkRisen(node=C, boot=1), 0.0) == ()
+
+
+def test_tracks_may_be_asked_for_where_their_room_is_shared() -> None:
+    core = linked()
+    told(core, B)
+    assert core.tracks_for(B) == {TrackId("t1"), TrackId("t2")}
+    assert core.tracks_for(C) == frozenset()
+    told(core)
+    assert core.tracks_for(B) == frozenset()
+
+
+def test_a_far_room_is_learnt_and_an_older_word_is_not() -> None:
+    core = linked()
+    assert heard(core, 5, BOB) == learnt(BOB)
+    assert heard(core, 5, BOB) == ()
+    assert heard(core, 4) == ()
+    assert heard(core, 6) == learnt()
+    assert heard(core, 7) == ()
+
+
+def test_nobody_is_believed_about_anyone_else() -> None:
+    core = linked()
+    assert heard(core, 1, BOB, EVE, ANN) == learnt(BOB)
+    assert core.oddities["foreign_participants"] == 2
+    assert core.handle(StateHeard(node=C, state=RoomState(ROOM, 1, (EVE,))), 0.0) == ()
+
+
+def test_a_dead_link_is_no_news_until_gossip_agrees() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    assert core.handle(NodeVanished(node=B), 1.0) == ()
+    assert core.handle(LinkFallen(node=B), 2.0) == learnt()
+
+
+def test_a_dead_link_is_no_news_the_other_way_round() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    assert core.handle(LinkFallen(node=B), 2.0) == ()
+    assert core.handle(NodeVanished(node=B), 3.0) == learnt()
+
+
+def test_a_link_that_stays_dead_is_news_in_the_end() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    core.handle(NodeVanished(node=B), 0.5)
+    core.handle(NodeReturned(node=B), 0.6)
+    core.handle(LinkFallen(node=B), 2.0)
+    assert core.next_deadline() == 2.0 + FORGET_S
+    assert core.handle(RoomsDeadline(), 2.0 + FORGET_S) == learnt()
+    assert core.next_deadline() is None
+
+
+def test_a_link_that_comes_back_in_time_leaves_rooms_as_they_were_if_they_are_stated_again() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    core.handle(LinkFallen(node=B), 2.0)
+    assert core.handle(LinkRisen(node=B, boot=1), 3.0) == ()
+    assert heard(core, 1, BOB) == ()
+    assert core.handle(RoomsDeadline(), 3.0 + RESTATE_S) == ()
+
+
+def test_a_room_that_is_not_stated_again_after_a_rise_is_over() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    core.handle(LinkFallen(node=B), 2.0)
+    core.handle(LinkRisen(node=B, boot=1), 3.0)
+    assert core.next_deadline() == 3.0 + RESTATE_S
+    assert core.handle(RoomsDeadline(), 3.0 + RESTATE_S) == learnt()
+
+
+def test_another_boot_knows_nobody_of_the_former_one() -> None:
+    core = linked()
+    heard(core, 9, BOB)
+    core.handle(LinkFallen(node=B), 2.0)
+    assert core.handle(LinkRisen(node=B, boot=2), 3.0) == learnt()
+    assert heard(core, 1, BOB) == learnt(BOB)
+
+
+STEPS = st.one_of(
+    st.tuples(st.just("share"), st.integers(0, 1), st.integers(0, 3)),
+    st.tuples(st.just("deliver"), st.integers(0, 3), st.just(0)),
+    st.tuples(st.just("flap"), st.integers(0, 6), st.just(0)),
+)
+
+
+def follow(make: type[Rooms], steps: list[tuple[str, int, int]]) -> tuple[dict[RoomId, int], dict[RoomId, int]]:
+    """What `a` shares with `b` after these steps and a quiet end, and what `b` then knows of it."""
+    rooms = [RoomId("r0"), RoomId("r1")]
+    teller, hearer = make(forget_after_s=FORGET_S), make(forget_after_s=FORGET_S)
+    wire: list[RoomState] = []
+    shared: dict[RoomId, int] = {}
+    known: dict[RoomId, int] = {}
+    now = 0.0
+    is_up = False
+
+    def learn(effects: tuple[object, ...]) -> None:
+        for effect in effects:
+            if isinstance(effect, RoomLearnt):
+                known.pop(effect.room, None)
+                if effect.participants:
+                    known[effect.room] = len(effect.participants)
+
+    def rise() -> None:
+        wire.extend(e.state for e in teller.handle(LinkRisen(node=B, boot=1), now) if isinstance(e, TellRoom))
+        learn(hearer.handle(LinkRisen(node=A, boot=1), now))
+
+    def deliver(count: int) -> None:
+        for _ in range(min(count, len(wire))):
+            learn(hearer.handle(StateHeard(node=A, state=wire.pop(0)), now))
+
+    for kind, first, second in [*steps, ("end", 0, 0)]:
+        now += 0.1
+        if kind == "share":
+            people = tuple(person(f"p{index}", A) for index in range(second))
+            effects = teller.handle(RoomShared(room=rooms[first], nodes=frozenset({B}), participants=people), now)
+            wire.extend(e.state for e in effects if isinstance(e, TellRoom))
+            shared.pop(rooms[first], None)
+            if people:
+                shared[rooms[first]] = second
+        elif kind == "deliver":
+            deliver(first)
+        else:
+            if is_up:
+                wire.clear()  # what was under way dies with the link
+                teller.handle(LinkFallen(node=B), now)
+                learn(hearer.handle(LinkFallen(node=A), now))
+                now += first
+                learn(hearer.handle(RoomsDeadline(), now))
+            is_up = True
+            rise()
+    deliver(1000)
+    now += RESTATE_S + FORGET_S
+    learn(hearer.handle(RoomsDeadline(), now))
+    return shared, known
+
+
+@given(st.lists(STEPS, max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_at_rest_the_hearer_knows_exactly_what_is_shared(steps: list[tuple[str, int, int]]) -> None:
+    shared, known = follow(Rooms, steps)
+    assert known == shared
+
+
+class KeepsWhatIsNotStatedAgain(Rooms):
+    def _pass_deadlines(self, now: float) -> tuple[RoomLearnt, ...]:
+        for far in self._far.values():
+            far.deadline = None
+        return ()
+
+
+def test_without_the_clean_up_a_room_that_ended_while_the_link_was_down_stays() -> None:
+    steps = [("flap", 0, 0), ("share", 0, 2), ("deliver", 3, 0), ("share", 0, 0), ("flap", 1, 0)]
+    shared, known = follow(Rooms, steps)
+    assert shared == known == {}
+    shared, known = follow(KeepsWhatIsNotStatedAgain, steps)
+    assert known != shared
