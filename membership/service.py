@@ -174,6 +174,13 @@ class Membership:
             await self._announce(session)
         self._feed(MembersHinted())
 
+    def reread_members(self) -> None:
+        """Read the agent's members soon: somebody speaks whom the view does not know yet. Returns at once.
+
+        The stream tells of a newcomer about a second after the agent knows it; at most one read is under way.
+        """
+        self._feed(MembersHinted())
+
     async def members_raw(self) -> tuple[SerfMember, ...]:
         """All members as the agent lists them now, old boots and strangers included.
 
