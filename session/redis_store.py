@@ -114,7 +114,7 @@ class RedisSeatStore:
                 seat.slot,
                 self._lease_ms,
                 self._keep_ms,
-                cap if op == "claim" else int(seat.provisional),
+                cap,
                 int(with_nodes),
             ),
         )

@@ -240,7 +240,8 @@ class SeatRegistry:
         claiming = self._claiming.pop(key, None)
         self._heard(answer is not None, now, effects)
         if answer is not None and answer.verdict is not Verdict.OK:
-            self._memory.note(seat, now, epoch=answer.epoch, attempt=answer.highest_attempt)
+            # Not the highest attempt: it may be that of a claim from here whose answer is still on its way.
+            self._memory.note(seat, now, epoch=answer.epoch)
             if claiming is not None and claiming.wanted:
                 if answer.verdict is Verdict.FULL:
                     effects.append(_refuse(key, ErrorCode.ROOM_FULL))
@@ -251,7 +252,8 @@ class SeatRegistry:
             self._release((seat,), now, effects)
             return
         if answer is None:
-            seat = replace(seat, epoch=self._memory.epoch(seat.room, seat.slot) + 1, provisional=True)
+            epoch = max(self._memory.epoch(seat.room, seat.slot) + 1, event.wall_ms)
+            seat = replace(seat, epoch=epoch, provisional=True)
         else:
             seat = replace(seat, epoch=answer.epoch)
         code = self._why_not(seat, claiming.cap)

@@ -115,10 +115,14 @@ class CheckRequested:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimAnswered:
-    """The store answered a :class:`Claim`."""
+    """The store answered a :class:`Claim`.
+
+    `wall_ms`, milliseconds since 1970, orders a join without the store among those with it.
+    """
 
     seat: Seat
     answer: SeatAnswer | None
+    wall_ms: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

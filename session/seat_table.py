@@ -33,7 +33,7 @@ class _Holder:
 
 @dataclass(kw_only=True, slots=True)
 class _Slot:
-    """`holder` may have lapsed; `mark` is the highest epoch ever handed out or challenged with."""
+    """`holder` may have lapsed; `mark` is the highest epoch ever handed out."""
 
     holder: _Holder | None = None
     mark: int = 0
@@ -125,41 +125,22 @@ class _Change:
             return self._answer(Verdict.SUPERSEDED)
         if not self._is_live() and len(_live(self._room, self._now)) >= cap:
             return self._answer(Verdict.FULL)
-        return self._take(max(slot.mark, seat.epoch) + 1)
+        return self._take(max(slot.mark + 1, seat.epoch + 1, self._now))
 
     def touch(self) -> SeatAnswer:
-        seat, slot, holder = self._seat, self._slot, self._slot.holder
-        if holder is not None and self._is_mine():
-            # Somebody challenged this epoch: being alive, this owner passes the mark.
-            return self._renew(holder.epoch if holder.epoch >= slot.mark else slot.mark + 1)
-        if self._dead >= seat.attempt:
+        if self._is_mine():
+            return self._renew(self._slot.mark)
+        if self._dead >= self._seat.attempt or (self._is_live() and not self._beats_holder()):
             return self._answer(Verdict.SUPERSEDED)
-        if holder is not None and self._is_live():
-            same_device = holder.device == seat.device
-            newer = holder.attempt >= seat.attempt if same_device else holder.epoch >= seat.epoch
-            return self._answer(Verdict.SUPERSEDED if newer else Verdict.UNKNOWN)
         return self._answer(Verdict.UNKNOWN)
 
     def state(self) -> SeatAnswer:
-        seat, slot, holder = self._seat, self._slot, self._slot.holder
-        if holder is not None and self._is_mine():
-            epoch = max(holder.epoch, seat.epoch)
-            return self._renew(epoch if epoch >= slot.mark else slot.mark + 1)
-        if self._dead >= seat.attempt:
+        seat, slot = self._seat, self._slot
+        if self._is_mine():
+            return self._renew(max(slot.mark, seat.epoch))
+        if self._dead >= seat.attempt or (self._is_live() and not self._beats_holder()):
             return self._answer(Verdict.SUPERSEDED)
-        if holder is not None and self._is_live():
-            if holder.device == seat.device:
-                beats = seat.attempt > holder.attempt
-            elif seat.provisional:
-                beats = (seat.epoch, seat.node) > (holder.epoch, holder.node)
-            else:
-                beats = False
-                if seat.epoch > holder.epoch:
-                    slot.mark = max(slot.mark, seat.epoch)
-                    return self._answer(Verdict.UNKNOWN)
-            if not beats:
-                return self._answer(Verdict.SUPERSEDED)
-        return self._take(seat.epoch if seat.epoch > slot.mark else slot.mark + 1)
+        return self._take(max(slot.mark + 1, seat.epoch))
 
     def release(self) -> SeatAnswer:
         self._bury(self._seat.device, self._seat.attempt)
@@ -176,6 +157,13 @@ class _Change:
             and holder.device == self._seat.device
             and holder.attempt == self._seat.attempt
         )
+
+    def _beats_holder(self) -> bool:
+        seat, holder = self._seat, self._slot.holder
+        assert holder is not None
+        if holder.device == seat.device:
+            return seat.attempt > holder.attempt
+        return (seat.epoch, seat.node) > (holder.epoch, holder.node)
 
     def _is_live(self) -> bool:
         holder = self._slot.holder

@@ -1,10 +1,10 @@
 -- One change of one seat, in one atomic step. The rule is told in store.py; seat_table.py says it in Python.
 --
--- KEYS  1 slot:       hash sid dev att ep node exp mark v    (mark: highest epoch handed out or challenged with)
+-- KEYS  1 slot:       hash sid dev att ep node exp mark v    (mark: highest epoch handed out)
 --       2 tombstones: hash device -> "attempt:kept until ms", of one user in one room
 --       3 index:      sorted set "node/slot" -> expiry ms, of all seats in the room
 -- ARGV  1 op  2 session  3 device  4 attempt  5 node  6 epoch  7 slot  8 lease ms  9 keep ms
---       10 cap (claim) or 1 for a provisional seat (assert)  11 "1" to answer with the room's other nodes
+--       10 cap, for claim  11 "1" to answer with the room's other nodes
 -- Answer: {verdict, epoch, by session, by node, by device, highest attempt, other node, ...}
 --
 -- All keys share one hash tag, so that they live on one shard. Numbers stay below 2^53; they are written
@@ -35,6 +35,11 @@ local mark = tonumber(record[7] or '0')
 local function live() return holder ~= nil and holder.expires > now end
 local function mine()
   return holder ~= nil and holder.session == session and holder.device == device and holder.attempt == attempt
+end
+
+local function beats_holder()
+  if holder.device == device then return attempt > holder.attempt end
+  return epoch > holder.epoch or (epoch == holder.epoch and node > holder.node)
 end
 
 local function tombstone(whose)
@@ -113,42 +118,19 @@ if op == 'claim' then
   if mine() then return hold(mark) end
   if attempt <= highest_attempt() then return answer('superseded') end
   if not live() and redis.call('ZCARD', index_key) >= tonumber(ARGV[10]) then return answer('full') end
-  return take(math.max(mark, epoch) + 1)
+  return take(math.max(mark + 1, epoch + 1, now))
 end
 
 if op == 'touch' then
-  -- Below the mark somebody challenged this epoch: being alive, this owner passes it.
-  if mine() then return hold(holder.epoch >= mark and holder.epoch or mark + 1) end
-  if dead >= attempt then return answer('superseded') end
-  if live() then
-    if holder.device == device then
-      return answer(holder.attempt >= attempt and 'superseded' or 'unknown')
-    end
-    return answer(holder.epoch >= epoch and 'superseded' or 'unknown')
-  end
+  if mine() then return hold(mark) end
+  if dead >= attempt or (live() and not beats_holder()) then return answer('superseded') end
   return answer('unknown')
 end
 
 if op == 'assert' then
-  if mine() then
-    local own = math.max(holder.epoch, epoch)
-    return hold(own >= mark and own or mark + 1)
-  end
-  if dead >= attempt then return answer('superseded') end
-  if live() then
-    local beats = false
-    if holder.device == device then
-      beats = attempt > holder.attempt
-    elseif ARGV[10] == '1' then
-      beats = epoch > holder.epoch or (epoch == holder.epoch and node > holder.node)
-    elseif epoch > holder.epoch then
-      mark = math.max(mark, epoch)
-      redis.call('HSET', slot_key, 'mark', text(mark))
-      return answer('unknown')
-    end
-    if not beats then return answer('superseded') end
-  end
-  return take(epoch > mark and epoch or mark + 1)
+  if mine() then return hold(math.max(mark, epoch)) end
+  if dead >= attempt or (live() and not beats_holder()) then return answer('superseded') end
+  return take(math.max(mark + 1, epoch))
 end
 
 if op == 'release' then

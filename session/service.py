@@ -7,6 +7,7 @@ to the store is a task that ends within the store's own deadline and brings its 
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -373,7 +374,7 @@ class Sessions:
             answer = None
             self._note_failure(error)
         self._note_return(answer is not None)
-        self._answered(ClaimAnswered(seat=claim.seat, answer=answer))
+        self._answered(ClaimAnswered(seat=claim.seat, answer=answer, wall_ms=int(time.time() * 1000)))
 
     async def _renew(
         self,

@@ -10,18 +10,16 @@ with the room's other nodes.
 | `claim` | take the slot with a newer attempt | admit an attempt that ended or was passed |
 | `touch` | renew its own lease | insert |
 | `release` | remove its own seat; always leave a tombstone | remove another's |
-| `assert_seats` | fill an empty slot, beat an older attempt of the device | beat another device's live seat |
+| `assert_seats` | fill an empty slot, beat an older attempt of the device or a lower epoch | beat a newer join |
 
 `UNKNOWN` means that the store forgot (lapsed lease, emptied or rolled back store): it ends
-nothing, its answer is `assert_seats`. One exception orders joins that were admitted while the
-store was away: they are `provisional`, and until the store has confirmed one, asserting it goes
-by (epoch, node id) against other devices.
+nothing, its answer is `assert_seats`.
 
-After a rollback and after an emptied store the epochs in hand and in the store disagree in opposite
-ways, and neither side knows which happened. So an assert that finds another device's live seat
-under a *lower* epoch changes nothing but the slot's epoch mark (a challenge). An owner that is alive
-passes that mark with its next renewal, and the challenger then reads `SUPERSEDED`; a record whose
-owner is gone lapses, and the challenger fills the slot.
+Joins of one device are ordered by its attempts, joins of different devices by epochs, ties by node id. An
+epoch is one above the slot's highest, and never below the store's clock in milliseconds. So epochs
+handed out before and after a store was emptied or rolled back compare like the joins themselves, and
+an assert that brings a higher epoch than another device's live seat is the later join. A clock that steps
+back does no harm to a slot whose highest epoch is remembered.
 """
 
 from __future__ import annotations
@@ -77,7 +75,7 @@ class Seat:
         attempt: the device's own count of joins.
         node: the node of that session.
         epoch: order among devices, 0 before the first answer; a claim raises the slot's epoch above it.
-        provisional: admitted while the store was away and never confirmed since.
+        provisional: admitted while the store was away and never confirmed since; the store does not look at it.
     """
 
     room: RoomId
@@ -106,7 +104,7 @@ class SeatAnswer:
 
     Attributes:
         verdict: `FULL` answers claims alone; `SUPERSEDED` to a claim means that its attempt is stale.
-        epoch: with `OK`, the seat's epoch; otherwise the slot's highest.
+        epoch: the slot's highest; with `OK`, the seat's own.
         by_session: who holds the slot instead, when somebody does.
         by_node: on which node.
         by_device: from which device of the user.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 LEASE_S = 8.0
 TOMBSTONE_S = 100.0
 CAP = 10
+START_MS = 1_000_000
+"""Where the clock of every world begins; the first epoch of a slot."""
 
 
 @dataclass
@@ -30,7 +32,7 @@ class SeatStoreContract:
     async def test_a_claim_takes_an_empty_slot_and_repeats_do_not_act(self, world: StoreWorld) -> None:
         first = await world.store.claim(seat("s1", 1), cap=CAP)
         again = await world.store.claim(seat("s1", 1), cap=CAP)
-        assert (first.verdict, first.epoch, first.nodes) == (Verdict.OK, 1, frozenset())
+        assert (first.verdict, first.epoch, first.nodes) == (Verdict.OK, START_MS, frozenset())
         assert again == first
 
     async def test_a_newer_attempt_of_the_device_takes_over_and_its_elder_reads_superseded(
@@ -39,7 +41,7 @@ class SeatStoreContract:
         await world.store.claim(seat("s1", 1), cap=CAP)
         second = await world.store.claim(seat("s2", 2, node="n2"), cap=CAP)
         (elder,) = await world.store.touch((seat("s1", 1, epoch=1),))
-        assert (second.verdict, second.epoch) == (Verdict.OK, 2)
+        assert (second.verdict, second.epoch) == (Verdict.OK, START_MS + 1)
         assert (elder.verdict, elder.by_session, elder.by_node, elder.by_device) == (
             Verdict.SUPERSEDED,
             "s2",
@@ -119,10 +121,11 @@ class SeatStoreContract:
         assert (await world.store.claim(seat("s2", 1, user="bob"), cap=1)).verdict is Verdict.OK
 
     async def test_assert_fills_an_emptied_store_and_keeps_its_epoch(self, world: StoreWorld) -> None:
-        (stated,) = await world.store.assert_seats((seat("s1", 7, epoch=41),))
+        ahead = 2 * START_MS
+        (stated,) = await world.store.assert_seats((seat("s1", 7, epoch=ahead),))
         newer = await world.store.claim(seat("s2", 1, device="phone-001"), cap=CAP)
-        assert (stated.verdict, stated.epoch) == (Verdict.OK, 41)
-        assert (newer.verdict, newer.epoch) == (Verdict.OK, 42)
+        assert (stated.verdict, stated.epoch) == (Verdict.OK, ahead)
+        assert (newer.verdict, newer.epoch) == (Verdict.OK, ahead + 1)
 
     async def test_assert_beats_an_older_attempt_of_its_device(self, world: StoreWorld) -> None:
         await world.store.claim(seat("s1", 1), cap=CAP)
@@ -130,25 +133,29 @@ class SeatStoreContract:
         (older,) = await world.store.assert_seats((seat("s1", 1, epoch=9),))
         assert (newer.verdict, older.verdict) == (Verdict.OK, Verdict.SUPERSEDED)
 
-    async def test_assert_never_beats_another_devices_seat_that_is_renewed(self, world: StoreWorld) -> None:
-        """After an emptied store: the newer join got a low epoch, the older owner brings a high one."""
-        await world.store.claim(seat("new", 1, device="phone-001"), cap=CAP)
-        old, new = seat("old", 5, epoch=41), seat("new", 1, device="phone-001", epoch=1)
-        assert (await world.store.assert_seats((old,)))[0].verdict is Verdict.UNKNOWN
-        (renewed,) = await world.store.touch((new,))
-        assert (renewed.verdict, renewed.epoch) == (Verdict.OK, 42)
+    async def test_after_an_emptied_store_a_new_join_stands_above_the_old_owners(self, world: StoreWorld) -> None:
+        before = seat("old", 5, epoch=START_MS)
+        await world.advance(1)
+        claimed = await world.store.claim(seat("new", 1, device="phone-001"), cap=CAP)
+        assert claimed.epoch > before.epoch
+        assert (await world.store.touch((before,)))[0].verdict is Verdict.SUPERSEDED
+        assert (await world.store.assert_seats((before,)))[0].verdict is Verdict.SUPERSEDED
+
+    async def test_after_a_rollback_the_newer_owner_takes_its_seat_back(self, world: StoreWorld) -> None:
+        rolled_back = await world.store.claim(seat("old", 5), cap=CAP)
+        new = seat("new", 1, device="phone-001", epoch=rolled_back.epoch + 1)
+        assert (await world.store.touch((new,)))[0].verdict is Verdict.UNKNOWN
+        (stated,) = await world.store.assert_seats((new,))
+        assert (stated.verdict, stated.epoch) == (Verdict.OK, new.epoch)
+        old = seat("old", 5, epoch=rolled_back.epoch)
+        assert (await world.store.touch((old,)))[0].verdict is Verdict.SUPERSEDED
         assert (await world.store.assert_seats((old,)))[0].verdict is Verdict.SUPERSEDED
 
-    async def test_assert_outlives_a_record_whose_owner_is_gone(self, world: StoreWorld) -> None:
-        """After a rollback: the store shows a replaced seat again, but nobody renews it."""
-        await world.store.claim(seat("old", 5), cap=CAP)
-        new = seat("new", 1, device="phone-001", epoch=2)
-        assert (await world.store.touch((new,)))[0].verdict is Verdict.UNKNOWN
-        assert (await world.store.assert_seats((new,)))[0].verdict is Verdict.UNKNOWN
-        await world.advance(LEASE_S + 0.1)
-        (filled,) = await world.store.assert_seats((new,))
-        assert (filled.verdict, filled.epoch) == (Verdict.OK, 3)
-        assert (await world.store.touch((seat("old", 5, epoch=1),)))[0].verdict is Verdict.SUPERSEDED
+    async def test_a_clock_that_steps_back_does_not_reorder_a_slot(self, world: StoreWorld) -> None:
+        first = await world.store.claim(seat("s1", 1), cap=CAP)
+        await world.advance(-500)
+        second = await world.store.claim(seat("s2", 1, device="phone-001"), cap=CAP)
+        assert second.epoch == first.epoch + 1
 
     async def test_joins_admitted_without_the_store_are_ordered_by_epoch_then_node(self, world: StoreWorld) -> None:
         await world.store.assert_seats((seat("a", 1, epoch=3, node="n1", provisional=True),))
