@@ -6,12 +6,10 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from playwright.sync_api import sync_playwright
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Playwright
 
 FLAGS: Final = (
     "--no-sandbox",
@@ -42,10 +40,11 @@ MDNS: Final = "WebRtcHideLocalIpsWithMdns"
 
 
 @contextmanager
-def open_chromium(*, mdns: bool = False, permission: bool = True) -> Iterator[Browser]:
+def open_chromium(playwright: Playwright, *, mdns: bool = False, permission: bool = True) -> Iterator[Browser]:
     """Start a Chromium for the length of the block.
 
     Args:
+        playwright: What drives it.
         mdns: Hide local addresses behind mDNS names, as browsers of ordinary viewers do.
         permission: Grant camera and microphone (a fake one each) without asking.
     """
@@ -55,9 +54,8 @@ def open_chromium(*, mdns: bool = False, permission: bool = True) -> Iterator[Br
     flags = [*FLAGS, f"--disable-features={','.join(disabled)}"]
     if permission:
         flags.append("--use-fake-ui-for-media-stream")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
-        try:
-            yield browser
-        finally:
-            browser.close()
+    browser = playwright.chromium.launch(executable_path=path, args=flags)
+    try:
+        yield browser
+    finally:
+        browser.close()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 import trio
+from playwright.sync_api import sync_playwright
 
 from node.demo.cast import AMSTERDAM, SINGAPORE, STAGES, VIRGINIA
 from node.demo.cluster import open_cluster
@@ -58,7 +59,7 @@ async def test_two_browsers_on_two_nodes(capsys: pytest.CaptureFixture[str]) -> 
 
 def _meet(cluster: Cluster) -> Mapping[str, Any]:
     one_url, two_url = cluster.at(AMSTERDAM).url, cluster.at(SINGAPORE).url
-    with open_chromium() as browser:
+    with sync_playwright() as playwright, open_chromium(playwright) as browser:
         one = open_participant(browser, one_url, picture=FIRST)
         # Its page comes from one node and talks to another: the cross-origin rules are part of the test.
         two = open_participant(browser, one_url, picture=SECOND)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 import trio
+from playwright.sync_api import sync_playwright
 
 from node.demo.cast import STAGES
 from node.demo.cluster import open_cluster
@@ -30,7 +31,11 @@ async def test_a_viewer_behind_mdns_sees_the_picture() -> None:
 
 def _watch(cluster: Cluster) -> None:
     url = cluster.nodes[0].url
-    with open_chromium() as painting, open_chromium(mdns=True, permission=False) as viewing:
+    with (
+        sync_playwright() as playwright,
+        open_chromium(playwright) as painting,
+        open_chromium(playwright, mdns=True, permission=False) as viewing,
+    ):
         painter = open_participant(painting, url, picture=PICTURE)
         viewer = open_participant(viewing, url, picture=None, permission=False)
         painter.join(ROOM, node=url)

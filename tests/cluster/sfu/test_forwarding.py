@@ -10,7 +10,7 @@ import pytest
 import structlog
 import trio
 
-from sfu import EngineStarted, LinkMeasured, LinkMessage, PeerState, TrackStarted
+from sfu import EngineRefused, EngineStarted, LinkMeasured, LinkMessage, PeerState, TrackStarted
 from sfu.participants import Participants, open_participants
 from tests.cluster.sfu.stage import KINDS, LINK, Stage, link, open_stage, track_of, wait_received
 
@@ -141,17 +141,32 @@ async def test_link_carries_messages_and_measures_itself(stage: Stage, far_stage
     for side in (stage, far_stage):
         await side.wait_for(PeerState, peer=LINK, state="connected")
     largest = bytes(range(256)) * 234
-    for data in (b"one", b"", largest):
+    for data in (b"one", largest, b"three"):
         await stage.engine.send_link(LINK, data)
     await far_stage.engine.send_link(LINK, b"back")
-    await far_stage.wait_for(LinkMessage, data=largest)
+    await far_stage.wait_for(LinkMessage, data=b"three")
     arrived = [event.data for event in far_stage.seen if isinstance(event, LinkMessage)]
-    assert arrived == [b"one", b"", largest]
+    assert arrived == [b"one", largest, b"three"]
     await stage.wait_for(LinkMessage, data=b"back")
     for side in (stage, far_stage):
         measured = await side.wait_for(LinkMeasured, peer=LINK)
         assert 0 <= measured.rtt_ms < MAX_DELAY_P50_MS
         assert measured.loss == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "code"), [(b"", "link_message_empty"), (bytes(61_441), "link_message_too_large")], ids=["empty", "long"]
+)
+async def test_link_that_refused_a_message_still_carries_others(
+    data: bytes, code: str, stage: Stage, far_stage: Stage
+) -> None:
+    await link(stage, far_stage)
+    await stage.wait_for(PeerState, peer=LINK, state="connected")
+    with pytest.raises(EngineRefused) as refusal:
+        await stage.engine.send_link(LINK, data)
+    assert refusal.value.code == code
+    await stage.engine.send_link(LINK, b"next")
+    await far_stage.wait_for(LinkMessage, data=b"next")
 
 
 async def test_link_is_suspect_soon_after_the_other_engine_is_killed(participants: Participants) -> None:
