@@ -422,7 +422,7 @@ class SeatRegistry:
                     )
                     held.unconfirmed = held.unconfirmed and not asserted
                 case Verdict.SUPERSEDED:
-                    if not self._is_claiming(answer.by_session, seat):
+                    if not self._heir_is_claiming(seat):
                         moved_to = answer.by_node if answer.by_device == seat.device else None
                         self._lose(held, "replaced", effects, moved_to=moved_to)
                         continue
@@ -434,11 +434,13 @@ class SeatRegistry:
         if unknown:
             effects.append(Assert(seats=tuple(unknown)))
 
-    def _is_claiming(self, session: SessionId | None, seat: Seat) -> bool:
-        """Whether the one who took the seat sits here and only its answer is still on the way."""
+    def _heir_is_claiming(self, seat: Seat) -> bool:
+        """Whether the same device joins here again, so that the answer to come hands the seat over without a gap."""
         return any(
-            key[0] == session and key[1] == seat.room and claiming.seat.slot == seat.slot
-            for key, claiming in self._claiming.items()
+            claiming.wanted
+            and (claiming.seat.room, claiming.seat.slot, claiming.seat.device) == (seat.room, seat.slot, seat.device)
+            and claiming.seat.attempt > seat.attempt
+            for claiming in self._claiming.values()
         )
 
     def _heard(self, answered: bool, now: float, effects: _Effects) -> None:

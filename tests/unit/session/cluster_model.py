@@ -83,6 +83,8 @@ class ClusterModel:
     refused: dict[str, ErrorCode] = field(default_factory=dict)
     unordered: set[str] = field(default_factory=set)
     """Sessions whose claim timed out: it may land after a later join of another device, and then stands above it."""
+    released: set[str] = field(default_factory=set)
+    """Sessions whose release landed in a table that still remembers it."""
     store_behind: bool = False
     """Emptied, lapsed, or not asked: the table may show an older seat until the owners spoke."""
 
@@ -138,6 +140,7 @@ class ClusterModel:
 
     def empty_store(self) -> None:
         self.table = SeatTable(lease_ms=round(LEASE_S * 1000), keep_ms=3_600_000)
+        self.released.clear()
         self.store_behind = True
 
     def forget_leases(self) -> None:
@@ -211,7 +214,7 @@ class ClusterModel:
                 case SeatLost(session=session, reason=reason):
                     self.lost[session] = reason
                     if reason == "replaced":
-                        self._check_replaced(session)
+                        self._check_replaced(effect)
 
     def _land(self, message: OnItsWay) -> None:
         self.now += 0.001  # No two changes of one slot happen in the same millisecond.
@@ -234,21 +237,12 @@ class ClusterModel:
                 answers = tuple(self.table.release(seat, now_ms) for seat in seats)
                 removed = before - self.table.live_sessions(ROOM, now_ms)
                 assert removed <= {seat.session for seat in seats}, f"{removed} removed by another's release"
+                self.released.update(seat.session for seat in seats)
         message.answers = answers
         self._check_newest_shown(now_ms)
 
     def _answer(self, message: OnItsWay, answers: tuple[SeatAnswer, ...] | None) -> None:
-        match message.question:
-            case Claim(seat=seat):
-                event: RegistryEvent = ClaimAnswered(
-                    seat=seat, answer=None if answers is None else answers[0], wall_ms=round(self.now * 1000)
-                )
-            case Touch(seats=seats):
-                event = TouchAnswered(seats=seats, answers=answers)
-            case Assert(seats=seats):
-                event = AssertAnswered(seats=seats, answers=answers)
-            case Release(seats=seats):
-                event = ReleaseAnswered(seats=seats, answers=answers)
+        event = _as_event(message.question, answers, round(self.now * 1000))
         if message.node in self.nodes:
             self._tell(message.node, event)
 
@@ -273,8 +267,16 @@ class ClusterModel:
             )
         }
 
-    def _check_replaced(self, session: str) -> None:
-        assert self._newer_than(session), f"{session} was told `replaced`, and nobody newer ever joined"
+    def _check_replaced(self, lost: SeatLost) -> None:
+        newer = self._newer_than(lost.session)
+        assert newer, f"{lost.session} was told `replaced`, and nobody newer ever joined"
+        me = self.players[lost.session]
+        heirs = {
+            name
+            for name in newer - self.ended
+            if (self.players[name].device, self.players[name].node) == (me.device, me.node)
+        }
+        assert not heirs or lost.successor in heirs, f"{heirs} sits on for {lost.session}, and the room sees a gap"
 
     def _check_refusal(self, session: str, code: ErrorCode) -> None:
         if code in (ErrorCode.ATTEMPT_STALE, ErrorCode.REPLACED):
@@ -287,13 +289,26 @@ class ClusterModel:
             assert newer, f"{session} was refused as {code}, and nobody newer ever joined"
 
     def _check_newest_shown(self, now_ms: int) -> None:
-        """Once a newer join is acknowledged, no older one is seen again."""
+        """What was released is not seen again, and after an acknowledged join no older one is."""
+        shown = self.table.live_sessions(ROOM, now_ms)
+        assert not shown & self.released, f"{shown & self.released} ended and is shown again"
         if self.store_behind:
             return
-        shown = self.table.live_sessions(ROOM, now_ms)
         for session in shown:
             newer = self._newer_than(session) & self.acknowledged
             assert not newer, f"the store shows {session} although {newer} joined after it"
+
+
+def _as_event(question: Question, answers: tuple[SeatAnswer, ...] | None, wall_ms: int) -> RegistryEvent:
+    match question:
+        case Claim(seat=seat):
+            return ClaimAnswered(seat=seat, answer=None if answers is None else answers[0], wall_ms=wall_ms)
+        case Touch(seats=seats):
+            return TouchAnswered(seats=seats, answers=answers)
+        case Assert(seats=seats):
+            return AssertAnswered(seats=seats, answers=answers)
+        case Release(seats=seats):
+            return ReleaseAnswered(seats=seats, answers=answers)
 
 
 def rejoin(*, same_node: bool, same_device: bool) -> ClusterModel:
