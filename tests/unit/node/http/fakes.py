@@ -27,7 +27,7 @@ from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, SessionId, UserId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from node.http.app import NodeApp
@@ -203,3 +203,9 @@ async def is_healthy(port: int) -> bool:
     """Whether a well-behaved client is served."""
     answer = await exchange(port, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     return answer.startswith(b"HTTP/1.1 200")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that another task or the other end of a socket brings about."""
+    while not condition():  # noqa: ASYNC110 - the fact is the server's, and it keeps no event for us
+        await trio.sleep(0.01)

@@ -11,7 +11,7 @@ import trio
 
 from node.http.guard import GuardedServer, install_guard
 from node.http.strict import StrictH11Protocol
-from tests.unit.node.http.fakes import connect, exchange, is_healthy, serving
+from tests.unit.node.http.fakes import connect, exchange, is_healthy, serving, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ HOSTILE: Final = {
     "upgrade and one extra byte": UPGRADE + b"\r\nx",
     "upgrade and half a frame": UPGRADE + b"\r\n\x81\xfe",
     "frame with reserved bits": UPGRADE + b"\r\n\xf1\x80\x00\x00\x00\x00",
-    "upgrade without a key": b"GET /v1/session HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    "upgrade without a key": UPGRADE.replace(b"Sec-WebSocket-Key", b"X-Key") + b"\r\n",
     "upgrade by POST": UPGRADE.replace(b"GET", b"POST") + b"\r\n",
     "upgrade elsewhere": UPGRADE.replace(b"/v1/session", b"/healthz") + b"\r\n",
     "bad chunk header": b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -105,8 +105,7 @@ async def test_a_stuck_reader_is_dropped_and_does_not_hold_up_the_stop(backend: 
         async with stuck:
             await stuck.send_all(b"GET /big.js HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
             with trio.fail_after(5):
-                while server.statistics().stuck == 0:
-                    await trio.sleep(0.02)
+                await until(lambda: server.statistics().stuck > 0)
             assert await is_healthy(server.port)
 
 
@@ -135,8 +134,8 @@ async def test_one_connection_too_many_is_closed_at_once(backend: FakeBackend, w
             assert not await is_healthy(server.port)
             assert server.statistics().refused == 1
         with trio.fail_after(2):
-            while not await is_healthy(server.port):
-                await trio.sleep(0.01)
+            await until(lambda: server.statistics().open == 0)
+        assert await is_healthy(server.port)
 
 
 async def test_websocket_compression_is_not_offered(backend: FakeBackend, web_root: Path) -> None:

@@ -12,7 +12,7 @@ import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, wrap_client_stream
 
 from signalling.errors import ErrorCode
-from tests.unit.node.http.fakes import GOOD_TOKEN, connect, serving
+from tests.unit.node.http.fakes import GOOD_TOKEN, connect, serving, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,8 +59,7 @@ async def test_hello_join_chat_and_goodbye(backend: FakeBackend, web_root: Path)
             await socket.send_message(json.dumps({"topic": "chat", "id": 3, "text": "hi", "nonce": "n"}))
             assert await heard(socket) == {"topic": "chat_sent", "id": 3, "message": "me_1", "at_ms": 1}
         with trio.fail_after(2):
-            while not backend.closed:
-                await trio.sleep(0.01)
+            await until(lambda: bool(backend.closed))
     assert backend.closed == [("session-0", "gone")]
 
 
@@ -86,17 +85,20 @@ async def test_a_probe_pings_without_a_session(backend: FakeBackend, web_root: P
 async def test_bad_messages_get_an_error_and_a_close_code(
     backend: FakeBackend, web_root: Path, message: str | bytes, code: str, close: int
 ) -> None:
-    async with serving(backend, web_root) as server:
-        async with connected(server.port, HELLO) as other, connected(server.port) as socket:
-            await socket.send_message(message)
-            assert (await heard(socket))["code"] == code
-            with pytest.raises(ConnectionClosed) as caught:
-                await socket.get_message()
-            assert caught.value.reason is not None
-            assert (caught.value.reason.code, caught.value.reason.reason) == (close, code)
-            # The neighbour hears nothing of it.
-            await other.send_message(json.dumps({"topic": "ping", "id": 9}))
-            assert (await heard(other))["id"] == 9
+    async with (
+        serving(backend, web_root) as server,
+        connected(server.port, HELLO) as other,
+        connected(server.port) as socket,
+    ):
+        await socket.send_message(message)
+        assert (await heard(socket))["code"] == code
+        with pytest.raises(ConnectionClosed) as caught:
+            await socket.get_message()
+        assert caught.value.reason is not None
+        assert (caught.value.reason.code, caught.value.reason.reason) == (close, code)
+        # The neighbour hears nothing of it.
+        await other.send_message(json.dumps({"topic": "ping", "id": 9}))
+        assert (await heard(other))["id"] == 9
 
 
 async def test_the_node_ends_a_session_with_a_last_word(backend: FakeBackend, web_root: Path) -> None:
@@ -126,7 +128,7 @@ async def test_a_client_that_does_not_read_is_dropped(backend: FakeBackend, web_
                             at_ms=0,
                         )
                     )
-                await trio.sleep(0)
+                await trio.lowlevel.checkpoint()
         assert backend.closed == [("session-0", "slow_consumer")]
 
 
