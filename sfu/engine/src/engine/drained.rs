@@ -222,3 +222,26 @@ impl Drained {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_inside_is_an_error_outside() {
+        let now = Instant::now();
+        let mut drained = Drained::new(Rtc::new(now), now);
+        let (mut batch, mut events) = (Batch::default(), Vec::new());
+        let addresses = Addresses::default();
+        let mut sink = Sink {
+            batch: &mut batch,
+            events: &mut events,
+            addresses: &addresses,
+        };
+        let broken = drained.change(now, &mut sink, |_| -> () { panic!("on purpose") });
+        assert_eq!(broken, Err(Broken::Panicked));
+        assert_eq!(Broken::Panicked.reason(), "panic");
+        assert_eq!(drained.change(now, &mut sink, |_| 7), Ok(7));
+        assert!(!drained.flows());
+    }
+}

@@ -8,17 +8,17 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use str0m::Candidate;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::config::Fingerprint;
-use str0m::format::{Codec as Format, FormatParams};
 use str0m::ice::IceCreds;
-use str0m::media::{Frequency, MediaKind as RtcKind, Pt};
-use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
-use str0m::{Candidate, Rtc};
+use str0m::media::Pt;
+use str0m::rtp::{RtpPacket, RtpWrite};
 
 use super::clock::{Anchor, PAST, RtpClock};
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
+use super::link_class::{CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
 use super::link_health::LinkHealth;
 use super::link_signal::LinkSignal;
@@ -26,7 +26,6 @@ use super::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
 use super::refusal::Refusal;
 use super::rewrite::{Rewriter, SourceRun};
 use super::router::TrackKey;
-use crate::control::messages::MediaKind;
 
 /// Largest control message: str0m's default for a peer that announces no other.
 pub const MAX_MESSAGE_BYTES: usize = 60 * 1024;
@@ -37,55 +36,6 @@ const RESEND_AGE: Duration = Duration::from_secs(3);
 
 /// The pair that ties a leg's time stamps to the sender's clock is repeated this often.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Both classes count their own time stamps in this rate; nobody reads them.
-const CLASS_TICKS_PER_S: u64 = 90_000;
-
-/// One of the two RTP streams of a direction.
-struct Class {
-    mid: &'static str,
-    kind: MediaKind,
-    rtc_kind: RtcKind,
-    format: Format,
-    rate: Frequency,
-    channels: Option<u8>,
-    pt: u8,
-    resend_pt: u8,
-    /// Added to by 1 for resends and by 16 for the side that is not controlling.
-    ssrc: u32,
-}
-
-const CLASSES: [Class; 2] = [
-    Class {
-        mid: "a",
-        kind: MediaKind::Audio,
-        rtc_kind: RtcKind::Audio,
-        format: Format::Opus,
-        rate: Frequency::FORTY_EIGHT_KHZ,
-        channels: Some(2),
-        pt: 100,
-        resend_pt: 101,
-        ssrc: 0x51_00,
-    },
-    Class {
-        mid: "v",
-        kind: MediaKind::Video,
-        rtc_kind: RtcKind::Video,
-        format: Format::Vp8,
-        rate: Frequency::NINETY_KHZ,
-        channels: None,
-        pt: 102,
-        resend_pt: 103,
-        ssrc: 0x52_00,
-    },
-];
-
-impl Class {
-    fn ssrc(&self, controlling: bool) -> (Ssrc, Ssrc) {
-        let ssrc = self.ssrc + if controlling { 0 } else { 16 };
-        (ssrc.into(), (ssrc + 1).into())
-    }
-}
 
 #[derive(Debug)]
 struct LegOut {
@@ -137,27 +87,6 @@ pub struct Link {
     /// Zero of the clock that frames carry.
     epoch: Instant,
     anchor: Anchor,
-}
-
-/// Build an `Rtc` for a link.
-#[must_use]
-pub fn build(now: Instant) -> Rtc {
-    let mut config = Rtc::builder()
-        .clear_codecs()
-        .clear_extension_map()
-        .set_rtp_mode(true)
-        .set_stats_interval(None);
-    for class in &CLASSES {
-        config.codec_config().add_config(
-            class.pt.into(),
-            Some(class.resend_pt.into()),
-            class.format,
-            class.rate,
-            class.channels,
-            FormatParams::default(),
-        );
-    }
-    config.build(now)
 }
 
 impl Link {
@@ -302,6 +231,13 @@ impl Link {
                     "{} bytes where a link takes {MAX_MESSAGE_BYTES}.",
                     data.len()
                 ),
+            )));
+        }
+        if data.is_empty() {
+            // str0m 0.25 takes it, and nothing on the channel arrives any more.
+            return Ok(Err(Refusal::new(
+                "link_message_empty",
+                "A link takes no message without content.",
             )));
         }
         if self.health.is_none() {
@@ -520,14 +456,6 @@ impl Link {
     }
 }
 
-fn class_of(kind: MediaKind) -> usize {
-    usize::from(kind != CLASSES[0].kind)
-}
-
-fn ticks(elapsed: Duration) -> u32 {
-    (elapsed.as_micros() as u64 * CLASS_TICKS_PER_S / 1_000_000) as u32
-}
-
 fn not_open() -> Refusal {
     Refusal::new("link_not_open", "The link's channels are not open yet.")
 }
@@ -561,14 +489,6 @@ mod tests {
             "host 192.0.2.1 70000",
         ] {
             assert!(parse_candidate(bad).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn both_classes_are_told_apart() {
-        for class in &CLASSES {
-            assert_eq!(CLASSES[class_of(class.kind)].mid, class.mid);
-            assert_ne!(class.ssrc(true), class.ssrc(false));
         }
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! What decides without I/O is plain and tested alone: [`rewrite`] (numbers of an outgoing stream),
 //! [`keyframes`] (how often a source is asked), [`link_health`] (what keepalives say),
-//! [`link_frame`] and [`link_signal`] (the bytes between nodes), [`clock`] (lip sync), [`address`].
+//! [`link_class`], [`link_frame`] and [`link_signal`] (what nodes agree on), [`clock`] (lip sync), [`address`].
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -35,6 +35,7 @@ pub mod drained;
 mod forward;
 pub mod keyframes;
 pub mod link;
+pub mod link_class;
 pub mod link_frame;
 pub mod link_health;
 pub mod link_signal;

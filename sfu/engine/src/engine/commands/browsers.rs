@@ -1,0 +1,207 @@
+//! Publishers and subscribers: what is negotiated with browsers.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::Answer;
+use crate::control::messages::{Message, PeerKind, State, WantedTrack};
+use crate::control::outgoing::Importance;
+use crate::engine::peer::{Peer, Role};
+use crate::engine::publisher::{self, OfferedTrack, Publisher};
+use crate::engine::refusal::Refusal;
+use crate::engine::router::{PeerKey, Sink, Source};
+use crate::engine::sdp::{is_usable, strip_candidates};
+use crate::engine::subscriber::{MAX_TRACKS, Subscriber};
+use crate::engine::worker::Worker;
+
+impl Worker {
+    pub(super) fn publish(
+        &mut self,
+        name: &str,
+        sdp: &str,
+        tracks: &BTreeMap<String, String>,
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        let known = self.find(name, PeerKind::Publisher)?;
+        let key = known.unwrap_or_else(|| {
+            let rtc = publisher::browser_config().build(now);
+            self.open(name, rtc, Role::Publisher(Publisher::default()), now)
+        });
+        let offer = strip_candidates(sdp);
+        self.counters.add("candidates_ignored", offer.unusable);
+        let accepted = self
+            .with(key, |peer, sink, _, _| {
+                publisher::accept(&mut peer.drained, now, sink, &offer, tracks)
+            })
+            .unwrap_or_else(|| Err(Refusal::new("sdp_invalid", "The SDP broke the peer.")));
+        let accepted = match accepted {
+            Ok(accepted) => accepted,
+            Err(refusal) => {
+                if known.is_none() {
+                    self.close(key, None);
+                }
+                return Err(refusal);
+            }
+        };
+        self.set_published(key, accepted.tracks);
+        self.expect_checks(key);
+        if known.is_none() {
+            self.connect_within(key, now);
+        }
+        self.settle(key, now);
+        Ok(Message::Described {
+            sdp: accepted.answer,
+            id,
+        })
+    }
+
+    fn set_published(&mut self, key: PeerKey, tracks: Vec<OfferedTrack>) {
+        let tracks = tracks
+            .into_iter()
+            .map(|OfferedTrack { mid, track, kind }| {
+                let source = Source::Publisher { peer: key, mid };
+                (mid, self.router.start(&track, kind, source))
+            })
+            .collect();
+        let gone = match self.peers.get_mut(key) {
+            Some(Peer {
+                role: Role::Publisher(publisher),
+                drained,
+                ..
+            }) => publisher.set_tracks(drained, tracks),
+            _ => Vec::new(),
+        };
+        for (mid, track) in gone {
+            self.router.end(track, Source::Publisher { peer: key, mid });
+        }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        name: &str,
+        tracks: Vec<WantedTrack>,
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        if tracks.len() > MAX_TRACKS {
+            return Err(Refusal::new(
+                "too_many_tracks",
+                format!("{} tracks where {MAX_TRACKS} fit an offer.", tracks.len()),
+            ));
+        }
+        let known = self.find(name, PeerKind::Subscriber)?;
+        let key = known.unwrap_or_else(|| {
+            let rtc = publisher::browser_config().build(now);
+            self.open(name, rtc, Role::Subscriber(Subscriber::default()), now)
+        });
+        if let Some(subscriber) = self.subscriber(key) {
+            for (slot, track) in subscriber.want(tracks) {
+                self.router.detach(track, line(key, slot));
+            }
+        }
+        self.begin_lines(key, now);
+        self.to_offer.push(key);
+        Ok(Message::Done { id })
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        name: &str,
+        generation: u64,
+        sdp: &str,
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        let key = self.need(name, PeerKind::Subscriber)?;
+        self.with(key, |peer, sink, counters, _| match &mut peer.role {
+            Role::Subscriber(subscriber) => {
+                subscriber.answer(&mut peer.drained, now, sink, generation, sdp, counters)
+            }
+            _ => Ok(Ok(())),
+        })
+        .unwrap_or_else(|| {
+            Err(Refusal::new(
+                "sdp_invalid",
+                "The answer does not fit its offer; the peer was closed.",
+            ))
+        })?;
+        self.begin_lines(key, now);
+        self.to_offer.push(key);
+        self.settle(key, now);
+        Ok(Message::Done { id })
+    }
+
+    /// Attach the lines that the client agreed to, and get whole pictures for them.
+    fn begin_lines(&mut self, key: PeerKey, now: Instant) {
+        let beginning = self
+            .subscriber(key)
+            .map(|subscriber| subscriber.beginning())
+            .unwrap_or_default();
+        for begins in beginning {
+            let track = self.router.attach(&begins.track, line(key, begins.slot));
+            if let Some(subscriber) = self.subscriber(key) {
+                subscriber.set_live(begins.slot, track);
+            }
+            if self.peers[key].state == State::Connected {
+                self.ask_keyframe(track, now);
+            }
+        }
+    }
+
+    /// After a reply: the offers that its command led to.
+    pub(super) fn speak_after(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.to_offer) {
+            let offer = self
+                .with(key, |peer, sink, _, _| match &mut peer.role {
+                    Role::Subscriber(subscriber) => subscriber.offer(&mut peer.drained, now, sink),
+                    _ => Ok(None),
+                })
+                .flatten();
+            let Some(offer) = offer else {
+                continue;
+            };
+            if offer.generation == 1 {
+                self.expect_checks(key);
+                self.connect_within(key, now);
+            }
+            let Some(peer) = self.peers.get(key) else {
+                continue;
+            };
+            let message = Message::Offered {
+                peer: peer.name.clone(),
+                generation: offer.generation,
+                sdp: offer.sdp,
+                tracks: offer.tracks,
+            };
+            self.tell(&message, Importance::Needed);
+            self.settle(key, now);
+        }
+    }
+
+    pub(super) fn add_candidate(&mut self, name: &str, candidate: &str, id: u64) -> Answer {
+        if !self.names.contains_key(name) {
+            return Err(Refusal::peer_unknown(name));
+        }
+        // Browsers check us, we never check them (ICE-lite): their candidates are only judged.
+        if !is_usable(candidate) {
+            self.counters.count("candidates_ignored");
+        }
+        Ok(Message::Done { id })
+    }
+
+    fn subscriber(&mut self, key: PeerKey) -> Option<&mut Subscriber> {
+        match self.peers.get_mut(key).map(|peer| &mut peer.role) {
+            Some(Role::Subscriber(subscriber)) => Some(subscriber),
+            _ => None,
+        }
+    }
+}
+
+fn line(peer: PeerKey, slot: u32) -> Sink {
+    Sink {
+        peer,
+        slot,
+        leg: false,
+    }
+}

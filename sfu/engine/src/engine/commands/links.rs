@@ -1,0 +1,177 @@
+//! Links and their legs: what is agreed with other nodes.
+
+use std::time::Instant;
+
+use super::Answer;
+use crate::control::messages::{MediaKind, Message, PeerKind};
+use crate::engine::drained::{self, Drained};
+use crate::engine::link::{Introduction, Link};
+use crate::engine::link_class;
+use crate::engine::peer::Role;
+use crate::engine::refusal::Refusal;
+use crate::engine::router::{PeerKey, Sink, Source};
+use crate::engine::worker::Worker;
+
+/// SHA-256.
+const FINGERPRINT_BYTES: usize = 32;
+
+impl Worker {
+    pub(super) fn open_link(
+        &mut self,
+        name: &str,
+        controlling: bool,
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        if self.names.contains_key(name) {
+            return Err(Refusal::new(
+                "peer_exists",
+                format!("Peer {name:?} is open already; close it first."),
+            ));
+        }
+        let mut drained = Drained::new(link_class::build(now), now);
+        let mut sink = drained::Sink {
+            batch: &mut self.batch,
+            events: &mut self.events,
+            addresses: &self.addresses,
+        };
+        let (link, introduction) = Link::open(&mut drained, now, &mut sink, controlling)
+            .map_err(|broken| Refusal::new("link_broken", format!("{}.", broken.reason())))?;
+        let key = self.insert(name, drained, Role::Link(Box::new(link)), now);
+        self.links.push(key);
+        self.expect_checks(key);
+        self.connect_within(key, now);
+        self.settle(key, now);
+        Ok(Message::LinkOpened {
+            ufrag: introduction.ufrag,
+            password: introduction.password,
+            fingerprint: introduction.fingerprint,
+            candidates: self
+                .addresses
+                .candidates()
+                .iter()
+                .map(|address| format!("host {} {}", address.ip(), address.port()))
+                .collect(),
+            id,
+        })
+    }
+
+    pub(super) fn connect_link(
+        &mut self,
+        name: &str,
+        other: &Introduction,
+        candidates: &[String],
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        let key = self.need(name, PeerKind::Link)?;
+        if other.fingerprint.len() != FINGERPRINT_BYTES {
+            return Err(Refusal::new(
+                "fingerprint_invalid",
+                "A link's fingerprint is the 32 bytes of a SHA-256.",
+            ));
+        }
+        self.with(key, |peer, sink, counters, _| match &mut peer.role {
+            Role::Link(link) => {
+                link.connect(&mut peer.drained, now, sink, other, candidates, counters)
+            }
+            _ => Ok(()),
+        })
+        .ok_or_else(|| Refusal::new("link_broken", "The link could not be started."))?;
+        self.connect_within(key, now);
+        self.settle(key, now);
+        Ok(Message::Done { id })
+    }
+
+    pub(super) fn send_link(&mut self, name: &str, data: &[u8], id: u64, now: Instant) -> Answer {
+        let key = self.need(name, PeerKind::Link)?;
+        self.with(key, |peer, sink, _, _| match &peer.role {
+            Role::Link(link) => link.send(&mut peer.drained, now, sink, data),
+            _ => Ok(Ok(())),
+        })
+        .unwrap_or_else(|| Err(Refusal::peer_unknown(name)))?;
+        self.settle(key, now);
+        Ok(Message::Done { id })
+    }
+
+    pub(super) fn open_leg_out(
+        &mut self,
+        name: &str,
+        leg: u32,
+        track: &str,
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        let key = self.need(name, PeerKind::Link)?;
+        let track = self.router.attach(track, leg_sink(key, leg));
+        let before = self
+            .link(key)
+            .and_then(|link| link.open_leg_out(leg, track));
+        if let Some(before) = before {
+            self.router.detach(before, leg_sink(key, leg));
+        }
+        self.ask_keyframe(track, now);
+        Ok(Message::Done { id })
+    }
+
+    pub(super) fn close_leg_out(&mut self, name: &str, leg: u32, id: u64) -> Answer {
+        let key = self.need(name, PeerKind::Link)?;
+        if let Some(track) = self.link(key).and_then(|link| link.close_leg_out(leg)) {
+            self.router.detach(track, leg_sink(key, leg));
+        }
+        Ok(Message::Done { id })
+    }
+
+    pub(super) fn open_leg_in(
+        &mut self,
+        name: &str,
+        leg: u32,
+        track: &str,
+        kind: MediaKind,
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        let key = self.need(name, PeerKind::Link)?;
+        let source = Source::Leg { peer: key, leg };
+        let track = self.router.start(track, kind, source);
+        let mut runs = self.runs;
+        let before = self
+            .link(key)
+            .and_then(|link| link.open_leg_in(leg, track, &mut runs));
+        self.runs = runs;
+        if let Some(before) = before {
+            self.router.end(before, source);
+        }
+        if self
+            .router
+            .get(track)
+            .is_some_and(|track| !track.sinks.is_empty())
+        {
+            self.ask_keyframe(track, now);
+        }
+        Ok(Message::Done { id })
+    }
+
+    pub(super) fn close_leg_in(&mut self, name: &str, leg: u32, id: u64) -> Answer {
+        let key = self.need(name, PeerKind::Link)?;
+        if let Some(track) = self.link(key).and_then(|link| link.close_leg_in(leg)) {
+            self.router.end(track, Source::Leg { peer: key, leg });
+        }
+        Ok(Message::Done { id })
+    }
+
+    fn link(&mut self, key: PeerKey) -> Option<&mut Link> {
+        match self.peers.get_mut(key).map(|peer| &mut peer.role) {
+            Some(Role::Link(link)) => Some(link),
+            _ => None,
+        }
+    }
+}
+
+fn leg_sink(peer: PeerKey, leg: u32) -> Sink {
+    Sink {
+        peer,
+        slot: leg,
+        leg: true,
+    }
+}

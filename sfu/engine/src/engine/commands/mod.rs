@@ -1,0 +1,227 @@
+//! What the node asks for, one method a command.
+
+use std::time::Instant;
+
+use super::drained::Drained;
+use super::link::Introduction;
+use super::peer::{CONNECT_TIMEOUT, Peer, Role};
+use super::refusal::Refusal;
+use super::router::PeerKey;
+use super::socket::MediaSocket;
+use super::statistics;
+use super::worker::{Asking, Worker};
+use crate::control::messages::{Command, ENGINE_PROTOCOL, Message, PeerKind, State};
+use crate::control::outgoing::Importance;
+
+mod browsers;
+mod links;
+
+type Answer = Result<Message, Refusal>;
+
+impl Worker {
+    /// Obey and reply.
+    pub(super) fn answer(&mut self, asking: Asking, now: Instant) {
+        let (id, answer) = match asking {
+            Asking::Command(command) => (command.id(), self.carry_out(command, now)),
+            Asking::Garbled { id, why } => (
+                id,
+                Err(Refusal::new(
+                    "command_invalid",
+                    format!("The command was not understood: {why}."),
+                )),
+            ),
+        };
+        let reply = answer.unwrap_or_else(|refusal| Message::Failed {
+            code: refusal.code.to_owned(),
+            message: refusal.message,
+            id,
+        });
+        self.tell(&reply, Importance::Needed);
+        self.speak_after(now);
+    }
+
+    fn carry_out(&mut self, command: Command, now: Instant) -> Answer {
+        if self.socket.is_none() && !matches!(command, Command::Hello { .. }) {
+            return Err(Refusal::new(
+                "hello_missing",
+                "The first command is hello; it binds the media socket.",
+            ));
+        }
+        match command {
+            Command::Hello {
+                protocol,
+                media_address,
+                media_port,
+                advertised,
+                id,
+            } => self.hello(protocol, &media_address, media_port, &advertised, id),
+            Command::Publish {
+                peer,
+                sdp,
+                tracks,
+                id,
+            } => self.publish(&peer, &sdp, &tracks, id, now),
+            Command::Subscribe { peer, tracks, id } => self.subscribe(&peer, tracks, id, now),
+            Command::Answered {
+                peer,
+                generation,
+                sdp,
+                id,
+            } => self.answered(&peer, generation, &sdp, id, now),
+            Command::AddCandidate {
+                peer,
+                candidate,
+                id,
+            } => self.add_candidate(&peer, &candidate, id),
+            Command::ClosePeer { peer, id } => {
+                if let Some(key) = self.names.get(&peer) {
+                    self.close(*key, None);
+                }
+                Ok(Message::Done { id })
+            }
+            Command::OpenLink {
+                peer,
+                controlling,
+                id,
+            } => self.open_link(&peer, controlling, id, now),
+            Command::ConnectLink {
+                peer,
+                ufrag,
+                password,
+                fingerprint,
+                candidates,
+                id,
+            } => {
+                let other = Introduction {
+                    ufrag,
+                    password,
+                    fingerprint,
+                };
+                self.connect_link(&peer, &other, &candidates, id, now)
+            }
+            Command::SendLink { peer, data, id } => self.send_link(&peer, &data, id, now),
+            Command::OpenLegOut {
+                peer,
+                leg,
+                track,
+                id,
+            } => self.open_leg_out(&peer, leg, &track, id, now),
+            Command::CloseLegOut { peer, leg, id } => self.close_leg_out(&peer, leg, id),
+            Command::OpenLegIn {
+                peer,
+                leg,
+                track,
+                kind,
+                id,
+            } => self.open_leg_in(&peer, leg, &track, kind, id, now),
+            Command::CloseLegIn { peer, leg, id } => self.close_leg_in(&peer, leg, id),
+            Command::GetStatistics { id } => Ok(statistics::read(self, id, now)),
+        }
+    }
+
+    fn hello(
+        &mut self,
+        protocol: u64,
+        address: &str,
+        port: u16,
+        advertised: &[String],
+        id: u64,
+    ) -> Answer {
+        if protocol != ENGINE_PROTOCOL {
+            return Err(Refusal::new(
+                "protocol_unsupported",
+                format!(
+                    "The node speaks protocol {protocol}, this engine {ENGINE_PROTOCOL}; install \
+                     both from one build."
+                ),
+            ));
+        }
+        if self.socket.is_some() {
+            return Err(Refusal::new(
+                "hello_repeated",
+                "The media socket is bound already.",
+            ));
+        }
+        let socket = MediaSocket::bind(address, port, advertised)
+            .map_err(|error| Refusal::new(error.code, error.message))?;
+        let bound = socket.bound();
+        self.take_socket(socket).map_err(|error| {
+            Refusal::new(
+                "media_bind_failed",
+                format!("Polling the media socket failed: {error}."),
+            )
+        })?;
+        Ok(Message::Ready {
+            protocol: ENGINE_PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            addresses: vec![bound.to_string()],
+            id,
+        })
+    }
+
+    /// The peer of that name, if there is one; another kind of peer is refused.
+    fn find(&self, name: &str, kind: PeerKind) -> Result<Option<PeerKey>, Refusal> {
+        let Some(key) = self.names.get(name).copied() else {
+            return Ok(None);
+        };
+        if self.peers[key].role.kind() == kind {
+            Ok(Some(key))
+        } else {
+            let wanted = match kind {
+                PeerKind::Publisher => "publisher",
+                PeerKind::Subscriber => "subscriber",
+                PeerKind::Link => "link",
+            };
+            Err(Refusal::peer_kind(name, wanted))
+        }
+    }
+
+    fn need(&self, name: &str, kind: PeerKind) -> Result<PeerKey, Refusal> {
+        self.find(name, kind)?
+            .ok_or_else(|| Refusal::peer_unknown(name))
+    }
+
+    fn open(&mut self, name: &str, rtc: str0m::Rtc, role: Role, now: Instant) -> PeerKey {
+        self.insert(name, Drained::new(rtc, now), role, now)
+    }
+
+    fn insert(&mut self, name: &str, drained: Drained, role: Role, now: Instant) -> PeerKey {
+        let key = self.peers.insert(Peer::new(name.to_owned(), drained, role));
+        self.names.insert(name.to_owned(), key);
+        let candidates = self.addresses.candidates().to_vec();
+        self.with(key, |peer, sink, _, _| {
+            peer.drained.change(now, sink, |rtc| {
+                for address in candidates {
+                    if let Ok(candidate) = str0m::Candidate::host(address, "udp") {
+                        rtc.add_local_candidate(candidate);
+                    }
+                }
+            })
+        });
+        key
+    }
+
+    /// Let checks with the peer's user fragment find it; a restart of ICE gives it a new one.
+    fn expect_checks(&mut self, key: PeerKey) {
+        let fragment = self.with(key, |peer, sink, _, _| {
+            peer.drained.change(Instant::now(), sink, |rtc| {
+                rtc.direct_api().local_ice_credentials().ufrag
+            })
+        });
+        if let Some(fragment) = fragment
+            && let Some(peer) = self.peers.get_mut(key)
+            && peer.fragment != fragment
+        {
+            peer.fragment.clone_from(&fragment);
+            self.demux.expect(fragment, key);
+        }
+    }
+
+    fn connect_within(&mut self, key: PeerKey, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(key)
+            && peer.state == State::Connecting
+        {
+            peer.connect_by = Some(now + CONNECT_TIMEOUT);
+        }
+    }
+}

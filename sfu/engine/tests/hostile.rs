@@ -1,0 +1,298 @@
+//! What others send us that they should not: no call ends by it, and all of it is counted.
+
+mod stage;
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use stage::{Client, Node, play, play_for};
+use starling_sfu::control::messages::MediaKind::{Audio, Video};
+use starling_sfu::control::messages::{Command, ENGINE_PROTOCOL, Message};
+
+/// A small generator of its own: the same attack every time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.roll() % bound as u64) as usize
+    }
+}
+
+fn flows(ann: &mut Client, ben: &mut Client) {
+    let before = ben.packets.len();
+    play(&mut [ann, ben], "packets flow", |all| {
+        if all[0].connected && all[1].connected {
+            all[0].send(Video, &[5; 600]);
+        }
+        all[1].packets.len() >= before + 5
+    });
+}
+
+#[test]
+fn bad_datagrams_end_no_call() {
+    let mut node = Node::start();
+    let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
+    node.publish(&mut ann, &[Audio, Video]);
+    node.subscribe(&mut ben, &[("ann_video", Video)]);
+    flows(&mut ann, &mut ben);
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut dice = Dice(0x5eed);
+    let models: Vec<Vec<u8>> = ann.received.iter().chain(&ben.received).cloned().collect();
+    let firsts = [0, 1, 20, 22, 63, 64, 128, 144, 191, 255];
+    for round in 0..6000 {
+        let mut bytes = if round % 2 == 0 {
+            let mut bytes = models[dice.below(models.len())].clone();
+            for _ in 0..=dice.below(8) {
+                let at = dice.below(bytes.len());
+                bytes[at] = dice.roll() as u8;
+            }
+            bytes.truncate(1 + dice.below(bytes.len()));
+            bytes
+        } else {
+            (0..dice.below(1600)).map(|_| dice.roll() as u8).collect()
+        };
+        if round % 3 == 0 && !bytes.is_empty() {
+            bytes[0] = firsts[dice.below(firsts.len())];
+        }
+        // From nowhere, and from the very addresses that the engine trusts.
+        let socket = [&stranger, &ann.socket, &ben.socket][round % 3];
+        let _ = socket.send_to(&bytes, node.address);
+        if round % 100 == 0 {
+            flows(&mut ann, &mut ben);
+        }
+    }
+    flows(&mut ann, &mut ben);
+    let (peers, _, counters) = node.statistics();
+    assert_eq!(peers.len(), 2, "{:?}", node.poll());
+    for name in [
+        "datagrams_unknown",
+        "datagrams_garbage",
+        "datagrams_too_large",
+    ] {
+        assert!(counters.contains_key(name), "{name} in {counters:?}");
+    }
+    assert!(!counters.contains_key("peer_panics"), "{counters:?}");
+}
+
+#[test]
+fn large_payloads_harm_nobody() {
+    let mut node = Node::start();
+    let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
+    node.publish(&mut ann, &[Audio, Video]);
+    node.subscribe(&mut ben, &[("ann_video", Video)]);
+    flows(&mut ann, &mut ben);
+    for bytes in [1400, 1401, 1430, 1460, 1700, 1900] {
+        for _ in 0..5 {
+            ann.send(Video, &vec![9; bytes]);
+            play_for(&mut [&mut ann, &mut ben], Duration::from_millis(1));
+        }
+    }
+    flows(&mut ann, &mut ben);
+    assert!(
+        ben.packets
+            .iter()
+            .any(|packet| packet.payload.len() == 1400)
+    );
+    assert!(
+        ben.packets
+            .iter()
+            .all(|packet| packet.payload.len() <= 1400)
+    );
+    let (peers, _, counters) = node.statistics();
+    assert_eq!(peers.len(), 2);
+    assert!(counters["payloads_too_large"] >= 10, "{counters:?}");
+    assert!(counters["datagrams_too_large"] >= 10, "{counters:?}");
+}
+
+#[test]
+fn a_full_frame_is_too_large_for_a_link_and_harms_nobody() {
+    let (mut oslo, mut lima) = (Node::start(), Node::start());
+    Node::link((&mut oslo, "lima"), (&mut lima, "oslo"));
+    let mut ann = Client::new("ann");
+    oslo.publish(&mut ann, &[Video]);
+    oslo.done(|id| Command::OpenLegOut {
+        peer: "lima".into(),
+        leg: 1,
+        track: "ann_video".into(),
+        id,
+    });
+    play(&mut [&mut ann], "the publisher is connected", |all| {
+        all[0].connected
+    });
+    for bytes in [1400, 1000] {
+        ann.send(Video, &vec![9; bytes]);
+    }
+    play(&mut [&mut ann], "one frame crossed", |_| {
+        lima.counter("link_frames_without_leg") == 1
+    });
+    assert_eq!(oslo.counter("link_frames_too_large"), 1);
+}
+
+#[test]
+fn bad_commands_are_refused_by_code() {
+    let mut node = Node::silent();
+    let hello = |protocol, address: &str| {
+        let media_address = address.to_owned();
+        move |id| Command::Hello {
+            protocol,
+            media_address,
+            media_port: 0,
+            advertised: Vec::new(),
+            id,
+        }
+    };
+    assert_eq!(
+        node.refused(|id| Command::GetStatistics { id }),
+        "hello_missing"
+    );
+    assert_eq!(node.refused(hello(99, "127.0.0.1")), "protocol_unsupported");
+    assert_eq!(
+        node.refused(hello(ENGINE_PROTOCOL, "garbage")),
+        "media_address_invalid"
+    );
+    let ready = node.ask(hello(ENGINE_PROTOCOL, "127.0.0.1"));
+    let Message::Ready { addresses, .. } = ready else {
+        panic!("{ready:?}");
+    };
+    assert_eq!(
+        node.refused(hello(ENGINE_PROTOCOL, "127.0.0.1")),
+        "hello_repeated"
+    );
+
+    let mut other = Node::silent();
+    let port = addresses[0].rsplit_once(':').unwrap().1.parse().unwrap();
+    let taken = other.refused(|id| Command::Hello {
+        protocol: ENGINE_PROTOCOL,
+        media_address: "127.0.0.1".into(),
+        media_port: port,
+        advertised: Vec::new(),
+        id,
+    });
+    assert_eq!(taken, "media_port_taken");
+
+    let publish = |sdp: &str| {
+        let sdp = sdp.to_owned();
+        move |id| Command::Publish {
+            peer: "p".into(),
+            sdp,
+            tracks: [("0".to_owned(), "t".to_owned())].into(),
+            id,
+        }
+    };
+    assert_eq!(node.refused(publish("")), "sdp_invalid");
+    assert_eq!(node.refused(publish("v=0\r\nnonsense")), "sdp_invalid");
+    assert_eq!(
+        node.statistics().0.len(),
+        0,
+        "a refused publisher is not there"
+    );
+    let answered = |generation| {
+        move |id| Command::Answered {
+            peer: "s".into(),
+            generation,
+            sdp: String::new(),
+            id,
+        }
+    };
+    assert_eq!(node.refused(answered(1)), "peer_unknown");
+    node.want("s", &[]);
+    assert_eq!(node.refused(answered(1)), "offer_stale");
+    node.want("s", &[("t", Audio)]);
+    assert_eq!(node.refused(answered(2)), "offer_stale");
+    assert_eq!(node.refused(answered(1)), "sdp_invalid");
+    assert_eq!(
+        node.refused(|id| Command::SendLink {
+            peer: "s".into(),
+            data: vec![],
+            id
+        }),
+        "peer_kind_wrong"
+    );
+    let open = |id| Command::OpenLink {
+        peer: "l".into(),
+        controlling: true,
+        id,
+    };
+    assert!(matches!(node.ask(open), Message::LinkOpened { .. }));
+    assert_eq!(node.refused(open), "peer_exists");
+    assert_eq!(
+        node.refused(|id| Command::SendLink {
+            peer: "l".into(),
+            data: vec![1],
+            id
+        }),
+        "link_not_open"
+    );
+    node.done(|id| Command::ClosePeer {
+        peer: "nobody".into(),
+        id,
+    });
+}
+
+const CHROMIUM: &str = include_str!("chromium_offer.sdp");
+
+fn publish_chromium(node: &mut Node, sdp: &str) -> Message {
+    let (sdp, tracks) = (
+        sdp.to_owned(),
+        [
+            ("0".to_owned(), "a".to_owned()),
+            ("1".to_owned(), "v".to_owned()),
+        ]
+        .into(),
+    );
+    node.ask(|id| Command::Publish {
+        peer: "chromium".into(),
+        sdp,
+        tracks,
+        id,
+    })
+}
+
+#[test]
+fn an_offer_of_many_codecs_and_hidden_addresses_gets_ours() {
+    let mut node = Node::start();
+    assert!(CHROMIUM.contains(".local "));
+    let Message::Described { sdp, .. } = publish_chromium(&mut node, CHROMIUM) else {
+        panic!("refused");
+    };
+    assert!(sdp.contains("a=ice-lite"), "{sdp}");
+    assert!(
+        sdp.contains("VP8/90000") && sdp.contains("opus/48000/2"),
+        "{sdp}"
+    );
+    for other in ["H264", "VP9", "AV1", "red/"] {
+        assert!(!sdp.contains(other), "{sdp}");
+    }
+    assert!(node.counter("candidates_ignored") >= 4);
+    for candidate in [
+        "candidate:1 1 udp 1 0f7a.local 5000 typ host",
+        "candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
+        "garbage",
+        "",
+    ] {
+        node.done(|id| Command::AddCandidate {
+            peer: "chromium".into(),
+            candidate: candidate.into(),
+            id,
+        });
+    }
+    assert_eq!(node.counter("candidates_ignored"), 7);
+}
+
+#[test]
+fn an_offer_without_a_codec_of_ours_is_refused() {
+    let mut node = Node::start();
+    let without = CHROMIUM.replace(" VP8/90000", " VP8x/90000");
+    match publish_chromium(&mut node, &without) {
+        Message::Failed { code, .. } => assert_eq!(code, "codec_unsupported"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(node.statistics().0.len(), 0);
+}

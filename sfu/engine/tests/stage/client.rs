@@ -1,0 +1,195 @@
+//! A client as a browser would be: full ICE, SDP, RTP.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Instant;
+
+use starling_sfu::control::messages::MediaKind;
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, KeyframeRequest, MediaKind as RtcKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
+use str0m::{Candidate, Event, Input, Output, Rtc};
+
+/// A peer connection with a socket of its own.
+pub struct Client {
+    pub name: String,
+    pub rtc: Rtc,
+    pub socket: UdpSocket,
+    address: SocketAddr,
+    deadline: Instant,
+    pending: Option<SdpPendingOffer>,
+    /// The lines we send on.
+    lines: Vec<Mid>,
+    sent: BTreeMap<Mid, u64>,
+    pub connected: bool,
+    /// Track by mid, as the last offer said.
+    pub tracks: BTreeMap<String, String>,
+    pub packets: Vec<RtpPacket>,
+    pub keyframe_requests: Vec<KeyframeRequest>,
+    /// Datagrams as they came, to be sent again in a worse state.
+    pub received: Vec<Vec<u8>>,
+}
+
+impl Client {
+    pub fn new(name: &str) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let address = socket.local_addr().unwrap();
+        let mut rtc = Rtc::builder()
+            .set_rtp_mode(true)
+            .set_stats_interval(None)
+            .build(Instant::now());
+        rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
+        Self {
+            name: name.into(),
+            rtc,
+            socket,
+            address,
+            deadline: Instant::now(),
+            pending: None,
+            lines: Vec::new(),
+            sent: BTreeMap::new(),
+            connected: false,
+            tracks: BTreeMap::new(),
+            packets: Vec::new(),
+            keyframe_requests: Vec::new(),
+            received: Vec::new(),
+        }
+    }
+
+    /// Offer to send; returns the offer and the mids of the new lines.
+    pub fn offer(&mut self, kinds: &[MediaKind]) -> (String, Vec<String>) {
+        let mut api = self.rtc.sdp_api();
+        let mids: Vec<Mid> = kinds
+            .iter()
+            .map(|kind| {
+                let kind = match kind {
+                    MediaKind::Audio => RtcKind::Audio,
+                    MediaKind::Video => RtcKind::Video,
+                };
+                api.add_media(kind, Direction::SendOnly, None, None, None)
+            })
+            .collect();
+        let (offer, pending) = api.apply().unwrap();
+        self.pending = Some(pending);
+        let names = mids.iter().map(ToString::to_string).collect();
+        self.lines.extend(mids);
+        (offer.to_sdp_string(), names)
+    }
+
+    pub fn take_answer(&mut self, sdp: &str) {
+        let answer = SdpAnswer::from_sdp_string(sdp).unwrap();
+        let pending = self.pending.take().unwrap();
+        self.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        self.drain();
+    }
+
+    pub fn answer(&mut self, sdp: &str) -> String {
+        let offer = SdpOffer::from_sdp_string(sdp).unwrap();
+        let answer = self.rtc.sdp_api().accept_offer(offer).unwrap();
+        self.drain();
+        answer.to_sdp_string()
+    }
+
+    /// Send one packet on the line of that kind; its sequence number starts far from zero.
+    pub fn send(&mut self, kind: MediaKind, payload: &[u8]) {
+        let (rtc_kind, codec) = match kind {
+            MediaKind::Audio => (RtcKind::Audio, str0m::format::Codec::Opus),
+            MediaKind::Video => (RtcKind::Video, str0m::format::Codec::Vp8),
+        };
+        let mid = self.line(rtc_kind);
+        let pt = self
+            .rtc
+            .codec_config()
+            .find(|params| params.spec().codec == codec)
+            .unwrap()
+            .pt();
+        let sent = self.sent.entry(mid).or_insert(60_000);
+        *sent += 1;
+        let sequence = *sent;
+        let now = Instant::now();
+        let extensions = ExtensionValues {
+            audio_level: Some(-42),
+            voice_activity: Some(true),
+            ..ExtensionValues::default()
+        };
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None).unwrap();
+        stream.write_rtp(
+            RtpWrite::new(
+                pt,
+                sequence.into(),
+                (sequence * 3000) as u32,
+                now,
+                payload.to_vec(),
+            )
+            .marker(true)
+            .nackable(true)
+            .ext_vals(extensions),
+        );
+        self.elapse();
+    }
+
+    fn line(&self, kind: RtcKind) -> Mid {
+        *self
+            .lines
+            .iter()
+            .find(|mid| {
+                self.rtc
+                    .media(**mid)
+                    .is_some_and(|media| media.kind() == kind)
+            })
+            .unwrap()
+    }
+
+    /// Read the socket, let time pass.
+    pub fn turn(&mut self) {
+        let mut buffer = [0; 2000];
+        while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
+            let bytes = &buffer[..length];
+            if self.received.len() < 200 {
+                self.received.push(bytes.to_vec());
+            }
+            let Ok(received) = Receive::new(Protocol::Udp, source, self.address, bytes) else {
+                continue;
+            };
+            self.rtc
+                .handle_input(Input::Receive(Instant::now(), received))
+                .unwrap();
+            self.drain();
+        }
+        if self.deadline <= Instant::now() {
+            self.elapse();
+        }
+    }
+
+    fn elapse(&mut self) {
+        self.rtc
+            .handle_input(Input::Timeout(Instant::now()))
+            .unwrap();
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(at) => {
+                    self.deadline = at;
+                    return;
+                }
+                Output::Transmit(transmit) => {
+                    let _ = self
+                        .socket
+                        .send_to(&transmit.contents, transmit.destination);
+                }
+                Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::RtpPacket(packet)) => self.packets.push(packet),
+                Output::Event(Event::KeyframeRequest(request)) => {
+                    self.keyframe_requests.push(request);
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+}

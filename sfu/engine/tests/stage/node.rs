@@ -1,0 +1,286 @@
+//! The node's side of an engine that runs in this process.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use starling_sfu::control::frame;
+use starling_sfu::control::messages::{
+    Command, ENGINE_PROTOCOL, MediaKind, Message, PeerStatistics, State, TrackStatistics,
+    WantedTrack,
+};
+
+use super::{Client, PATIENCE};
+
+/// An engine and the conversation with it.
+pub struct Node {
+    stream: UnixStream,
+    messages: Receiver<Message>,
+    pub events: Vec<Message>,
+    last_id: u64,
+    pub address: std::net::SocketAddr,
+}
+
+fn reply_id(message: &Message) -> Option<u64> {
+    match message {
+        Message::Ready { id, .. }
+        | Message::Done { id }
+        | Message::Described { id, .. }
+        | Message::LinkOpened { id, .. }
+        | Message::Failed { id, .. }
+        | Message::Statistics { id, .. } => Some(*id),
+        _ => None,
+    }
+}
+
+impl Node {
+    /// Start an engine that has not been greeted.
+    pub fn silent() -> Self {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        thread::spawn(move || starling_sfu::engine::serve(theirs, || {}));
+        let mut reading = ours.try_clone().unwrap();
+        let (sender, messages) = channel();
+        thread::spawn(move || {
+            while let Ok(Some(body)) = frame::read(&mut reading) {
+                for message in frame::decode::<Vec<Message>>(&body).unwrap() {
+                    if sender.send(message).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self {
+            stream: ours,
+            messages,
+            events: Vec::new(),
+            last_id: 0,
+            address: ([127, 0, 0, 1], 0).into(),
+        }
+    }
+
+    /// Start an engine on loopback.
+    pub fn start() -> Self {
+        let mut node = Self::silent();
+        let Message::Ready { addresses, .. } = node.ask(|id| Command::Hello {
+            protocol: ENGINE_PROTOCOL,
+            media_address: "127.0.0.1".into(),
+            media_port: 0,
+            advertised: Vec::new(),
+            id,
+        }) else {
+            panic!("the engine did not get ready");
+        };
+        node.address = addresses[0].parse().unwrap();
+        node
+    }
+
+    /// Ask for something and wait for the reply.
+    pub fn ask(&mut self, command: impl FnOnce(u64) -> Command) -> Message {
+        self.last_id += 1;
+        let body = frame::encode(&command(self.last_id)).unwrap();
+        self.stream.write_all(&frame::wrap(&body)).unwrap();
+        loop {
+            let message = self.messages.recv_timeout(PATIENCE).expect("a reply");
+            match reply_id(&message) {
+                Some(id) if id == self.last_id => return message,
+                Some(id) => panic!("reply to {id}, asked {}", self.last_id),
+                None => self.events.push(message),
+            }
+        }
+    }
+
+    /// Ask for something that is to be done.
+    pub fn done(&mut self, command: impl FnOnce(u64) -> Command) {
+        let reply = self.ask(command);
+        assert!(matches!(reply, Message::Done { .. }), "{reply:?}");
+    }
+
+    /// Ask for something that is to be refused; returns the code.
+    pub fn refused(&mut self, command: impl FnOnce(u64) -> Command) -> String {
+        match self.ask(command) {
+            Message::Failed { code, message, .. } => {
+                assert!(message.ends_with('.'), "{message}");
+                code
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    /// The events that came, without waiting.
+    pub fn poll(&mut self) -> &mut Vec<Message> {
+        self.events.extend(self.messages.try_iter());
+        &mut self.events
+    }
+
+    /// Wait for an event and take it.
+    pub fn event<T>(&mut self, mut pick: impl FnMut(&Message) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.events.iter().position(|event| pick(event).is_some()) {
+                return pick(&self.events.remove(at)).unwrap();
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let message = self.messages.recv_timeout(left).unwrap_or_else(|_| {
+                panic!("no such event; there were {:?}", self.events);
+            });
+            self.events.push(message);
+        }
+    }
+
+    pub fn state(&mut self, name: &str, wanted: State) -> String {
+        self.event(|event| match event {
+            Message::PeerState {
+                peer,
+                state,
+                reason,
+            } if peer == name && *state == wanted => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
+    /// Let a client publish tracks of these kinds, as `<client>_<kind>`.
+    pub fn publish(&mut self, client: &mut Client, kinds: &[MediaKind]) {
+        let (sdp, mids) = client.offer(kinds);
+        let tracks: BTreeMap<_, _> = mids
+            .iter()
+            .zip(kinds)
+            .map(|(mid, kind)| (mid.clone(), track(&client.name, *kind)))
+            .collect();
+        let peer = client.name.clone();
+        match self.ask(|id| Command::Publish {
+            peer,
+            sdp,
+            tracks,
+            id,
+        }) {
+            Message::Described { sdp, .. } => client.take_answer(&sdp),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Say what a client wants.
+    pub fn want(&mut self, client: &str, tracks: &[(&str, MediaKind)]) {
+        let tracks = tracks
+            .iter()
+            .map(|(track, kind)| WantedTrack {
+                track: (*track).into(),
+                kind: *kind,
+            })
+            .collect();
+        self.done(|id| Command::Subscribe {
+            peer: client.into(),
+            tracks,
+            id,
+        });
+    }
+
+    /// Carry the next offer to a client and its answer back; returns how many m-lines it has.
+    pub fn negotiate(&mut self, client: &mut Client) -> usize {
+        let name = client.name.clone();
+        let (generation, sdp, tracks) = self.event(|event| match event {
+            Message::Offered {
+                peer,
+                generation,
+                sdp,
+                tracks,
+            } if *peer == name => Some((*generation, sdp.clone(), tracks.clone())),
+            _ => None,
+        });
+        client.tracks = tracks;
+        let answer = client.answer(&sdp);
+        self.done(|id| Command::Answered {
+            peer: name,
+            generation,
+            sdp: answer,
+            id,
+        });
+        sdp.matches("\r\nm=").count()
+    }
+
+    pub fn subscribe(&mut self, client: &mut Client, tracks: &[(&str, MediaKind)]) {
+        self.want(&client.name.clone(), tracks);
+        self.negotiate(client);
+    }
+
+    pub fn statistics(
+        &mut self,
+    ) -> (
+        Vec<PeerStatistics>,
+        Vec<TrackStatistics>,
+        BTreeMap<String, u64>,
+    ) {
+        match self.ask(|id| Command::GetStatistics { id }) {
+            Message::Statistics {
+                peers,
+                tracks,
+                counters,
+                ..
+            } => (peers, tracks, counters),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn counter(&mut self, name: &str) -> u64 {
+        self.statistics().2.get(name).copied().unwrap_or(0)
+    }
+
+    /// Link two engines; each calls the link by the other's name.
+    pub fn link(one: (&mut Self, &str), other: (&mut Self, &str)) {
+        let (one, to_other) = one;
+        let (other, to_one) = other;
+        let first = one.open_link(to_other, true);
+        let second = other.open_link(to_one, false);
+        one.connect_link(to_other, second);
+        other.connect_link(to_one, first);
+        one.state(to_other, State::Connected);
+        other.state(to_one, State::Connected);
+    }
+
+    fn open_link(&mut self, peer: &str, controlling: bool) -> Message {
+        self.ask(|id| Command::OpenLink {
+            peer: peer.into(),
+            controlling,
+            id,
+        })
+    }
+
+    fn connect_link(&mut self, peer: &str, other: Message) {
+        let Message::LinkOpened {
+            ufrag,
+            password,
+            fingerprint,
+            candidates,
+            ..
+        } = other
+        else {
+            panic!("{other:?}");
+        };
+        self.done(|id| Command::ConnectLink {
+            peer: peer.into(),
+            ufrag,
+            password,
+            fingerprint,
+            candidates,
+            id,
+        });
+    }
+}
+
+impl Drop for Node {
+    /// The engine ends as it does when its node dies.
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// The track id that a client's track of a kind gets.
+pub fn track(client: &str, kind: MediaKind) -> String {
+    match kind {
+        MediaKind::Audio => format!("{client}_audio"),
+        MediaKind::Video => format!("{client}_video"),
+    }
+}
