@@ -20,7 +20,14 @@ phase = @printf '\n== %s\n' '$(1)'; t=$$(date +%s); $(2) && printf '== %s: %s s\
 if_cargo_has = if cargo $(1) --version >/dev/null 2>&1; then $(2); else \
 	echo 'skipped: this Rust toolchain has no cargo $(1) (rustup component add rustfmt clippy)'; fi
 
-.PHONY: help setup demo test lint bench clean lock
+LINTS := lint-ruff lint-imports lint-mypy lint-pyright lint-rustfmt lint-clippy
+# Tests come last, so that their closing line closes the output, and run whatever the others found.
+RINGS := test-engine test-python
+# $(call all,targets): one after the other, to the end even when one fails; any failure fails the whole.
+all = @$(MAKE) --no-print-directory --keep-going $(1)
+
+.NOTPARALLEL:
+.PHONY: help setup demo test lint bench clean lock $(LINTS) $(RINGS)
 
 help:
 	@echo 'make demo   three local nodes in three regions, with a live table and a link to join'
@@ -37,17 +44,28 @@ setup:
 demo: setup
 	@$(BIN)/starling demo $(ARGS)
 
-test: lint
-	$(call phase,engine tests,cargo test --locked --quiet $(ENGINE))
-	$(call phase,tests,$(BIN)/python -m pytest $(TESTS))
+test: setup
+	$(call all,$(LINTS) $(RINGS))
 
 lint: setup
+	$(call all,$(LINTS))
+
+lint-ruff:
 	$(call phase,ruff,$(BIN)/ruff check && $(BIN)/ruff format --check)
+lint-imports:
 	$(call phase,import rules,$(BIN)/lint-imports --no-cache)
+lint-mypy:
 	$(call phase,mypy,$(BIN)/mypy)
+lint-pyright:
 	$(call phase,pyright,$(BIN)/pyright)
+lint-rustfmt:
 	$(call phase,rustfmt,$(call if_cargo_has,fmt,cargo fmt --check $(ENGINE)))
+lint-clippy:
 	$(call phase,clippy,$(call if_cargo_has,clippy,cargo clippy --locked --quiet --all-targets $(ENGINE) -- -D warnings))
+test-engine:
+	$(call phase,engine tests,cargo test --locked --quiet $(ENGINE))
+test-python:
+	$(call phase,tests,$(BIN)/python -m pytest $(TESTS))
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(BENCH)
