@@ -107,7 +107,7 @@ impl Worker {
         }
         match track.throttle.ask(now) {
             Asked::Now => self.request_keyframe(key, now),
-            Asked::At(at) => self.timers.set(at, Timer::Keyframe(key)),
+            Asked::At(at) => self.timers.wake_by(at, Timer::Keyframe(key)),
             Asked::Already => {}
         }
     }

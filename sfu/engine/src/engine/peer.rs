@@ -53,8 +53,6 @@ pub struct Peer {
     pub connect_by: Option<Instant>,
     /// It must have come back by then.
     pub gone_by: Option<Instant>,
-    /// Its earliest entry among the timers.
-    pub scheduled: Option<Instant>,
     /// The local user fragment that the demultiplexer knows.
     pub fragment: String,
 }
@@ -71,7 +69,6 @@ impl Peer {
             traffic: Traffic::default(),
             connect_by: None,
             gone_by: None,
-            scheduled: None,
             fragment: String::new(),
         }
     }

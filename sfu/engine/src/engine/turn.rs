@@ -46,8 +46,8 @@ impl Worker {
     pub(super) fn wake(&mut self, now: Instant) {
         for _ in 0..MAX_TIMERS_PER_TURN {
             match self.timers.pop(now) {
-                Some((at, Timer::Peer(key))) => self.wake_peer(key, at, now),
-                Some((_, Timer::Keyframe(track))) => self.wake_keyframe(track, now),
+                Some(Timer::Peer(key)) => self.wake_peer(key, now),
+                Some(Timer::Keyframe(track)) => self.wake_keyframe(track, now),
                 None => return,
             }
         }
@@ -122,14 +122,10 @@ impl Worker {
         taken.filter(|_| self.peers.contains(key))
     }
 
-    fn wake_peer(&mut self, key: PeerKey, at: Instant, now: Instant) {
-        let Some(peer) = self.peers.get_mut(key) else {
+    fn wake_peer(&mut self, key: PeerKey, now: Instant) {
+        let Some(peer) = self.peers.get(key) else {
             return;
         };
-        if peer.scheduled != Some(at) {
-            return;
-        }
-        peer.scheduled = None;
         if let Some(reason) = peer.overdue(now) {
             self.close(key, Some(reason));
             return;

@@ -206,6 +206,7 @@ impl Worker {
         self.names.remove(&peer.name);
         self.links.retain(|link| *link != key);
         self.demux.forget(key);
+        self.timers.forget(Timer::Peer(key));
         self.router.forget_peer(key);
         if reason != Some("panic") {
             // Say goodbye, so that the other side need not find out by silence.
@@ -229,14 +230,10 @@ impl Worker {
         }
     }
 
-    /// Wake the peer at its deadline, unless it will be woken before anyway.
+    /// Wake the peer by its deadline.
     pub(super) fn schedule(&mut self, key: PeerKey) {
-        if let Some(peer) = self.peers.get_mut(key) {
-            let at = peer.deadline();
-            if peer.scheduled.is_none_or(|scheduled| at < scheduled) {
-                peer.scheduled = Some(at);
-                self.timers.set(at, Timer::Peer(key));
-            }
+        if let Some(peer) = self.peers.get(key) {
+            self.timers.wake_by(peer.deadline(), Timer::Peer(key));
         }
     }
 
