@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 GOOD_TOKEN = "good-session-token"
 
+FIRST = SessionId("session-0")
+"""The first session that a fake backend opens."""
+
 
 @dataclass
 class FakeBackend:

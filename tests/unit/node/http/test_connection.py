@@ -12,7 +12,7 @@ from node.http.connection import CLOSE_DEADLINE_S, ClientConnection, ConnectionC
 from signalling.client.messages import NodeEvent, ParticipantLeft
 from signalling.errors import ErrorCode
 from signalling.ids import ParticipantId
-from tests.unit.node.http.fakes import GOOD_TOKEN, FakeBackend
+from tests.unit.node.http.fakes import FIRST, GOOD_TOKEN, FakeBackend
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -144,7 +144,7 @@ async def test_a_burst_beyond_the_outbox_drops_the_client(backend: FakeBackend, 
         await run.greet()
         run.wire.is_stuck = True
         for _ in range(2000):
-            backend.sockets["session-0"].send(SOMEBODY_LEFT)
+            backend.sockets[FIRST].send(SOMEBODY_LEFT)
     assert backend.closed == [("session-0", "slow_consumer")]
     assert run.wire.closed == (4430, "slow_consumer")
 
@@ -157,7 +157,7 @@ async def test_a_client_that_stops_reading_is_dropped_when_its_outbox_is_full(
         await run.greet()
         run.wire.is_stuck = True
         while not backend.closed:
-            backend.sockets["session-0"].send(SOMEBODY_LEFT)
+            backend.sockets[FIRST].send(SOMEBODY_LEFT)
             await trio.testing.wait_all_tasks_blocked()
     assert backend.closed == [("session-0", "slow_consumer")]
 
@@ -168,7 +168,7 @@ async def test_the_last_words_have_a_deadline(backend: FakeBackend, autojump_clo
         await run.greet()
         run.wire.is_stuck = True
         started = trio.current_time()
-        backend.sockets["session-0"].end(ErrorCode.NODE_DRAINING, "Elsewhere, please.")
+        backend.sockets[FIRST].end(ErrorCode.NODE_DRAINING, "Elsewhere, please.")
     assert run.ended_at is not None
     assert run.ended_at - started <= 2 * CLOSE_DEADLINE_S
     assert backend.closed == [("session-0", "ended_by_node")]
@@ -203,6 +203,6 @@ async def test_words_of_the_backend_after_the_end_go_nowhere(backend: FakeBacken
         run.gone()
     events: list[NodeEvent] = [SOMEBODY_LEFT] * 2000
     for event in events:
-        backend.sockets["session-0"].send(event)
-    backend.sockets["session-0"].end(ErrorCode.NODE_DRAINING, "Too late.")
+        backend.sockets[FIRST].send(event)
+    backend.sockets[FIRST].end(ErrorCode.NODE_DRAINING, "Too late.")
     assert backend.closed == [("session-0", "gone")]

@@ -7,6 +7,7 @@ import structlog
 
 from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem, RoomCreation, SessionRequest
 from signalling.errors import ErrorCode, Refused
+from signalling.ids import RoomId
 from tests.unit.node.http.fakes import GOOD_TOKEN, make_app
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def test_a_long_body_is_refused(client: TestClientProtocol) -> None:
 async def test_every_refusal_is_json(
     client: TestClientProtocol, method: str, path: str, status: int, code: str
 ) -> None:
-    response = await client.open(path, method=method)
+    response = await client.open(path, method=method, json=None)
     assert (response.status_code, (await response.get_json())["error"]["code"]) == (status, code)
 
 
@@ -90,7 +91,7 @@ async def test_rooms(client: TestClientProtocol, backend: FakeBackend) -> None:
     assert made.status_code == 201
     joined = await client.post("/v1/rooms/den/join", headers=BEARER, json={"attempt": 3})
     assert (await joined.get_json())["room_token"] == "room-token"
-    assert backend.asked[1:] == [RoomCreation(room="den", on_join="multi"), ("den", JoinRequest(attempt=3))]
+    assert backend.asked[1:] == [RoomCreation(room=RoomId("den"), on_join="multi"), ("den", JoinRequest(attempt=3))]
 
 
 async def test_a_refusal_of_the_backend_reaches_the_client(client: TestClientProtocol, backend: FakeBackend) -> None:
@@ -188,7 +189,7 @@ async def test_foreign_pages_are_refused(
     client: TestClientProtocol, backend: FakeBackend, headers: dict[str, str]
 ) -> None:
     method = "OPTIONS" if headers is PREFLIGHT else "POST"
-    response = await client.open("/v1/sessions", method=method, headers=headers)
+    response = await client.open("/v1/sessions", method=method, headers=headers, json=None)
     assert response.status_code == 403
     assert (await response.get_json())["error"]["code"] == "origin_refused"
     assert "Access-Control-Allow-Origin" not in response.headers
