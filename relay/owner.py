@@ -313,7 +313,10 @@ class Owner:
                 named = frozenset(track.track for person in word.participants for track in person.tracks)
                 self._run_legs(self.legs.handle(TracksNamed(node=end.node, tracks=named)))
             case words.RoomChat():
-                self._outlets.emit(RemoteChat(node=end.node, chat=word))
+                if self.rooms.is_there(end.node, word.room, word.participant):
+                    self._outlets.emit(RemoteChat(node=end.node, chat=word))
+                else:
+                    self.oddities["chat_refused"] += 1
             case words.Want() | words.Unwant() | words.WantRefused():
                 self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
 

@@ -21,10 +21,8 @@ from signalling.ids import is_room_id
 from signalling.mesh.link import RoomState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from signalling.client.messages import ParticipantInfo
-    from signalling.ids import NodeId, RoomId, TrackId
+    from signalling.ids import NodeId, ParticipantId, RoomId, TrackId
 
 RESTATE_S: Final = 5.0
 """A far node states all it shares at once when the link is up; this is many round trips and resends later."""
@@ -184,11 +182,11 @@ class Rooms:
             for track in participant.tracks
         )
 
-    def remote(self) -> Mapping[tuple[NodeId, RoomId], tuple[ParticipantInfo, ...]]:
-        """What is known of the others' rooms now."""
-        return {
-            (node, room): remote.participants for node, far in self._far.items() for room, remote in far.rooms.items()
-        }
+    def is_there(self, node: NodeId, room: RoomId, participant: ParticipantId) -> bool:
+        """Whether that node has said that the participant is in the room, on it."""
+        far = self._far.get(node)
+        remote = far.rooms.get(room) if far is not None else None
+        return remote is not None and any(person.participant == participant for person in remote.participants)
 
     def _share(self, event: RoomShared) -> tuple[RoomsEffect, ...]:
         before = self._shared.get(event.room)

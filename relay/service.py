@@ -132,7 +132,11 @@ class Relay:
         self._state(("want", room), TracksWanted(room=room, tracks=dict(tracks)))
 
     def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
-        """Say something to a room's other nodes, once. A node without a link does not hear it."""
+        """Say something to a room's other nodes, once, in order with what is stated of the room.
+
+        A node without a link does not hear it, nor does one that was not told that its speaker is in the room.
+        """
+        self._queue_stated()
         self._put(ChatSaid(chat=chat, nodes=nodes))
 
     def set_draining(self, draining: bool) -> None:
@@ -192,8 +196,8 @@ class Relay:
             legs_out=len(owner.legs.outgoing()),
             events_sent=self._sent,
             events_unsent=self._unsent,
-            heard=dict(owner.inspector.counts),
-            oddities=dict(oddities),
+            heard={str(verdict): count for verdict, count in owner.inspector.counts.items() if count},
+            oddities={name: count for name, count in oddities.items() if count},
         )
 
     # --- tasks --------------------------------------------------------------------------------
@@ -211,7 +215,7 @@ class Relay:
         now = trio.current_time()
         if self._has_overflowed:
             self._has_overflowed = False
-            self._inbox.clear()
+            self._inbox = deque(item for item in self._inbox if isinstance(item, RoomShared | TracksWanted | Draining))
             self._owner.take(EngineRestarted(), now)
             self._owner.take(ViewReset(view=self._gossip.view), now)
         while self._inbox:
@@ -264,6 +268,12 @@ class Relay:
     def _state(self, about: tuple[str, RoomId | None], item: Item) -> None:
         self._stated[about] = item
         self._woken.set()
+
+    def _queue_stated(self) -> None:
+        """Let what comes next find what was stated so far; a full inbox leaves it where it is."""
+        if len(self._inbox) + len(self._stated) < INBOX_LIMIT:
+            self._inbox.extend(self._stated.values())
+            self._stated.clear()
 
     def _put(self, item: Item) -> None:
         if len(self._inbox) >= INBOX_LIMIT:

@@ -110,6 +110,23 @@ async def test_chat_crosses_a_congested_link_once_and_in_order(autojump_clock: M
         assert world.relays[A].statistics().oddities["word_without_link"] == 3
 
 
+async def test_chat_is_in_order_with_what_is_stated_and_nobody_speaks_for_others(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await meet(world)
+        false = RoomChat(ROOM, MessageId("me_2"), ParticipantId("pa_bob"), "bob", "me?", 1)
+        world.relays[A].send_chat(false, frozenset({B}))
+        world.relays[A].share_room(ROOM, frozenset({B}), (ANN, person("zoe", A)))
+        for name, message in (("zoe", "me_3"), ("yan", "me_4")):
+            chat = RoomChat(ROOM, MessageId(message), ParticipantId(f"pa_{name}"), name, "hi", 1)
+            world.relays[A].send_chat(chat, frozenset({B}))
+        world.relays[A].share_room(ROOM, frozenset(), ())
+        await trio.sleep(1.0)
+        heard = [event.chat.message for event in world.of("b", RemoteChat) if isinstance(event, RemoteChat)]
+        assert heard == ["me_3"]
+        assert world.relays[B].statistics().oddities["chat_refused"] == 2
+        assert world.of("b", RemoteRoom)[-1] == RemoteRoom(node=A, room=ROOM, participants=())
+
+
 async def test_a_link_that_takes_nothing_is_made_anew_and_tells_everything_again(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         await meet(world)
