@@ -1,0 +1,283 @@
+// The SDK in a world of fakes: a node that grants what it is asked, sockets without a network, no real media.
+
+import assert from "node:assert/strict";
+import { beforeEach, mock, test } from "node:test";
+
+const storage = new Map();
+globalThis.location = { origin: "http://a.test" };
+globalThis.sessionStorage = {
+  getItem: (key) => storage.get(key) ?? null,
+  setItem: (key, value) => storage.set(key, value),
+  removeItem: (key) => storage.delete(key),
+};
+globalThis.RTCRtpReceiver = { getCapabilities: () => ({ codecs: [{ mimeType: "video/H264" }, { mimeType: "video/VP8" }] }) };
+Object.defineProperty(globalThis, "navigator", {
+  value: { locks: { request: async (_name, _options, held) => held({}) } },
+  configurable: true,
+});
+
+/** Round trips of the nodes, ms; null for one that cannot be reached. */
+let nodes = {};
+/** What the node says to each topic: a function of the request. */
+let answers = {};
+/** Sockets in the order of their opening, and everything that was asked. */
+let sockets = [];
+let asked = [];
+
+class FakeSocket {
+  static OPEN = 1;
+  readyState = 0;
+  constructor(url) {
+    this.node = new URL(url).hostname;
+    sockets.push(this);
+    queueMicrotask(() => {
+      if (nodes[this.node] === null) return this.onclose?.({ code: 1006, reason: "" });
+      this.readyState = 1;
+      return this.onopen?.();
+    });
+  }
+  send(text) {
+    const message = JSON.parse(text);
+    asked.push({ node: this.node, ...message });
+    const reply = answers[message.topic]?.(message, this);
+    if (reply) setTimeout(() => this.say({ id: message.id, ...reply }), message.topic === "ping" ? nodes[this.node] : 0);
+  }
+  say(message) {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+  close() {
+    this.readyState = 3;
+  }
+  drop(code, reason = "") {
+    this.onclose?.({ code, reason });
+  }
+}
+globalThis.WebSocket = FakeSocket;
+
+class FakePeer {
+  static all = [];
+  transceivers = [];
+  constructor() {
+    FakePeer.all.push(this);
+  }
+  addTransceiver(track, { direction }) {
+    const transceiver = { mid: null, direction, sender: { track }, receiver: { track: {} }, setCodecPreferences(codecs) { this.codecs = codecs; }, stop() { this.direction = "stopped"; } };
+    this.transceivers.push(transceiver);
+    return transceiver;
+  }
+  getTransceivers() {
+    return this.transceivers;
+  }
+  async setLocalDescription() {
+    this.transceivers.forEach((transceiver, index) => (transceiver.mid ??= String(index)));
+    this.localDescription = { sdp: "local" };
+    setTimeout(() => this.onicecandidate?.({ candidate: { candidate: "late" } }));
+    this.onicecandidate?.({ candidate: { candidate: "early" } });
+  }
+  async setRemoteDescription({ type }) {
+    if (type === "offer") this.transceivers = [{ mid: "0", receiver: { track: { kind: "video" } } }];
+  }
+  close() {
+    this.closed = true;
+  }
+}
+globalThis.RTCPeerConnection = FakePeer;
+
+const { Room, findNodes } = await import("../../../web/sdk/starling.js");
+
+const grace = (tracks = []) => ({ participant: "pa_grace", user: "us_2", name: "Grace", node: "b", region: "b", tracks });
+const camera = { track: "tr_grace", kind: "video", source: "camera", muted: false };
+const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+async function until(condition) {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.fail(`never: ${condition}`);
+}
+
+beforeEach(() => {
+  storage.clear();
+  nodes = { "a.test": 1, "b.test": 1 };
+  sockets = [];
+  asked = [];
+  FakePeer.all = [];
+  let sessions = 0;
+  globalThis.fetch = async (url) => {
+    const { pathname } = new URL(url);
+    const list = Object.keys(nodes).map((host) => ({ node: host[0], url: `http://${host}`, region: host[0], why: [] }));
+    const body = pathname === "/v1/nodes" ? { nodes: list } : { token: `token-${(sessions += 1)}` };
+    return { ok: true, json: async () => body };
+  };
+  mock.method(Math, "random", () => 0.01);
+  answers = {
+    ping: () => ({ topic: "pong" }),
+    hello: (_, socket) => ({ topic: "welcome", node: socket.node[0], region: socket.node[0], token: "fresh" }),
+    join: () => ({ topic: "joined", participant: "pa_me", participants: [grace([camera])], degraded: false, epoch: 1 }),
+    publish: ({ tracks }) => ({ topic: "published", sdp: "answer", tracks: Object.fromEntries(tracks.map(({ mid }) => [mid, `tr_${mid}`])) }),
+    answer: () => ({ topic: "ok" }),
+    mute: () => ({ topic: "ok" }),
+    leave: () => ({ topic: "ok" }),
+  };
+});
+
+const of = (topic) => asked.filter((message) => message.topic === topic);
+
+async function joined(options = {}) {
+  const room = new Room({ room: "lobby", name: "Ada", ...options });
+  room.seen = [];
+  for (const name of ["participantjoined", "participantleft", "trackadded", "trackremoved", "reconnecting", "resumed", "replaced", "closed"]) {
+    room.addEventListener(name, ({ detail }) => room.seen.push([name, detail]));
+  }
+  await room.join();
+  room.socket = sockets.at(-1);
+  return room;
+}
+const names = (room) => room.seen.map(([name]) => name);
+
+test("a node that is clearly nearer wins, one that does not answer comes last", async () => {
+  nodes = { "a.test": 80, "b.test": null, "c.test": 1 };
+  const found = await findNodes("http://a.test", "lobby");
+  assert.deepEqual(found.map(({ node }) => node), ["c", "a", "b"]);
+  assert.equal(found[2].measured, null);
+});
+
+test("among nodes about as near, the node's own order decides", async () => {
+  nodes = { "a.test": 4, "b.test": 1 };
+  assert.equal((await findNodes("http://a.test", "lobby"))[0].node, "a");
+});
+
+test("the token goes into the first message and never into the address", async () => {
+  const room = await joined();
+  assert.equal(of("hello")[0].token, "token-1");
+  assert.equal(room.home.node, "a");
+  assert.deepEqual(names(room), ["participantjoined"]);
+  await room.leave();
+  assert.equal(room.state, "closed");
+});
+
+test("attempts rise over reloads of a tab, which stays the same person", async () => {
+  await (await joined()).leave();
+  await (await joined()).leave();
+  assert.deepEqual(of("join").map(({ attempt }) => attempt - of("join")[0].attempt), [0, 1]);
+  assert.deepEqual(of("hello").map(({ token }) => token), ["token-1", "fresh"]);
+});
+
+test("a stale attempt is raised once, beyond the node's", async () => {
+  const granted = answers.join;
+  let refusals = 0;
+  answers.join = (message) => {
+    if (message.attempt > 40) return granted(message);
+    refusals += 1;
+    return { topic: "error", code: "attempt_stale", message: "Older.", highest_attempt: 40 };
+  };
+  const room = await joined();
+  assert.equal(refusals, 1);
+  assert.equal(of("join").at(-1).attempt, 41);
+  await room.leave();
+});
+
+test("an old token is replaced by a new one", async () => {
+  storage.set("starling.token", "garbage");
+  const granted = answers.hello;
+  answers.hello = (message, socket) =>
+    message.token === "token-1" ? { topic: "error", code: "token_expired", message: "Old." } : granted(message, socket);
+  const room = await joined();
+  assert.deepEqual(of("hello").map(({ token }) => token), ["token-1", "token-2"]);
+  await room.leave();
+});
+
+test("a refusal closes the room with the node's words", async () => {
+  answers.join = () => ({ topic: "error", code: "room_full", message: "Full." });
+  await assert.rejects(joined(), { code: "room_full", message: "Full." });
+});
+
+test("tracks are offered all at once, VP8 first, and candidates wait for the offer", async () => {
+  const room = await joined();
+  const publication = await room.publish({ kind: "video", enabled: true }, { source: "camera" });
+  await settled();
+  assert.equal(publication.id, "tr_0");
+  assert.equal(publication.transceiver.codecs[0].mimeType, "video/VP8");
+  const order = asked.map(({ topic }) => topic).filter((topic) => topic === "publish" || topic === "candidate");
+  assert.deepEqual(order, ["publish", "candidate", "candidate"]);
+  await room.mute(publication, true);
+  assert.equal(publication.media.enabled, false);
+  assert.deepEqual(of("mute").map(({ track, muted }) => [track, muted]), [["tr_0", true]]);
+  await room.leave();
+});
+
+test("an offer is answered with its generation and brings its track", async () => {
+  const room = await joined();
+  room.socket.say({ topic: "offer", sdp: "offer", generation: 3, tracks: [{ mid: "0", track: "tr_grace", participant: "pa_grace" }] });
+  await settled();
+  assert.equal(of("answer")[0].generation, 3);
+  const [, { track }] = room.seen.find(([name]) => name === "trackadded");
+  assert.equal(track.media.kind, "video");
+  room.socket.say({ topic: "participant_left", participant: "pa_grace", reason: "left" });
+  assert.deepEqual(names(room).slice(-2), ["trackremoved", "participantleft"]);
+  await room.leave();
+});
+
+test("media that comes before the news of its track waits for it", async () => {
+  const room = await joined();
+  room.socket.say({ topic: "offer", sdp: "offer", generation: 1, tracks: [{ mid: "0", track: "tr_new", participant: "pa_grace" }] });
+  await settled();
+  assert.ok(!names(room).includes("trackadded"));
+  room.socket.say({ topic: "track_published", participant: "pa_grace", track: { ...camera, track: "tr_new" } });
+  assert.ok(names(room).includes("trackadded"));
+  await room.leave();
+});
+
+test("a new engine gets new peer connections with the old track ids", async () => {
+  const room = await joined();
+  await room.publish({ kind: "audio", enabled: true });
+  room.socket.say({ topic: "restart", epoch: 2 });
+  await settled();
+  assert.deepEqual(of("publish").map(({ tracks }) => tracks[0].track), [undefined, "tr_0"]);
+  assert.ok(FakePeer.all[0].closed);
+  await room.leave();
+});
+
+test("the node's ping is answered", async () => {
+  const room = await joined();
+  room.socket.say({ topic: "ping", n: 9 });
+  assert.equal(of("pong")[0].n, 9);
+  await room.leave();
+});
+
+test("a broken socket is followed by a higher attempt, and the room is compared, not rebuilt", async () => {
+  const room = await joined();
+  answers.join = () => ({ topic: "joined", participant: "pa_me", participants: [grace([])], degraded: false, epoch: 1 });
+  room.socket.drop(1006);
+  await until(() => names(room).includes("resumed"));
+  assert.deepEqual(names(room), ["participantjoined", "reconnecting", "trackremoved", "resumed"]);
+  assert.equal(of("join")[1].attempt, of("join")[0].attempt + 1);
+  await room.leave();
+});
+
+test("when the node is gone, another one takes us", async () => {
+  const room = await joined();
+  nodes["a.test"] = null;
+  room.socket.drop(1006);
+  await until(() => names(room).includes("resumed"));
+  assert.equal(room.home.node, "b");
+  await room.leave();
+});
+
+test("a seat that a newer join took is not fought for", async () => {
+  const room = await joined();
+  const opened = sockets.length;
+  room.socket.say({ topic: "replaced" });
+  room.socket.drop(4409, "replaced");
+  await settled();
+  assert.deepEqual(names(room).slice(-2), ["replaced", "closed"]);
+  assert.equal(sockets.length, opened);
+});
+
+test("what a newer node says more is passed over", async () => {
+  const room = await joined();
+  room.socket.say({ topic: "weather", sky: "blue" });
+  assert.equal(room.state, "connected");
+  await room.leave();
+});
