@@ -121,8 +121,8 @@ class ConnectLink(Command, frozen=True, tag="connect_link"):
 class SendLink(Command, frozen=True, tag="send_link"):
     """Send a message on the link's reliable channel. Answered by :class:`Done` once queued.
 
-    Fails with ``link_not_open`` before the channel opened and ``link_congested`` when its send
-    buffer is full.
+    Fails with ``link_not_open`` before the channel opened, ``link_congested`` when its send buffer
+    is full, ``link_message_too_large`` above 60 KiB and ``link_message_empty``.
     """
 
     peer: PeerId
@@ -273,8 +273,15 @@ class EngineEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 class PeerState(EngineEvent, frozen=True, tag="peer_state"):
     """A peer got as far as this.
 
-    ``suspect`` and back to ``connected`` are for links alone (keepalives missed). ``closed`` is
-    the last word about a peer; ``reason`` is a stable code (empty unless closed).
+    ``suspect`` and back to ``connected`` are for links alone (keepalives missed). A link is
+    ``connected`` once its channels are open. ``closed`` is the last word about a peer that ended by
+    itself; one that :class:`ClosePeer` ended says nothing more.
+
+    Attributes:
+        peer: Which.
+        state: How far.
+        reason: Empty unless closed: ``connect_timeout``, ``ice_disconnected``, ``dtls_failed``,
+            ``remote_closed``, ``answer_invalid``, ``too_many_streams`` or ``panic``.
     """
 
     peer: PeerId

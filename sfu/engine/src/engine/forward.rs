@@ -38,11 +38,27 @@ impl Worker {
 
     /// Send what came in this turn to everybody who wants it.
     pub(super) fn forward(&mut self, now: Instant) {
-        if self.pending.is_empty() {
-            return;
+        // Writing to a peer may bring in packets of its own that were ready; seldom, and few.
+        while !self.pending.is_empty() {
+            let mut pending = std::mem::take(&mut self.pending);
+            let mut ways = std::mem::take(&mut self.ways);
+            self.find_ways(&pending, &mut ways);
+            for group in ways.chunk_by(|one, other| one.peer == other.peer) {
+                self.forward_to(group[0].peer, group, &pending, now);
+            }
+            ways.clear();
+            self.ways = ways;
+            if self.pending.is_empty() {
+                // Keep the memory for the next turn.
+                pending.clear();
+                self.pending = pending;
+            }
         }
-        let pending = std::mem::take(&mut self.pending);
-        let mut ways = std::mem::take(&mut self.ways);
+    }
+
+    /// Where each packet goes, peer by peer, so that each peer is drained once and its datagrams
+    /// leave in one run; packets keep their order.
+    fn find_ways(&self, pending: &[(TrackKey, MediaPacket)], ways: &mut Vec<Way>) {
         for (at, (track, _)) in pending.iter().enumerate() {
             if let Some(track) = self.router.get(*track) {
                 ways.extend(track.ways().map(|sink| Way {
@@ -52,19 +68,7 @@ impl Worker {
                 }));
             }
         }
-        // Stable: packets keep their order. One peer after the other, so that each is drained
-        // once and its datagrams leave in one run.
         ways.sort_by_key(|way| way.peer);
-        for group in ways.chunk_by(|one, other| one.peer == other.peer) {
-            self.forward_to(group[0].peer, group, &pending, now);
-        }
-        ways.clear();
-        self.ways = ways;
-        let mut pending = pending;
-        pending.clear();
-        if self.pending.is_empty() {
-            self.pending = pending;
-        }
     }
 
     fn forward_to(

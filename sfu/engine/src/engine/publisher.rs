@@ -23,6 +23,9 @@ use crate::control::messages::MediaKind;
 /// str0m never forgets an SSRC; a browser needs two for a track and one more for each layer.
 const MAX_STREAMS: usize = 64;
 
+/// Packets that a subscriber's stream keeps for resends: two seconds of 1.5 Mbit/s, 0.3 MB.
+const RESEND_PACKETS: usize = 256;
+
 /// A line of the client's offer that carries a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferedTrack {
@@ -82,6 +85,7 @@ pub fn browser_config() -> RtcConfig {
     offered(Rtc::builder())
         .set_ice_lite(true)
         .set_rtp_mode(true)
+        .set_send_buffer_video(RESEND_PACKETS)
         .set_stats_interval(None)
 }
 

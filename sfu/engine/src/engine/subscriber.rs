@@ -85,7 +85,12 @@ pub struct ForLine<'a> {
 impl Subscriber {
     /// Want exactly these tracks. Returns the lines (with their router keys) that stop at once.
     pub fn want(&mut self, tracks: Vec<WantedTrack>) -> Vec<(u32, TrackKey)> {
-        self.wanted = tracks;
+        self.wanted.clear();
+        for track in tracks {
+            if !self.wanted.iter().any(|known| known.track == track.track) {
+                self.wanted.push(track);
+            }
+        }
         let wanted = &self.wanted;
         let mut stopped = Vec::new();
         for (slot, line) in self.lines.iter_mut().enumerate() {
