@@ -39,7 +39,7 @@ class AgentFiles:
     """What was written for one start.
 
     Attributes:
-        folder: the private folder, to be removed after the agent; its parent belongs to it alone.
+        folder: the private folder, to be removed after the agent.
         config: the configuration file.
         name: the Serf name.
         rpc_port: port on 127.0.0.1.
@@ -84,9 +84,7 @@ def write_agent_files(
     """
     if config.runtime_dir is not None:
         config.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Two levels: the tether removes the folder and then its parent if empty, which must not be a shared one.
-    folder = Path(tempfile.mkdtemp(prefix="starling-serf-", dir=config.runtime_dir)) / "run"
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="starling-serf-", dir=config.runtime_dir))
     files = AgentFiles(
         folder=folder,
         config=folder / "agent.json",

@@ -134,8 +134,8 @@ async def open_tethered(
         close_grace_s: seconds between SIGTERM and SIGKILL when the block ends and the program still runs.
         env: its environment; None means this process' own.
         cwd: its working directory.
-        workdir: a folder that is removed after the program has ended, also when this process is dead by then;
-            its parent goes too if it is empty.
+        workdir: a folder that is removed after the program has ended, also when this process is dead by then.
+            It need not be there yet: made after the tether, it is removed whatever happens in between.
         on_line: called with each line of output, without its end.
 
     Raises:
@@ -179,5 +179,3 @@ async def open_tethered(
         os.close(held_end)
         if workdir is not None:  # the tether has done it, unless it was never started or killed
             shutil.rmtree(workdir, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                workdir.parent.rmdir()

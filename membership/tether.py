@@ -13,12 +13,10 @@ do not watch a pipe.  This program is single-threaded, so both means work here. 
 - child: this program ends with the child's exit code, 128 + n after signal n.
 - parent and this program at once, both by SIGKILL: the child dies too; only DIR stays behind.
 
-SIGTERM, SIGINT and SIGHUP are passed on to the child.  After the child is gone DIR is removed, and then DIR's
-parent if that is empty by now, so that the last of several removes a folder they share.
+SIGTERM, SIGINT and SIGHUP are passed on to the child.  After the child is gone DIR is removed, if it is there.
 """
 
 import argparse
-import contextlib
 import ctypes
 import os
 import pathlib
@@ -124,14 +122,12 @@ def end(child: Child, signals: int, grace_s: float) -> None:
 
 
 def remove_folder(path: pathlib.Path) -> None:
-    """Remove a folder with all in it, and its parent if that is empty now."""
+    """Remove a folder with all in it."""
     deadline = time.monotonic() + REMOVE_WAIT_S
     while path.exists() and time.monotonic() < deadline:
         shutil.rmtree(path, ignore_errors=True)
         if path.exists():  # children of the child, ending at this moment, may still write there
             time.sleep(0.05)
-    with contextlib.suppress(OSError):
-        path.parent.rmdir()
 
 
 def main(arguments: list[str]) -> int:

@@ -270,6 +270,7 @@ def _membership_config(config: Config, identity: Identity) -> MembershipConfig:
         latitude=config.node.latitude,
         longitude=config.node.longitude,
         data_dir=Path(config.node.data_dir),
+        runtime_dir=Path(config.node.data_dir),
         bind_address=mesh.address,
         bind_port=mesh.port,
         advertise=mesh.advertise or None,

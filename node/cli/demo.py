@@ -46,9 +46,13 @@ def demo(
     import trio
     from rich.console import Console
 
+    from node.config import LogConfig
     from node.demo.cluster import DemoError
     from node.demo.screen import play_live, play_quietly
+    from node.logging import set_up_logging
 
+    # Each node logs for itself; of the demo's own process only what is wrong is of interest.
+    set_up_logging(LogConfig(level="warning", format="console"), node_id="demo")
     out, err = Console(), Console(stderr=True)
     live = out.is_terminal and not once and not as_json
     if seconds is None and not live:

@@ -1,28 +1,26 @@
 """A cluster on this machine: a private Redis and some nodes, each a process of its own.
 
 Everything listens on loopback, on ports that were free a moment ago, and lives below one new
-folder: a sub-folder for each process, which its tether removes once the process is gone, also when
-this process was killed.
+folder, which goes with the cluster, also when this process is killed.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import secrets
 import sys
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import httpx
 import trio
 
 from membership.child import TetheredChild, open_tethered
-from node.demo.ports import LOOPBACK, find_free_ports
-from session import ClusterKeys
+from node.demo.home import Ports, SharedSecrets, write_home
+from node.demo.ports import find_free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -92,7 +90,7 @@ async def open_cluster(
     stages: Sequence[Stage],
     *,
     progress: Callable[[str], None] = lambda _line: None,
-    settings: Mapping[str, Mapping[str, object]] | None = None,
+    settings: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
 ) -> AsyncIterator[Cluster]:
     """Start Redis and one node a stage, and wait until all know each other.
 
@@ -105,74 +103,51 @@ async def open_cluster(
         DemoError: A program is missing, a process ended, or something was not ready in time;
             whatever was started is stopped again.
     """
-    folder = Path(tempfile.mkdtemp(prefix="starling-demo-"))  # mode 0700
     async with AsyncExitStack() as stack:
-        # Each process' folder goes with its tether; what is left is the empty one around them.
-        stack.callback(_remove_if_empty, folder)
+        folder = await stack.enter_async_context(_open_folder())
         progress("starting a private Redis")
-        redis_socket = folder / "redis" / "redis.sock"
+        redis_socket = folder / "redis.sock"
         redis = await stack.enter_async_context(_open_redis(redis_socket))
         await _wait_for_redis(redis, redis_socket)
 
-        gossip_key = base64.b64encode(secrets.token_bytes(32)).decode()
-        keys = ClusterKeys.generate()
-        ports = find_free_ports(2 * len(stages))
-        gossip_ports, http_ports = ports[: len(stages)], ports[len(stages) :]
-        seeds = [f"{LOOPBACK}:{port}" for port in gossip_ports]
+        shared = SharedSecrets.generate()
+        found = find_free_ports(2 * len(stages))
+        ports = [Ports(http=http, gossip=gossip) for http, gossip in zip(found[::2], found[1::2], strict=True)]
         nodes: list[RunningNode] = []
-        for stage, gossip_port, http_port in zip(stages, gossip_ports, http_ports, strict=True):
+        for stage, mine in zip(stages, ports, strict=True):
             progress(f"starting node {stage.node} in {stage.region}")
-            home = folder / stage.node
-            home.mkdir(mode=0o700)
-            (home / "gossip.key").touch(mode=0o600)
-            (home / "gossip.key").write_text(gossip_key + "\n")
-            keys.save(home / "cluster-keys.json")
-            url = f"http://{LOOPBACK}:{http_port}"
-            config: dict[str, dict[str, object]] = {
-                "node": {
-                    "id": stage.node,
-                    "region": stage.region,
-                    "latitude": stage.latitude,
-                    "longitude": stage.longitude,
-                    "cluster": "starling-demo",
-                    "public_url": url,
-                    "data_dir": str(home / "data"),
-                },
-                "http": {"address": LOOPBACK, "port": http_port},
-                "media": {"address": LOOPBACK},
-                "mesh": {
-                    "gossip_key_file": str(home / "gossip.key"),
-                    "port": gossip_port,
-                    "seeds": seeds,
-                    "warm_links": 0,
-                },
-                "store": {"kind": "redis", "url": f"unix://{redis_socket}"},
-                "tokens": {"cluster_keys_file": str(home / "cluster-keys.json")},
-            }
-            for section, keys_of in (settings or {}).items():
-                config.setdefault(section, {}).update(keys_of)
-            (home / "node.toml").write_text(_toml(config))
-            process = await stack.enter_async_context(
-                open_tethered(
-                    [sys.executable, "-m", "node", "up", "--config", str(home / "node.toml")],
-                    name=f"node {stage.node}",
-                    close_grace_s=STOP_GRACE_S,
-                    workdir=home,
-                )
+            config = write_home(
+                folder / stage.node,
+                stage,
+                ports=mine,
+                seeds=ports,
+                shared=shared,
+                redis_socket=redis_socket,
+                settings=settings,
             )
-            nodes.append(RunningNode(stage=stage, url=url, data_dir=home / "data", process=process))
-        progress("waiting until the nodes have found each other")
-        await _wait_until_met(nodes)
+            command = [sys.executable, "-m", "node", "up", "--config", str(config)]
+            process = await stack.enter_async_context(
+                open_tethered(command, name=f"node {stage.node}", close_grace_s=STOP_GRACE_S)
+            )
+            data_dir = folder / stage.node / "data"
+            nodes.append(RunningNode(stage=stage, url=mine.url, data_dir=data_dir, process=process))
         # Together, so that stopping takes as long as the slowest and not as the sum.
         stack.push_async_callback(_stop_all, [running.process for running in nodes])
+        progress("waiting until the nodes have found each other")
+        await _wait_until_met(nodes)
         yield Cluster(nodes=tuple(nodes), redis=redis, folder=folder)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except FileNotFoundError:
-        return
+@asynccontextmanager
+async def _open_folder() -> AsyncIterator[Path]:
+    """Make a folder that is removed with the block, and with this process, however it ends.
+
+    Whoever removes it stands ready before it is there: so not even a kill in between leaves it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"starling-demo-{secrets.token_hex(4)}"
+    async with open_tethered(["sleep", "infinity"], name="folder keeper", workdir=folder):
+        folder.mkdir(mode=0o700)
+        yield folder
 
 
 async def _stop_all(processes: Sequence[TetheredChild]) -> None:
@@ -185,12 +160,11 @@ async def _stop_all(processes: Sequence[TetheredChild]) -> None:
 
 @asynccontextmanager
 async def _open_redis(path: Path) -> AsyncIterator[TetheredChild]:
-    path.parent.mkdir(mode=0o700)
     # No TCP port, nothing on disk: this one lives and dies with the demo.
     command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
     command += ["--save", "", "--appendonly", "no", "--dir", str(path.parent)]
     try:
-        async with open_tethered(command, name="redis-server", workdir=path.parent) as redis:
+        async with open_tethered(command, name="redis-server") as redis:
             yield redis
     except FileNotFoundError:
         message = "There is no redis-server on this machine; `make setup` installs it."
@@ -232,13 +206,3 @@ async def _has_met(http: httpx.AsyncClient, running: RunningNode, count: int) ->
     except httpx.TransportError:
         return False
     return ready.is_success and known.is_success and len(known.json()["nodes"]) == count
-
-
-def _toml(config: Mapping[str, Mapping[str, object]]) -> str:
-    """Write sections of plain values; JSON's strings, numbers, booleans and lists are TOML's too."""
-    lines: list[str] = []
-    for section, keys in config.items():
-        lines.append(f"[{section}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
-        lines.append("")
-    return "\n".join(lines)

@@ -68,11 +68,11 @@ def nothing_is_left(folder: Path) -> None:
 
 def test_everybody_receives_everybody(tmp_path: Path) -> None:
     """One document, exit code 0; two nodes of each room share a link, and only what must crosses it."""
-    with running_demo(tmp_path, "--once", "--seconds", "4", "--json") as demo:
+    with running_demo(tmp_path, "--once", "--seconds", "10", "--json") as demo:
         out, err = demo.communicate(timeout=WHOLE_S)
-    assert demo.returncode == 0, err
+    assert out, err
     report = json.loads(out)
-    assert report["ok"] is True
+    assert (demo.returncode, report["missing"], report["ok"]) == (0, [], True), err
     assert {node["node"] for node in report["nodes"]} == {stage.node for stage in STAGES}
     assert {node["state"] for node in report["nodes"]} == {"alive"}
     assert {(link["a"], link["b"]) for link in report["links"]} == {
@@ -100,7 +100,7 @@ def test_everybody_receives_everybody(tmp_path: Path) -> None:
 
 def test_off_a_terminal_it_ends_by_itself(tmp_path: Path) -> None:
     """Plain lines, one for each node, link and received track, and the verdict last."""
-    with running_demo(tmp_path, "--seconds", "2") as demo:
+    with running_demo(tmp_path, "--seconds", "8") as demo:
         out, err = demo.communicate(timeout=WHOLE_S)
     assert demo.returncode == 0, err
     lines = out.splitlines()
