@@ -48,6 +48,11 @@ class ErrorCode(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     INTERNAL_ERROR = "internal_error"
 
+    @classmethod
+    def known(cls, code: str) -> ErrorCode:
+        """Give the code of that name; one that this version does not know is ``internal_error``."""
+        return cls(code) if code in cls._value2member_map_ else cls.INTERNAL_ERROR
+
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a failure of ours
     """A request that was understood and turned down.

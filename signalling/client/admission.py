@@ -22,11 +22,11 @@ MAX_NAME_CHARACTERS: Final = 64
 
 
 class SessionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Body of the request. Without ``user_token`` one is a guest, without ``device`` a new device."""
+    """Body of the request. Without a (user) ``token`` one is a guest, without ``device`` a new device."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)]
     device: Annotated[DeviceId, msgspec.Meta(pattern=DEVICE_ID_PATTERN)] | None = None
-    user_token: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    token: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
 
 
 class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ async def create_session(
         RefusedByNodeError: The node said no.
         NodeUnreachableError: No connection, or an answer that no node gives, or none in time.
     """
-    body = msgspec.json.encode(SessionRequest(name=name, device=device, user_token=user_token))
+    body = msgspec.json.encode(SessionRequest(name=name, device=device, token=user_token))
     url = f"{base_url.rstrip('/')}/v1/sessions"
     try:
         with trio.fail_after(timeout_s):
@@ -107,9 +107,12 @@ async def _post(url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeo
         httpx.AsyncClient(verify=ssl_context or True, timeout=timeout_s, trust_env=False) as http,
         http.stream("POST", url, content=body, headers=headers) as response,
     ):
-        answer = b""
+        # Read to the end even when it is too long: httpx's iterators must not be left half-way, and
+        # the deadline ends what has no end.
+        answer, length = b"", 0
         async for chunk in response.aiter_bytes():
-            answer += chunk
-            if len(answer) > MAX_ADMISSION_BYTES:
-                raise httpx.DecodingError(f"an answer of more than {MAX_ADMISSION_BYTES} bytes")
+            length += len(chunk)
+            answer = answer + chunk if length <= MAX_ADMISSION_BYTES else b""
+        if length > MAX_ADMISSION_BYTES:
+            raise httpx.DecodingError(f"an answer of more than {MAX_ADMISSION_BYTES} bytes")
         return response.status_code, answer

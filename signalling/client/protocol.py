@@ -323,7 +323,7 @@ class ClientProtocol:
         del self._waiting[handle]
         answer = Send(message=msgspec.structs.replace(reply, id=request.id))
         if isinstance(request, Hello) and isinstance(reply, Error):
-            return (answer, self._closed(_known(reply.code), reply.message))
+            return (answer, self._closed(ErrorCode.known(reply.code), reply.message))
         self._state = AFTER_REPLY.get((self._state, type(request), type(reply)), self._state)
         if isinstance(request, Hello):
             self._pinged_at = now
@@ -397,10 +397,3 @@ def _out_of_season(state: State, request: NodeRequest) -> tuple[ErrorCode, str]:
                 ErrorCode.UNEXPECTED_MESSAGE,
                 f"{topic!r} is out of order while the connection is in the state {state.value!r}.",
             )
-
-
-def _known(code: str) -> ErrorCode:
-    try:
-        return ErrorCode(code)
-    except ValueError:
-        return ErrorCode.INTERNAL_ERROR
