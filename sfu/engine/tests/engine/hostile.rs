@@ -1,11 +1,9 @@
 //! What others send us that they should not: no call ends by it, and all of it is counted.
 
-mod stage;
-
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use stage::{Client, Node, play, play_for};
+use crate::stage::{Client, Node, play, play_for};
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Command, ENGINE_PROTOCOL, Message};
 

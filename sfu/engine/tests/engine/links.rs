@@ -1,10 +1,11 @@
 //! Calls that cross nodes: two engines, one link.
 
-mod stage;
-
 use std::time::{Duration, Instant};
 
-use stage::{Client, Node, play, play_for};
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use crate::stage::{Client, Node, Path, play, play_for};
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Command, MediaKind, Message, State};
 
@@ -306,4 +307,81 @@ fn a_dead_engine_is_suspected_within_a_second() {
         "{:?}",
         dead.elapsed()
     );
+}
+
+#[test]
+fn a_link_repairs_what_its_path_loses() {
+    let (mut oslo, mut lima) = (Node::start(), Node::start());
+    let path = Path::between([oslo.address, lima.address]);
+    // The path's first socket stands before the first engine: it is where the second is seen.
+    let seen = [path.seen[1], path.seen[0]];
+    Node::link_over(seen, (&mut oslo, "lima"), (&mut lima, "oslo"));
+    let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
+    oslo.publish(&mut ann, &[Audio, Video]);
+    lima.subscribe(&mut ben, &[("ann_audio", Audio), ("ann_video", Video)]);
+    open_leg(
+        &mut oslo,
+        &mut lima,
+        ("lima", "oslo"),
+        1,
+        "ann_audio",
+        Audio,
+    );
+    open_leg(
+        &mut oslo,
+        &mut lima,
+        ("lima", "oslo"),
+        2,
+        "ann_video",
+        Video,
+    );
+    play(&mut [&mut ann, &mut ben], "packets flow", |all| {
+        if all[0].connected && all[1].connected {
+            all[0].send(Video, &[255; 500]);
+            all[0].send(Audio, &[255; 50]);
+        }
+        all[1]
+            .packets
+            .iter()
+            .any(|packet| packet.payload.len() == 50)
+            && all[1]
+                .packets
+                .iter()
+                .any(|packet| packet.payload.len() == 500)
+    });
+    path.lose_one_in.store(10, Ordering::Relaxed);
+    for number in 0..200 {
+        ann.send(Video, &[number; 500]);
+        ann.send(Audio, &[number; 50]);
+        play_for(&mut [&mut ann, &mut ben], Duration::from_millis(3));
+    }
+    let arrived = |ben: &Client, bytes: usize| {
+        let of = ben
+            .packets
+            .iter()
+            .filter(|packet| packet.payload.len() == bytes);
+        of.map(|packet| packet.payload[0])
+            .filter(|number| *number < 195)
+            .collect::<BTreeSet<u8>>()
+            .len()
+    };
+    play(
+        &mut [&mut ann, &mut ben],
+        "what was lost was sent again",
+        |all| arrived(all[1], 500) == 195 && arrived(all[1], 50) == 195,
+    );
+}
+
+#[test]
+fn a_path_that_breaks_and_comes_back_makes_the_link_suspect_for_that_long() {
+    let (mut oslo, mut lima) = (Node::start(), Node::start());
+    let path = Path::between([oslo.address, lima.address]);
+    let seen = [path.seen[1], path.seen[0]];
+    Node::link_over(seen, (&mut oslo, "lima"), (&mut lima, "oslo"));
+    path.broken.store(true, Ordering::Relaxed);
+    oslo.state("lima", State::Suspect);
+    lima.state("oslo", State::Suspect);
+    path.broken.store(false, Ordering::Relaxed);
+    oslo.state("lima", State::Connected);
+    lima.state("oslo", State::Connected);
 }

@@ -27,6 +27,9 @@ pub struct Client {
     pub tracks: BTreeMap<String, String>,
     pub packets: Vec<RtpPacket>,
     pub keyframe_requests: Vec<KeyframeRequest>,
+    /// One in so many RTP packets is lost before it arrives; 0 for none.
+    pub lose_one_in: usize,
+    arrived: usize,
     /// Datagrams as they came, to be sent again in a worse state.
     pub received: Vec<Vec<u8>>,
 }
@@ -54,6 +57,8 @@ impl Client {
             tracks: BTreeMap::new(),
             packets: Vec::new(),
             keyframe_requests: Vec::new(),
+            lose_one_in: 0,
+            arrived: 0,
             received: Vec::new(),
         }
     }
@@ -150,6 +155,11 @@ impl Client {
             let bytes = &buffer[..length];
             if self.received.len() < 200 {
                 self.received.push(bytes.to_vec());
+            }
+            let is_rtp = (128..192).contains(&bytes[0]);
+            self.arrived += usize::from(is_rtp);
+            if is_rtp && self.lose_one_in != 0 && self.arrived.is_multiple_of(self.lose_one_in) {
+                continue;
             }
             let Ok(received) = Receive::new(Protocol::Udp, source, self.address, bytes) else {
                 continue;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -22,7 +22,7 @@ pub struct Node {
     messages: Receiver<Message>,
     pub events: Vec<Message>,
     last_id: u64,
-    pub address: std::net::SocketAddr,
+    pub address: SocketAddr,
 }
 
 fn reply_id(message: &Message) -> Option<u64> {
@@ -230,12 +230,18 @@ impl Node {
 
     /// Link two engines; each calls the link by the other's name.
     pub fn link(one: (&mut Self, &str), other: (&mut Self, &str)) {
+        let seen = [one.0.address, other.0.address];
+        Self::link_over(seen, one, other);
+    }
+
+    /// Link two engines that see each other at these addresses: the first end's, the second's.
+    pub fn link_over(seen: [SocketAddr; 2], one: (&mut Self, &str), other: (&mut Self, &str)) {
         let (one, to_other) = one;
         let (other, to_one) = other;
         let first = one.open_link(to_other, true);
         let second = other.open_link(to_one, false);
-        one.connect_link(to_other, second);
-        other.connect_link(to_one, first);
+        one.connect_link(to_other, second, seen[1]);
+        other.connect_link(to_one, first, seen[0]);
         one.state(to_other, State::Connected);
         other.state(to_one, State::Connected);
     }
@@ -248,12 +254,11 @@ impl Node {
         })
     }
 
-    fn connect_link(&mut self, peer: &str, other: Message) {
+    fn connect_link(&mut self, peer: &str, other: Message, seen: SocketAddr) {
         let Message::LinkOpened {
             ufrag,
             password,
             fingerprint,
-            candidates,
             ..
         } = other
         else {
@@ -264,7 +269,7 @@ impl Node {
             ufrag,
             password,
             fingerprint,
-            candidates,
+            candidates: vec![format!("host {} {}", seen.ip(), seen.port())],
             id,
         });
     }

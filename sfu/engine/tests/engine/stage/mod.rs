@@ -1,13 +1,12 @@
 //! A stage for whole calls: engines as the node sees them, and clients made of str0m, over loopback.
 
-// Each test crate uses the part of the stage that it needs.
-#![allow(dead_code)]
-
 mod client;
 mod node;
+mod path;
 
 pub use client::Client;
 pub use node::Node;
+pub use path::Path;
 
 use std::time::{Duration, Instant};
 

@@ -1,10 +1,8 @@
 //! Whole calls on one engine: from a publisher to its subscribers and back.
 
-mod stage;
-
 use std::time::Duration;
 
-use stage::{Client, Node, play, play_for};
+use crate::stage::{Client, Node, play, play_for};
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Message, State};
 
@@ -245,4 +243,35 @@ fn a_track_ends_when_its_publisher_says_so_and_comes_back() {
         .windows(2)
         .map(|pair| *pair[1].seq_no - *pair[0].seq_no);
     assert!(last.into_iter().all(|step| step == 1));
+}
+
+#[test]
+fn what_a_subscriber_loses_is_sent_again() {
+    let mut node = Node::start();
+    let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
+    node.publish(&mut ann, &[Video]);
+    node.subscribe(&mut ben, &[("ann_video", Video)]);
+    play(&mut [&mut ann, &mut ben], "packets flow", |all| {
+        if all[0].connected && all[1].connected {
+            all[0].send(Video, &payload(255));
+        }
+        !all[1].packets.is_empty()
+    });
+    ben.lose_one_in = 12;
+    for number in 0..200 {
+        ann.send(Video, &payload(number));
+        play_for(&mut [&mut ann, &mut ben], Duration::from_millis(3));
+    }
+    play(
+        &mut [&mut ann, &mut ben],
+        "what was lost was sent again",
+        |all| {
+            let numbers: std::collections::BTreeSet<u8> = all[1]
+                .packets
+                .iter()
+                .map(|packet| packet.payload[0])
+                .collect();
+            (0..195).all(|number| numbers.contains(&number))
+        },
+    );
 }

@@ -1,0 +1,6 @@
+//! Engines, clients and links in one process, over loopback: whole calls, as the node orders them.
+
+mod calls;
+mod hostile;
+mod links;
+mod stage;
