@@ -29,6 +29,9 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
 
 EXIT_USAGE: Final = 2
 
+EXIT_INTERRUPTED: Final = 130
+"""As a shell says it of a program that Ctrl-C ended before it could stop by itself."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and end the process with its exit code."""
@@ -59,6 +62,8 @@ def _run(verb: str, arguments: Sequence[str]) -> None:
     except ConfigError as error:
         sys.stderr.write(f"starling: config: {error.message}\n")
         raise SystemExit(EXIT_CODE) from None
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
     except NodeStartError as error:
         sys.stderr.write(f"starling: {error.message}\n")
         raise SystemExit(error.exit_code) from None

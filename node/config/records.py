@@ -63,7 +63,7 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         max_sessions: WebSockets with a session at a time; one more is refused with ``node_full``.
         max_body_bytes: Longest request body.
         request_deadline_s: For one request to be answered, REST or WebSocket.
-        read_deadline_s: For a request's head and for each silence inside its body.
+        read_deadline_s: For a TLS handshake, and for a request's whole body.
         send_deadline_s: For the peer to take what is being sent.
         sessions_per_minute: Sessions that one client address may open, on average.
         sessions_burst: How many of them at once.

@@ -2,8 +2,8 @@
 
 Hypercorn 0.18 on Trio keeps all connections in one nursery: an exception out of one ends the
 process. It sends under a shield without a deadline: one reader that is stuck keeps the process from
-stopping. :class:`GuardedServer` is its connection class with both put right, and with bounds on
-connections and on silence inside a request. :func:`install_guard` puts it in place.
+stopping. :class:`GuardedServer` is its connection class with both put right, and with a bound on
+connections. :func:`install_guard` puts it in place.
 
 Found by feeding hostile input to it, which ``tests/unit/node/http/test_guard.py`` repeats.
 """
@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-import h11
 import hypercorn.protocol
 import hypercorn.trio.run
 import structlog
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, RawData
-from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
+from hypercorn.trio.tcp_server import TCPServer
 from typing_extensions import override
 
 from node.http.strict import StrictH11Protocol
@@ -50,7 +49,6 @@ class GuardStatistics:
         refused: Connections closed at once because there were too many, ever.
         crashed: Connections that ended in an exception, ever.
         stuck: Connections closed because the peer took nothing in time, ever.
-        silent: Connections closed because a request's body stopped coming, ever.
     """
 
     open: int
@@ -58,7 +56,6 @@ class GuardStatistics:
     refused: int
     crashed: int
     stuck: int
-    silent: int
 
 
 @dataclass(kw_only=True)
@@ -70,7 +67,6 @@ class GuardCounters:
     refused: int = 0
     crashed: int = 0
     stuck: int = 0
-    silent: int = 0
 
 
 @dataclass(kw_only=True)
@@ -80,12 +76,10 @@ class Guard:
     Attributes:
         max_connections: One more is closed at once.
         send_deadline_s: For a peer to take :data:`SEND_SLICE_BYTES`.
-        read_deadline_s: For the next bytes of a request's body.
     """
 
     max_connections: int
     send_deadline_s: float
-    read_deadline_s: float
     counters: GuardCounters = field(default_factory=GuardCounters)
 
     def statistics(self) -> GuardStatistics:
@@ -152,31 +146,10 @@ class GuardedServer(TCPServer):
         return True
 
     @override
-    async def _read_data(self) -> None:
-        while True:
-            deadline_s = self.config.guard.read_deadline_s if self._is_body_awaited() else math.inf
-            try:
-                with trio.fail_after(deadline_s):
-                    data = await self.stream.receive_some(MAX_RECV)
-            except (trio.ClosedResourceError, trio.BrokenResourceError):
-                break
-            except trio.TooSlowError:
-                self.config.guard.counters.silent += 1
-                break
-            await self.protocol.handle(RawData(bytes(data)))
-            if data == b"":
-                break
-        await self.protocol.handle(Closed())
-
-    @override
     async def _close(self) -> None:
         # Over TLS, closing says goodbye first, which a stuck peer never takes.
         with trio.move_on_after(self.config.guard.send_deadline_s, shield=True):
             await super()._close()
-
-    def _is_body_awaited(self) -> bool:
-        connection = self.protocol.protocol.connection
-        return isinstance(connection, h11.Connection) and connection.their_state is h11.SEND_BODY
 
 
 def install_guard() -> None:

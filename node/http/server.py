@@ -135,7 +135,6 @@ async def open_http_server(
     guard = Guard(
         max_connections=config.max_connections,
         send_deadline_s=config.send_deadline_s,
-        read_deadline_s=config.read_deadline_s,
     )
     install_guard()
     async with trio.open_nursery() as nursery:

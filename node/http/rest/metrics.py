@@ -48,7 +48,7 @@ def _http_samples(api: Api) -> Iterable[Sample]:
         seen = api.guard.statistics()
         yield _gauge("http_connections", "TCP connections now.", seen.open)
         yield _counter("http_connections_accepted_total", "TCP connections that were let in.", seen.accepted)
-        for cause in ("refused", "crashed", "stuck", "silent"):
+        for cause in ("refused", "crashed", "stuck"):
             sentence = "TCP connections that were ended or not let in, by cause."
             yield _counter("http_connections_dropped_total", sentence, getattr(seen, cause), cause=cause)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
-from node.http.connection import CLOSE_DEADLINE_S, ClientConnection, ConnectionCounters
+from node.http.connection import CLOSE_DEADLINE_S, MAX_INBOX, ClientConnection, ConnectionCounters
 from signalling.client.messages import NodeEvent, ParticipantLeft
 from signalling.errors import ErrorCode
 from signalling.ids import ParticipantId
@@ -149,6 +149,17 @@ async def test_a_burst_beyond_the_outbox_drops_the_client(backend: FakeBackend, 
     assert run.wire.closed == (4430, "slow_consumer")
 
 
+async def test_no_event_is_lost_in_silence(backend: FakeBackend, autojump_clock: MockClock) -> None:
+    # The client reads at once, but the node says more in one breath than the inbox takes.
+    async with trio.open_nursery() as nursery:
+        run = Run(backend, nursery)
+        await run.greet()
+        # One more is in the owner's hands already.
+        for _ in range(MAX_INBOX + 2):
+            backend.sockets[FIRST].send(SOMEBODY_LEFT)
+    assert backend.closed == [("session-0", "slow_consumer")]
+
+
 async def test_a_client_that_stops_reading_is_dropped_when_its_outbox_is_full(
     backend: FakeBackend, autojump_clock: MockClock
 ) -> None:
@@ -160,6 +171,9 @@ async def test_a_client_that_stops_reading_is_dropped_when_its_outbox_is_full(
             backend.sockets[FIRST].send(SOMEBODY_LEFT)
             await trio.testing.wait_all_tasks_blocked()
     assert backend.closed == [("session-0", "slow_consumer")]
+    # What waits for a client that does not read is not waited for.
+    assert run.ended_at is not None
+    assert run.ended_at <= CLOSE_DEADLINE_S
 
 
 async def test_the_last_words_have_a_deadline(backend: FakeBackend, autojump_clock: MockClock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import hypercorn.protocol
@@ -91,12 +92,35 @@ async def test_bad_chunks_by_the_hundred(backend: FakeBackend, web_root: Path) -
         assert await is_healthy(server.port)
 
 
-async def test_a_body_that_stops_coming_ends_the_connection(backend: FakeBackend, web_root: Path) -> None:
+async def test_a_body_that_stops_coming_is_not_waited_for(backend: FakeBackend, web_root: Path) -> None:
     async with serving(backend, web_root, read_deadline_s=0.1) as server:
-        answer = await exchange(server.port, b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
-        assert not answer or b" 408 " in answer.split(b"\r\n")[0]
+        head = b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+        answer = await exchange(server.port, head + b"{")
+        assert b" 408 " in answer.split(b"\r\n")[0]
         assert not backend.asked
         assert await is_healthy(server.port)
+
+
+async def test_a_reader_that_dawdles_does_not_hold_up_the_stop(backend: FakeBackend, web_root: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        async with serving(backend, web_root, send_deadline_s=0.5) as server:
+            slow = await connect(server.port, receive_buffer=4096)
+            await slow.send_all(b"GET /big.js HTTP/1.1\r\nHost: x\r\n\r\n")
+
+            async def dawdle() -> None:
+                # Fast enough never to be stuck; the page would take a minute.
+                async with slow:
+                    with contextlib.suppress(trio.BrokenResourceError):
+                        async for _ in slow:
+                            await trio.sleep(0.1)
+
+            nursery.start_soon(dawdle)
+            await until(lambda: server.statistics().open == 1)
+            await trio.sleep(0.2)
+            stopped = trio.current_time()
+        assert trio.current_time() - stopped < 3
+        assert server.statistics().stuck == 0
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_stuck_reader_is_dropped_and_does_not_hold_up_the_stop(backend: FakeBackend, web_root: Path) -> None:
