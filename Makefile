@@ -60,8 +60,9 @@ lint-pyright:
 	$(call phase,pyright,$(BIN)/pyright)
 lint-rustfmt:
 	$(call phase,rustfmt,$(call if_cargo_has,fmt,cargo fmt --check $(ENGINE)))
+# In release, whose C library of ciphers set-up has built already: 20 s instead of two minutes.
 lint-clippy:
-	$(call phase,clippy,$(call if_cargo_has,clippy,cargo clippy --locked --quiet --all-targets $(ENGINE) -- -D warnings))
+	$(call phase,clippy,$(call if_cargo_has,clippy,cargo clippy --release --locked --quiet --all-targets $(ENGINE) -- -D warnings))
 test-engine:
 	$(call phase,engine tests,cargo test --locked --quiet $(ENGINE))
 test-python:
