@@ -5,6 +5,7 @@
 //! output is in the [`Sink`] when the call returns. A panic inside is caught and becomes
 //! [`Broken::Panicked`]: it costs one peer, not the process.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -69,6 +70,8 @@ pub struct Drained {
     deadline: Instant,
     connected: bool,
     silent: bool,
+    /// Where the last datagram that was accepted came to.
+    local: Option<IpAddr>,
 }
 
 impl Drained {
@@ -80,6 +83,7 @@ impl Drained {
             deadline: now,
             connected: false,
             silent: false,
+            local: None,
         }
     }
 
@@ -110,7 +114,7 @@ impl Drained {
         sink: &mut Sink<'_>,
         change: impl FnOnce(&mut Rtc) -> R,
     ) -> Result<R, Broken> {
-        self.guarded(now, sink, |rtc| {
+        self.guarded(now, sink, |rtc, _| {
             let result = change(rtc);
             rtc.handle_input(Input::Timeout(now))
                 .map_err(|_| Broken::Failed)?;
@@ -136,7 +140,8 @@ impl Drained {
         incoming: &Incoming<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Taken, Broken> {
-        self.guarded(now, sink, |rtc| {
+        let local = incoming.local;
+        self.guarded(now, sink, |rtc, known| {
             let received = Receive::new(
                 Protocol::Udp,
                 incoming.source,
@@ -150,6 +155,7 @@ impl Drained {
             if !rtc.accepts(&input) {
                 return Ok(Taken::No);
             }
+            *known = local;
             match rtc.handle_input(input) {
                 Ok(()) => Ok(Taken::Yes),
                 Err(_) if rtc.is_alive() => Ok(Taken::No),
@@ -162,10 +168,10 @@ impl Drained {
         &mut self,
         now: Instant,
         sink: &mut Sink<'_>,
-        turn: impl FnOnce(&mut Rtc) -> Result<R, Broken>,
+        turn: impl FnOnce(&mut Rtc, &mut Option<IpAddr>) -> Result<R, Broken>,
     ) -> Result<R, Broken> {
         catch_unwind(AssertUnwindSafe(|| {
-            let result = turn(&mut self.rtc)?;
+            let result = turn(&mut self.rtc, &mut self.local)?;
             self.drain(now, sink)?;
             Ok(result)
         }))
@@ -193,7 +199,10 @@ impl Drained {
                         .first()
                         .is_some_and(|byte| *byte < FIRST_BYTE_AFTER_STUN);
                     if stun || !self.silent {
-                        let source = sink.addresses.source_for(transmit.source);
+                        // Behind an advertised address only the way in shows the way out.
+                        let source = sink.addresses.source_for(transmit.source).or(self
+                            .local
+                            .filter(|ip| ip.is_ipv4() == transmit.destination.is_ipv4()));
                         sink.batch
                             .push(transmit.destination, source, &transmit.contents);
                     }

@@ -70,6 +70,8 @@ pub struct Incoming<'a> {
     pub source: SocketAddr,
     /// Our candidate that it was sent to.
     pub destination: SocketAddr,
+    /// The address of this machine that it came to; answers leave from there.
+    pub local: Option<IpAddr>,
     pub bytes: &'a [u8],
 }
 
@@ -162,14 +164,15 @@ impl MediaSocket {
         };
         for (meta, buffer) in self.metas.iter().zip(&self.buffers).take(count) {
             let source = SocketAddr::new(plain(meta.addr.ip()), meta.addr.port());
-            let Some(destination) = self.addresses.candidate_for(meta.dst_ip.map(plain), source)
-            else {
+            let local = meta.dst_ip.map(plain);
+            let Some(destination) = self.addresses.candidate_for(local, source) else {
                 continue;
             };
             for bytes in buffer[..meta.len].chunks(meta.stride.max(1)) {
                 each(Incoming {
                     source,
                     destination,
+                    local,
                     bytes,
                 });
             }

@@ -275,3 +275,26 @@ fn what_a_subscriber_loses_is_sent_again() {
         },
     );
 }
+
+#[test]
+fn an_answer_leaves_from_the_address_that_was_asked() {
+    // The system would pick 127.0.0.1 to answer a client on 127.0.0.1.
+    let mut node = Node::start_at("0.0.0.0", &["127.0.0.2"]);
+    let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
+    node.publish(&mut ann, &[Video]);
+    node.subscribe(&mut ben, &[("ann_video", Video)]);
+    play(&mut [&mut ann, &mut ben], "packets flow", |all| {
+        if all[0].connected && all[1].connected {
+            all[0].send(Video, &payload(1));
+        }
+        !all[1].packets.is_empty()
+    });
+    for client in [&ann, &ben] {
+        let from: Vec<String> = client
+            .senders
+            .iter()
+            .map(|at| at.ip().to_string())
+            .collect();
+        assert_eq!(from, ["127.0.0.2"]);
+    }
+}

@@ -1,6 +1,6 @@
 //! A client as a browser would be: full ICE, SDP, RTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
@@ -25,6 +25,8 @@ pub struct Client {
     pub connected: bool,
     /// Track by mid, as the last offer said.
     pub tracks: BTreeMap<String, String>,
+    /// Who sent us datagrams.
+    pub senders: BTreeSet<SocketAddr>,
     pub packets: Vec<RtpPacket>,
     pub keyframe_requests: Vec<KeyframeRequest>,
     /// One in so many RTP packets is lost before it arrives; 0 for none.
@@ -55,6 +57,7 @@ impl Client {
             sent: BTreeMap::new(),
             connected: false,
             tracks: BTreeMap::new(),
+            senders: BTreeSet::new(),
             packets: Vec::new(),
             keyframe_requests: Vec::new(),
             lose_one_in: 0,
@@ -153,6 +156,7 @@ impl Client {
         let mut buffer = [0; 2000];
         while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
             let bytes = &buffer[..length];
+            self.senders.insert(source);
             if self.received.len() < 200 {
                 self.received.push(bytes.to_vec());
             }

@@ -64,12 +64,17 @@ impl Node {
 
     /// Start an engine on loopback.
     pub fn start() -> Self {
+        Self::start_at("127.0.0.1", &[])
+    }
+
+    /// Start an engine on that address that tells others these.
+    pub fn start_at(address: &str, advertised: &[&str]) -> Self {
         let mut node = Self::silent();
         let Message::Ready { addresses, .. } = node.ask(|id| Command::Hello {
             protocol: ENGINE_PROTOCOL,
-            media_address: "127.0.0.1".into(),
+            media_address: address.into(),
             media_port: 0,
-            advertised: Vec::new(),
+            advertised: advertised.iter().map(ToString::to_string).collect(),
             id,
         }) else {
             panic!("the engine did not get ready");
