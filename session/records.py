@@ -38,7 +38,6 @@ class Admitted:
         degraded: the store could not be asked; caps and cross-device order are as good as this node's own view.
         takes_over: the session of the same device on this node whose seat this was, if any: its
             :class:`SeatLost` names this session as successor.
-        nodes: the room's other nodes, as far as known.
     """
 
     room: RoomId
@@ -47,7 +46,6 @@ class Admitted:
     epoch: int
     degraded: bool
     takes_over: SessionId | None
-    nodes: frozenset[NodeId]
 
 
 class AttemptStale(Refused):

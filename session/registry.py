@@ -263,7 +263,10 @@ class SeatRegistry:
             return
         self._sit(seat, now, effects)
         if answer is not None:
-            self._learn_nodes(seat.room, answer.nodes, now, effects)
+            # Answers to claims made at once may come in any order, and an old one knows fewer nodes:
+            # so a claim only adds. What left is learnt from the renewals, which follow one another.
+            known = self._nodes.get(seat.room, frozenset())
+            self._learn_nodes(seat.room, answer.nodes | known, now, effects)
 
     def _why_not(self, seat: Seat, cap: int) -> ErrorCode | None:
         """What happened here while the store was asked, or what it could not check."""
@@ -297,7 +300,6 @@ class SeatRegistry:
             epoch=seat.epoch,
             degraded=seat.provisional,
             takes_over=takes_over,
-            nodes=self._nodes.get(seat.room, frozenset()),
         )
 
     # --- leaving ---
@@ -365,10 +367,10 @@ class SeatRegistry:
     ) -> None:
         """Something else ends the seat."""
         seat = held.seat
-        self._drop(held, effects)
         effects.append(
             SeatLost(session=seat.session, room=seat.room, reason=reason, successor=successor, moved_to=moved_to)
         )
+        self._drop(held, effects)
 
     def _drop(self, held: HeldSeat, effects: _Effects) -> None:
         seat = held.seat

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from session.records import SessionRecord
     from session.store import Seat, SeatAnswer
     from signalling.errors import ErrorCode
-    from signalling.ids import NodeId, RoomId, SessionId
+    from signalling.ids import RoomId, SessionId
 
 __all__ = [
     "Admit",
@@ -231,7 +231,6 @@ class Admit:
     epoch: int
     degraded: bool
     takes_over: SessionId | None
-    nodes: frozenset[NodeId]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

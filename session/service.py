@@ -353,7 +353,6 @@ class Sessions:
             epoch=answer.epoch,
             degraded=answer.degraded,
             takes_over=answer.takes_over,
-            nodes=answer.nodes,
         )
 
     def _ask(self, ask: Callable[..., Awaitable[None]], *arguments: object) -> None:

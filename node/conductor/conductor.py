@@ -250,7 +250,6 @@ class Conductor:
                 epoch=admitted.epoch,
             )
         )
-        self.stage.room_is_stored_on(join.room, admitted.nodes)
         self.stage.carry_out(effects)
 
     def _leave(self, session: SessionId, reply: Reply) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.admin import LinkReport as LinkEnd
 from node.admin import Links, Members, ask_node
 from node.demo.report import LinkReport, NodeReport
 from node.errors import NodeStartError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from node.demo.cluster import Cluster, RunningNode
 
 GONE = "gone"
@@ -38,22 +41,27 @@ async def _survey_node(running: RunningNode) -> NodeReport:
 
 
 async def survey_links(cluster: Cluster) -> tuple[LinkReport, ...]:
-    """Ask every node for its links; each link is told once, by the node whose id is lower."""
-    found: list[LinkReport] = []
+    """Ask every node for its links, and put both ends of each together.
+
+    Set-up counts from the end that wanted the link first, so it is the longer one of both.
+    """
+    ends: dict[tuple[str, str], list[LinkEnd]] = {}
     for running in cluster.nodes:
         try:
             links = (await ask_node(running.data_dir, "links", Links)).links
         except NodeStartError:
             continue
-        found.extend(
-            LinkReport(
-                a=running.node,
-                b=link.node,
-                rtt_ms=link.rtt_ms,
-                setup_ms=link.setup_ms,
-                bytes=link.bytes_in + link.bytes_out,
-            )
-            for link in links
-            if running.node < link.node
-        )
-    return tuple(found)
+        for link in links:
+            first, second = sorted((running.node, link.node))
+            ends.setdefault((first, second), []).append(link)
+    return tuple(_join_ends(a, b, both) for (a, b), both in sorted(ends.items()))
+
+
+def _join_ends(a: str, b: str, ends: Sequence[LinkEnd]) -> LinkReport:
+    return LinkReport(
+        a=a,
+        b=b,
+        rtt_ms=max((end.rtt_ms for end in ends if end.rtt_ms is not None), default=None),
+        setup_ms=max((end.setup_ms for end in ends if end.setup_ms is not None), default=None),
+        bytes=max(end.bytes_in + end.bytes_out for end in ends),
+    )
