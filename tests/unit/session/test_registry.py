@@ -1,0 +1,252 @@
+"""The registry on its own: rows of its table, and random walks of three sessions over two nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from session import seat_table
+from session.config import SessionConfig
+from session.records import RoomNodes, SeatLost
+from session.registry import SeatRegistry
+from session.registry_events import (
+    Admit,
+    Assert,
+    AssertAnswered,
+    CheckRequested,
+    Claim,
+    ClaimAnswered,
+    DrainEnded,
+    JoinAbandoned,
+    JoinRequested,
+    LeaveRequested,
+    Refuse,
+    RegistryEffect,
+    Release,
+    ReleaseAnswered,
+    SessionMinted,
+    SocketClosed,
+    Tick,
+    Touch,
+    TouchAnswered,
+)
+from session.store import Seat, SeatAnswer, Verdict
+from signalling.errors import ErrorCode
+from signalling.ids import NodeId, SessionId
+from tests.unit.session.cluster_model import RENEW_S, ClusterModel, Player
+from tests.unit.session.seats import ROOM, record
+
+S1, S2 = SessionId("s1"), SessionId("s2")
+OK = SeatAnswer(verdict=Verdict.OK, epoch=7)
+UNKNOWN = SeatAnswer(verdict=Verdict.UNKNOWN)
+
+
+@pytest.fixture
+def core() -> SeatRegistry:
+    core = SeatRegistry(SessionConfig(cluster="c", node=NodeId("n1")))
+    core.handle(SessionMinted(record=record("s1")), 0)
+    core.handle(SessionMinted(record=record("s2")), 0)
+    return core
+
+
+def claim(core: SeatRegistry, session: SessionId, attempt: int, now: float = 0.0) -> Seat:
+    (effect,) = core.handle(JoinRequested(session=session, room=ROOM, attempt=attempt, cap=10), now)
+    assert isinstance(effect, Claim)
+    return effect.seat
+
+
+def seated(core: SeatRegistry, session: SessionId, attempt: int, now: float = 0.0) -> Seat:
+    seat = claim(core, session, attempt, now)
+    effects = core.handle(ClaimAnswered(seat=seat, answer=OK), now)
+    assert isinstance(effects[0], Admit)
+    found = core.seat(session, ROOM)
+    assert found is not None
+    return found
+
+
+def kinds(effects: tuple[RegistryEffect, ...]) -> list[type[RegistryEffect]]:
+    return [type(effect) for effect in effects]
+
+
+def test_a_stale_attempt_is_refused_without_asking(core: SeatRegistry) -> None:
+    seated(core, S1, 5)
+    effects = core.handle(JoinRequested(session=S2, room=ROOM, attempt=5, cap=10), 0)
+    assert effects == (Refuse(session=S2, room=ROOM, attempt=5, code=ErrorCode.ATTEMPT_STALE, highest_attempt=5),)
+
+
+def test_unknown_is_answered_with_assert_and_ends_nothing(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    for _ in range(100):
+        assert core.handle(TouchAnswered(seats=(seat,), answers=(UNKNOWN,)), 1) == (Assert(seats=(seat,)),)
+        assert core.handle(AssertAnswered(seats=(seat,), answers=(UNKNOWN,)), 1) == ()
+    assert core.counts().seats_unconfirmed == 1
+    core.handle(AssertAnswered(seats=(seat,), answers=(OK,)), 1)
+    assert core.counts().seats_unconfirmed == 0
+
+
+def test_silence_ends_nothing_and_the_return_restates_everything(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    for now in range(0, 300, 3):
+        core.handle(TouchAnswered(seats=(seat,), answers=None), now)
+    assert core.counts().degraded
+    effects = core.handle(TouchAnswered(seats=(seat,), answers=(OK,)), 300)
+    assert effects == (Assert(seats=(seat,)),)
+    assert not core.counts().degraded
+
+
+def test_an_answer_to_an_attempt_that_is_no_longer_is_ignored(core: SeatRegistry) -> None:
+    old = seated(core, S1, 1)
+    seated(core, S1, 2)
+    superseded = SeatAnswer(verdict=Verdict.SUPERSEDED, by_session=S1)
+    assert core.handle(TouchAnswered(seats=(old,), answers=(superseded,)), 1) == ()
+    assert core.seat(S1, ROOM) is not None
+
+
+def test_a_claim_given_up_is_released_whatever_its_answer(core: SeatRegistry) -> None:
+    for answer in (OK, None):
+        seat = claim(core, S1, 1 if answer else 2)
+        core.handle(JoinAbandoned(session=S1, room=ROOM, attempt=seat.attempt), 0)
+        assert core.handle(ClaimAnswered(seat=seat, answer=answer), 0) == (Release(seats=(seat,)),)
+    assert core.counts().seats == 0
+
+
+def test_an_unanswered_release_is_said_again(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    assert core.handle(LeaveRequested(session=S1, room=ROOM), 0) == (Release(seats=(seat,)),)
+    core.handle(ReleaseAnswered(seats=(seat,), answers=None), 0)
+    assert core.handle(Tick(), RENEW_S) == (Release(seats=(seat,)),)
+    core.handle(ReleaseAnswered(seats=(seat,), answers=(OK,)), RENEW_S)
+    assert core.next_deadline() in (None, RENEW_S * 2)
+    assert core.handle(Tick(), RENEW_S * 2) == ()
+    assert core.next_deadline() is None
+
+
+def test_a_late_leave_of_a_replaced_session_does_nothing(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    seat = claim(core, S2, 2)
+    effects = core.handle(ClaimAnswered(seat=seat, answer=OK), 0)
+    assert effects[1] == SeatLost(session=S1, room=ROOM, reason="replaced", successor=S2)
+    for late in (LeaveRequested(session=S1, room=ROOM), SocketClosed(session=S1)):
+        assert core.handle(late, 1) == ()
+    assert core.seat(S2, ROOM) is not None
+
+
+def test_an_older_claim_answered_last_does_not_win(core: SeatRegistry) -> None:
+    first, second = claim(core, S1, 1), claim(core, S2, 2)
+    core.handle(ClaimAnswered(seat=second, answer=OK), 0)
+    effects = core.handle(ClaimAnswered(seat=first, answer=OK), 0)
+    assert effects == (
+        Release(seats=(core_seat(first, OK),)),
+        Refuse(session=S1, room=ROOM, attempt=1, code=ErrorCode.ATTEMPT_STALE, highest_attempt=2),
+    )
+
+
+def core_seat(seat: Seat, answer: SeatAnswer) -> Seat:
+    return replace(seat, epoch=answer.epoch)
+
+
+def test_after_an_outage_the_old_nodes_count_for_one_lease(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    both = SeatAnswer(verdict=Verdict.OK, epoch=7, nodes=frozenset({NodeId("n2"), NodeId("n3")}))
+    assert core.handle(TouchAnswered(seats=(seat,), answers=(both,)), 1) == (RoomNodes(room=ROOM, nodes=both.nodes),)
+    core.handle(TouchAnswered(seats=(seat,), answers=None), 2)
+    one = SeatAnswer(verdict=Verdict.OK, epoch=7, nodes=frozenset({NodeId("n2")}))
+    assert kinds(core.handle(AssertAnswered(seats=(seat,), answers=(one,)), 3)) == [Assert]
+    assert core.handle(TouchAnswered(seats=(seat,), answers=(one,)), 10.9) == ()
+    assert core.handle(TouchAnswered(seats=(seat,), answers=(one,)), 11) == (RoomNodes(room=ROOM, nodes=one.nodes),)
+
+
+def test_a_doubt_is_asked_at_once(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    assert core.handle(CheckRequested(session=S1, room=ROOM), 0) == (Touch(seats=(seat,)),)
+    assert core.handle(CheckRequested(session=S2, room=ROOM), 0) == ()
+
+
+def test_the_end_of_a_drain_releases_all_in_one(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    waiting = claim(core, S2, 2)
+    effects = core.handle(DrainEnded(), 0)
+    assert effects == (
+        Refuse(session=S2, room=ROOM, attempt=2, code=ErrorCode.NODE_DRAINING),
+        SeatLost(session=S1, room=ROOM, reason="node_drained"),
+        Release(seats=(seat,)),
+    )
+    assert kinds(core.handle(ClaimAnswered(seat=waiting, answer=OK), 0)) == [Release]
+
+
+# --- random walks --------------------------------------------------------------------------
+
+PLAYERS = (
+    Player("s1", "laptop-01", 1, "n1"),
+    Player("s2", "laptop-01", 2, "n2"),
+    Player("s3", "phone-001", 1, "n1"),
+)
+
+acts = st.lists(
+    st.one_of(
+        st.tuples(st.just("join"), st.sampled_from(["s1", "s2", "s3"])),
+        st.tuples(st.sampled_from(["leave", "close", "peer_closed"]), st.sampled_from(["s1", "s2", "s3"])),
+        st.tuples(st.just("pass_time"), st.sampled_from([0.5, 2.5, 6.0])),
+        st.tuples(st.just("empty_store")),
+        st.tuples(st.just("forget_leases")),
+        st.tuples(st.just("kill"), st.just("n2")),
+        st.tuples(st.just("move"), st.integers(0, 7)),
+        st.tuples(st.just("move"), st.integers(0, 7)),
+        st.tuples(st.just("time_out"), st.integers(0, 7)),
+    ),
+    max_size=40,
+)
+
+
+def walk(steps: list[tuple[object, ...]]) -> None:
+    model = ClusterModel.of(*PLAYERS)
+    joined: set[object] = set()
+    for name, *arguments in steps:
+        target = arguments[0] if arguments else None
+        if name in ("move", "time_out"):
+            _move(model, str(name), int(str(target)))
+        elif name == "kill":
+            if target in model.nodes:
+                model.kill(str(target))
+        elif name in ("pass_time", "empty_store", "forget_leases"):
+            getattr(model, str(name))(*arguments)
+        elif model.players[str(target)].node in model.nodes and (name == "join") != (target in joined):
+            joined.add(target)
+            getattr(model, str(name))(target)
+    model.settle()
+
+
+def _move(model: ClusterModel, name: str, index: int) -> None:
+    if not model.messages:
+        return
+    index %= len(model.messages)
+    if name == "move":
+        model.move(index)
+    elif not model.messages[index].asker_gave_up:
+        model.time_out(index)
+
+
+@settings(max_examples=600, deadline=None)
+@given(acts)
+def test_three_sessions_in_any_order(steps: list[tuple[object, ...]]) -> None:
+    walk(steps)
+
+
+def _release_without_compare(change: seat_table._Change) -> SeatAnswer:
+    change._slot.holder = None
+    return change._answer(Verdict.OK)
+
+
+def test_a_mutant_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seat_table._Change, "release", _release_without_compare)
+
+    @settings(max_examples=600, deadline=None, database=None, derandomize=True)
+    @given(acts)
+    def attempt(steps: list[tuple[object, ...]]) -> None:
+        walk(steps)
+
+    with pytest.raises(AssertionError):
+        attempt()
