@@ -6,16 +6,19 @@ import asyncio
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 from aiortc import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
+from av import VideoFrame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
 
     from aiortc import MediaStreamTrack
+
+T = TypeVar("T")
 
 STEP_DEADLINE_S: Final = 15.0
 
@@ -54,7 +57,7 @@ class AiortcPeer:
         """Close both connections."""
         await self._run(self._close())
 
-    async def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         return await trio.to_thread.run_sync(future.result, STEP_DEADLINE_S)
 
@@ -63,8 +66,9 @@ class AiortcPeer:
         publisher.addTransceiver(VideoStreamTrack(), direction="sendonly")
         publisher.addTransceiver(AudioStreamTrack(), direction="sendonly")
         await publisher.setLocalDescription(await publisher.createOffer())
-        kinds = {transceiver.mid: transceiver.kind for transceiver in publisher.getTransceivers()}
-        return publisher.localDescription.sdp, kinds
+        kinds = {str(transceiver.mid): transceiver.kind for transceiver in publisher.getTransceivers()}
+        sdp: str = publisher.localDescription.sdp
+        return sdp, kinds
 
     async def _accept(self, sdp: str) -> None:
         assert self._publisher is not None
@@ -89,7 +93,7 @@ class AiortcPeer:
             except MediaStreamError:
                 return
             self.received.frames[track.kind] += 1
-            if track.kind == "video":
+            if isinstance(frame, VideoFrame):
                 self.received.sizes.add((frame.width, frame.height))
 
     async def _close(self) -> None:

@@ -38,7 +38,20 @@ def test_absent_parts_have_no_samples_and_names_are_unique() -> None:
         late_replies=0,
         events_waiting=0,
     )
-    sessions = SessionStatistics(**{field.name: 1 for field in fields(SessionStatistics)})
+    sessions = SessionStatistics(
+        sessions=1,
+        seats=1,
+        seats_in_grace=0,
+        seats_unconfirmed=0,
+        rooms=1,
+        joins_pending=0,
+        degraded=False,
+        joins=4,
+        joins_degraded=0,
+        joins_refused=0,
+        seats_lost=0,
+        store_failures=0,
+    )
     samples = collect_samples(engine=engine, sessions=sessions, membership=None, relay=None)
     by_name = {sample.name: sample for sample in samples}
     assert len(by_name) == len(samples)
