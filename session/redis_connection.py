@@ -166,6 +166,8 @@ async def open_redis(url: str, *, deadline_s: float = 0.4) -> AsyncIterator[Redi
             socket_connect_timeout=deadline_s * SOCKET_TIMEOUT_SHARE,
             retry=Retry(NoBackoff(), 0),
             protocol=2,
+            # Nothing is said before our first command: a refusal of the server is then the answer we see.
+            driver_info=redis.DriverInfo(name="", lib_version=""),
         )
     except ValueError as error:
         raise SessionSetupError(

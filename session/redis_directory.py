@@ -35,11 +35,11 @@ class RedisRoomDirectory:
 
     async def create(self, definition: RoomDefinition) -> RoomDefinition:
         """See :meth:`RoomDirectory.create`."""
-        (count,) = await self._connection.run((("HLEN", self._key),))
-        if count >= self._max_rooms:
+        known, count = await self._connection.run((("HEXISTS", self._key, definition.room), ("HLEN", self._key)))
+        if not known and count >= self._max_rooms:
             raise Refused(ErrorCode.NODE_FULL, "No more rooms can be made here.")
         record = msgspec.json.encode(definition)
-        (added,) = await self._connection.run((("HSETNX", self._key, definition.room, record),))
+        (added,) = (0,) if known else await self._connection.run((("HSETNX", self._key, definition.room, record),))
         if not added:
             raise Refused(ErrorCode.ROOM_EXISTS, f"There is a room {definition.room} already; join it or pick another.")
         return definition

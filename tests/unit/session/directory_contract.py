@@ -1,0 +1,54 @@
+"""What every room directory must do; run against the one in memory here and against Redis in the cluster ring."""
+
+from __future__ import annotations
+
+import pytest
+
+from session.directory import RoomDefinition, RoomDirectory, define_room
+from session.store import RoomPolicy
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import RoomId
+
+MAX_ROOMS = 4
+
+
+def definition(name: str) -> RoomDefinition:
+    return define_room(name, max_participants=7, policy=RoomPolicy.MULTI, now_ms=1)
+
+
+class RoomDirectoryContract:
+    """Subclasses give a fixture `directory` for :data:`MAX_ROOMS` rooms."""
+
+    async def test_what_was_created_is_found_whole(self, directory: RoomDirectory) -> None:
+        assert await directory.create(definition("hall")) == definition("hall")
+        assert await directory.get(RoomId("hall")) == definition("hall")
+        assert await directory.get(RoomId("attic")) is None
+
+    async def test_a_name_is_taken_once(self, directory: RoomDirectory) -> None:
+        await directory.create(definition("hall"))
+        with pytest.raises(Refused) as refused:
+            await directory.create(definition("hall"))
+        assert refused.value.code is ErrorCode.ROOM_EXISTS
+
+    async def test_the_number_of_rooms_is_bounded(self, directory: RoomDirectory) -> None:
+        for n in range(MAX_ROOMS):
+            await directory.create(definition(f"room-{n}"))
+        with pytest.raises(Refused) as refused:
+            await directory.create(definition("one-too-many"))
+        assert refused.value.code is ErrorCode.NODE_FULL
+
+    async def test_a_name_taken_is_said_so_also_when_full(self, directory: RoomDirectory) -> None:
+        for n in range(MAX_ROOMS):
+            await directory.create(definition(f"room-{n}"))
+        with pytest.raises(Refused) as refused:
+            await directory.create(definition("room-0"))
+        assert refused.value.code is ErrorCode.ROOM_EXISTS
+
+    async def test_rooms_come_in_pages_by_name(self, directory: RoomDirectory) -> None:
+        assert await directory.rooms() == ()
+        for name in ("c", "a", "b"):
+            await directory.create(definition(name))
+        assert [room.room for room in await directory.rooms()] == ["a", "b", "c"]
+        assert [room.room for room in await directory.rooms(limit=2)] == ["a", "b"]
+        assert [room.room for room in await directory.rooms(after="a", limit=1)] == ["b"]
+        assert await directory.rooms(after="c") == ()
