@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, connect_websocket_url
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from signalling.client.closing import close_code
 from signalling.client.codec import decode_node_message, encode
+from signalling.client.dialling import open_websocket
 from signalling.client.messages import (
-    MAX_CLIENT_MESSAGE_BYTES,
     Answer,
     Chat,
     ChatSent,
@@ -66,9 +66,6 @@ R = TypeVar("R", bound=Reply)
 
 MAX_UNREAD_EVENTS: Final = 512
 """As many as the node's own outbox holds; who reads no faster is dropped at either end."""
-
-MAX_UNREAD_FRAMES: Final = 16
-"""Frames between socket and reader, which only sorts them; more would only hide a slow reader."""
 
 CLOSED_WITHOUT_FRAME: Final = 1006
 """RFC 6455, section 7.4.1: the number for a connection that ended without a close frame."""
@@ -322,27 +319,21 @@ async def open_client(
         trio.TooSlowError: It did not answer the hello.
     """
     timeouts = timeouts or ClientTimeouts()
-    headers = [] if origin is None else [(b"Origin", origin.encode())]
     failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        try:
+    try:
+        async with open_websocket(
+            url,
+            ssl_context=ssl_context,
+            origin=origin,
+            connect_s=timeouts.connect_s,
+            close_s=timeouts.close_s,
+        ) as ws:
             try:
-                with trio.fail_after(timeouts.connect_s):
-                    ws = await connect_websocket_url(
-                        nursery,
-                        url,
-                        ssl_context,
-                        extra_headers=headers,
-                        message_queue_size=MAX_UNREAD_FRAMES,
-                        max_message_size=MAX_CLIENT_MESSAGE_BYTES,
-                    )
-            except (OSError, HandshakeError, trio.TooSlowError, ValueError) as error:
-                raise NodeUnreachableError(f"no WebSocket to {url}: {error!r}") from error
-            async with converse(ws, token=token, timeouts=timeouts) as client:
-                yield client
-        except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery's group
-            failure = error
-        finally:
-            nursery.cancel_scope.cancel()
+                async with converse(ws, token=token, timeouts=timeouts) as client:
+                    yield client
+            except Exception as error:  # noqa: BLE001 - raised again below, outside the group
+                failure = error
+    except* NodeUnreachableError as unreachable:
+        failure = unreachable.exceptions[0]
     if failure is not None:
         raise failure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -33,5 +34,4 @@ async def test_a_killed_node_takes_its_agent_and_engine_along() -> None:
 
 
 def _arguments(pid: int) -> list[str]:
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
-        return file.read().decode().split("\0")
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")

@@ -38,7 +38,7 @@ async def wait_until(condition: Callable[[], bool], *, deadline_s: float) -> flo
     start = trio.current_time()
     with trio.fail_after(deadline_s):
         # What is watched are other processes, which set no event of ours.
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await trio.sleep(0.01)
     return trio.current_time() - start
 

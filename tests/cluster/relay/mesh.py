@@ -34,7 +34,7 @@ START_S: Final = 30.0
 async def wait_until(condition: Callable[[], bool], *, deadline_s: float) -> None:
     """Wait until it holds; what is watched are other processes, which set no event of ours."""
     with trio.fail_after(deadline_s):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await trio.sleep(0.01)
 
 
