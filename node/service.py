@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -22,8 +22,10 @@ import trio
 from membership import (
     ClusterView,
     GossipSetupError,
+    GossipUnavailableError,
     MembershipConfig,
     MemberState,
+    NodeState,
     NodeTags,
     ViewMember,
     open_membership,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.http.server import HttpServer
     from node.identity import Identity
+    from relay import Relay
     from session import RoomDirectory, SeatStore, Sessions
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -202,7 +205,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                 rooms=Rooms(NodeId(config.node.id)),
             )
         )
-        stack.push_async_callback(_release_seats, sessions)
+        stack.push_async_callback(_bow_out, sessions, membership, relay)
         desk = AdminDesk(
             config=config, url=url, conductor=conductor, engine=engine, membership=membership, relay=relay, alone=alone
         )
@@ -239,10 +242,16 @@ async def _open_sessions(stack: AsyncExitStack, config: Config) -> Sessions:
     return await stack.enter_async_context(open_sessions(settings, store=store, directory=directory))
 
 
-async def _release_seats(sessions: Sessions) -> None:
-    """Give back what is still held, while others can be told."""
+async def _bow_out(sessions: Sessions, membership: Membership | None, relay: Relay | None) -> None:
+    """Take no more people or links, say so, and give back what is still held, while others can be told."""
+    sessions.start_drain()
     with trio.move_on_after(RELEASE_DEADLINE_S):
-        sessions.start_drain()
+        if relay is not None and membership is not None:
+            relay.set_draining(True)
+            try:
+                await membership.set_tags(replace(membership.tags, state=NodeState.DRAINING))
+            except GossipUnavailableError as error:
+                log.warning("drain_untold", reason=error.message)
         await sessions.release_all()
 
 

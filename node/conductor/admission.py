@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from node.http.backend import JoinGranted, SessionGranted
+from node.http.backend import JoinGranted
+from signalling.client.admission import MAX_NAME_CHARACTERS, SessionGrant
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
     MAX_ATTEMPT,
@@ -16,14 +17,12 @@ from signalling.ids import (
 )
 
 if TYPE_CHECKING:
-    from node.http.backend import JoinRequest, SessionRequest
+    from node.http.backend import JoinRequest
     from session import SessionRecord, Sessions, Tokens
     from session.tokens import SessionClaims
+    from signalling.client.admission import SessionRequest
     from signalling.client.messages import Join
     from signalling.ids import RoomId, SessionId
-
-MAX_NAME_CHARACTERS: Final = 64
-"""What fits beside a face in a grid."""
 
 GUEST_NAME: Final = "Guest"
 
@@ -57,7 +56,7 @@ class Admission:
         self._session_lifetime_s = session_lifetime_s
         self._room_lifetime_s = room_lifetime_s
 
-    def create_session(self, request: SessionRequest) -> SessionGranted:
+    def create_session(self, request: SessionRequest) -> SessionGrant:
         """Turn a user token, or a guest's name, into a session token.
 
         Raises:
@@ -83,7 +82,7 @@ class Admission:
             raise Refused(ErrorCode.NOT_PERMITTED, "This node takes no guests; bring a user token from your service.")
         device = request.device or new_device_id()
         token = self._tokens.issue_session(user=user, device=device, name=name)
-        return SessionGranted(
+        return SessionGrant(
             token=token,
             session_url=self._session_url,
             user=user,

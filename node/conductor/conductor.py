@@ -53,13 +53,12 @@ if TYPE_CHECKING:
         RoomRequest,
         RoomSummary,
         Sample,
-        SessionGranted,
-        SessionRequest,
         SessionSocket,
     )
     from relay import Relay
     from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
     from sfu import Engine
+    from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import Hello
     from signalling.ids import RoomId, SessionId
 
@@ -121,7 +120,7 @@ class Conductor:
 
     # --- REST -----------------------------------------------------------------------------
 
-    async def create_session(self, request: SessionRequest) -> SessionGranted:
+    async def create_session(self, request: SessionRequest) -> SessionGrant:
         """See :class:`node.http.backend.Backend`."""
         return self._admission.create_session(request)
 

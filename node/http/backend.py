@@ -31,6 +31,7 @@ from signalling.client.messages import (
 from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
 if TYPE_CHECKING:
+    from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.errors import ErrorCode
 
 RoomRequest: TypeAlias = Join | Leave | Publish | Answer | Trickle | Mute | Chat
@@ -55,30 +56,6 @@ class SessionSocket(Protocol):
 
     def end(self, code: ErrorCode, message: str) -> None:
         """Say this as a last word and close; ``session_closed`` follows."""
-
-
-class SessionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /v1/sessions``: let me in.
-
-    Attributes:
-        token: A user token; without it the caller is a guest.
-        name: What a guest wants to be called.
-        device: The device id that the client keeps; without it the node draws one.
-    """
-
-    token: str | None = None
-    name: str = ""
-    device: DeviceId | None = None
-
-
-class SessionGranted(msgspec.Struct, frozen=True, kw_only=True):
-    """A session token, and where to take it."""
-
-    token: str
-    session_url: str
-    user: UserId
-    device: DeviceId
-    expires_in_s: float
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -199,7 +176,7 @@ class Backend(Protocol):
 
     # --- REST ---------------------------------------------------------------------------
 
-    async def create_session(self, request: SessionRequest) -> SessionGranted:
+    async def create_session(self, request: SessionRequest) -> SessionGrant:
         """Check a user token or admit a guest, and mint a session token."""
         ...
 

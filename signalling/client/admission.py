@@ -22,9 +22,15 @@ MAX_NAME_CHARACTERS: Final = 64
 
 
 class SessionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Body of the request. Without a (user) ``token`` one is a guest, without ``device`` a new device."""
+    """Body of the request.
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARACTERS)]
+    Attributes:
+        name: What others are to call you; empty for what the user token says, or a guest's name.
+        device: The device that this is; without it the node draws one.
+        token: A user token; without it one is a guest.
+    """
+
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARACTERS)] = ""
     device: Annotated[DeviceId, msgspec.Meta(pattern=DEVICE_ID_PATTERN)] | None = None
     token: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import trio
 from quart import Blueprint, Response
 
-from node.http.backend import SessionRequest
 from node.http.body import json_response, read_body
+from signalling.client.admission import SessionRequest
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:

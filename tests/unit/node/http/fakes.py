@@ -19,9 +19,9 @@ from node.http.backend import (
     OpenedSession,
     RoomSummary,
     Sample,
-    SessionGranted,
 )
 from node.http.server import HttpServer, bind, open_http_server
+from signalling.client.admission import SessionGrant, SessionRequest
 from signalling.client.messages import Chat, ChatSent, Join, Joined, Ok, ParticipantLeft
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, SessionId, UserId
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         Reply,
         RoomCreation,
         RoomRequest,
-        SessionRequest,
         SessionSocket,
     )
     from signalling.client.messages import Hello
@@ -71,9 +70,9 @@ class FakeBackend:
         if token != GOOD_TOKEN:
             raise Refused(ErrorCode.TOKEN_INVALID, "The token is not valid; get a new one.")
 
-    async def create_session(self, request: SessionRequest) -> SessionGranted:
+    async def create_session(self, request: SessionRequest) -> SessionGrant:
         await self._answer(request)
-        return SessionGranted(
+        return SessionGrant(
             token=GOOD_TOKEN,
             session_url="ws://127.0.0.1/v1/session",
             user=UserId("us_1"),

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem, RoomCreation, SessionRequest
+from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem, RoomCreation
+from signalling.client.admission import SessionRequest
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId
 from tests.unit.node.http.fakes import GOOD_TOKEN, make_app
