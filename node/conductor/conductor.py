@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from membership import Membership
     from node.conductor.directory import Directory
+    from node.conductor.ports import OtherNodes
     from node.http.backend import (
         CandidateQuery,
         CloseCause,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         Sample,
         SessionSocket,
     )
-    from relay import Relay
     from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
     from sfu import Engine
     from signalling.client.admission import SessionGrant, SessionRequest
@@ -93,7 +93,7 @@ class Conductor:
         keys: ClusterKeys,
         directory: Directory,
         membership: Membership | None,
-        relay: Relay | None,
+        relay: OtherNodes | None,
         rooms: Rooms,
     ) -> None:
         self._config = config
@@ -314,7 +314,7 @@ async def open_conductor(
     keys: ClusterKeys,
     directory: Directory,
     membership: Membership | None,
-    relay: Relay | None,
+    relay: OtherNodes | None,
     rooms: Rooms,
 ) -> AsyncIterator[Conductor]:
     """Run the conductor for the length of the block.

@@ -15,8 +15,8 @@ from signalling.client.messages import SeatLost as SeatLostEvent
 
 if TYPE_CHECKING:
     from node.conductor.peers import ClientPeers
+    from node.conductor.ports import OtherNodes
     from node.conductor.stage import Stage
-    from relay import Relay
     from session import Sessions
     from sfu import Engine
 
@@ -39,7 +39,7 @@ async def pump_sessions(sessions: Sessions, stage: Stage) -> None:
                 stage.room_is_stored_on(room, nodes)
 
 
-async def pump_relay(relay: Relay, stage: Stage) -> None:
+async def pump_relay(relay: OtherNodes, stage: Stage) -> None:
     """What other nodes say of their rooms. Runs as long as the service."""
     async for event in relay.events:
         match event:
@@ -57,7 +57,7 @@ async def pump_relay(relay: Relay, stage: Stage) -> None:
 
 
 async def pump_engine(
-    engine: Engine, sessions: Sessions, stage: Stage, peers: ClientPeers, relay: Relay | None
+    engine: Engine, sessions: Sessions, stage: Stage, peers: ClientPeers, relay: OtherNodes | None
 ) -> None:
     """What happens to peers and links. Never waits for the engine itself; runs as long as the service."""
     async for event in engine.events:

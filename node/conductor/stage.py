@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from node.conductor.peers import ClientPeers
+    from node.conductor.ports import OtherNodes
     from node.http.backend import SessionSocket
-    from relay import Relay
     from session import RoomEffect, Rooms, Sessions
     from sfu import Offered
     from signalling.client.messages import NodeEvent
@@ -30,7 +30,7 @@ class Stage:
         relay: Takes what other nodes are to know and to send; None on a node without a mesh.
     """
 
-    def __init__(self, *, rooms: Rooms, sessions: Sessions, peers: ClientPeers, relay: Relay | None) -> None:
+    def __init__(self, *, rooms: Rooms, sessions: Sessions, peers: ClientPeers, relay: OtherNodes | None) -> None:
         self.rooms = rooms
         self._sessions = sessions
         self._peers = peers

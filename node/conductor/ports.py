@@ -1,0 +1,49 @@
+"""What the conductor needs of the relay, as a shape: tests bring their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import trio
+
+    from relay import RelayEvent, RelayStatistics
+    from sfu.protocol import EngineEvent
+    from signalling.client.messages import MediaKind, ParticipantInfo
+    from signalling.ids import NodeId, RoomId, TrackId
+    from signalling.mesh.link import RoomChat
+
+
+class OtherNodes(Protocol):
+    """The way to the other nodes; :class:`relay.Relay` is one. All calls are plain statements."""
+
+    @property
+    def events(self) -> trio.MemoryReceiveChannel[RelayEvent]:
+        """What they say; one reader."""
+        ...
+
+    def share_room(self, room: RoomId, nodes: frozenset[NodeId], participants: tuple[ParticipantInfo, ...]) -> None:
+        """These nodes are to know that the room lives here with these participants."""
+        ...
+
+    def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
+        """All tracks of other nodes that somebody here needs."""
+        ...
+
+    def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
+        """Say something to a room's other nodes."""
+        ...
+
+    def handle_engine_event(self, event: EngineEvent) -> None:
+        """Something happened to a link in the engine."""
+        ...
+
+    def handle_engine_started(self, epoch: int) -> None:
+        """The engine is a new one."""
+        ...
+
+    def statistics(self) -> RelayStatistics:
+        """Counters and gauges."""
+        ...

@@ -1,0 +1,191 @@
+"""A conductor with real sessions, rooms and tokens, an engine without media, and other nodes that only listen."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from membership import ClusterView
+from node.conductor import Conductor, ConductorConfig, open_conductor
+from node.conductor.directory import Directory
+from relay import RelayEvent, RelayStatistics
+from session import (
+    ClusterKeys,
+    MemoryRoomDirectory,
+    MemorySeatStore,
+    RoomPolicy,
+    Rooms,
+    SessionConfig,
+    Tokens,
+    open_sessions,
+)
+from sfu import EngineConfig, open_engine
+from signalling.client.admission import SessionRequest
+from signalling.client.messages import Hello, Join, Joined, Leave, Publish, Published, TrackIntent
+from signalling.ids import DeviceId, NodeId, RoomId, SessionId, TrackId
+from tests.unit.sfu.fake_engine import FakeEngine, FakeHost
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from node.http.backend import RoomRequest
+    from sfu.protocol import EngineEvent
+    from signalling.client.messages import MediaKind, NodeEvent, NodeReply, ParticipantInfo
+    from signalling.errors import ErrorCode
+    from signalling.mesh.link import RoomChat
+
+HERE = NodeId("here")
+THERE = NodeId("there")
+ROOM = RoomId("room")
+SDP = "v=0\r\n"
+
+T = TypeVar("T")
+
+
+@dataclass
+class Ear:
+    """A client's end of a socket: what it heard, and how it ended."""
+
+    heard: list[NodeEvent] = field(default_factory=list)
+    ended: ErrorCode | None = None
+
+    def send(self, event: NodeEvent) -> None:
+        self.heard.append(event)
+
+    def end(self, code: ErrorCode, message: str) -> None:
+        self.ended = code
+
+    def take(self, kind: type[T]) -> list[T]:
+        """What it heard of this kind so far."""
+        return [event for event in self.heard if isinstance(event, kind)]
+
+
+class Mesh:
+    """The relay's place: notes what is stated, says what the test wants it to say."""
+
+    def __init__(self) -> None:
+        self.say, self._said = trio.open_memory_channel[RelayEvent](16)
+        self.shared: dict[RoomId, tuple[frozenset[NodeId], tuple[ParticipantInfo, ...]]] = {}
+        self.wanted: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
+        self.chats: list[tuple[RoomChat, frozenset[NodeId]]] = []
+        self.engine_events: list[EngineEvent] = []
+        self.epochs: list[int] = []
+
+    @property
+    def events(self) -> trio.MemoryReceiveChannel[RelayEvent]:
+        return self._said
+
+    def statistics(self) -> RelayStatistics:
+        raise AssertionError("nobody reads metrics here")
+
+    def share_room(self, room: RoomId, nodes: frozenset[NodeId], participants: tuple[ParticipantInfo, ...]) -> None:
+        self.shared[room] = (nodes, participants)
+
+    def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
+        self.wanted[room] = tracks
+
+    def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
+        self.chats.append((chat, nodes))
+
+    def handle_engine_event(self, event: EngineEvent) -> None:
+        self.engine_events.append(event)
+
+    def handle_engine_started(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+
+@dataclass
+class Person:
+    """A client with a session."""
+
+    house: House
+    session: SessionId
+    token: str
+    ear: Ear
+
+    async def ask(self, request: RoomRequest) -> NodeReply:
+        """One request, one reply."""
+        replies: list[NodeReply] = []
+        await self.house.conductor.handle(self.session, request, replies.append)
+        (reply,) = replies
+        return reply
+
+    async def join(self, attempt: int = 1) -> Joined:
+        joined = await self.ask(Join(room=ROOM, attempt=attempt))
+        assert isinstance(joined, Joined)
+        await wait_all_tasks_blocked()
+        return joined
+
+    async def publish(self, *kinds: MediaKind) -> list[TrackId]:
+        """Publish these, anew: whatever was published before and is not named ends."""
+        intents = tuple(
+            TrackIntent(mid=str(mid), kind=kind, source="camera" if kind == "video" else "microphone")
+            for mid, kind in enumerate(kinds)
+        )
+        published = await self.ask(Publish(sdp=SDP, tracks=intents))
+        assert isinstance(published, Published)
+        await wait_all_tasks_blocked()
+        return list(published.tracks.values())
+
+    async def leave(self) -> None:
+        await self.ask(Leave())
+        await wait_all_tasks_blocked()
+
+
+@dataclass
+class House:
+    """The conductor and what stands around it."""
+
+    conductor: Conductor
+    host: FakeHost
+    mesh: Mesh | None
+
+    @property
+    def engine(self) -> FakeEngine:
+        """The engine of the moment."""
+        return self.host.started[-1]
+
+    async def enter(self, name: str, device: str = "") -> Person:
+        """Open a session, as a new device unless one is named."""
+        grant = await self.conductor.create_session(
+            SessionRequest(name=name, device=DeviceId(device) if device else None)
+        )
+        return await self.enter_with(grant.token)
+
+    async def enter_with(self, token: str) -> Person:
+        """Open one more socket with a token."""
+        ear = Ear()
+        opened = await self.conductor.open_session(Hello(token=token), ear)
+        return Person(self, opened.session, opened.token, ear)
+
+
+@asynccontextmanager
+async def open_house(*, mesh: Mesh | None = None, grace_s: float = 4.0) -> AsyncIterator[House]:
+    """Run it all for the length of the block; needs an autojump clock only where time matters."""
+    keys = ClusterKeys.generate()
+    settings = SessionConfig(cluster="test", node=HERE, grace_s=grace_s)
+    host = FakeHost()
+    store = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
+    rooms = MemoryRoomDirectory(max_rooms=10)
+    async with (
+        open_engine(EngineConfig(), spawn=host.spawn) as engine,
+        open_sessions(settings, store=store, directory=rooms) as sessions,
+        open_conductor(
+            ConductorConfig(
+                session_url="ws://here/v1/session", guests=True, session_lifetime_s=3600.0, room_lifetime_s=60.0
+            ),
+            engine=engine,
+            sessions=sessions,
+            tokens=Tokens(keys, cluster="test"),
+            keys=keys,
+            directory=Directory(sessions=sessions, view=lambda: ClusterView(own_id=HERE), policy=RoomPolicy.REPLACE),
+            membership=None,
+            relay=mesh,
+            rooms=Rooms(HERE),
+        ) as conductor,
+    ):
+        yield House(conductor, host, mesh)
