@@ -140,7 +140,9 @@ async def _wait_until_all_receive(crowd: Crowd, *, within_s: float) -> None:
         before: dict[tuple[str, str, MediaKind], int] = {}
         while True:
             people = await crowd.report()
-            now = {(one.id, item.source, item.kind): item.packets for one in people for item in one.received}
+            now: dict[tuple[str, str, MediaKind], int] = {
+                (one.id, item.source, item.kind): item.packets for one in people for item in one.received
+            }
             due = len(KINDS) * len(people) * (len(people) - 1)
             if len(before) == due and all(now[key] > packets for key, packets in before.items()):
                 return
