@@ -10,7 +10,7 @@ from node.demo.report import LinkReport, NodeReport
 from node.errors import NodeStartError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from node.demo.cluster import Cluster, RunningNode
 
@@ -61,7 +61,11 @@ def _join_ends(a: str, b: str, ends: Sequence[LinkEnd]) -> LinkReport:
     return LinkReport(
         a=a,
         b=b,
-        rtt_ms=max((end.rtt_ms for end in ends if end.rtt_ms is not None), default=None),
-        setup_ms=max((end.setup_ms for end in ends if end.setup_ms is not None), default=None),
+        rtt_ms=_greatest(end.rtt_ms for end in ends),
+        setup_ms=_greatest(end.setup_ms for end in ends),
         bytes=max(end.bytes_in + end.bytes_out for end in ends),
     )
+
+
+def _greatest(figures: Iterable[float | None]) -> float | None:
+    return max((round(figure, 3) for figure in figures if figure is not None), default=None)
