@@ -174,7 +174,8 @@ async def _wait_ready(endpoint: AgentEndpoint) -> None:
             async with open_serf_client(endpoint.rpc_port, endpoint.rpc_token, deadline_s=READY_CALL_DEADLINE_S):
                 return
         except* (RpcError, trio.TooSlowError):
-            await trio.sleep(READY_POLL_S)  # not yet
+            pass  # not yet
+        await trio.sleep(READY_POLL_S)
 
 
 def free_port() -> int:

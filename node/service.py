@@ -117,6 +117,7 @@ async def run_node(config: Config, *, started: Callable[[RunningNode], None]) ->
         NodeStartError: It cannot run here; the message is for people.
     """
     stop = trio.Event()
+    failure: NodeStartError | None = None
     with trio.CancelScope() as everything:
         try:
             async with trio.open_nursery() as nursery:
@@ -130,7 +131,9 @@ async def run_node(config: Config, *, started: Callable[[RunningNode], None]) ->
                     everything.deadline = trio.current_time() + config.node.stop_deadline_s
                 nursery.cancel_scope.cancel()
         except* (NodeStartError, *_SETUP_ERRORS) as group:
-            raise _start_error(group) from None
+            failure = _start_error(group)
+    if failure is not None:
+        raise failure
     log.info("node_stopped", in_good_order=not everything.cancelled_caught)
 
 

@@ -62,12 +62,15 @@ def demo(
         err.print(f"... {step}", style="dim", markup=False, highlight=False)
 
     report = None
+    failures: tuple[Exception, ...] = ()
     try:
         report = trio.run(play_live, out, seconds, progress) if live else trio.run(play_quietly, seconds, progress)
     except* DemoError as group:
-        for error in group.exceptions:
-            err.print(f"starling demo: {error}", style="red", markup=False, highlight=False)
-        sys.exit(EXIT_NOT_SET_UP)
+        failures = group.exceptions
+    for error in failures:
+        err.print(f"starling demo: {error}", style="red", markup=False, highlight=False)
+    if failures:
+        raise typer.Exit(EXIT_NOT_SET_UP)
     if report is None:
         raise typer.Exit(EXIT_INTERRUPTED)
     if as_json:
