@@ -13,7 +13,6 @@ from .places import Places
 from .programs import bring_programs, refresh_launchers
 from .python import install_dependencies, install_starling
 
-LEAST_PYTHON = (3, 11)
 # A first run on a slow machine; a second one beside it waits this long for it, then gives up.
 TURN_DEADLINE_S = 3600.0
 TURN_POLL_S = 0.5
@@ -24,8 +23,6 @@ def main() -> int:
     places = Places(Path(__file__).resolve().parents[2])
     os.environ["PATH"] = f"{places.launchers}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     try:
-        if sys.version_info < LEAST_PYTHON:
-            raise SetupError("Python 3.11 or newer is needed. Name one: make PYTHON=python3.11 ...")
         with _own_turn(places):
             refresh_launchers(places)
             bring_programs(places)
