@@ -18,5 +18,5 @@ Only the standard library may be imported here, and only what Python 3.11 has.
 import sys
 
 # Before anything else is imported: an older Python would fail there, with a traceback instead of a sentence.
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - this is where older ones are turned away
     sys.exit("setup: Python 3.11 or newer is needed. Name one, as in: make PYTHON=python3.11 test")
