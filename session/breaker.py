@@ -31,7 +31,7 @@ class Breaker:
         return self._failures >= FAILURES_TO_OPEN
 
     def may_pass(self, now: float) -> bool:
-        """Whether a call may go out now; a call that passes must end in `succeeded` or `failed`."""
+        """Whether a call may go out now; one that passes must end in `succeeded`, `failed` or `abandoned`."""
         if not self.is_open:
             return True
         if self._probe_out or now < self._next_probe_at:
@@ -49,3 +49,7 @@ class Breaker:
         self._failures += 1
         self._probe_out = False
         self._next_probe_at = now + PROBE_INTERVAL_S
+
+    def abandoned(self) -> None:
+        """Nobody waited for a call any more: nothing was learnt, and a probe's place is free again."""
+        self._probe_out = False

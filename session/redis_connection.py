@@ -127,23 +127,25 @@ class RedisConnection:
             await trio.lowlevel.checkpoint()
             raise StoreUnavailableError("the store does not answer; it is asked again in a moment")
         self._calls += 1
-        answered = False
+        learn: Callable[[], None] = self._breaker.abandoned
         try:
             with trio.fail_after(self.deadline_s):
                 result = await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
-            answered = True
+            learn = self._breaker.succeeded
         except ResponseError as error:
+            learn = self._note_failure
             raise StoreUnavailableError(f"the store refused the change: {error}") from error
         except (RedisError, OSError, trio.TooSlowError) as error:
+            learn = self._note_failure
             raise StoreOutcomeUnknownError(f"no answer from the store in {self.deadline_s} s") from error
         finally:
-            # A cancelled call counts as a failure too: nobody knows what became of it.
-            if answered:
-                self._breaker.succeeded()
-            else:
-                self._failures += 1
-                self._breaker.failed(trio.current_time())
+            # A client that hangs up at once cancels its call; that says nothing about the server.
+            learn()
         return result
+
+    def _note_failure(self) -> None:
+        self._failures += 1
+        self._breaker.failed(trio.current_time())
 
 
 @asynccontextmanager

@@ -133,7 +133,9 @@ class StoreOutcomeUnknownError(StoreUnavailableError):
 
 
 class SeatStore(Protocol):
-    """The interface of all seat stores. Every call returns within the store's deadline.
+    """The interface of all seat stores. Each round trip of a call ends within the store's deadline.
+
+    A call with many seats may take several trips, the first that fails being the last.
 
     All calls raise :class:`StoreUnavailableError` or :class:`StoreOutcomeUnknownError`, and may be
     cancelled: the outcome is then as unknown as after a timeout.
@@ -144,11 +146,11 @@ class SeatStore(Protocol):
         ...
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
-        """Renew the leases of one node's seats, in one round trip; answers in the order asked."""
+        """Renew the leases of one node's seats; answers in the order asked."""
         ...
 
     async def assert_seats(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
-        """State that one node's seats stand, in one round trip; answers in the order asked."""
+        """State that one node's seats stand; answers in the order asked."""
         ...
 
     async def release(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:

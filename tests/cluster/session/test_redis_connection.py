@@ -77,6 +77,19 @@ async def test_every_call_to_a_stopped_redis_returns_in_time(own_redis: PrivateR
         assert (await store.touch((seat("s1", 1, epoch=1),)))[0].verdict is Verdict.OK
 
 
+async def test_calls_that_are_given_up_keep_nobody_else_out(own_redis: PrivateRedis) -> None:
+    async with open_redis(own_redis.url, deadline_s=5.0) as connection:
+        store = RedisSeatStore(connection, cluster="c", lease_s=8, tombstone_s=60)
+        own_redis.stop()
+        for _ in range(5 * FAILURES_TO_OPEN):
+            with trio.move_on_after(0.01):
+                await store.nodes_of(ROOM)
+        own_redis.wake()
+        assert not connection.statistics().breaker_open
+        assert await store.nodes_of(ROOM) == frozenset()
+        assert connection.statistics().failures == 0
+
+
 async def test_a_change_that_timed_out_may_land_and_a_release_undoes_it(own_redis: PrivateRedis) -> None:
     async with open_redis(own_redis.url, deadline_s=DEADLINE_S) as connection:
         store = RedisSeatStore(connection, cluster="c", lease_s=8, tombstone_s=60)

@@ -9,7 +9,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from session.redis_store import RedisSeatStore, seat_script
+from session.redis_store import MAX_SEATS_EACH_TRIP, RedisSeatStore, seat_script
 from session.seat_table import SeatTable
 from session.store import Seat, SeatAnswer, Verdict
 from signalling.ids import NodeId
@@ -68,6 +68,22 @@ async def test_leases_go_by_the_clock_of_redis_and_keys_outlive_them(
         keys = client.keys(f"starling:{{{cluster}:*")
         assert keys
         assert all(55_000 < client.pttl(key) <= 60_000 for key in keys)
+
+
+async def test_a_full_node_renews_in_several_short_trips(connection: RedisConnection, cluster: str) -> None:
+    store = RedisSeatStore(connection, cluster=cluster, lease_s=60, tombstone_s=60)
+    count = 2 * MAX_SEATS_EACH_TRIP + 10
+    seats = tuple(seat(f"s{n}", 1, user=f"user-{n}", room=f"room-{n % 7}") for n in range(count))
+    for room in {each.room for each in seats}:
+        await store.claim(seat("far", 1, user="far", room=room, node="n2"), cap=count)
+    before = connection.statistics().calls
+    stated = await store.assert_seats(seats)
+    assert connection.statistics().calls - before == 3
+    assert [answer.verdict for answer in stated] == [Verdict.OK] * count
+    assert [answer.verdict for answer in await store.touch(seats)] == [Verdict.OK] * count
+    renewed = await store.touch(seats)
+    assert {answer.nodes for answer in renewed} == {frozenset({"n2"})}
+    assert await store.touch(()) == ()
 
 
 async def test_a_server_that_forgot_the_script_gets_it_again(
