@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from session.directory import MAX_ROOM_PARTICIPANTS
 from signalling.ids import NodeId, is_node_id
 
 __all__ = ["SessionConfig"]
@@ -66,3 +67,5 @@ class SessionConfig:
         for name in ("max_sessions", "max_pending_joins", "max_rooms", "room_max_participants"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.room_max_participants > MAX_ROOM_PARTICIPANTS:
+            raise ValueError(f"room_max_participants must be at most {MAX_ROOM_PARTICIPANTS}")

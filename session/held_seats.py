@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class HeldSeats:
         self._by_session: dict[SessionId, dict[RoomId, HeldSeat]] = defaultdict(dict)
         self._by_slot: dict[tuple[RoomId, SlotId], HeldSeat] = {}
         self._by_room: dict[RoomId, set[SessionId]] = defaultdict(set)
+        # All graces last equally long, so they run out in the order in which they began: a node whose
+        # sockets all drop at once looks at each only once.
         self._graces: dict[tuple[SessionId, RoomId], float] = {}
 
     def __iter__(self) -> Iterator[HeldSeat]:
@@ -91,16 +94,16 @@ class HeldSeats:
         self._graces.pop((seat.session, seat.room), None)
 
     def start_grace(self, held: HeldSeat, until: float) -> None:
-        """Let a seat wait for its socket."""
+        """Let a seat wait for its socket; no earlier than those that wait already."""
         held.grace_until = until
         self._graces[held.seat.session, held.seat.room] = until
 
     def grace_over(self, now: float) -> tuple[HeldSeat, ...]:
         """Seats that waited in vain."""
-        keys = [key for key, until in self._graces.items() if until <= now]
-        return tuple(self._by_session[session][room] for session, room in keys)
+        over = takewhile(lambda grace: grace[1] <= now, self._graces.items())
+        return tuple(self._by_session[session][room] for (session, room), _ in over)
 
     @property
     def next_grace_end(self) -> float | None:
         """When the first grace runs out."""
-        return min(self._graces.values(), default=None)
+        return next(iter(self._graces.values()), None)

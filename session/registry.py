@@ -19,19 +19,16 @@ or unknown to it) or *in grace* (its socket dropped).
 
 Only three things end a seat: its owner, a newer join, the node. `unknown` and silence never do.
 
-What ended is remembered as (device, highest attempt) and (slot, highest epoch), as long as the
-store remembers: it refuses late joins and orders new ones while the store is away.
+What is then done with a seat, and what is remembered of those that ended, is in seat_book.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING
 
-from session.held_seats import HeldSeat, HeldSeats
-from session.records import RoomNodes, SeatLost
+from session.claims import Claims
 from session.registry_events import (
-    Admit,
     Assert,
     AssertAnswered,
     CheckRequested,
@@ -56,38 +53,18 @@ from session.registry_events import (
     Touch,
     TouchAnswered,
 )
-from session.slot_memory import SlotMemories
-from session.store import Seat, SeatAnswer, Verdict, slot_of
+from session.seat_book import KnownSession, SeatBook
+from session.store import Seat, Verdict, slot_of
 from signalling.errors import ErrorCode
 
 if TYPE_CHECKING:
+    from session.claims import JoinKey
     from session.config import SessionConfig
     from session.records import SessionRecord
-    from signalling.client.messages import LeaveReason
+    from session.store import SeatAnswer
     from signalling.ids import NodeId, RoomId, SessionId
 
 __all__ = ["RegistryCounts", "SeatRegistry"]
-
-MAX_UNACKNOWLEDGED_RELEASES: Final = 10_000
-"""Every seat of a full node; beyond it the oldest is left to its lease."""
-
-_JoinKey: TypeAlias = "tuple[SessionId, RoomId, int]"
-_Effects: TypeAlias = "list[RegistryEffect]"
-
-
-@dataclass(slots=True)
-class _Claiming:
-    """A claim on its way; `wanted` until its session left."""
-
-    seat: Seat
-    cap: int
-    wanted: bool = True
-
-
-@dataclass(slots=True)
-class _Session:
-    record: SessionRecord
-    connected: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,55 +89,54 @@ class SeatRegistry:
 
     def __init__(self, config: SessionConfig) -> None:
         self._config = config
-        self._sessions: dict[SessionId, _Session] = {}
-        self._held = HeldSeats()
-        self._claiming: dict[_JoinKey, _Claiming] = {}
-        self._memory = SlotMemories(keep_s=config.tombstone_s)
-        self._nodes: dict[RoomId, frozenset[NodeId]] = {}
-        self._unreleased: dict[_JoinKey, Seat] = {}
+        self._book = SeatBook(config)
+        self._sessions = self._book.sessions
+        self._held = self._book.held
+        self._memory = self._book.memory
+        self._claims = Claims()
         self._renew_at: float | None = None
         self._degraded = False
-        self._merge_until = float("-inf")
         self._draining = False
 
     # --- the core's face ---
 
     def handle(self, event: RegistryEvent, now: float) -> tuple[RegistryEffect, ...]:
         """Take one event at one moment (seconds, never stepping back); what is to be done, in order."""
-        effects: _Effects = []
         match event:
             case JoinRequested():
-                self._join(event, effects)
+                self._join(event)
             case ClaimAnswered():
-                self._claim_answered(event, now, effects)
-            case TouchAnswered(seats=seats, answers=answers) | AssertAnswered(seats=seats, answers=answers):
-                self._renewal_answered(seats, answers, isinstance(event, AssertAnswered), now, effects)
+                self._claim_answered(event, now)
+            case TouchAnswered() | AssertAnswered():
+                self._renewal_answered(event, now)
             case ReleaseAnswered(seats=seats, answers=answers):
-                self._release_answered(seats, answers, now, effects)
+                self._release_answered(seats, answers, now)
             case LeaveRequested(session=session, room=room):
-                self._leave(session, room, now, effects)
+                self._leave(session, room, now)
             case JoinAbandoned():
-                self._abandon(event, now, effects)
+                self._abandon(event, now)
             case SocketClosed(session=session) | SocketTimedOut(session=session):
-                self._socket_gone(session, now, effects)
+                self._socket_gone(session, now)
             case CheckRequested(session=session, room=room):
                 held = self._held.of(session, room)
                 if held is not None:
-                    effects.append(Touch(seats=(held.seat,)))
+                    self._do(Touch(seats=(held.seat,), asked_at=now))
             case Tick():
-                self._tick(now, effects)
+                self._tick(now)
             case SessionMinted(record=record):
-                self._sessions[record.session] = _Session(record)
+                self._sessions[record.session] = KnownSession(record)
             case DrainStarted():
                 self._draining = True
             case DrainUndone():
                 self._draining = False
             case DrainEnded():
-                self._end_all(now, effects)
+                self._end_all(now)
             case PeerClosed():
                 pass
         self._renew_at = self._next_renewal(now)
-        return tuple(effects)
+        effects = tuple(self._book.effects)
+        self._book.effects.clear()
+        return effects
 
     def next_deadline(self) -> float | None:
         """When :class:`Tick` is due, if ever."""
@@ -194,32 +170,36 @@ class SeatRegistry:
             seats_in_grace=self._held.grace_count,
             seats_unconfirmed=sum(held.unconfirmed for held in self._held),
             rooms=self._held.room_count,
-            joins_pending=len(self._claiming),
+            joins_pending=len(self._claims),
             degraded=self._degraded,
         )
 
     # --- joining ---
 
-    def _join(self, event: JoinRequested, effects: _Effects) -> None:
+    def _join(self, event: JoinRequested) -> None:
         key = (event.session, event.room, event.attempt)
         known = self._sessions.get(event.session)
         if known is None or not known.connected:
-            effects.append(_refuse(key, ErrorCode.UNEXPECTED_MESSAGE))
+            self._do(_refuse(key, ErrorCode.UNEXPECTED_MESSAGE))
             return
         held = self._held.of(event.session, event.room)
         if held is not None and held.seat.attempt == event.attempt:
-            effects.append(self._admit(held, takes_over=None))
+            self._book.admit(held)
             return
-        if key in self._claiming:
+        claiming = self._claims.get(key)
+        if claiming is not None:
+            # One that was given up is about to be released, and its attempt with it.
+            if not claiming.wanted:
+                self._do(_refuse(key, ErrorCode.ATTEMPT_STALE, event.attempt))
             return
         if self._draining:
-            effects.append(_refuse(key, ErrorCode.NODE_DRAINING))
+            self._do(_refuse(key, ErrorCode.NODE_DRAINING))
             return
         record = known.record
         slot = slot_of(event.policy, record.user, record.device)
         highest = self._memory.highest_attempt(event.room, slot, record.device)
         if event.attempt <= highest:
-            effects.append(_refuse(key, ErrorCode.ATTEMPT_STALE, highest))
+            self._do(_refuse(key, ErrorCode.ATTEMPT_STALE, highest))
             return
         seat = Seat(
             room=event.room,
@@ -231,25 +211,25 @@ class SeatRegistry:
             node=self._config.node,
             epoch=self._memory.epoch(event.room, slot),
         )
-        self._claiming[key] = _Claiming(seat, event.cap)
-        effects.append(Claim(seat=seat, cap=event.cap))
+        self._claims.start(key, seat, event.cap)
+        self._do(Claim(seat=seat, cap=event.cap))
 
-    def _claim_answered(self, event: ClaimAnswered, now: float, effects: _Effects) -> None:
+    def _claim_answered(self, event: ClaimAnswered, now: float) -> None:
         seat, answer = event.seat, event.answer
         key = (seat.session, seat.room, seat.attempt)
-        claiming = self._claiming.pop(key, None)
-        self._heard(answer is not None, now, effects)
+        claiming = self._claims.take(key)
+        self._heard(answer is not None, now)
         if answer is not None and answer.verdict is not Verdict.OK:
             # Not the highest attempt: it may be that of a claim from here whose answer is still on its way.
             self._memory.note(seat, now, epoch=answer.epoch)
             if claiming is not None and claiming.wanted:
                 if answer.verdict is Verdict.FULL:
-                    effects.append(_refuse(key, ErrorCode.ROOM_FULL))
+                    self._do(_refuse(key, ErrorCode.ROOM_FULL))
                 else:
-                    effects.append(_refuse(key, ErrorCode.ATTEMPT_STALE, answer.highest_attempt))
+                    self._do(_refuse(key, ErrorCode.ATTEMPT_STALE, answer.highest_attempt))
             return
         if claiming is None or not claiming.wanted:
-            self._release((seat,), now, effects)
+            self._book.release((seat,), now)
             return
         if answer is None:
             epoch = max(self._memory.epoch(seat.room, seat.slot) + 1, event.wall_ms)
@@ -258,15 +238,13 @@ class SeatRegistry:
             seat = replace(seat, epoch=answer.epoch)
         code = self._why_not(seat, claiming.cap)
         if code is not None:
-            self._release((seat,), now, effects)
-            effects.append(_refuse(key, code, self._memory.highest_attempt(seat.room, seat.slot, seat.device)))
+            self._book.release((seat,), now)
+            self._do(_refuse(key, code, self._memory.highest_attempt(seat.room, seat.slot, seat.device)))
             return
-        self._sit(seat, now, effects)
+        self._book.sit(seat, now)
         if answer is not None:
-            # Answers to claims made at once may come in any order, and an old one knows fewer nodes:
-            # so a claim only adds. What left is learnt from the renewals, which follow one another.
-            known = self._nodes.get(seat.room, frozenset())
-            self._learn_nodes(seat.room, answer.nodes | known, now, effects)
+            # Claims are made at once and cross: an old answer knows fewer nodes.
+            self._book.learn_nodes(seat.room, answer.nodes, asked_at=None, now=now)
 
     def _why_not(self, seat: Seat, cap: int) -> ErrorCode | None:
         """What happened here while the store was asked, or what it could not check."""
@@ -279,116 +257,45 @@ class SeatRegistry:
             return ErrorCode.ROOM_FULL
         return None
 
-    def _sit(self, seat: Seat, now: float, effects: _Effects) -> None:
-        before = self._held.in_slot(seat.room, seat.slot)
-        held = HeldSeat(seat, unconfirmed=seat.provisional)
-        self._held.add(held)
-        self._memory.note(seat, now, epoch=seat.epoch, attempt=seat.attempt)
-        if before is None or before.seat.session == seat.session:
-            effects.append(self._admit(held, takes_over=None))
-            return
-        same_device = before.seat.device == seat.device
-        effects.append(self._admit(held, takes_over=before.seat.session if same_device else None))
-        self._lose(before, "replaced", effects, successor=seat.session if same_device else None)
-
-    def _admit(self, held: HeldSeat, *, takes_over: SessionId | None) -> Admit:
-        seat = held.seat
-        return Admit(
-            session=seat.session,
-            room=seat.room,
-            attempt=seat.attempt,
-            epoch=seat.epoch,
-            degraded=seat.provisional,
-            takes_over=takes_over,
-        )
-
     # --- leaving ---
 
-    def _leave(self, session: SessionId, room: RoomId, now: float, effects: _Effects) -> None:
-        for key, claiming in self._claiming.items():
-            if claiming.wanted and key[:2] == (session, room):
-                claiming.wanted = False
-                effects.append(_refuse(key, ErrorCode.NOT_IN_ROOM))
+    def _leave(self, session: SessionId, room: RoomId, now: float) -> None:
+        self._do(*(_refuse(key, ErrorCode.NOT_IN_ROOM) for key in self._claims.give_up(session, room)))
         held = self._held.of(session, room)
         if held is not None:
-            self._end(held, now, effects)
+            self._book.end(held, now)
 
-    def _abandon(self, event: JoinAbandoned, now: float, effects: _Effects) -> None:
-        claiming = self._claiming.get((event.session, event.room, event.attempt))
+    def _abandon(self, event: JoinAbandoned, now: float) -> None:
+        claiming = self._claims.get((event.session, event.room, event.attempt))
         if claiming is not None:
             claiming.wanted = False
         held = self._held.of(event.session, event.room)
         if held is not None and held.seat.attempt == event.attempt:
-            self._end(held, now, effects)
+            self._book.end(held, now)
 
-    def _socket_gone(self, session: SessionId, now: float, effects: _Effects) -> None:
+    def _socket_gone(self, session: SessionId, now: float) -> None:
         known = self._sessions.get(session)
         if known is None or not known.connected:
             return
         known.connected = False
-        for key, claiming in self._claiming.items():
-            if claiming.wanted and key[0] == session:
-                claiming.wanted = False
-                effects.append(_refuse(key, ErrorCode.NOT_IN_ROOM))
+        self._do(*(_refuse(key, ErrorCode.NOT_IN_ROOM) for key in self._claims.give_up(session)))
         for held in self._held.of_session(session):
             self._held.start_grace(held, now + self._config.grace_s)
-        self._end_graces(now, effects)
-        self._forget_if_done(session)
+        self._book.end_graces(now)
+        self._book.forget_if_done(session)
 
-    def _end_graces(self, now: float, effects: _Effects) -> None:
-        for held in self._held.grace_over(now):
-            self._lose(held, "connection_lost", effects)
-            self._release((held.seat,), now, effects)
-
-    def _end_all(self, now: float, effects: _Effects) -> None:
+    def _end_all(self, now: float) -> None:
         self._draining = True
-        for key, claiming in self._claiming.items():
-            if claiming.wanted:
-                claiming.wanted = False
-                effects.append(_refuse(key, ErrorCode.NODE_DRAINING))
+        self._do(*(_refuse(key, ErrorCode.NODE_DRAINING) for key in self._claims.give_up()))
         seats = tuple(held.seat for held in self._held)
         for held in self._held:
-            self._lose(held, "node_drained", effects)
-        self._release(seats, now, effects)
-
-    def _end(self, held: HeldSeat, now: float, effects: _Effects) -> None:
-        """The owner gives the seat up."""
-        self._drop(held, effects)
-        self._release((held.seat,), now, effects)
-
-    def _lose(
-        self,
-        held: HeldSeat,
-        reason: LeaveReason,
-        effects: _Effects,
-        *,
-        successor: SessionId | None = None,
-        moved_to: NodeId | None = None,
-    ) -> None:
-        """Something else ends the seat."""
-        seat = held.seat
-        effects.append(
-            SeatLost(session=seat.session, room=seat.room, reason=reason, successor=successor, moved_to=moved_to)
-        )
-        self._drop(held, effects)
-
-    def _drop(self, held: HeldSeat, effects: _Effects) -> None:
-        seat = held.seat
-        self._held.remove(held)
-        if not self._held.count_in(seat.room) and self._nodes.get(seat.room):
-            del self._nodes[seat.room]
-            effects.append(RoomNodes(room=seat.room, nodes=frozenset()))
-        self._forget_if_done(seat.session)
-
-    def _forget_if_done(self, session: SessionId) -> None:
-        known = self._sessions.get(session)
-        if known is not None and not known.connected and not self._held.of_session(session):
-            del self._sessions[session]
+            self._book.lose(held, "node_drained")
+        self._book.release(seats, now)
 
     # --- the store ---
 
-    def _tick(self, now: float, effects: _Effects) -> None:
-        self._end_graces(now, effects)
+    def _tick(self, now: float) -> None:
+        self._book.end_graces(now)
         if self._renew_at is None or now < self._renew_at:
             return
         self._renew_at = None
@@ -396,102 +303,70 @@ class SeatRegistry:
         stated = tuple(held.seat for held in self._held if held.unconfirmed)
         renewed = tuple(held.seat for held in self._held if not held.unconfirmed)
         if renewed:
-            effects.append(Touch(seats=renewed))
+            self._do(Touch(seats=renewed, asked_at=now))
         if stated:
-            effects.append(Assert(seats=stated))
-        if self._unreleased:
-            effects.append(Release(seats=tuple(self._unreleased.values())))
+            self._do(Assert(seats=stated, asked_at=now))
+        if self._book.unreleased:
+            self._do(Release(seats=tuple(self._book.unreleased)))
 
-    def _renewal_answered(
-        self,
-        seats: tuple[Seat, ...],
-        answers: tuple[SeatAnswer, ...] | None,
-        asserted: bool,
-        now: float,
-        effects: _Effects,
-    ) -> None:
-        self._heard(answers is not None, now, effects)
+    def _renewal_answered(self, event: TouchAnswered | AssertAnswered, now: float) -> None:
+        seats, answers, asserted = event.seats, event.answers, isinstance(event, AssertAnswered)
+        self._heard(answers is not None, now)
         unknown: list[Seat] = []
+        living: dict[RoomId, frozenset[NodeId]] = {}
         for seat, answer in zip(seats, answers or (), strict=answers is not None):
             held = self._held.of(seat.session, seat.room)
             if held is None or held.seat.attempt != seat.attempt:
                 continue  # The answer to a seat that is no longer.
             self._memory.note(seat, now, epoch=answer.epoch)
+            living[seat.room] = answer.nodes
             match answer.verdict:
                 case Verdict.OK:
-                    held.seat = replace(
-                        held.seat, epoch=answer.epoch, provisional=held.seat.provisional and not asserted
-                    )
+                    # The highest: this answer may be older than one that came before it.
+                    epoch = max(held.seat.epoch, answer.epoch)
+                    provisional = held.seat.provisional and not asserted
+                    held.seat = replace(held.seat, epoch=epoch, provisional=provisional)
                     held.unconfirmed = held.unconfirmed and not asserted
                 case Verdict.SUPERSEDED:
-                    if not self._heir_is_claiming(seat):
+                    if not self._claims.heir_of(seat):
                         moved_to = answer.by_node if answer.by_device == seat.device else None
-                        self._lose(held, "replaced", effects, moved_to=moved_to)
-                        continue
+                        self._book.lose(held, "replaced", moved_to=moved_to)
                 case Verdict.UNKNOWN | Verdict.FULL:
                     held.unconfirmed = True
                     if not asserted:
                         unknown.append(held.seat)
-            self._learn_nodes(seat.room, answer.nodes, now, effects)
+        for room, nodes in living.items():
+            self._book.learn_nodes(room, nodes, asked_at=event.asked_at, now=now)
         if unknown:
-            effects.append(Assert(seats=tuple(unknown)))
+            self._do(Assert(seats=tuple(unknown), asked_at=now))
 
-    def _heir_is_claiming(self, seat: Seat) -> bool:
-        """Whether the same device joins here again, so that the answer to come hands the seat over without a gap."""
-        return any(
-            claiming.wanted
-            and (claiming.seat.room, claiming.seat.slot, claiming.seat.device) == (seat.room, seat.slot, seat.device)
-            and claiming.seat.attempt > seat.attempt
-            for claiming in self._claiming.values()
-        )
-
-    def _heard(self, answered: bool, now: float, effects: _Effects) -> None:
+    def _heard(self, answered: bool, now: float) -> None:
         """Note whether the store is there; when it comes back, state everything."""
         returned = answered and self._degraded
         self._degraded = not answered
         if not returned:
             return
-        self._merge_until = now + self._config.lease_s
+        self._book.neighbours.store_returned(now)
         for held in self._held:
             held.unconfirmed = True
         if self._held:
-            effects.append(Assert(seats=tuple(held.seat for held in self._held)))
-        if self._unreleased:
-            effects.append(Release(seats=tuple(self._unreleased.values())))
+            self._do(Assert(seats=tuple(held.seat for held in self._held), asked_at=now))
+        if self._book.unreleased:
+            self._do(Release(seats=tuple(self._book.unreleased)))
 
-    def _learn_nodes(self, room: RoomId, nodes: frozenset[NodeId], now: float, effects: _Effects) -> None:
-        if not self._held.count_in(room):
-            return
-        before = self._nodes.get(room, frozenset())
-        # A store that was away knows only those who stated themselves since: for one lease the old view counts too.
-        after = nodes | before if now < self._merge_until else nodes
-        if after != before:
-            self._nodes[room] = after
-            effects.append(RoomNodes(room=room, nodes=after))
-
-    def _release(self, seats: tuple[Seat, ...], now: float, effects: _Effects) -> None:
-        if not seats:
-            return
-        for seat in seats:
-            self._memory.note(seat, now, epoch=seat.epoch, attempt=seat.attempt)
-            self._unreleased[seat.session, seat.room, seat.attempt] = seat
-        while len(self._unreleased) > MAX_UNACKNOWLEDGED_RELEASES:
-            del self._unreleased[next(iter(self._unreleased))]
-        effects.append(Release(seats=seats))
-
-    def _release_answered(
-        self, seats: tuple[Seat, ...], answers: tuple[SeatAnswer, ...] | None, now: float, effects: _Effects
-    ) -> None:
+    def _release_answered(self, seats: tuple[Seat, ...], answers: tuple[SeatAnswer, ...] | None, now: float) -> None:
         if answers is not None:
-            for seat in seats:
-                self._unreleased.pop((seat.session, seat.room, seat.attempt), None)
-        self._heard(answers is not None, now, effects)
+            self._book.acknowledge(seats)
+        self._heard(answers is not None, now)
 
     def _next_renewal(self, now: float) -> float | None:
-        if not self._held and not self._unreleased:
+        if not self._held and not self._book.unreleased:
             return None
         return now + self._config.renew_s if self._renew_at is None else self._renew_at
 
+    def _do(self, *effects: RegistryEffect) -> None:
+        self._book.effects.extend(effects)
 
-def _refuse(key: _JoinKey, code: ErrorCode, highest_attempt: int = 0) -> Refuse:
+
+def _refuse(key: JoinKey, code: ErrorCode, highest_attempt: int = 0) -> Refuse:
     return Refuse(session=key[0], room=key[1], attempt=key[2], code=code, highest_attempt=highest_attempt)

@@ -1,12 +1,13 @@
 """What the registry hears and what it wants done: one class per fact.
 
-A question to the store is an effect, its answer an event that brings the same seats back. An answer
-of `None` means that there was none: the store is away or silent, and what it did is unknown.
+A question to the store is an effect, its answer an event that brings the same seats back, and with
+`asked_at` (seconds on the registry's clock) how old it may be: answers come in any order. An answer of
+`None` means that there was none: the store is away or silent, and what it did is unknown.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from session.records import RoomNodes, SeatLost
@@ -127,18 +128,20 @@ class ClaimAnswered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TouchAnswered:
-    """The store answered a :class:`Touch`."""
+    """The store answered a :class:`Touch`; `asked_at` is the question's."""
 
     seats: tuple[Seat, ...]
     answers: tuple[SeatAnswer, ...] | None
+    asked_at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AssertAnswered:
-    """The store answered an :class:`Assert`."""
+    """The store answered an :class:`Assert`; `asked_at` is the question's."""
 
     seats: tuple[Seat, ...]
     answers: tuple[SeatAnswer, ...] | None
+    asked_at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,6 +208,7 @@ class Touch:
     """Renew leases; answered by :class:`TouchAnswered`."""
 
     seats: tuple[Seat, ...]
+    asked_at: float = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,6 +216,7 @@ class Assert:
     """State that seats stand; answered by :class:`AssertAnswered`."""
 
     seats: tuple[Seat, ...]
+    asked_at: float = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

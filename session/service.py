@@ -7,7 +7,6 @@ to the store is a task that ends within the store's own deadline and brings its 
 
 from __future__ import annotations
 
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -28,10 +27,8 @@ from session.registry import SeatRegistry
 from session.registry_events import (
     Admit,
     Assert,
-    AssertAnswered,
     CheckRequested,
     Claim,
-    ClaimAnswered,
     DrainEnded,
     DrainStarted,
     DrainUndone,
@@ -43,25 +40,24 @@ from session.registry_events import (
     RegistryEffect,
     RegistryEvent,
     Release,
-    ReleaseAnswered,
     SessionMinted,
     SocketClosed,
     SocketTimedOut,
     Tick,
     Touch,
-    TouchAnswered,
 )
 from session.room_definitions import RoomDefinitions
-from session.store import RoomPolicy, StoreUnavailableError
+from session.store import RoomPolicy
+from session.store_questions import StoreQuestions
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import MAX_ATTEMPT, new_session_id, participant_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from session.config import SessionConfig
     from session.directory import RoomDefinition, RoomDirectory
-    from session.store import Seat, SeatAnswer, SeatStore
+    from session.store import Seat, SeatStore
     from session.tokens import SessionClaims
     from signalling.ids import RoomId, SessionId
 
@@ -70,7 +66,7 @@ __all__ = ["Sessions", "open_sessions"]
 _SENTENCES: Final = {
     ErrorCode.NODE_DRAINING: "This node is about to go; join on another one.",
     ErrorCode.ROOM_FULL: "The room is full; try again when somebody has left.",
-    ErrorCode.REPLACED: "You joined from another device in the meantime.",
+    ErrorCode.REPLACED: "You joined again, here or from another device, in the meantime.",
     ErrorCode.NOT_IN_ROOM: "The join was given up before its answer came.",
     ErrorCode.UNEXPECTED_MESSAGE: "This session is over; open a new one.",
 }
@@ -84,6 +80,7 @@ class _Waiter:
     def __init__(self) -> None:
         self.answered = trio.Event()
         self.answer: Admit | Refuse | None = None
+        self.is_asked = False
         self.count = 0
 
 
@@ -97,22 +94,17 @@ class Sessions:
         self, config: SessionConfig, *, store: SeatStore, directory: RoomDirectory, nursery: trio.Nursery
     ) -> None:
         self._config = config
-        self._store = store
+        self._questions = StoreQuestions(store, nursery=nursery, answered=self._post)
         self._definitions = RoomDefinitions(config, directory)
-        self._nursery = nursery
         self._core = SeatRegistry(config)
         self._outbox = EventOutbox()
         self._waiters: dict[tuple[SessionId, RoomId, int], _Waiter] = {}
         self._deadline_moved = trio.Event()
         self._deadline: float | None = None
-        self._asking = 0
-        self._all_answered = trio.Event()
-        self._was_degraded = False
         self._joins = 0
         self._joins_degraded = 0
         self._joins_refused = 0
         self._seats_lost = 0
-        self._store_failures = 0
 
     # --- sessions ---
 
@@ -190,6 +182,7 @@ class Sessions:
             with trio.move_on_after(self._config.join_deadline_s):
                 definition = await self._definitions.for_join(room)
                 if waiter.answer is None:
+                    waiter.is_asked = True
                     self._post(
                         JoinRequested(
                             session=session,
@@ -204,7 +197,7 @@ class Sessions:
             waiter.count -= 1
             if waiter.count == 0:
                 self._waiters.pop(key, None)
-                if waiter.answer is None:
+                if waiter.is_asked and waiter.answer is None:
                     self._post(JoinAbandoned(session=session, room=room, attempt=attempt))
         return self._result(session, waiter.answer)
 
@@ -237,9 +230,7 @@ class Sessions:
         """End every seat with reason `node_drained`; returns when the store knows, or after `join_deadline_s`."""
         self._post(DrainEnded())
         with trio.move_on_after(self._config.join_deadline_s):
-            while self._asking:
-                self._all_answered = trio.Event()
-                await self._all_answered.wait()
+            await self._questions.wait_all_answered()
 
     # --- rooms ---
 
@@ -284,7 +275,7 @@ class Sessions:
             joins_degraded=self._joins_degraded,
             joins_refused=self._joins_refused,
             seats_lost=self._seats_lost,
-            store_failures=self._store_failures,
+            store_failures=self._questions.failures,
         )
 
     # --- the shell ---
@@ -308,14 +299,8 @@ class Sessions:
 
     def _carry_out(self, effect: RegistryEffect) -> None:
         match effect:
-            case Claim():
-                self._ask(self._claim, effect)
-            case Touch(seats=seats):
-                self._ask(self._renew, self._store.touch, seats, TouchAnswered)
-            case Assert(seats=seats):
-                self._ask(self._renew, self._store.assert_seats, seats, AssertAnswered)
-            case Release(seats=seats):
-                self._ask(self._renew, self._store.release, seats, ReleaseAnswered)
+            case Claim() | Touch() | Assert() | Release():
+                self._questions.ask(effect)
             case Admit() | Refuse():
                 self._answer(effect)
             case SeatLost():
@@ -346,6 +331,10 @@ class Sessions:
         record = self._core.record(session)
         if record is None:
             raise Refused(ErrorCode.UNEXPECTED_MESSAGE, _SENTENCES[ErrorCode.UNEXPECTED_MESSAGE])
+        seat = self._core.seat(session, answer.room)
+        if seat is None or seat.attempt != answer.attempt:
+            # It went between the answer and the turn of whoever waited for it: the room must not see it.
+            raise Refused(ErrorCode.REPLACED, _SENTENCES[ErrorCode.REPLACED])
         return Admitted(
             room=answer.room,
             participant=participant_id(answer.room, record.user, record.device),
@@ -354,52 +343,6 @@ class Sessions:
             degraded=answer.degraded,
             takes_over=answer.takes_over,
         )
-
-    def _ask(self, ask: Callable[..., Awaitable[None]], *arguments: object) -> None:
-        self._asking += 1
-        self._nursery.start_soon(ask, *arguments)
-
-    def _answered(self, event: RegistryEvent) -> None:
-        self._asking -= 1
-        self._post(event)
-        if not self._asking:
-            self._all_answered.set()
-
-    async def _claim(self, claim: Claim) -> None:
-        answer: SeatAnswer | None
-        try:
-            answer = await self._store.claim(claim.seat, cap=claim.cap)
-        except StoreUnavailableError as error:
-            answer = None
-            self._note_failure(error)
-        self._note_return(answer is not None)
-        self._answered(ClaimAnswered(seat=claim.seat, answer=answer, wall_ms=int(time.time() * 1000)))
-
-    async def _renew(
-        self,
-        change: Callable[[tuple[Seat, ...]], Awaitable[tuple[SeatAnswer, ...]]],
-        seats: tuple[Seat, ...],
-        answered: type[TouchAnswered | AssertAnswered | ReleaseAnswered],
-    ) -> None:
-        answers: tuple[SeatAnswer, ...] | None
-        try:
-            answers = await change(seats)
-        except StoreUnavailableError as error:
-            answers = None
-            self._note_failure(error)
-        self._note_return(answers is not None)
-        self._answered(answered(seats=seats, answers=answers))
-
-    def _note_failure(self, error: StoreUnavailableError) -> None:
-        self._store_failures += 1
-        if not self._was_degraded:
-            self._was_degraded = True
-            _log.warning("store_lost", error=str(error))
-
-    def _note_return(self, answered: bool) -> None:
-        if answered and self._was_degraded:
-            self._was_degraded = False
-            _log.info("store_returned")
 
 
 @asynccontextmanager

@@ -62,11 +62,16 @@ class SlotMemories:
             if len(memory.attempts) > MAX_DEVICES_OF_SLOT:
                 del memory.attempts[next(iter(memory.attempts))]
         self._slots[key] = memory
+        if len(self._slots) > MAX_REMEMBERED_SLOTS:
+            del self._slots[next(iter(self._slots))]
 
     def forget_old(self, now: float) -> None:
-        """Drop what ran out, and the oldest of what is too much."""
+        """Drop what ran out."""
         while self._slots:
             key, memory = next(iter(self._slots.items()))
-            if memory.until > now and len(self._slots) <= MAX_REMEMBERED_SLOTS:
+            if memory.until > now:
                 return
             del self._slots[key]
+
+    def __len__(self) -> int:
+        return len(self._slots)

@@ -10,7 +10,7 @@ The model checks while it runs, and :meth:`ClusterModel.settle` at quiescence.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from session.config import SessionConfig
@@ -42,6 +42,9 @@ from signalling.ids import NodeId, SessionId
 from tests.unit.session.seats import ROOM, record
 
 Question: TypeAlias = Claim | Touch | Assert | Release
+
+NO_MATTER = 0.0
+"""How old an answer is decides which nodes are believed, and nothing about seats; equal times keep the states few."""
 
 LEASE_S = 8.0
 RENEW_S = 2.5
@@ -202,7 +205,9 @@ class ClusterModel:
     def _tell(self, node: str, event: RegistryEvent) -> None:
         for effect in self.nodes[node].handle(event, self.now):
             match effect:
-                case Claim() | Touch() | Assert() | Release():
+                case Touch() | Assert():
+                    self.messages.append(OnItsWay(node, replace(effect, asked_at=NO_MATTER)))
+                case Claim() | Release():
                     self.messages.append(OnItsWay(node, effect))
                 case Admit(session=session, degraded=degraded):
                     self.acknowledged.add(session)
@@ -304,9 +309,9 @@ def _as_event(question: Question, answers: tuple[SeatAnswer, ...] | None, wall_m
         case Claim(seat=seat):
             return ClaimAnswered(seat=seat, answer=None if answers is None else answers[0], wall_ms=wall_ms)
         case Touch(seats=seats):
-            return TouchAnswered(seats=seats, answers=answers)
+            return TouchAnswered(seats=seats, answers=answers, asked_at=NO_MATTER)
         case Assert(seats=seats):
-            return AssertAnswered(seats=seats, answers=answers)
+            return AssertAnswered(seats=seats, answers=answers, asked_at=NO_MATTER)
         case Release(seats=seats):
             return ReleaseAnswered(seats=seats, answers=answers)
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from session import seat_table
+from session import seat_table, slot_memory
 from session.config import SessionConfig
 from session.records import RoomNodes, SeatLost
-from session.registry import SeatRegistry
+from session.registry import RegistryCounts, SeatRegistry
 from session.registry_events import (
     Admit,
     Assert,
@@ -42,6 +42,21 @@ from tests.unit.session.seats import ROOM, record
 S1, S2 = SessionId("s1"), SessionId("s2")
 OK = SeatAnswer(verdict=Verdict.OK, epoch=7)
 UNKNOWN = SeatAnswer(verdict=Verdict.UNKNOWN)
+
+
+def touched(
+    seats: tuple[Seat, ...], answers: tuple[SeatAnswer, ...] | None, *, asked_at: float = float("inf")
+) -> TouchAnswered:
+    """An answer as fresh as can be, unless it says when it was asked for."""
+    return TouchAnswered(seats=seats, answers=answers, asked_at=asked_at)
+
+
+def asserted(seats: tuple[Seat, ...], answers: tuple[SeatAnswer, ...] | None) -> AssertAnswered:
+    return AssertAnswered(seats=seats, answers=answers, asked_at=float("inf"))
+
+
+def on(*nodes: str) -> SeatAnswer:
+    return SeatAnswer(verdict=Verdict.OK, epoch=7, nodes=frozenset(NodeId(node) for node in nodes))
 
 
 @pytest.fixture
@@ -80,20 +95,20 @@ def test_a_stale_attempt_is_refused_without_asking(core: SeatRegistry) -> None:
 def test_unknown_is_answered_with_assert_and_ends_nothing(core: SeatRegistry) -> None:
     seat = seated(core, S1, 1)
     for _ in range(100):
-        assert core.handle(TouchAnswered(seats=(seat,), answers=(UNKNOWN,)), 1) == (Assert(seats=(seat,)),)
-        assert core.handle(AssertAnswered(seats=(seat,), answers=(UNKNOWN,)), 1) == ()
+        assert core.handle(touched(seats=(seat,), answers=(UNKNOWN,)), 1) == (Assert(seats=(seat,), asked_at=0),)
+        assert core.handle(asserted(seats=(seat,), answers=(UNKNOWN,)), 1) == ()
     assert core.counts().seats_unconfirmed == 1
-    core.handle(AssertAnswered(seats=(seat,), answers=(OK,)), 1)
+    core.handle(asserted(seats=(seat,), answers=(OK,)), 1)
     assert core.counts().seats_unconfirmed == 0
 
 
 def test_silence_ends_nothing_and_the_return_restates_everything(core: SeatRegistry) -> None:
     seat = seated(core, S1, 1)
     for now in range(0, 300, 3):
-        core.handle(TouchAnswered(seats=(seat,), answers=None), now)
+        core.handle(touched(seats=(seat,), answers=None), now)
     assert core.counts().degraded
-    effects = core.handle(TouchAnswered(seats=(seat,), answers=(OK,)), 300)
-    assert effects == (Assert(seats=(seat,)),)
+    effects = core.handle(touched(seats=(seat,), answers=(OK,)), 300)
+    assert effects == (Assert(seats=(seat,), asked_at=0),)
     assert not core.counts().degraded
 
 
@@ -101,7 +116,7 @@ def test_an_answer_to_an_attempt_that_is_no_longer_is_ignored(core: SeatRegistry
     old = seated(core, S1, 1)
     seated(core, S1, 2)
     superseded = SeatAnswer(verdict=Verdict.SUPERSEDED, by_session=S1)
-    assert core.handle(TouchAnswered(seats=(old,), answers=(superseded,)), 1) == ()
+    assert core.handle(touched(seats=(old,), answers=(superseded,)), 1) == ()
     assert core.seat(S1, ROOM) is not None
 
 
@@ -151,17 +166,111 @@ def core_seat(seat: Seat, answer: SeatAnswer) -> Seat:
 def test_after_an_outage_the_old_nodes_count_for_one_lease(core: SeatRegistry) -> None:
     seat = seated(core, S1, 1)
     both = SeatAnswer(verdict=Verdict.OK, epoch=7, nodes=frozenset({NodeId("n2"), NodeId("n3")}))
-    assert core.handle(TouchAnswered(seats=(seat,), answers=(both,)), 1) == (RoomNodes(room=ROOM, nodes=both.nodes),)
-    core.handle(TouchAnswered(seats=(seat,), answers=None), 2)
+    assert core.handle(touched(seats=(seat,), answers=(both,)), 1) == (RoomNodes(room=ROOM, nodes=both.nodes),)
+    core.handle(touched(seats=(seat,), answers=None), 2)
     one = SeatAnswer(verdict=Verdict.OK, epoch=7, nodes=frozenset({NodeId("n2")}))
-    assert kinds(core.handle(AssertAnswered(seats=(seat,), answers=(one,)), 3)) == [Assert]
-    assert core.handle(TouchAnswered(seats=(seat,), answers=(one,)), 10.9) == ()
-    assert core.handle(TouchAnswered(seats=(seat,), answers=(one,)), 11) == (RoomNodes(room=ROOM, nodes=one.nodes),)
+    assert kinds(core.handle(asserted(seats=(seat,), answers=(one,)), 3)) == [Assert]
+    assert core.handle(touched(seats=(seat,), answers=(one,)), 10.9) == ()
+    assert core.handle(touched(seats=(seat,), answers=(one,)), 11) == (RoomNodes(room=ROOM, nodes=one.nodes),)
+
+
+def test_an_answer_older_than_the_last_news_takes_no_node_away(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    bob = replace(claim_of_bob(core), epoch=0)
+    assert core.handle(ClaimAnswered(seat=bob, answer=on("n2")), 2)[-1] == RoomNodes(room=ROOM, nodes=on("n2").nodes)
+    # Asked before n2 was learnt of, answered after it.
+    assert core.handle(touched((seat,), (on(),), asked_at=1), 3) == ()
+    effects = core.handle(touched((seat,), (on("n3"),), asked_at=1), 3)
+    assert effects == (RoomNodes(room=ROOM, nodes=on("n2", "n3").nodes),)
+    assert core.handle(touched((seat,), (on(),), asked_at=4), 5) == (RoomNodes(room=ROOM, nodes=frozenset()),)
+
+
+def claim_of_bob(core: SeatRegistry) -> Seat:
+    core.handle(SessionMinted(record=record("s9", user="bob")), 0)
+    return claim(core, SessionId("s9"), 1)
+
+
+def test_all_seats_of_a_room_count_as_one_answer(core: SeatRegistry) -> None:
+    first = seated(core, S1, 1)
+    bob = claim_of_bob(core)
+    core.handle(ClaimAnswered(seat=bob, answer=on("n2", "n3")), 1)
+    effects = core.handle(touched((first, bob), (on("n2", "n3"), on("n2")), asked_at=2), 3)
+    assert effects == (RoomNodes(room=ROOM, nodes=on("n2").nodes),)
+
+
+def test_a_move_tells_where_to(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    core.handle(ClaimAnswered(seat=claim_of_bob(core), answer=on()), 1)
+    moved = SeatAnswer(
+        verdict=Verdict.SUPERSEDED, by_device=seat.device, by_node=NodeId("n2"), nodes=frozenset({NodeId("n2")})
+    )
+    assert core.handle(touched((seat,), (moved,), asked_at=2), 2) == (
+        SeatLost(session=S1, room=ROOM, reason="replaced", moved_to=NodeId("n2")),
+        RoomNodes(room=ROOM, nodes=frozenset({NodeId("n2")})),
+    )
+
+
+def test_an_older_answer_never_lowers_an_epoch(core: SeatRegistry) -> None:
+    seat = seated(core, S1, 1)
+    core.handle(asserted((seat,), (replace(OK, epoch=20),)), 1)
+    core.handle(touched((seat,), (replace(OK, epoch=7),)), 2)
+    found = core.seat(S1, ROOM)
+    assert found is not None
+    assert found.epoch == 20
+
+
+def test_a_join_that_was_given_up_is_not_waited_for_again(core: SeatRegistry) -> None:
+    seat = claim(core, S1, 4)
+    core.handle(JoinAbandoned(session=S1, room=ROOM, attempt=4), 0)
+    effects = core.handle(JoinRequested(session=S1, room=ROOM, attempt=4, cap=10), 0)
+    assert effects == (Refuse(session=S1, room=ROOM, attempt=4, code=ErrorCode.ATTEMPT_STALE, highest_attempt=4),)
+    assert core.handle(ClaimAnswered(seat=seat, answer=OK), 0) == (Release(seats=(seat,)),)
+
+
+def test_nothing_is_kept_of_rooms_that_left_this_node(core: SeatRegistry) -> None:
+    for nodes in (on(), on("n2")):
+        seat = claim(core, S1, 1 if not nodes.nodes else 2)
+        core.handle(ClaimAnswered(seat=seat, answer=nodes), 0)
+        core.handle(touched((seat,), (on(),)), 1)
+        core.handle(LeaveRequested(session=S1, room=ROOM), 2)
+        core.handle(ReleaseAnswered(seats=(seat,), answers=(OK,)), 2)
+    assert len(core._book.neighbours) == 0
+    core.handle(SocketClosed(session=S1), 3)
+    core.handle(SocketClosed(session=S2), 3)
+    assert core.counts() == RegistryCounts(
+        sessions=0, seats=0, seats_in_grace=0, seats_unconfirmed=0, rooms=0, joins_pending=0, degraded=False
+    )
+
+
+def test_graces_end_in_turn_and_a_rejoin_ends_its_own(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    bob = claim_of_bob(core)
+    core.handle(ClaimAnswered(seat=bob, answer=OK), 0)
+    core.handle(SocketClosed(session=S1), 1)
+    core.handle(SocketClosed(session=bob.session), 2)
+    assert core.counts().seats_in_grace == 2
+    seated(core, S2, 2, now=3)
+    assert core.counts().seats_in_grace == 1
+    assert SeatLost not in kinds(core.handle(Tick(), 7.9))
+    lost = SeatLost(session=bob.session, room=ROOM, reason="connection_lost")
+    assert lost in core.handle(Tick(), 8)
+    assert core.seat(S2, ROOM) is not None
+
+
+def test_what_refused_joins_leave_behind_is_bounded(core: SeatRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot_memory, "MAX_REMEMBERED_SLOTS", 5)
+    full = SeatAnswer(verdict=Verdict.FULL, epoch=3)
+    for n in range(20):
+        session = SessionId(f"t{n}")
+        core.handle(SessionMinted(record=record(session, user=f"user-{n}")), 0)
+        core.handle(ClaimAnswered(seat=claim(core, session, 1), answer=full), 0)
+    assert core.next_deadline() is None, "nobody sits here, so nothing is ever renewed"
+    assert len(core._memory) == 5
 
 
 def test_a_doubt_is_asked_at_once(core: SeatRegistry) -> None:
     seat = seated(core, S1, 1)
-    assert core.handle(CheckRequested(session=S1, room=ROOM), 0) == (Touch(seats=(seat,)),)
+    assert core.handle(CheckRequested(session=S1, room=ROOM), 0) == (Touch(seats=(seat,), asked_at=0),)
     assert core.handle(CheckRequested(session=S2, room=ROOM), 0) == ()
 
 

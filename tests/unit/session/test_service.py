@@ -289,6 +289,59 @@ async def test_one_attempt_in_many_sessions_admits_exactly_one(autojump_clock: M
     assert refused == [1] * 99
 
 
+class BunchedStore(FlakyStore):
+    """Answers claims only when told to, and then all at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = trio.Event()
+
+    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+        await self.let_go.wait()
+        return await super().claim(seat, cap=cap)
+
+
+async def test_a_seat_that_went_before_its_owner_heard_of_it_is_refused(autojump_clock: MockClock) -> None:
+    store = BunchedStore()
+    admitted: list[str] = []
+    refused: list[ErrorCode] = []
+    async with opened(store) as sessions:
+
+        async def join(session: SessionId) -> None:
+            try:
+                await sessions.join(session, ROOM, 1)
+            except Refused as no:
+                refused.append(no.code)
+            else:
+                admitted.append(session)
+                assert sessions.seat(session, ROOM) is not None, "whoever is told of a seat has it"
+
+        async with trio.open_nursery() as nursery:
+            for device in ("laptop-01", "phone-001", "tablet-01"):
+                nursery.start_soon(join, minted(sessions, device=device).session)
+            await trio.sleep(0.1)
+            store.let_go.set()
+        assert len(admitted) == 1
+        assert refused == [ErrorCode.REPLACED] * 2
+
+
+class SlowDirectory(MemoryRoomDirectory):
+    """Is away whenever it is asked, and says so slowly."""
+
+    async def get(self, room: RoomId) -> RoomDefinition | None:
+        await trio.sleep(0.3)
+        raise StoreUnavailableError("away")
+
+
+async def test_a_repeat_that_is_given_up_leaves_the_seat_alone(autojump_clock: MockClock, store: FlakyStore) -> None:
+    async with open_sessions(CONFIG, store=store, directory=SlowDirectory(max_rooms=3)) as sessions:
+        ann = minted(sessions)
+        await sessions.join(ann.session, ROOM, 1)
+        with trio.move_on_after(0.1):
+            await sessions.join(ann.session, ROOM, 1)
+        assert sessions.seat(ann.session, ROOM) is not None
+
+
 async def test_a_leave_overtakes_its_join(autojump_clock: MockClock, sessions: Sessions, store: FlakyStore) -> None:
     ann = minted(sessions)
     codes = []

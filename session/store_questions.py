@@ -1,0 +1,98 @@
+"""What the registry asks the store: a task for each question, which brings the answer back as an event."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+import trio
+
+from session.registry_events import (
+    Assert,
+    AssertAnswered,
+    Claim,
+    ClaimAnswered,
+    Release,
+    ReleaseAnswered,
+    Touch,
+    TouchAnswered,
+)
+from session.store import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from session.registry_events import RegistryEvent
+    from session.store import SeatStore
+
+__all__ = ["StoreQuestions"]
+
+_Answer = TypeVar("_Answer")
+
+_log = structlog.get_logger("session")
+
+
+class StoreQuestions:
+    """Questions on their way to the store. Each ends within the store's own deadlines, answered or not.
+
+    Args:
+        store: where the cluster's seats are indexed.
+        nursery: in which the questions wait.
+        answered: takes each answer.
+    """
+
+    def __init__(self, store: SeatStore, *, nursery: trio.Nursery, answered: Callable[[RegistryEvent], None]) -> None:
+        self._store = store
+        self._nursery = nursery
+        self._answered = answered
+        self._asking = 0
+        self._all_answered = trio.Event()
+        self._is_lost = False
+        self.failures = 0
+        """Calls that failed or timed out, since start."""
+
+    def ask(self, question: Claim | Touch | Assert | Release) -> None:
+        """Ask, behind the caller's back."""
+        self._asking += 1
+        self._nursery.start_soon(self._ask, question)
+
+    async def wait_all_answered(self) -> None:
+        """Wait until no question is on its way, those included that answers led to."""
+        await trio.lowlevel.checkpoint()
+        while self._asking:
+            self._all_answered = trio.Event()
+            await self._all_answered.wait()
+
+    async def _ask(self, question: Claim | Touch | Assert | Release) -> None:
+        event: RegistryEvent
+        match question:
+            case Claim(seat=seat):
+                answer = await self._or_none(self._store.claim(seat, cap=question.cap))
+                event = ClaimAnswered(seat=seat, answer=answer, wall_ms=int(time.time() * 1000))
+            case Touch(seats=seats, asked_at=asked_at):
+                answers = await self._or_none(self._store.touch(seats))
+                event = TouchAnswered(seats=seats, answers=answers, asked_at=asked_at)
+            case Assert(seats=seats, asked_at=asked_at):
+                answers = await self._or_none(self._store.assert_seats(seats))
+                event = AssertAnswered(seats=seats, answers=answers, asked_at=asked_at)
+            case Release(seats=seats):
+                event = ReleaseAnswered(seats=seats, answers=await self._or_none(self._store.release(seats)))
+        self._asking -= 1
+        self._answered(event)
+        if not self._asking:
+            self._all_answered.set()
+
+    async def _or_none(self, call: Awaitable[_Answer]) -> _Answer | None:
+        try:
+            answer = await call
+        except StoreUnavailableError as error:
+            self.failures += 1
+            if not self._is_lost:
+                self._is_lost = True
+                _log.warning("store_lost", error=str(error))
+            return None
+        if self._is_lost:
+            self._is_lost = False
+            _log.info("store_returned")
+        return answer
