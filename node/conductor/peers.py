@@ -90,11 +90,19 @@ class ClientPeers:
         self._unsaid = dict.fromkeys(self._wanted)
         self._work.set()
 
-    def restate(self, session: SessionId) -> None:
-        """Say it again for one session, whose subscriber the engine gave up."""
-        if session in self._wanted:
-            self._unsaid[session] = None
-            self._work.set()
+    def rebuild(self, session: SessionId) -> bool:
+        """State that both peer connections of a session are to be built anew; false when it has none.
+
+        The one that still stands goes as well: its client is about to close it, and an offer for a
+        new connection must not reach the old one.
+        """
+        if session not in self._wanted:
+            return False
+        self._closing[publisher_of(session)] = None
+        self._closing[subscriber_of(session)] = None
+        self._unsaid[session] = None
+        self._work.set()
+        return True
 
     async def reconcile(self) -> None:
         """Bring the engine to what is stated; runs until cancelled.
@@ -120,8 +128,12 @@ class ClientPeers:
         Raises:
             Refused: The engine cannot use the offer, or there is no engine at the moment.
         """
+        peer = publisher_of(session)
+        if peer in self._closing:
+            del self._closing[peer]
+            await self._attempt_close(peer)
         try:
-            return await self._engine.publish(publisher_of(session), sdp, tracks)
+            return await self._engine.publish(peer, sdp, tracks)
         except EngineRefused as refused:
             raise _as_refusal(refused) from refused
         except EngineLostError as lost:

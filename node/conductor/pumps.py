@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 _LOG = structlog.get_logger("conductor")
 
-CLOSED_BY_US = "closed_by_node"
-"""The engine's reason for a peer that ended because we said so."""
-
 
 async def pump_sessions(sessions: Sessions, stage: Stage) -> None:
     """Seats that ended unasked, and the nodes a room lives on. Runs as long as the service."""
@@ -76,11 +73,11 @@ async def pump_engine(
                     stage.offer(session, event)
             case PeerState(peer=peer, state=state, reason=reason) if (session := session_of(peer)) is not None:
                 _LOG.debug("peer_state", session=session, peer=peer, state=state, reason=reason)
-                if state == "closed" and reason != CLOSED_BY_US:
-                    # The seat stays with the socket; the client builds both connections anew.
-                    peers.restate(session)
+                if state == "closed":
                     sessions.peer_closed(session)
-                    stage.tell(session, Restart(epoch=engine.epoch))
+                    # The seat stays with the socket; the client builds both connections anew.
+                    if peers.rebuild(session):
+                        stage.tell(session, Restart(epoch=engine.epoch))
             case TrackStarted(track=track, codec=codec):
                 _LOG.debug("track_started", track=track, codec=codec)
             case PeerState() | LinkMessage() | LinkMeasured() if relay is not None:

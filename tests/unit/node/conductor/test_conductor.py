@@ -59,6 +59,11 @@ def last_wanted(house: House, session: str) -> set[TrackId] | None:
     return None
 
 
+def command_is_for(command: p.NodeCommand, prefix: str) -> bool:
+    """Whether a command is about a peer whose name begins so."""
+    return isinstance(command, p.ClosePeer | p.Publish | p.Subscribe) and command.peer.startswith(prefix)
+
+
 async def test_two_people_meet_publish_and_part() -> None:
     """Who joins is told, what is published is offered with whose it is, who leaves is gone for the engine too."""
     async with open_house() as house:
@@ -167,7 +172,7 @@ async def test_without_an_engine_a_publish_is_refused_for_now(autojump_clock: Mo
 
 
 async def test_a_peer_that_the_engine_gave_up_is_built_anew() -> None:
-    """Its client hears ``restart``; a peer that we closed ourselves is no news."""
+    """Its client hears ``restart`` once, and both peers are closed before the next ones open."""
     async with open_house() as house:
         ada, bob = await house.enter("Ada"), await house.enter("Bob")
         await ada.join()
@@ -175,13 +180,44 @@ async def test_a_peer_that_the_engine_gave_up_is_built_anew() -> None:
         (track,) = await ada.publish("video")
         bob.ear.heard.clear()
         peer = PeerId(f"sub:{bob.session}")
+        before = len(house.engine.commands)
         await house.engine.say(p.PeerState(peer=peer, state="closed", reason="connect_timeout"))
         await wait_all_tasks_blocked()
         assert [type(event) for event in bob.ear.heard] == [Restart, Offer]
+        told = house.engine.commands[before:]
+        assert {command.peer for command in told[:2] if isinstance(command, p.ClosePeer)} == {
+            f"pub:{bob.session}",
+            f"sub:{bob.session}",
+        }
+        assert isinstance(told[2], p.Subscribe)
         assert last_wanted(house, bob.session) == {track}
-        await house.engine.say(p.PeerState(peer=peer, state="closed", reason="closed_by_node"))
+
+
+async def test_a_peer_of_one_who_has_left_is_no_news() -> None:
+    """The engine may say so late; there is nobody to build anything anew."""
+    async with open_house() as house:
+        ada = await house.enter("Ada")
+        await ada.join()
+        await ada.leave()
+        before = len(house.engine.commands)
+        peer = PeerId(f"pub:{ada.session}")
+        await house.engine.say(p.PeerState(peer=peer, state="closed", reason="remote_closed"))
         await wait_all_tasks_blocked()
-        assert len(bob.ear.take(Restart)) == 1
+        assert not ada.ear.take(Restart)
+        assert len(house.engine.commands) == before
+
+
+async def test_an_offer_for_a_new_publisher_never_reaches_the_old_one() -> None:
+    """Also when the client is faster than the task that closes: the close goes first."""
+    async with open_house() as house:
+        ada = await house.enter("Ada")
+        await ada.join()
+        await ada.publish("video")
+        before = len(house.engine.commands)
+        assert house.conductor.peers.rebuild(ada.session)
+        await ada.publish("video")
+        order = [type(command) for command in house.engine.commands[before:] if command_is_for(command, "pub:")]
+        assert order == [p.ClosePeer, p.Publish]
 
 
 async def test_a_reload_takes_the_seat_over_and_nobody_sees_it(autojump_clock: MockClock) -> None:
