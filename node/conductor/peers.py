@@ -64,6 +64,7 @@ class ClientPeers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._wanted: dict[SessionId, tuple[WantedTrack, ...]] = {}
+        self._publishing: set[SessionId] = set()
         self._unsaid: dict[SessionId, None] = {}
         self._closing: dict[PeerId, None] = {}
         self._work = trio.Event()
@@ -80,6 +81,7 @@ class ClientPeers:
         """State that this session has no peer connections any more."""
         self._unsaid.pop(session, None)
         self._wanted.pop(session, None)
+        self._publishing.discard(session)
         self._closing[publisher_of(session)] = None
         self._closing[subscriber_of(session)] = None
         self._work.set()
@@ -96,11 +98,12 @@ class ClientPeers:
         The one that still stands goes as well: its client is about to close it, and an offer for a
         new connection must not reach the old one.
         """
-        if session not in self._wanted:
+        if session not in self._wanted and session not in self._publishing:
             return False
         self._closing[publisher_of(session)] = None
         self._closing[subscriber_of(session)] = None
-        self._unsaid[session] = None
+        if session in self._wanted:
+            self._unsaid[session] = None
         self._work.set()
         return True
 
@@ -129,6 +132,7 @@ class ClientPeers:
             Refused: The engine cannot use the offer, or there is no engine at the moment.
         """
         peer = publisher_of(session)
+        self._publishing.add(session)
         if peer in self._closing:
             del self._closing[peer]
             await self._attempt_close(peer)
