@@ -199,7 +199,7 @@ impl LinkHealth {
         let Some(heard) = &self.heard else {
             return 0.0;
         };
-        let known = (heard.newest.wrapping_sub(heard.first) + 1).min(WINDOW);
+        let known = heard.newest.wrapping_sub(heard.first).min(WINDOW - 1) + 1;
         let arrived = heard.arrived.count_ones().min(known);
         // Silence counts too: what should have come since, less the one that may be on its way.
         let silence = now.saturating_duration_since(heard.at).as_millis();
@@ -287,5 +287,23 @@ mod tests {
         let (ours, effects, _) = run(MS, 900 * MS, |_| true);
         assert!(effects.contains(&HealthEffect::Suspect));
         assert!(ours.rtt_ms.is_none());
+    }
+
+    /// Numbers of the other side's choice: two leaps of half the circle end just before the first.
+    #[test]
+    fn numbers_that_leap_around_the_circle_leave_a_share_lost() {
+        let now = Instant::now();
+        let mut health = LinkHealth::new(now);
+        for sequence in [0, i32::MAX as u32, u32::MAX - 1, u32::MAX] {
+            let keepalive = Keepalive {
+                sequence,
+                sent_us: u64::MAX,
+                echo_us: u64::MAX,
+                held_us: u32::MAX,
+            };
+            health.hear(keepalive, now);
+        }
+        let measured = health.measured(now).unwrap();
+        assert!((0.0..=1.0).contains(&measured.loss), "{measured:?}");
     }
 }
