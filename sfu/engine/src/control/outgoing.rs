@@ -14,6 +14,10 @@ pub const MAX_QUEUED_BYTES: usize = 16 << 20;
 /// Above this fill (bytes) what may be dropped is dropped, so that replies still fit.
 const DROP_ABOVE_BYTES: usize = MAX_QUEUED_BYTES / 4;
 
+/// Above this fill (bytes) other nodes are heard no more: one that talks without end costs its own
+/// link, not all calls of this engine.
+const REFUSE_LINKS_ABOVE_BYTES: usize = MAX_QUEUED_BYTES / 2;
+
 /// Messages put into one frame at most; keeps one write short of the socket's own buffer.
 const MAX_BATCH: usize = 256;
 
@@ -22,11 +26,13 @@ const MAX_BATCH: usize = 256;
 pub enum Importance {
     /// A reply, or an event that changes what the node believes.
     Needed,
+    /// What another node says: none of it may be lost, but its link can be closed.
+    OfLink,
     /// A measurement that the next one replaces.
     Droppable,
 }
 
-/// The node does not read: [`MAX_QUEUED_BYTES`] wait for it.
+/// The node does not read: as much waits for it as may wait.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stuck;
 
@@ -96,7 +102,11 @@ impl Outgoing {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        if bytes > MAX_QUEUED_BYTES {
+        let bound = match importance {
+            Importance::OfLink => REFUSE_LINKS_ABOVE_BYTES,
+            _ => MAX_QUEUED_BYTES,
+        };
+        if bytes > bound {
             return Err(Stuck);
         }
         queue.bytes = bytes;
@@ -172,6 +182,7 @@ mod tests {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let outgoing = Outgoing::start(ours, || {}).unwrap();
         let big = vec![0u8; 1 << 19];
+        while outgoing.push(big.clone(), Importance::OfLink).is_ok() {}
         let mut stuck = None;
         for turn in 0..100 {
             if outgoing.push(big.clone(), Importance::Needed) == Err(Stuck) {
@@ -179,7 +190,11 @@ mod tests {
                 break;
             }
         }
-        assert!(stuck.is_some_and(|turn| turn <= MAX_QUEUED_BYTES / big.len() + 2));
+        let half = MAX_QUEUED_BYTES / 2 / big.len();
+        assert!(
+            stuck.is_some_and(|turn| (half - 2..=half + 2).contains(&turn)),
+            "{stuck:?}"
+        );
         outgoing.push(big, Importance::Droppable).unwrap();
         assert_eq!(outgoing.dropped(), 1);
     }

@@ -13,6 +13,10 @@ const MAX_SEGMENTS: usize = 64;
 /// Below what one UDP send may carry, with room for headers.
 const MAX_RUN_BYTES: usize = 60_000;
 
+/// Gathered bytes above which a turn sends before it gathers on: a packet for a hundred people
+/// still leaves in one go, and a burst of thousands costs no gigabytes.
+const FULL_BYTES: usize = 4 << 20;
+
 /// Datagrams of `segment` bytes each (the last may be shorter) for one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
@@ -70,6 +74,12 @@ impl Batch {
         self.runs.clear();
     }
 
+    /// Whether it is time to send, also in the middle of a turn.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.arena.len() >= FULL_BYTES
+    }
+
     /// Whether there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -106,6 +116,17 @@ mod tests {
         );
         batch.clear();
         assert!(batch.is_empty());
+    }
+
+    #[test]
+    fn a_burst_is_sent_in_parts() {
+        let mut batch = Batch::default();
+        while !batch.is_full() {
+            batch.push(to(1), None, &[0; 1500]);
+        }
+        assert!(batch.runs().map(|(_, bytes)| bytes.len()).sum::<usize>() < FULL_BYTES + 1500);
+        batch.clear();
+        assert!(!batch.is_full());
     }
 
     proptest! {

@@ -3,9 +3,13 @@
 //! Peers share one socket. Everything from an address that a peer has proven by a STUN check with
 //! its password is that peer's; a check from elsewhere finds its peer by the user fragment that we
 //! gave it. All else is nobody's: foreign DTLS never reaches a peer.
+//!
+//! The sender of a datagram can be forged, a check can be seen and sent again. So an address that a
+//! peer goes on proving stays that peer's, whoever else has a valid check from there.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use super::router::PeerKey;
 
@@ -14,6 +18,13 @@ pub const MAX_DATAGRAM_BYTES: usize = 1500;
 
 /// Addresses that one peer may hold: every pair of a few interfaces; more is an attack.
 const MAX_ADDRESSES_PER_PEER: usize = 16;
+
+/// Addresses that one peer may ever prove; str0m remembers each. Nobody roams that often in a call.
+const MAX_ADDRESSES_EVER: usize = 1000;
+
+/// An address is free for others when its peer has not proven it for so long. Agents check every
+/// 2.5 s (Chromium) to 6 s (RFC 7675 section 5.1); a NAT that gives a port away again waits longer.
+const HELD_FOR: Duration = Duration::from_secs(15);
 
 /// RFC 8489 section 5.
 const STUN_HEADER_BYTES: usize = 20;
@@ -75,17 +86,33 @@ fn username(mut attributes: &[u8]) -> Option<&[u8]> {
     None
 }
 
+/// Who has proven an address, and when last.
+#[derive(Debug, Clone, Copy)]
+struct Holder {
+    peer: PeerKey,
+    proven: Instant,
+}
+
+/// The addresses of a peer.
+#[derive(Debug, Default)]
+struct Held {
+    /// Oldest first.
+    addresses: VecDeque<SocketAddr>,
+    ever: usize,
+}
+
 /// The tables.
 #[derive(Debug, Default)]
 pub struct Demux {
-    by_address: HashMap<SocketAddr, PeerKey>,
+    by_address: HashMap<SocketAddr, Holder>,
     by_fragment: HashMap<String, PeerKey>,
-    addresses: HashMap<PeerKey, VecDeque<SocketAddr>>,
+    held: HashMap<PeerKey, Held>,
 }
 
 impl Demux {
-    /// Checks with this user fragment are for `peer`.
-    pub fn expect(&mut self, fragment: String, peer: PeerKey) {
+    /// Checks with the user fragment `fragment` are for `peer`, those with `before` no longer.
+    pub fn expect(&mut self, fragment: String, before: &str, peer: PeerKey) {
+        self.by_fragment.remove(before);
         self.by_fragment.insert(fragment, peer);
     }
 
@@ -98,33 +125,51 @@ impl Demux {
     /// The peer that has proven this address.
     #[must_use]
     pub fn by_address(&self, address: SocketAddr) -> Option<PeerKey> {
-        self.by_address.get(&address).copied()
+        self.by_address.get(&address).map(|holder| holder.peer)
+    }
+
+    /// Whether a check from this address may reach `peer`.
+    #[must_use]
+    pub fn may_prove(&self, address: SocketAddr, peer: PeerKey, now: Instant) -> bool {
+        match self.by_address.get(&address) {
+            Some(holder) if holder.peer == peer => true,
+            Some(holder) if now < holder.proven + HELD_FOR => false,
+            _ => self
+                .held
+                .get(&peer)
+                .is_none_or(|held| held.ever < MAX_ADDRESSES_EVER),
+        }
     }
 
     /// `peer` has proven this address; the oldest of too many is forgotten.
-    pub fn learn(&mut self, address: SocketAddr, peer: PeerKey) {
-        let before = self.by_address.insert(address, peer);
+    pub fn learn(&mut self, address: SocketAddr, peer: PeerKey, now: Instant) {
+        let before = self
+            .by_address
+            .insert(address, Holder { peer, proven: now })
+            .map(|holder| holder.peer);
         if before == Some(peer) {
             return;
         }
-        if let Some(held) = before.and_then(|before| self.addresses.get_mut(&before)) {
-            held.retain(|known| *known != address);
+        if let Some(held) = before.and_then(|before| self.held.get_mut(&before)) {
+            held.addresses.retain(|known| *known != address);
         }
-        let held = self.addresses.entry(peer).or_default();
-        held.push_back(address);
-        if held.len() > MAX_ADDRESSES_PER_PEER
-            && let Some(oldest) = held.pop_front()
+        let held = self.held.entry(peer).or_default();
+        held.ever += 1;
+        held.addresses.push_back(address);
+        if held.addresses.len() > MAX_ADDRESSES_PER_PEER
+            && let Some(oldest) = held.addresses.pop_front()
         {
             self.by_address.remove(&oldest);
         }
     }
 
     /// The peer is gone.
-    pub fn forget(&mut self, peer: PeerKey) {
-        for address in self.addresses.remove(&peer).into_iter().flatten() {
+    pub fn forget(&mut self, peer: PeerKey, fragment: &str) {
+        let held = self.held.remove(&peer).unwrap_or_default();
+        for address in held.addresses {
             self.by_address.remove(&address);
         }
-        self.by_fragment.retain(|_, holder| *holder != peer);
+        self.by_fragment.remove(fragment);
     }
 }
 
@@ -170,20 +215,43 @@ mod tests {
         assert_eq!(Shape::of(&[]), Shape::Garbage);
     }
 
+    fn at(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
     #[test]
     fn one_peer_cannot_fill_the_table() {
+        let now = Instant::now();
         let mut demux = Demux::default();
-        demux.expect("u".into(), 1);
-        for port in 1..100 {
-            demux.learn(SocketAddr::from(([127, 0, 0, 1], port)), 1);
+        demux.expect("u".into(), "", 1);
+        for port in 1..=1000 {
+            assert!(demux.may_prove(at(port), 1, now));
+            demux.learn(at(port), 1, now);
         }
         assert_eq!(demux.by_address.len(), MAX_ADDRESSES_PER_PEER);
-        let moved = SocketAddr::from(([127, 0, 0, 1], 99));
-        demux.learn(moved, 2);
-        assert_eq!(demux.by_address(moved), Some(2));
-        demux.forget(1);
-        assert_eq!(demux.by_address.len(), 1);
+        assert!(!demux.may_prove(at(1001), 1, now));
+        assert!(demux.may_prove(at(1000), 1, now) && demux.may_prove(at(1001), 2, now));
+        demux.expect("v".into(), "u", 1);
         assert_eq!(demux.by_fragment("u"), None);
+        demux.forget(1, "v");
+        assert!(demux.by_address.is_empty() && demux.by_fragment.is_empty());
+        assert!(demux.held.is_empty());
+    }
+
+    #[test]
+    fn an_address_passes_on_once_its_peer_no_longer_proves_it() {
+        let now = Instant::now();
+        let mut demux = Demux::default();
+        demux.learn(at(7), 1, now);
+        let later = now + HELD_FOR / 2;
+        assert!(!demux.may_prove(at(7), 2, later));
+        demux.learn(at(7), 1, later);
+        assert!(!demux.may_prove(at(7), 2, now + HELD_FOR));
+        assert!(demux.may_prove(at(7), 2, later + HELD_FOR));
+        demux.learn(at(7), 2, later + HELD_FOR);
+        assert_eq!(demux.by_address(at(7)), Some(2));
+        demux.forget(1, "");
+        assert_eq!(demux.by_address(at(7)), Some(2));
     }
 
     proptest! {
@@ -203,6 +271,22 @@ mod tests {
                 mutated[at] = value;
             }
             let _ = Shape::of(&mutated);
+        }
+
+        /// Whatever comes before it, the user name is found; whatever is cut off, it is no check.
+        #[test]
+        fn a_user_name_is_found_behind_any_attributes(
+            before in prop::collection::vec((0x8000u16..0x9000, prop::collection::vec(any::<u8>(), 0..20)), 0..5),
+            name in "[a-z+/]{4,20}",
+            cut in 1usize..20,
+        ) {
+            let named = format!("{name}:theirs");
+            let mut attributes: Vec<(u16, &[u8])> =
+                before.iter().map(|(kind, value)| (*kind, value.as_slice())).collect();
+            attributes.push((STUN_USERNAME, named.as_bytes()));
+            let bytes = check(&attributes);
+            prop_assert_eq!(Shape::of(&bytes), Shape::Check(&name));
+            prop_assert_eq!(Shape::of(&bytes[..bytes.len() - cut]), Shape::Garbage);
         }
     }
 }

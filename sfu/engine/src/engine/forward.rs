@@ -45,6 +45,9 @@ impl Worker {
             self.find_ways(&pending, &mut ways);
             for group in ways.chunk_by(|one, other| one.peer == other.peer) {
                 self.forward_to(group[0].peer, group, &pending, now);
+                if self.batch.is_full() {
+                    self.flush();
+                }
             }
             ways.clear();
             self.ways = ways;

@@ -80,7 +80,9 @@ pub fn run(control_fd: i32) -> io::Result<()> {
 /// When a thread or the poll cannot be made, or the node stops reading.
 pub fn serve(stream: UnixStream, on_end: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
     let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), WAKE)?;
+    // Kept here too: closing its last descriptor would take the last wake with it.
+    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+    let waking = Arc::clone(&waker);
     let (asking, asked) = sync_channel(MAX_WAITING_COMMANDS);
     let on_end = Arc::new(on_end);
     let on_write_end = Arc::clone(&on_end);
@@ -88,12 +90,14 @@ pub fn serve(stream: UnixStream, on_end: impl Fn() + Send + Sync + 'static) -> i
     thread::Builder::new()
         .name("control-in".into())
         .spawn(move || {
-            read_commands(stream, &asking, &waker);
+            read_commands(stream, &asking, &waking);
             drop(asking);
             on_end();
-            let _ = waker.wake();
+            let _ = waking.wake();
         })?;
-    Worker::new(poll, asked, outgoing).run()
+    let outcome = Worker::new(poll, asked, outgoing).run();
+    drop(waker);
+    outcome
 }
 
 /// Read until the node closes its end, or says what cannot be understood nor answered.

@@ -76,11 +76,12 @@ impl Peer {
     /// When this peer is to be woken.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        let health = match &self.role {
+        let of_role = match &self.role {
             Role::Link(link) => link.health.as_ref().map(|health| health.deadline()),
-            _ => None,
+            Role::Subscriber(subscriber) => subscriber.answer_by,
+            Role::Publisher(_) => None,
         };
-        [self.connect_by, self.gone_by, health]
+        [self.connect_by, self.gone_by, of_role]
             .into_iter()
             .flatten()
             .fold(self.drained.deadline(), Instant::min)
@@ -90,10 +91,16 @@ impl Peer {
     #[must_use]
     pub fn overdue(&self, now: Instant) -> Option<&'static str> {
         let passed = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+        let answer_by = match &self.role {
+            Role::Subscriber(subscriber) => subscriber.answer_by,
+            _ => None,
+        };
         if passed(self.connect_by) {
             Some("connect_timeout")
         } else if passed(self.gone_by) {
             Some("ice_disconnected")
+        } else if passed(answer_by) {
+            Some("offer_unanswered")
         } else {
             None
         }
@@ -118,5 +125,48 @@ impl Peer {
             jitter_ms: health.map(|health| health.jitter_ms),
             loss: health.map(|health| health.loss),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::messages::{MediaKind, WantedTrack};
+    use crate::engine::address::Addresses;
+    use crate::engine::batch::Batch;
+    use crate::engine::counters::Counters;
+    use crate::engine::drained::Sink;
+    use crate::engine::publisher::browser_config;
+    use crate::engine::subscriber::ANSWER_TIMEOUT;
+
+    #[test]
+    fn every_offer_is_answered_in_time_or_ends_the_peer() {
+        let now = Instant::now();
+        let drained = Drained::new(browser_config().build(now), now);
+        let role = Role::Subscriber(Subscriber::default());
+        let mut peer = Peer::new("ben".into(), drained, role);
+        let Role::Subscriber(subscriber) = &mut peer.role else {
+            panic!("as made above");
+        };
+        let (mut batch, mut events) = (Batch::default(), Vec::new());
+        let addresses = Addresses::default();
+        let mut sink = Sink {
+            batch: &mut batch,
+            events: &mut events,
+            addresses: &addresses,
+        };
+        let wanted = WantedTrack {
+            track: "t".into(),
+            kind: MediaKind::Audio,
+        };
+        subscriber.want(vec![wanted]);
+        let drained = &mut peer.drained;
+        assert!(subscriber.offer(drained, now, &mut sink).unwrap().is_some());
+        let garbage = subscriber.answer(drained, now, &mut sink, 1, "", &mut Counters::default());
+        assert_eq!(garbage.unwrap().unwrap_err().code, "sdp_invalid");
+        let end = now + ANSWER_TIMEOUT;
+        assert!(peer.deadline() <= end);
+        assert_eq!(peer.overdue(end - Duration::from_millis(1)), None);
+        assert_eq!(peer.overdue(end), Some("offer_unanswered"));
     }
 }

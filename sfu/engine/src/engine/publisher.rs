@@ -72,6 +72,8 @@ pub enum Arrival {
 /// The state of one publisher.
 #[derive(Debug, Default)]
 pub struct Publisher {
+    /// Of the peer connection that made the newest offer.
+    pub fingerprint: Option<String>,
     published: Vec<Published>,
     streams: Vec<Stream>,
     codecs: Vec<(Pt, Codec)>,

@@ -1,10 +1,22 @@
-//! What we read of an SDP ourselves: its candidates, which str0m would take or choke on.
+//! What we read of an SDP ourselves, before str0m does: its size, its candidates, its fingerprint.
 //!
 //! Towards browsers we are an ICE-lite agent: they check us, we never check them. So their
 //! candidates are of no use; worse, checking them would let any client aim our packets at any
 //! address. They are taken out, and those that no agent could use are counted.
+//!
+//! str0m compares the lines of a section with each other, so that one section of 30,000 lines held
+//! up all media for a second (measured): what no client needs is refused unparsed.
 
 use std::net::IpAddr;
+
+use super::refusal::Refusal;
+use super::subscriber::MAX_TRACKS;
+
+/// An answer has a section for each line that we offered: all tracks of one kind, then the other.
+const MAX_SECTIONS: usize = 2 * MAX_TRACKS + 1;
+
+/// Lines of one m-line, or before the first; Chromium's longest has 120.
+const MAX_LINES_PER_SECTION: usize = 400;
 
 /// An SDP without its candidates.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,25 +24,51 @@ pub struct Stripped {
     pub sdp: String,
     /// Candidates that nobody could use: mDNS names, TCP, garbage.
     pub unusable: u64,
+    /// Of the certificate of whoever wrote it, in lower case: another one, another connection.
+    pub fingerprint: Option<String>,
 }
 
 /// Take the candidates out of an SDP.
-#[must_use]
-pub fn strip_candidates(sdp: &str) -> Stripped {
-    let mut kept = String::with_capacity(sdp.len());
-    let mut unusable = 0;
+///
+/// # Errors
+/// `sdp_invalid` when it has more lines than any client of ours needs.
+pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
+    let mut stripped = Stripped {
+        sdp: String::with_capacity(sdp.len()),
+        unusable: 0,
+        fingerprint: None,
+    };
+    let (mut sections, mut lines) = (0, 0);
     for line in sdp.lines() {
         if let Some(candidate) = line.strip_prefix("a=candidate:") {
-            unusable += u64::from(!is_usable(candidate));
-        } else if !line.starts_with("a=end-of-candidates") {
-            kept.push_str(line);
-            kept.push_str("\r\n");
+            stripped.unusable += u64::from(!is_usable(candidate));
+            continue;
         }
+        if line.starts_with("a=end-of-candidates") {
+            continue;
+        }
+        if line.starts_with("m=") {
+            (sections, lines) = (sections + 1, 0);
+        }
+        lines += 1;
+        if sections > MAX_SECTIONS || lines > MAX_LINES_PER_SECTION {
+            return Err(Refusal::new(
+                "sdp_invalid",
+                format!(
+                    "The SDP has more than {MAX_SECTIONS} m-lines, or more than \
+                     {MAX_LINES_PER_SECTION} lines for one of them."
+                ),
+            ));
+        }
+        if let Some(fingerprint) = line.strip_prefix("a=fingerprint:") {
+            stripped
+                .fingerprint
+                .get_or_insert_with(|| fingerprint.trim().to_ascii_lowercase());
+        }
+        stripped.sdp.push_str(line);
+        stripped.sdp.push_str("\r\n");
     }
-    Stripped {
-        sdp: kept,
-        unusable,
-    }
+    Ok(stripped)
 }
 
 /// Whether a candidate line (with or without `a=` and `candidate:`) names a UDP address that an
@@ -78,9 +116,32 @@ mod tests {
                    a=candidate:2 1 udp 1 192.0.2.1 5000 typ srflx raddr 0.0.0.0 rport 0\r\n\
                    a=candidate:3 1 tcp 1 192.0.2.1 9 typ host tcptype active\r\n\
                    a=end-of-candidates\r\na=mid:0\r\n";
-        let stripped = strip_candidates(sdp);
+        let stripped = strip_candidates(sdp).unwrap();
         assert_eq!(stripped.sdp, "v=0\r\na=mid:0\r\n");
-        assert_eq!(stripped.unusable, 2);
+        assert_eq!((stripped.unusable, stripped.fingerprint), (2, None));
+    }
+
+    #[test]
+    fn the_first_fingerprint_tells_who_wrote_it() {
+        let sdp = "v=0\r\na=fingerprint:sha-256 AB:CD\r\nm=audio\r\na=fingerprint:sha-1 00\r\n";
+        let stripped = strip_candidates(sdp).unwrap();
+        assert_eq!(stripped.fingerprint.as_deref(), Some("sha-256 ab:cd"));
+    }
+
+    #[test]
+    fn what_no_client_needs_is_refused_unparsed() {
+        let section = |lines: usize| "m=audio\r\n".to_owned() + &"a=x:1\r\n".repeat(lines - 1);
+        let most = section(MAX_LINES_PER_SECTION).repeat(MAX_SECTIONS);
+        assert_eq!(strip_candidates(&most).unwrap().sdp, most);
+        for larger in [
+            most + "m=audio\r\n",
+            section(MAX_LINES_PER_SECTION + 1),
+            "a=x:1\r\n".repeat(MAX_LINES_PER_SECTION + 1),
+        ] {
+            assert_eq!(strip_candidates(&larger).unwrap_err().code, "sdp_invalid");
+        }
+        let candidates = "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n".repeat(1000);
+        assert_eq!(strip_candidates(&candidates).unwrap().sdp, "");
     }
 
     #[test]
@@ -102,9 +163,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_is_judged_too(text in ".{0,200}") {
+        fn garbage_is_judged_too(text in "[ -~\r\n]{0,200}") {
             let _ = is_usable(&text);
-            let _ = strip_candidates(&text);
+            let stripped = strip_candidates(&format!("{text}\na=candidate:{text}")).unwrap();
+            prop_assert!(!stripped.sdp.contains("\na=candidate:"));
+            prop_assert!(stripped.sdp.is_empty() || stripped.sdp.ends_with("\r\n"));
         }
     }
 }

@@ -6,7 +6,7 @@
 //! outstanding goes into the next one.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::Rtc;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -25,6 +25,10 @@ use crate::control::messages::{MediaKind, WantedTrack};
 
 /// More than anybody watches; keeps an offer within one control frame.
 pub const MAX_TRACKS: usize = 500;
+
+/// From an offer to its answer. A client answers within a second or two, and while it is not heard
+/// at all its socket ends sooner: this is for one that is there and does not answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An outgoing stream starts at most here, far from the wrap that would confuse its receiver.
 const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
@@ -73,6 +77,8 @@ pub struct Subscriber {
     lines: Vec<Line>,
     generation: u64,
     outstanding: Option<SdpPendingOffer>,
+    /// The outstanding offer is to be answered by then.
+    pub answer_by: Option<Instant>,
 }
 
 /// A packet for one line.
@@ -128,6 +134,7 @@ impl Subscriber {
         };
         self.generation += 1;
         self.outstanding = Some(pending);
+        self.answer_by = Some(now + ANSWER_TIMEOUT);
         Ok(Some(Offer {
             generation: self.generation,
             sdp,
@@ -160,7 +167,10 @@ impl Subscriber {
                 format!("The answer is to offer {generation}, which is not outstanding."),
             )));
         }
-        let stripped = strip_candidates(sdp);
+        let stripped = match strip_candidates(sdp) {
+            Ok(stripped) => stripped,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         counters.add("candidates_ignored", stripped.unusable);
         let answer = match SdpAnswer::from_sdp_string(&stripped.sdp) {
             Ok(answer) => answer,
@@ -174,6 +184,7 @@ impl Subscriber {
         let Some(pending) = self.outstanding.take() else {
             return Ok(Ok(()));
         };
+        self.answer_by = None;
         let lines = &mut self.lines;
         let applied = drained.change(now, sink, |rtc| {
             rtc.sdp_api().accept_answer(pending, answer)?;

@@ -24,6 +24,9 @@ use crate::control::outgoing::Importance;
 /// Receive batches between two looks at timers and commands: 32 datagrams each, 2 ms of work.
 const MAX_BATCHES_PER_TURN: usize = 16;
 
+/// Packets that wait to be forwarded before reading pauses: 32 full `UDP_GRO` buffers bring 1400.
+const MAX_PENDING_PACKETS: usize = 2048;
+
 /// Timers served before datagrams get their turn again.
 const MAX_TIMERS_PER_TURN: usize = 1024;
 
@@ -34,7 +37,7 @@ impl Worker {
             return;
         };
         for _ in 0..MAX_BATCHES_PER_TURN {
-            if !self.readable {
+            if !self.readable || self.pending.len() >= MAX_PENDING_PACKETS {
                 break;
             }
             self.readable = socket.receive(|incoming| self.on_datagram(&incoming, now));
@@ -93,7 +96,7 @@ impl Worker {
     fn offer_to_links(&mut self, incoming: &Incoming<'_>, now: Instant) {
         for key in self.links.clone() {
             if self.take_datagram(key, incoming, now) == Some(Taken::Yes) {
-                self.demux.learn(incoming.source, key);
+                self.demux.learn(incoming.source, key, now);
                 return;
             }
         }
@@ -101,9 +104,13 @@ impl Worker {
     }
 
     fn hand_over(&mut self, key: PeerKey, incoming: &Incoming<'_>, proves: bool, now: Instant) {
+        if proves && !self.demux.may_prove(incoming.source, key, now) {
+            self.counters.count("checks_refused");
+            return;
+        }
         match self.take_datagram(key, incoming, now) {
             // str0m took it, so its integrity was right: the sender knows the password.
-            Some(Taken::Yes) if proves => self.demux.learn(incoming.source, key),
+            Some(Taken::Yes) if proves => self.demux.learn(incoming.source, key, now),
             Some(Taken::No) => self.counters.count("datagrams_refused"),
             _ => {}
         }
@@ -294,7 +301,9 @@ impl Worker {
                     peer: peer.name.clone(),
                     data,
                 };
-                self.tell(&message, Importance::Needed);
+                if !self.tell_of_link(&message) {
+                    self.close(key, Some("node_slow"));
+                }
             }
             Heard::Signal(LinkSignal::Keepalive(keepalive)) => {
                 let effect = link

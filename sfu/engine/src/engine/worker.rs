@@ -159,14 +159,24 @@ impl Worker {
         Ok(())
     }
 
-    /// Tell the node.
-    pub(super) fn tell(&mut self, message: &Message, importance: Importance) {
+    /// Tell the node; `false` when the message fits no frame and was not told.
+    pub(super) fn tell(&mut self, message: &Message, importance: Importance) -> bool {
         match frame::encode(message) {
             Ok(bytes) if bytes.len() < frame::MAX_FRAME_BYTES - 8 => {
                 self.stuck |= self.outgoing.push(bytes, importance).is_err();
+                true
             }
-            _ => self.counters.count("messages_too_large"),
+            _ => {
+                self.counters.count("messages_too_large");
+                false
+            }
         }
+    }
+
+    /// Tell the node what another node says; `false` when too much of that waits already.
+    pub(super) fn tell_of_link(&mut self, message: &Message) -> bool {
+        frame::encode(message)
+            .is_ok_and(|bytes| self.outgoing.push(bytes, Importance::OfLink).is_ok())
     }
 
     pub(super) fn events_dropped(&self) -> u64 {
@@ -205,7 +215,7 @@ impl Worker {
         };
         self.names.remove(&peer.name);
         self.links.retain(|link| *link != key);
-        self.demux.forget(key);
+        self.demux.forget(key, &peer.fragment);
         self.timers.forget(Timer::Peer(key));
         self.router.forget_peer(key);
         if reason != Some("panic") {
@@ -250,7 +260,7 @@ impl Worker {
         true
     }
 
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
         }

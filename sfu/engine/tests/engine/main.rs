@@ -3,4 +3,6 @@
 mod calls;
 mod hostile;
 mod links;
+mod rebuilt;
 mod stage;
+mod stolen;

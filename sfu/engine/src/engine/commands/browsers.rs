@@ -10,7 +10,7 @@ use crate::engine::peer::{Peer, Role};
 use crate::engine::publisher::{self, OfferedTrack, Publisher};
 use crate::engine::refusal::Refusal;
 use crate::engine::router::{PeerKey, Sink, Source};
-use crate::engine::sdp::{is_usable, strip_candidates};
+use crate::engine::sdp::{Stripped, is_usable, strip_candidates};
 use crate::engine::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::worker::Worker;
 
@@ -23,12 +23,19 @@ impl Worker {
         id: u64,
         now: Instant,
     ) -> Answer {
-        let known = self.find(name, PeerKind::Publisher)?;
+        let offer = strip_candidates(sdp)?;
+        let mut known = self.find(name, PeerKind::Publisher)?;
+        if let Some(key) = known
+            && self.publisher_is_another(key, &offer)
+        {
+            // Built anew by its client, which has closed the old one: DTLS cannot go on.
+            self.close(key, None);
+            known = None;
+        }
         let key = known.unwrap_or_else(|| {
             let rtc = publisher::browser_config().build(now);
             self.open(name, rtc, Role::Publisher(Publisher::default()), now)
         });
-        let offer = strip_candidates(sdp);
         self.counters.add("candidates_ignored", offer.unusable);
         let accepted = self
             .with(key, |peer, sink, _, _| {
@@ -39,12 +46,13 @@ impl Worker {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 if known.is_none() {
+                    self.events.clear();
                     self.close(key, None);
                 }
                 return Err(refusal);
             }
         };
-        self.set_published(key, accepted.tracks);
+        self.set_published(key, accepted.tracks, offer.fingerprint);
         self.expect_checks(key);
         if known.is_none() {
             self.connect_within(key, now);
@@ -56,7 +64,21 @@ impl Worker {
         })
     }
 
-    fn set_published(&mut self, key: PeerKey, tracks: Vec<OfferedTrack>) {
+    fn publisher_is_another(&self, key: PeerKey, offer: &Stripped) -> bool {
+        match self.peers.get(key).map(|peer| &peer.role) {
+            Some(Role::Publisher(publisher)) => {
+                publisher.fingerprint.is_some() && publisher.fingerprint != offer.fingerprint
+            }
+            _ => false,
+        }
+    }
+
+    fn set_published(
+        &mut self,
+        key: PeerKey,
+        tracks: Vec<OfferedTrack>,
+        fingerprint: Option<String>,
+    ) {
         let tracks = tracks
             .into_iter()
             .map(|OfferedTrack { mid, track, kind }| {
@@ -69,7 +91,10 @@ impl Worker {
                 role: Role::Publisher(publisher),
                 drained,
                 ..
-            }) => publisher.set_tracks(drained, tracks),
+            }) => {
+                publisher.fingerprint = fingerprint;
+                publisher.set_tracks(drained, tracks)
+            }
             _ => Vec::new(),
         };
         for (mid, track) in gone {
@@ -143,7 +168,11 @@ impl Worker {
             if let Some(subscriber) = self.subscriber(key) {
                 subscriber.set_live(begins.slot, track);
             }
-            if self.peers[key].state == State::Connected {
+            if self
+                .peers
+                .get(key)
+                .is_some_and(|peer| peer.state == State::Connected)
+            {
                 self.ask_keyframe(track, now);
             }
         }

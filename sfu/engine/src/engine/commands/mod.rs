@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::drained::Drained;
 use super::link::Introduction;
 use super::peer::{CONNECT_TIMEOUT, Peer, Role};
+use super::publisher::browser_config;
 use super::refusal::Refusal;
 use super::router::PeerKey;
 use super::socket::MediaSocket;
@@ -36,7 +37,14 @@ impl Worker {
             message: refusal.message,
             id,
         });
-        self.tell(&reply, Importance::Needed);
+        if !self.tell(&reply, Importance::Needed) {
+            let refusal = Message::Failed {
+                code: "reply_too_large".to_owned(),
+                message: "The reply is larger than a frame.".to_owned(),
+                id,
+            };
+            self.tell(&refusal, Importance::Needed);
+        }
         self.speak_after(now);
     }
 
@@ -54,7 +62,7 @@ impl Worker {
                 media_port,
                 advertised,
                 id,
-            } => self.hello(protocol, &media_address, media_port, &advertised, id),
+            } => self.hello(protocol, &media_address, media_port, &advertised, id, now),
             Command::Publish {
                 peer,
                 sdp,
@@ -126,6 +134,7 @@ impl Worker {
         port: u16,
         advertised: &[String],
         id: u64,
+        now: Instant,
     ) -> Answer {
         if protocol != ENGINE_PROTOCOL {
             return Err(Refusal::new(
@@ -142,6 +151,8 @@ impl Worker {
                 "The media socket is bound already.",
             ));
         }
+        // The first key that the cipher library makes takes 20 ms: no client is to wait for that.
+        drop(browser_config().build(now));
         let socket = MediaSocket::bind(address, port, advertised)
             .map_err(|error| Refusal::new(error.code, error.message))?;
         let bound = socket.bound();
@@ -212,8 +223,8 @@ impl Worker {
             && let Some(peer) = self.peers.get_mut(key)
             && peer.fragment != fragment
         {
-            peer.fragment.clone_from(&fragment);
-            self.demux.expect(fragment, key);
+            let before = std::mem::replace(&mut peer.fragment, fragment.clone());
+            self.demux.expect(fragment, &before, key);
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Client {
     arrived: usize,
     /// Datagrams as they came, to be sent again in a worse state.
     pub received: Vec<Vec<u8>>,
+    /// ICE checks as they were sent, to be sent again from elsewhere.
+    pub checks: Vec<Vec<u8>>,
 }
 
 impl Client {
@@ -63,6 +65,7 @@ impl Client {
             lose_one_in: 0,
             arrived: 0,
             received: Vec::new(),
+            checks: Vec::new(),
         }
     }
 
@@ -193,6 +196,9 @@ impl Client {
                     return;
                 }
                 Output::Transmit(transmit) => {
+                    if transmit.contents.starts_with(&[0, 1]) {
+                        self.checks.push(transmit.contents.to_vec());
+                    }
                     let _ = self
                         .socket
                         .send_to(&transmit.contents, transmit.destination);
