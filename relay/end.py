@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import structlog
 import trio
 
-from relay.legs import CloseLegIn, CloseLegOut, OpenLegIn, OpenLegOut
+from relay.legs import MAX_LEGS_OUT, CloseLegIn, CloseLegOut, OpenLegIn, OpenLegOut
 from relay.negotiation.effects import ConnectEnd
 from relay.negotiation.events import EndFailed, EndOpened
+from relay.rooms import MAX_ROOMS_EACH
 from sfu.errors import EngineLostError, EngineRefused, EngineTimeoutError
 from signalling.mesh.negotiation import LinkParameters
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from relay.ports import LinkEngine
     from signalling.ids import NodeId, PeerId
 
-MAX_WAITING: Final = 2048
-"""Commands that wait for one end: every room and leg of a busy link, stated at once after it comes up."""
+MAX_WAITING: Final = MAX_ROOMS_EACH + 4 * MAX_LEGS_OUT
+"""Commands that wait for one end: all that may be stated at once after a link comes up. A leg takes two each way."""
 
 CONGESTED_PAUSE_S: Final = 0.05
 CONGESTED_LIMIT_S: Final = 5.0

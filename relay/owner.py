@@ -47,6 +47,7 @@ from relay.negotiation.events import (
 )
 from relay.negotiation.inspection import LIFETIME_S
 from relay.rooms import NodeReturned, NodeVanished, RoomLearnt, Rooms, RoomsDeadline, RoomShared, StateHeard, TellRoom
+from relay.statement import encode_parts
 from sfu.protocol import LinkMeasured, LinkMessage, PeerState
 from signalling import cbor
 from signalling.cbor import GarbledError
@@ -343,9 +344,10 @@ class Owner:
         if end is None:
             self.oddities["word_without_link"] += 1
             return
-        data = cbor.encode(word)
-        if len(data) > words.MAX_LINK_MESSAGE_BYTES:
+        parts = encode_parts(word)
+        if (largest := max(len(data) for data in parts)) > words.MAX_LINK_MESSAGE_BYTES:
             self.oddities["link_message_too_large"] += 1
-            _log.error("link message too large", peer=node, bytes=len(data), kind=type(word).__name__)
+            _log.error("link message too large", peer=node, bytes=largest, kind=type(word).__name__)
             return
-        end.put(data)
+        for data in parts:
+            end.put(data)

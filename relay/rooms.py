@@ -30,6 +30,10 @@ RESTATE_S: Final = 5.0
 MAX_ROOMS_EACH: Final = 4096
 """Rooms that one node may share with us: ten times what one node serves; more is a broken peer."""
 
+MAX_PEOPLE_EACH: Final = 20_000
+"""Participants that one node may tell us of, all rooms together: twice the sessions that a node takes by default.
+At 2 kB each with long names and all tracks, a broken peer costs us 40 MB."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomShared:
@@ -120,9 +124,20 @@ class _Remote:
 
 
 @dataclass(slots=True)
+class _Begun:
+    """A statement in several parts, the last of which is still to come."""
+
+    room: RoomId
+    revision: int
+    people: list[ParticipantInfo] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class _FarNode:
     boot: int
     rooms: dict[RoomId, _Remote] = field(default_factory=dict)
+    people: int = 0
+    begun: _Begun | None = None
     deadline: float | None = None
 
 
@@ -215,6 +230,7 @@ class Rooms:
             # Another process: nobody whom the former one told of is there any more.
             effects += self._forget(event.node)
             far = self._far[event.node] = _FarNode(boot=event.boot)
+        far.begun = None
         for remote in far.rooms.values():
             remote.is_stated = False
         far.deadline = now + RESTATE_S if far.rooms else None
@@ -240,21 +256,54 @@ class Rooms:
         if far is None or node not in self._up or not is_room_id(state.room):
             self.oddities["room_state_refused"] += 1
             return ()
-        known = far.rooms.get(state.room)
-        if known is not None and state.revision <= known.revision:
-            known.is_stated = known.is_stated or state.revision == known.revision
+        if (whole := self._put_together(far, state)) is None:
             return ()
-        own_words = tuple(participant for participant in state.participants if participant.node == node)
-        self.oddities["foreign_participants"] += len(state.participants) - len(own_words)
+        known = far.rooms.get(whole.room)
+        is_again = known is not None and not known.is_stated
+        if known is not None and whole.revision <= known.revision:
+            known.is_stated = known.is_stated or whole.revision == known.revision
+            return self._learnt(node, whole.room, known) if is_again and known.is_stated else ()
+        own_words = tuple(participant for participant in whole.participants if participant.node == node)
+        self.oddities["foreign_participants"] += len(whole.participants) - len(own_words)
         if not own_words:
-            return (RoomLearnt(node=node, room=state.room, participants=()),) if self._drop(far, state.room) else ()
+            return (RoomLearnt(node=node, room=whole.room, participants=()),) if self._drop(far, whole.room) else ()
+        if not self._has_place(far, known, len(own_words)):
+            return ()
+        far.people += len(own_words) - (0 if known is None else len(known.participants))
+        remote = far.rooms[whole.room] = _Remote(whole.revision, own_words)
+        if known is not None and known.participants == own_words and not is_again:
+            return ()
+        return self._learnt(node, whole.room, remote)
+
+    @staticmethod
+    def _learnt(node: NodeId, room: RoomId, remote: _Remote) -> tuple[RoomsEffect, ...]:
+        """What the node says now, and says anew after a rise although it said the same before: it has spoken."""
+        return (RoomLearnt(node=node, room=room, participants=remote.participants),)
+
+    def _put_together(self, far: _FarNode, part: RoomState) -> RoomState | None:
+        """Take a part of a statement; give the whole of it with the last."""
+        begun, far.begun = far.begun, None
+        if begun is not None and (begun.room, begun.revision) != (part.room, part.revision):
+            self.oddities["statement_cut_off"] += 1
+            begun = None
+        if begun is None and not part.more:
+            return part
+        begun = begun or _Begun(part.room, part.revision)
+        # One too many is enough for the whole to be refused.
+        begun.people += part.participants[: MAX_PEOPLE_EACH + 1 - len(begun.people)]
+        if not part.more:
+            return RoomState(part.room, part.revision, tuple(begun.people))
+        far.begun = begun
+        return None
+
+    def _has_place(self, far: _FarNode, known: _Remote | None, count: int) -> bool:
         if known is None and len(far.rooms) >= MAX_ROOMS_EACH:
             self.oddities["too_many_rooms"] += 1
-            return ()
-        far.rooms[state.room] = _Remote(state.revision, own_words)
-        if known is not None and known.participants == own_words:
-            return ()
-        return (RoomLearnt(node=node, room=state.room, participants=own_words),)
+            return False
+        if far.people - (0 if known is None else len(known.participants)) + count > MAX_PEOPLE_EACH:
+            self.oddities["too_many_people"] += 1
+            return False
+        return True
 
     def _pass_deadlines(self, now: float) -> tuple[RoomsEffect, ...]:
         effects: list[RoomsEffect] = []
@@ -277,4 +326,8 @@ class Rooms:
 
     @staticmethod
     def _drop(far: _FarNode, room: RoomId) -> bool:
-        return far.rooms.pop(room, None) is not None
+        remote = far.rooms.pop(room, None)
+        if remote is None:
+            return False
+        far.people -= len(remote.participants)
+        return True

@@ -20,6 +20,7 @@ import trio
 from membership import GossipUnavailableError, ViewReset
 from relay.events import LinkState, LinkStatus, RelayEvent, RelayStatistics
 from relay.legs import TracksWanted
+from relay.link_peer import node_of_link
 from relay.negotiation import Phase
 from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
 from relay.owner import ChatSaid, GossipHeard, Item, Outlets, Owner
@@ -53,8 +54,6 @@ GOSSIP_DEADLINE_S: Final = 5.0
 
 FAREWELL_S: Final = 1.0
 """For goodbyes on exit; whoever misses one notices by the keepalives."""
-
-LINK_PEER_PREFIX: Final = "link:"
 
 _STATES: Final[Mapping[Phase, LinkState]] = {
     Phase.WAITING: LinkState.WAITING,
@@ -144,8 +143,8 @@ class Relay:
         self._state(("drain", None), Draining(draining=draining))
 
     def handle_engine_event(self, event: EngineEvent) -> None:
-        """Pass on an event of the engine; those that are not about a link (`link:`) are ignored."""
-        if isinstance(event, PeerState | LinkMessage | LinkMeasured) and event.peer.startswith(LINK_PEER_PREFIX):
+        """Pass on an event of the engine; those that are not about a link are ignored."""
+        if isinstance(event, PeerState | LinkMessage | LinkMeasured) and node_of_link(event.peer) is not None:
             self._put(event)
 
     def handle_engine_started(self, epoch: int) -> None:

@@ -48,6 +48,9 @@ ROOM_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 DEVICE_ID_PATTERN: Final = r"^[A-Za-z0-9_-]{8,64}$"
 """What browsers make with ``crypto.randomUUID`` or base64url; long enough not to be guessed by luck."""
 
+TRACK_ID_PATTERN: Final = r"^[A-Za-z0-9_-]{1,64}\Z"
+"""What a client or another node may call a track: it is told to everybody, and stands in SDP. Ours are 19 long."""
+
 MAX_ATTEMPT: Final = 2**53 - 1
 """The greatest integer that JavaScript counts without a gap."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from relay.candidates import can_meet, usable
+from relay.link_peer import link_peer
 from relay.negotiation.effects import (
     CloseEnd,
     ConnectEnd,
@@ -22,7 +23,6 @@ from relay.negotiation.pace import backoff_s
 from relay.negotiation.peer import End, Peer, Phase
 from relay.negotiation.transitions import LIMITS_S, TABLE, Cue, Do
 from relay.negotiation.voice import Voice
-from signalling.ids import NodeId, PeerId
 from signalling.mesh.negotiation import (
     MESH_VERSION,
     Envelope,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Member,
     )
     from relay.negotiation.inspection import Inspector
+    from signalling.ids import NodeId, PeerId
 
 _RETRIES_S: Final = (2.0, 5.0)
 """When an offer is said again: beyond the p99 of gossip, so that repeats stay rare."""
@@ -318,7 +319,7 @@ class Attempts:
         self, peer: Peer, role: Literal["offerer", "answerer"], attempt: bytes, phase: Phase, now: float
     ) -> End:
         self._ends_made += 1
-        end = End(id=PeerId(f"link:{peer.node}:{self._ends_made}"), role=role, attempt=attempt, boot=0)
+        end = End(id=link_peer(peer.node, self._ends_made), role=role, attempt=attempt, boot=0)
         peer.end = end
         self._ends[end.id] = peer.node
         self._effects.append(OpenEnd(end=end.id, node=peer.node, controlling=role == "offerer"))

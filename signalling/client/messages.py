@@ -16,6 +16,7 @@ import msgspec
 
 from signalling.ids import (
     MAX_ATTEMPT,
+    TRACK_ID_PATTERN,
     DeviceId,
     MessageId,
     NodeId,
@@ -47,6 +48,8 @@ Attempt: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_ATTEMPT)]
 Sdp: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_CLIENT_MESSAGE_BYTES)]
 Mid: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
 """16 characters are what the mid header extension can carry (RFC 8843, section 15)."""
+TrackName: TypeAlias = Annotated[TrackId, msgspec.Meta(pattern=TRACK_ID_PATTERN)]
+"""A track as somebody else names it."""
 TokenText: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096)]
 
 MediaKind: TypeAlias = Literal["audio", "video"]
@@ -66,7 +69,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class TrackInfo(_Told, frozen=True, kw_only=True):
     """A published track as others see it."""
 
-    track: TrackId
+    track: TrackName
     kind: MediaKind
     source: TrackSource
     muted: bool = False
@@ -94,7 +97,7 @@ class TrackIntent(_Asked, frozen=True, kw_only=True):
     kind: MediaKind
     source: TrackSource
     muted: bool = False
-    track: TrackId | None = None
+    track: TrackName | None = None
 
 
 class TrackOnMid(_Told, frozen=True, kw_only=True):
@@ -172,7 +175,7 @@ class Trickle(Request, frozen=True, kw_only=True, tag="candidate"):
 class Mute(Request, frozen=True, kw_only=True, tag="mute"):
     """Tell the others that a track of mine is silent or dark, or no longer. Answered by :class:`Ok`."""
 
-    track: TrackId
+    track: TrackName
     muted: bool
 
 

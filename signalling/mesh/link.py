@@ -12,11 +12,11 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from signalling.client.messages import ParticipantInfo
-from signalling.ids import MessageId, ParticipantId, RoomId, TrackId
+from signalling.client.messages import ParticipantInfo, TrackName
+from signalling.ids import MessageId, ParticipantId, RoomId
 
 MAX_LINK_MESSAGE_BYTES: Final = 60_000
-"""Below the 64 KiB that SCTP stacks accept as one message; some 150 participants of a room."""
+"""Below the 64 KiB that SCTP stacks accept as one message; from 30 (long names, 16 tracks) to 200 participants."""
 
 
 class _LinkWord(msgspec.Struct, frozen=True, array_like=True):
@@ -27,18 +27,21 @@ class RoomState(_LinkWord, frozen=True, tag=1):
     """Who of the room is on my node, with their tracks: all of them, replacing what I said before.
 
     ``revision`` grows with every change on the sending boot; an older one is ignored.
-    An empty ``participants`` says that the room no longer lives here.
+    An empty ``participants`` says that the room no longer lives here. A room too large for one
+    message is stated in several of the same revision, one behind the other: ``more`` says that the
+    next one goes on.
     """
 
     room: RoomId
     revision: int
     participants: tuple[ParticipantInfo, ...]
+    more: bool = False
 
 
 class Want(_LinkWord, frozen=True, tag=2):
     """Send me that track, in frames numbered ``leg``. The one who wants picks the number."""
 
-    track: TrackId
+    track: TrackName
     leg: int
 
 

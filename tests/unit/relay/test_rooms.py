@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relay import rooms as rooms_module
 from relay.rooms import (
     RESTATE_S,
     LinkFallen,
@@ -19,6 +22,9 @@ from relay.rooms import (
 from signalling.client.messages import ParticipantInfo, TrackInfo
 from signalling.ids import NodeId, ParticipantId, RoomId, TrackId, UserId
 from signalling.mesh.link import RoomState
+
+if TYPE_CHECKING:
+    import pytest
 
 A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 ROOM = RoomId("room")
@@ -144,8 +150,71 @@ def test_a_link_that_comes_back_in_time_leaves_rooms_as_they_were_if_they_are_st
     heard(core, 1, BOB)
     core.handle(LinkFallen(node=B), 2.0)
     assert core.handle(LinkRisen(node=B, boot=1), 3.0) == ()
+    assert heard(core, 1, BOB) == learnt(BOB), "it has spoken: who was said to have moved there has not"
     assert heard(core, 1, BOB) == ()
     assert core.handle(RoomsDeadline(), 3.0 + RESTATE_S) == ()
+
+
+def test_a_room_said_again_under_a_later_revision_is_told_again_after_a_rise_only() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    assert heard(core, 2, BOB) == ()
+    core.handle(LinkFallen(node=B), 2.0)
+    core.handle(LinkRisen(node=B, boot=1), 3.0)
+    assert heard(core, 1, BOB) == (), "what was under way on the former link"
+    assert heard(core, 4, BOB) == learnt(BOB)
+    assert heard(core, 5, BOB) == ()
+
+
+def part(core: Rooms, revision: int, *people: ParticipantInfo, more: bool) -> tuple[object, ...]:
+    return core.handle(StateHeard(node=B, state=RoomState(ROOM, revision, people, more)), 0.0)
+
+
+def test_a_large_room_comes_in_parts_and_counts_with_the_last() -> None:
+    core = linked()
+    dan = person("dan", B)
+    assert part(core, 3, BOB, more=True) == ()
+    assert part(core, 3, more=True) == ()
+    assert part(core, 3, dan, more=False) == learnt(BOB, dan)
+    assert part(core, 3, dan, more=False) == ()
+
+
+def test_a_statement_that_is_cut_off_leaves_what_was_known() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    part(core, 2, person("dan", B), more=True)
+    assert heard(core, 3, person("joe", B)) == learnt(person("joe", B))
+    assert core.oddities["statement_cut_off"] == 1
+    part(core, 4, BOB, more=True)
+    core.handle(LinkFallen(node=B), 1.0)
+    core.handle(LinkRisen(node=B, boot=1), 2.0)
+    assert part(core, 5, BOB, more=False) == learnt(BOB)
+    assert core.oddities["statement_cut_off"] == 1
+
+
+def test_what_a_far_node_may_tell_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rooms_module, "MAX_PEOPLE_EACH", 3)
+    monkeypatch.setattr(rooms_module, "MAX_ROOMS_EACH", 2)
+    core = linked()
+
+    def say(room: str, revision: int, count: int, *, more: bool = False) -> int:
+        people = tuple(person(f"{room}-{n}", B) for n in range(count))
+        state = RoomState(RoomId(room), revision, people, more)
+        return len(core.handle(StateHeard(node=B, state=state), 0.0))
+
+    assert [say("x", 1, 2), say("y", 2, 2), say("y", 3, 1), say("z", 4, 1)] == [1, 0, 1, 0]
+    assert core.oddities == {"foreign_participants": 0, "too_many_people": 1, "too_many_rooms": 1}
+    assert [say("x", 5, 0), say("z", 6, 3), say("z", 7, 2), say("y", 8, 2), say("z", 9, 1), say("y", 10, 2)] == [
+        1,
+        0,
+        1,
+        0,
+        1,
+        1,
+    ], "a room counts with what it holds now"
+    for _ in range(5):
+        assert say("y", 11, 2, more=True) == 0
+    assert say("y", 11, 2) == 0, "nor in parts"
 
 
 def test_a_room_that_is_not_stated_again_after_a_rise_is_over() -> None:

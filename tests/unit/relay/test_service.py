@@ -97,6 +97,19 @@ async def test_a_retracted_room_is_gone_there_and_its_legs_end(autojump_clock: M
         assert list(world.engines[A].legs_in.values()) == [T2]
 
 
+async def test_a_room_larger_than_a_message_crosses_whole(autojump_clock: MockClock) -> None:
+    crowd = (ANN, *(person(f"{number:03d}-{'x' * 1000}", A) for number in range(100)))
+    async with open_world() as world:
+        await meet(world)
+        world.relays[A].share_room(ROOM, frozenset({B}), crowd)
+        await trio.sleep(1.0)
+        assert world.of("b", RemoteRoom)[-1] == RemoteRoom(node=A, room=ROOM, participants=crowd)
+        world.relays[A].share_room(ROOM, frozenset({B}), (ANN,))
+        await trio.sleep(1.0)
+        assert world.of("b", RemoteRoom)[-1] == RemoteRoom(node=A, room=ROOM, participants=(ANN,))
+        assert_media_flows(world)
+
+
 async def test_chat_crosses_a_congested_link_once_and_in_order(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         await meet(world)

@@ -25,6 +25,8 @@ def _of(info: mi.Type) -> st.SearchStrategy[Any]:
             if array_like:
                 return st.tuples(*values.values()).map(lambda items: cls(*items))
             return st.fixed_dictionaries(values).map(lambda kwargs: cls(**kwargs))
+        case mi.StrType(pattern=str(pattern)):
+            return st.from_regex(pattern, fullmatch=True)
         case mi.StrType(min_length=low, max_length=high):
             return st.text(
                 st.characters(codec="utf-8"), min_size=low or 0, max_size=min(high or MAX_GENERATED, MAX_GENERATED)

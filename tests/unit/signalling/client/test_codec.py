@@ -77,6 +77,13 @@ def test_garbage_is_refused_and_nothing_else_is_raised(
         ('{"topic":"ping","id":-1}', "`$.id`"),
         ('{"topic":"chat","text":"","nonce":"n"}', "`$.text`"),
         ('{"topic":"candidate","peer":"nobody","candidate":""}', "`$.peer`"),
+        ('{"topic":"mute","muted":true,"track":""}', "`$.track`"),
+        ('{"topic":"mute","muted":true,"track":"tr_1\\n"}', "`$.track`"),
+        ('{"topic":"mute","muted":true,"track":"' + "x" * 65 + '"}', "`$.track`"),
+        (
+            '{"topic":"publish","sdp":"","tracks":[{"mid":"0","kind":"audio","source":"microphone","track":"a b"}]}',
+            "`$.tracks[...].track`",
+        ),
         ("[" * 100_000, "`object`"),
         ('{"topic":"ping","id":' + "[" * 100_000, "`int"),
         ('{"topic":"ping","id":' + "9" * 5_000 + "}", ""),
