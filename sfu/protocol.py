@@ -54,7 +54,8 @@ class Hello(Command, frozen=True, tag="hello"):
 class Publish(Command, frozen=True, tag="publish"):
     """Take the offer of a publisher; opens the peer if it is new. Answered by :class:`Described`.
 
-    ``tracks`` gives the id of the track on each mid that the client sends on.
+    ``tracks`` gives the id of the track on each mid that the client sends on. An offer with another
+    fingerprint comes from a peer connection built anew, which takes the place of the old one.
     """
 
     peer: PeerId
@@ -223,7 +224,7 @@ class LinkOpened(EngineReply, frozen=True, tag="link_opened"):
 
 
 class Failed(EngineReply, frozen=True, tag="failed"):
-    """Refused: a stable code and a sentence. Nothing has changed."""
+    """Refused: a stable code and a sentence. Nothing has changed (a ``reply_too_large`` is only not told)."""
 
     code: str
     message: str
@@ -281,7 +282,8 @@ class PeerState(EngineEvent, frozen=True, tag="peer_state"):
         peer: Which.
         state: How far.
         reason: Empty unless closed: ``connect_timeout``, ``ice_disconnected``, ``dtls_failed``,
-            ``remote_closed``, ``answer_invalid``, ``too_many_streams`` or ``panic``.
+            ``remote_closed``, ``answer_invalid``, ``offer_unanswered`` (20 s), ``too_many_streams``,
+            ``node_slow`` (a link whose messages the node does not take) or ``panic``.
     """
 
     peer: PeerId
