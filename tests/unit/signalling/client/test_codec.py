@@ -82,7 +82,7 @@ def test_garbage_is_refused_and_nothing_else_is_raised(
         ('{"topic":"mute","muted":true,"track":"' + "x" * 65 + '"}', "`$.track`"),
         (
             '{"topic":"publish","sdp":"","tracks":[{"mid":"0","kind":"audio","source":"microphone","track":"a b"}]}',
-            "`$.tracks[...].track`",
+            "`$.tracks[0].track`",
         ),
         ("[" * 100_000, "`object`"),
         ('{"topic":"ping","id":' + "[" * 100_000, "`int"),
