@@ -90,9 +90,11 @@ pub fn serve(stream: UnixStream, on_end: impl Fn() + Send + Sync + 'static) -> i
     thread::Builder::new()
         .name("control-in".into())
         .spawn(move || {
-            read_commands(stream, &asking, &waking);
+            let worker_lives = read_commands(stream, &asking, &waking);
             drop(asking);
-            on_end();
+            if worker_lives {
+                on_end();
+            }
             let _ = waking.wake();
         })?;
     let outcome = Worker::new(poll, asked, outgoing).run();
@@ -100,17 +102,18 @@ pub fn serve(stream: UnixStream, on_end: impl Fn() + Send + Sync + 'static) -> i
     outcome
 }
 
-/// Read until the node closes its end, or says what cannot be understood nor answered.
-fn read_commands(mut stream: UnixStream, asking: &SyncSender<Asking>, waker: &Waker) {
+/// Read until the node closes its end, or says what cannot be understood nor answered. `false` when
+/// the worker ended before; then it is the one that says why.
+fn read_commands(mut stream: UnixStream, asking: &SyncSender<Asking>, waker: &Waker) -> bool {
     loop {
         let body = match frame::read(&mut stream) {
             Ok(Some(body)) => body,
-            Ok(None) => return,
+            Ok(None) => return true,
             // It went with things of ours unread.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return true,
             Err(error) => {
                 eprintln!("starling-sfu: reading commands failed: {error}");
-                return;
+                return true;
             }
         };
         let next = match frame::decode(&body) {
@@ -124,12 +127,12 @@ fn read_commands(mut stream: UnixStream, asking: &SyncSender<Asking>, waker: &Wa
                     eprintln!(
                         "starling-sfu: a frame is no command; the node speaks another protocol"
                     );
-                    return;
+                    return true;
                 }
             },
         };
         if asking.send(next).is_err() || waker.wake().is_err() {
-            return;
+            return false;
         }
     }
 }
