@@ -15,7 +15,6 @@ sessions here; what to announce, to want from other nodes and to send to each se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -24,29 +23,21 @@ from session.room_effects import (
     Announce,
     Doubt,
     RoomEffect,
-    RoomTrack,
     SayToNodes,
     Subscribe,
     Tell,
     Want,
 )
+from session.room_view import LiveRoom, Local, compute_view, differences, tracks_of
 from signalling.client.messages import (
     ChatMessage,
-    NodeEvent,
     ParticipantInfo,
-    ParticipantJoined,
-    ParticipantLeft,
     TrackInfo,
-    TrackMuted,
-    TrackPublished,
-    TrackUnpublished,
 )
 from signalling.errors import ErrorCode, Refused
 from signalling.mesh.link import RoomChat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from signalling.client.messages import LeaveReason
     from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
 
@@ -55,34 +46,9 @@ __all__ = ["Rooms"]
 MAX_REMEMBERED_CHATS: Final = 256
 """Messages of a room whose repetition is noticed: a client repeats only its last, unacknowledged ones."""
 
-_View: TypeAlias = "dict[ParticipantId, ParticipantInfo]"
 _Effects: TypeAlias = "list[RoomEffect]"
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-
-
-@dataclass(slots=True)
-class _Local:
-    """A participant of ours; `listening` once the session that holds the seat was admitted here."""
-
-    session: SessionId
-    info: ParticipantInfo
-    listening: bool
-
-
-@dataclass(slots=True)
-class _Room:
-    room: RoomId
-    locals: dict[ParticipantId, _Local] = field(default_factory=dict)
-    remotes: dict[NodeId, _View] = field(default_factory=dict)
-    located: dict[ParticipantId, NodeId] = field(default_factory=dict)
-    moved: _View = field(default_factory=dict)
-    view: _View = field(default_factory=dict)
-    announced: tuple[ParticipantInfo, ...] = ()
-    wanted: tuple[RoomTrack, ...] = ()
-    subscribed: dict[SessionId, tuple[RoomTrack, ...]] = field(default_factory=dict)
-    own_chats: dict[tuple[ParticipantId, str], tuple[MessageId, int]] = field(default_factory=dict)
-    heard_chats: dict[MessageId, None] = field(default_factory=dict)
 
 
 class Rooms:
@@ -94,7 +60,7 @@ class Rooms:
 
     def __init__(self, node: NodeId) -> None:
         self._node = node
-        self._rooms: dict[RoomId, _Room] = {}
+        self._rooms: dict[RoomId, LiveRoom] = {}
         self._seats: dict[SessionId, tuple[RoomId, ParticipantId]] = {}
 
     # --- our own participants ---
@@ -108,13 +74,13 @@ class Rooms:
         effects: _Effects = []
         if self._seats.get(session, (room, participant.participant)) != (room, participant.participant):
             effects.extend(self.remove(session, "left"))
-        live = self._rooms.setdefault(room, _Room(room))
+        live = self._rooms.setdefault(room, LiveRoom(room))
         before = live.locals.get(participant.participant)
         if before is not None and before.session != session:
             self._seats.pop(before.session, None)
             live.subscribed.pop(before.session, None)
         info = msgspec.structs.replace(participant, node=self._node)
-        live.locals[participant.participant] = _Local(session, info, listening=False)
+        live.locals[participant.participant] = Local(session, info, listening=False)
         self._seats[session] = (room, participant.participant)
         self._refresh(live, effects)
         live.locals[participant.participant].listening = True
@@ -217,11 +183,12 @@ class Rooms:
     def remote(self, node: NodeId, room: RoomId, participants: tuple[ParticipantInfo, ...]) -> tuple[RoomEffect, ...]:
         """A node announced all its participants of a room, replacing what it said before."""
         effects: _Effects = []
-        live = self._rooms.setdefault(room, _Room(room))
+        live = self._rooms.setdefault(room, LiveRoom(room))
         named = {info.participant: msgspec.structs.replace(info, node=node) for info in participants}
-        live.remotes.pop(node, None)
         if named:
             live.remotes[node] = named
+        else:
+            live.remotes.pop(node, None)
         # The node speaks for itself now, whatever the store said of it.
         live.moved = {who: info for who, info in live.moved.items() if info.node != node}
         effects.extend(Doubt(session=live.locals[who].session, room=room) for who in named if who in live.locals)
@@ -307,20 +274,20 @@ class Rooms:
 
     # --- from the old view to the new one ---
 
-    def _local(self, session: SessionId) -> tuple[_Room, _Local]:
+    def _local(self, session: SessionId) -> tuple[LiveRoom, Local]:
         seat = self._seats.get(session)
         if seat is None:
             raise Refused(ErrorCode.NOT_IN_ROOM, "You are in no room; join one first.")
         live = self._rooms[seat[0]]
         return live, live.locals[seat[1]]
 
-    def _forget_if_empty(self, live: _Room) -> None:
+    def _forget_if_empty(self, live: LiveRoom) -> None:
         if not live.locals and not live.remotes:
             self._rooms.pop(live.room, None)
 
-    def _refresh(self, live: _Room, effects: _Effects, reason: LeaveReason = "left") -> None:
-        before, live.view = live.view, _compute_view(live)
-        changes = _differences(before, live.view, reason)
+    def _refresh(self, live: LiveRoom, effects: _Effects, reason: LeaveReason = "left") -> None:
+        before, live.view = live.view, compute_view(live)
+        changes = differences(before, live.view, reason)
         for who, local in live.locals.items():
             if local.listening:
                 effects.extend(Tell(session=local.session, event=event) for other, event in changes if other != who)
@@ -328,14 +295,14 @@ class Rooms:
         if announced != live.announced:
             live.announced = announced
             effects.append(Announce(room=live.room, participants=announced))
-        wanted = tuple(track for track in _tracks(live.view) if track.node != self._node) if live.locals else ()
+        wanted = tuple(track for track in tracks_of(live.view) if track.node != self._node) if live.locals else ()
         if wanted != live.wanted:
             live.wanted = wanted
             effects.append(Want(room=live.room, tracks=wanted))
         self._subscribe(live, effects)
 
-    def _subscribe(self, live: _Room, effects: _Effects) -> None:
-        tracks = _tracks(live.view)
+    def _subscribe(self, live: LiveRoom, effects: _Effects) -> None:
+        tracks = tracks_of(live.view)
         for who, local in live.locals.items():
             if not local.listening:
                 continue
@@ -343,65 +310,6 @@ class Rooms:
             if others != live.subscribed.get(local.session, ()):
                 effects.append(Subscribe(session=local.session, room=live.room, tracks=others))
             live.subscribed[local.session] = others
-
-
-def _compute_view(live: _Room) -> _View:
-    """Everybody once; and every track once, whoever else claims it."""
-    found: _View = {who: local.info for who, local in live.locals.items()}
-    located: dict[ParticipantId, NodeId] = {}
-    for node, announced in live.remotes.items():
-        for who in announced:
-            if who not in located or live.located.get(who) == node:
-                located[who] = node
-    live.located = located
-    for who, node in located.items():
-        found.setdefault(who, live.remotes[node][who])
-    live.moved = {who: info for who, info in live.moved.items() if who not in found}
-    found.update(live.moved)
-    return _with_tracks_once(found)
-
-
-def _with_tracks_once(found: _View) -> _View:
-    seen: set[TrackId] = set()
-    once: _View = {}
-    for who, info in found.items():
-        tracks = tuple({track.track: track for track in info.tracks if track.track not in seen}.values())
-        seen.update(track.track for track in tracks)
-        once[who] = info if tracks == info.tracks else msgspec.structs.replace(info, tracks=tracks)
-    return once
-
-
-def _tracks(view: Mapping[ParticipantId, ParticipantInfo]) -> tuple[RoomTrack, ...]:
-    return tuple(
-        RoomTrack(track=track.track, participant=who, node=info.node, kind=track.kind)
-        for who, info in sorted(view.items())
-        for track in info.tracks
-    )
-
-
-def _differences(before: _View, after: _View, reason: LeaveReason) -> list[tuple[ParticipantId, NodeEvent]]:
-    """What to tell, and whom it is about."""
-    changes: list[tuple[ParticipantId, NodeEvent]] = [
-        (who, ParticipantLeft(participant=who, reason=reason)) for who in before if who not in after
-    ]
-    for who, info in after.items():
-        if who not in before:
-            changes.append((who, ParticipantJoined(participant=info)))
-        elif before[who] != info:
-            changes.extend((who, event) for event in _track_changes(who, before[who].tracks, info.tracks))
-    return changes
-
-
-def _track_changes(who: ParticipantId, before: tuple[TrackInfo, ...], after: tuple[TrackInfo, ...]) -> list[NodeEvent]:
-    was = {track.track: track for track in before}
-    now = {track.track: track for track in after}
-    events: list[NodeEvent] = [TrackUnpublished(participant=who, track=track) for track in was if track not in now]
-    for track, info in now.items():
-        if track not in was:
-            events.append(TrackPublished(participant=who, track=info))
-        elif was[track].muted != info.muted:
-            events.append(TrackMuted(participant=who, track=track, muted=info.muted))
-    return events
 
 
 def _bound(remembered: dict[_Key, _Value]) -> None:

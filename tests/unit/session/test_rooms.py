@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from session import room_view
 from session import rooms as rooms_module
 from session.room_effects import Announce, Doubt, RoomEffect, SayToNodes, Subscribe, Tell, Want
 from session.rooms import MAX_REMEMBERED_CHATS, Rooms
@@ -173,6 +174,23 @@ def test_a_track_that_two_people_claim_is_the_first_ones() -> None:
     effects = rooms.remote(N2, ROOM, (person("ann", "v", "v", node=N2), person("bob", "v", node=N2)))
     (want,) = [effect for effect in effects if isinstance(effect, Want)]
     assert [(t.participant, t.track) for t in want.tracks] == [("pa_ann", "v")]
+
+
+def test_nobody_takes_a_track_from_whoever_has_it() -> None:
+    rooms = Rooms(N1)
+    rooms.admit(S1, ROOM, person("eve"))
+    rooms.remote(N3, ROOM, (person("mal", node=N3),))
+    rooms.remote(N2, ROOM, (person("ann", "v", "a", node=N2),))
+    assert told(rooms.remote(N3, ROOM, (person("mal", "v", "own", node=N3),)), S1) == [
+        TrackPublished(participant=ParticipantId("pa_mal"), track=track("own"))
+    ]
+    assert rooms.remote(N2, ROOM, (person("ann", "v", "a", node=N2),)) == (), "said again, changes nothing"
+    assert rooms.owner_of(TrackId("v")) == "pa_ann"
+    effects = rooms.remote(N2, ROOM, (person("ann", "a", node=N2),))
+    assert told(effects, S1) == [
+        TrackUnpublished(participant=ParticipantId("pa_ann"), track=TrackId("v")),
+        TrackPublished(participant=ParticipantId("pa_mal"), track=track("v")),
+    ]
 
 
 def test_a_lost_node_takes_its_people_with_it() -> None:
@@ -359,7 +377,7 @@ def _keep_old_tracks(_: object, before: tuple[TrackInfo, ...], after: tuple[Trac
 
 def _everywhere(rooms: Rooms, node: NodeId, room: RoomId, named: tuple[ParticipantInfo, ...]) -> tuple[RoomEffect, ...]:
     """Believes announcements to be additions."""
-    live = rooms._rooms.setdefault(room, rooms_module._Room(room))
+    live = rooms._rooms.setdefault(room, room_view.LiveRoom(room))
     live.remotes.setdefault(node, {}).update({info.participant: info for info in named})
     effects: list[RoomEffect] = []
     rooms._refresh(live, effects)
@@ -367,11 +385,11 @@ def _everywhere(rooms: Rooms, node: NodeId, room: RoomId, named: tuple[Participa
 
 
 MUTANTS: dict[str, tuple[object, str, object]] = {
-    "track changes are not told": (rooms_module, "_track_changes", _keep_old_tracks),
+    "track changes are not told": (room_view, "_track_changes", _keep_old_tracks),
     "announcements only add": (Rooms, "remote", _everywhere),
     "everybody is new at every change": (
         rooms_module,
-        "_differences",
+        "differences",
         lambda _before, after, _reason: [(who, ParticipantJoined(participant=info)) for who, info in after.items()],
     ),
 }

@@ -1,0 +1,136 @@
+"""What there is to see in a room, from what is known of it; and what changed from one view to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from session.room_effects import RoomTrack
+from signalling.client.messages import (
+    NodeEvent,
+    ParticipantInfo,
+    ParticipantJoined,
+    ParticipantLeft,
+    TrackInfo,
+    TrackMuted,
+    TrackPublished,
+    TrackUnpublished,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from signalling.client.messages import LeaveReason
+    from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
+
+__all__ = ["LiveRoom", "Local", "View", "compute_view", "differences", "tracks_of"]
+
+View: TypeAlias = "dict[ParticipantId, ParticipantInfo]"
+
+
+@dataclass(slots=True)
+class Local:
+    """A participant of ours; `listening` once the session that holds the seat was admitted here."""
+
+    session: SessionId
+    info: ParticipantInfo
+    listening: bool
+
+
+@dataclass(slots=True)
+class LiveRoom:
+    """A room with somebody in it, here or on a node that we hear of.
+
+    Attributes:
+        room: its name.
+        locals: who sits here.
+        remotes: what each other node announced last.
+        located: where those who are elsewhere are seen.
+        moved: who left from here for a node that has not spoken since, as it is to be seen.
+        view: everybody once, as the sessions here were told.
+        announced: what the other nodes were told last.
+        wanted: which tracks they were asked for last.
+        subscribed: which tracks each session here is sent.
+        own_chats: id and time of messages said here, by speaker and nonce.
+        heard_chats: messages told here.
+    """
+
+    room: RoomId
+    locals: dict[ParticipantId, Local] = field(default_factory=dict)
+    remotes: dict[NodeId, View] = field(default_factory=dict)
+    located: dict[ParticipantId, NodeId] = field(default_factory=dict)
+    moved: View = field(default_factory=dict)
+    view: View = field(default_factory=dict)
+    announced: tuple[ParticipantInfo, ...] = ()
+    wanted: tuple[RoomTrack, ...] = ()
+    subscribed: dict[SessionId, tuple[RoomTrack, ...]] = field(default_factory=dict)
+    own_chats: dict[tuple[ParticipantId, str], tuple[MessageId, int]] = field(default_factory=dict)
+    heard_chats: dict[MessageId, None] = field(default_factory=dict)
+
+
+def compute_view(live: LiveRoom) -> View:
+    """Everybody once; and every track once, whoever else claims it."""
+    found: View = {who: local.info for who, local in live.locals.items()}
+    located: dict[ParticipantId, NodeId] = {}
+    for node, announced in live.remotes.items():
+        for who in announced:
+            if who not in located or live.located.get(who) == node:
+                located[who] = node
+    live.located = located
+    for who, node in located.items():
+        found.setdefault(who, live.remotes[node][who])
+    live.moved = {who: info for who, info in live.moved.items() if who not in found}
+    found.update(live.moved)
+    return _with_tracks_once(found, live.view)
+
+
+def _with_tracks_once(found: View, before: View) -> View:
+    """A track that two people claim is the one's who had it already, else the first one's."""
+    owners: dict[TrackId, ParticipantId] = {}
+    for view in (before, found):
+        for who, info in view.items():
+            still = {track.track for track in found[who].tracks} if who in found else ()
+            for track in info.tracks:
+                if track.track in still:
+                    owners.setdefault(track.track, who)
+    once: View = {}
+    for who, info in found.items():
+        tracks = tuple({track.track: track for track in reversed(info.tracks) if owners[track.track] == who}.values())
+        once[who] = info if len(tracks) == len(info.tracks) else msgspec.structs.replace(info, tracks=tracks[::-1])
+    return once
+
+
+def tracks_of(view: Mapping[ParticipantId, ParticipantInfo]) -> tuple[RoomTrack, ...]:
+    """All tracks there are, by whose they are."""
+    return tuple(
+        RoomTrack(track=track.track, participant=who, node=info.node, kind=track.kind)
+        for who, info in sorted(view.items())
+        for track in info.tracks
+    )
+
+
+def differences(before: View, after: View, reason: LeaveReason) -> list[tuple[ParticipantId, NodeEvent]]:
+    """What to tell, and whom it is about; ends before beginnings, so that a track is never two people's."""
+    changes: list[tuple[ParticipantId, NodeEvent]] = [
+        (who, ParticipantLeft(participant=who, reason=reason)) for who in before if who not in after
+    ]
+    for who, info in after.items():
+        if who not in before:
+            changes.append((who, ParticipantJoined(participant=info)))
+        elif before[who] != info:
+            changes.extend((who, event) for event in _track_changes(who, before[who].tracks, info.tracks))
+    return sorted(changes, key=lambda change: not isinstance(change[1], ParticipantLeft | TrackUnpublished))
+
+
+def _track_changes(who: ParticipantId, before: tuple[TrackInfo, ...], after: tuple[TrackInfo, ...]) -> list[NodeEvent]:
+    was = {track.track: track for track in before}
+    now = {track.track: track for track in after}
+    events: list[NodeEvent] = [TrackUnpublished(participant=who, track=track) for track in was if track not in now]
+    for track, info in now.items():
+        if track not in was:
+            events.append(TrackPublished(participant=who, track=info))
+        elif was[track].muted != info.muted:
+            events.append(TrackMuted(participant=who, track=track, muted=info.muted))
+    return events
