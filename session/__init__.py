@@ -5,12 +5,14 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 
 - `open_sessions` (service.py) is the whole of it for the rest of a node: one task owns the registry,
   asks the store and answers joins; what happens unasked comes out of `Sessions.events`.
-- registry.py decides about seats, with seat_book.py and claims.py as its memory; rooms.py with
-  room_view.py about what each person sees, hears and is told: two pure cores. store_questions.py carries the first one's questions to the store.
+- Two pure cores: registry.py decides about seats, with seat_book.py and joins_on_way.py as its memory; rooms.py,
+  with room_view.py, about what each person sees, hears and is told.
+- store_questions.py carries the registry's questions to the store and the answers back.
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
   node, redis_store.py with seats.lua a cluster; both pass one suite. redis_connection.py alone knows redis-py.
 - directory.py and redis_directory.py keep the definitions of rooms.
-- tokens.py and keys.py are the token chain: user token -> session token -> room token.
+- tokens.py is the token chain: user token -> session token -> room token; keys.py signs, claims.py says
+  what a token may say, jwt_form.py what one looks like before anything is believed.
 
 The node that holds the WebSocket is the truth, the store is an index: calls run on without it, joins
 are then marked degraded, and when it returns every node states its own seats again.

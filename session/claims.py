@@ -1,68 +1,85 @@
-"""Joins whose claim is on its way to the store: pure bookkeeping of the registry."""
+"""What tokens say, and which words may stand in them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final
+
+from signalling.ids import MAX_ATTEMPT
 
 if TYPE_CHECKING:
-    from session.store import Seat
-    from signalling.ids import RoomId, SessionId
+    from signalling.ids import DeviceId, RoomId, SessionId, UserId
 
-__all__ = ["Claiming", "Claims", "JoinKey"]
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "MAX_USER_ID_LENGTH",
+    "RoomClaims",
+    "SessionClaims",
+    "UserClaims",
+    "is_attempt",
+    "is_name",
+    "is_session_id",
+    "is_user_id",
+]
 
-JoinKey: TypeAlias = "tuple[SessionId, RoomId, int]"
-"""One join: a session, a room and an attempt of the session's device."""
+MAX_USER_ID_LENGTH: Final = 128
+"""Room for e-mail addresses and the subject ids of common identity providers."""
+
+MAX_NAME_LENGTH: Final = 64
+"""What a participant's tile can show."""
 
 
-@dataclass(slots=True)
-class Claiming:
-    """A claim on its way; `wanted` until whoever asked gave the join up: then its seat is given back."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserClaims:
+    """Who somebody is, by whoever may sign for users. `expires_at` in seconds since 1970."""
 
-    seat: Seat
-    cap: int
-    wanted: bool = True
+    user: UserId
+    name: str
+    token_id: str
+    expires_at: float
 
 
-class Claims:
-    """The claims that wait for the store's answer, each for one store deadline at most."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionClaims:
+    """Who somebody is and on which device; `session` once a node has minted one."""
 
-    def __init__(self) -> None:
-        self._claiming: dict[JoinKey, Claiming] = {}
+    user: UserId
+    device: DeviceId
+    name: str
+    session: SessionId | None
+    token_id: str
+    expires_at: float
 
-    def __len__(self) -> int:
-        return len(self._claiming)
 
-    def start(self, key: JoinKey, seat: Seat, cap: int) -> None:
-        """A claim goes out."""
-        self._claiming[key] = Claiming(seat, cap)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomClaims:
+    """The right of one session to take one seat with one attempt."""
 
-    def get(self, key: JoinKey) -> Claiming | None:
-        """The claim of that join, while it is on its way."""
-        return self._claiming.get(key)
+    room: RoomId
+    user: UserId
+    device: DeviceId
+    name: str
+    session: SessionId
+    attempt: int
+    token_id: str
+    expires_at: float
 
-    def take(self, key: JoinKey) -> Claiming | None:
-        """The claim of that join, whose answer has come."""
-        return self._claiming.pop(key, None)
 
-    def give_up(self, session: SessionId | None = None, room: RoomId | None = None) -> tuple[JoinKey, ...]:
-        """Nobody waits any more for these: all, those of a session, or those of a session and a room.
+def is_user_id(text: str) -> bool:
+    """Say whether a token may name a user so."""
+    return 1 <= len(text) <= MAX_USER_ID_LENGTH and text.isprintable()
 
-        Returns:
-            The joins that were wanted until now.
-        """
-        given_up = []
-        for key, claiming in self._claiming.items():
-            if claiming.wanted and session in (None, key[0]) and room in (None, key[1]):
-                claiming.wanted = False
-                given_up.append(key)
-        return tuple(given_up)
 
-    def heir_of(self, seat: Seat) -> bool:
-        """Whether the same device joins here again, so that the answer to come hands the seat over without a gap."""
-        return any(
-            claiming.wanted
-            and (claiming.seat.room, claiming.seat.slot, claiming.seat.device) == (seat.room, seat.slot, seat.device)
-            and claiming.seat.attempt > seat.attempt
-            for claiming in self._claiming.values()
-        )
+def is_name(text: str) -> bool:
+    """Say whether a participant may be called so."""
+    return 1 <= len(text) <= MAX_NAME_LENGTH and text.isprintable()
+
+
+def is_session_id(text: str) -> bool:
+    """Say whether a node may have minted this session id: 128 bits in hex."""
+    return len(text) == 32 and all(letter in "0123456789abcdef" for letter in text)
+
+
+def is_attempt(number: int) -> bool:
+    """Say whether a device may count so far."""
+    return 1 <= number <= MAX_ATTEMPT

@@ -27,7 +27,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from session.claims import Claims
+from session.joins_on_way import Claims
 from session.registry_events import (
     Assert,
     AssertAnswered,
@@ -58,8 +58,8 @@ from session.store import Seat, Verdict, slot_of
 from signalling.errors import ErrorCode
 
 if TYPE_CHECKING:
-    from session.claims import JoinKey
     from session.config import SessionConfig
+    from session.joins_on_way import JoinKey
     from session.records import SessionRecord
     from session.store import SeatAnswer
     from signalling.ids import NodeId, RoomId, SessionId

@@ -19,8 +19,8 @@ from session.slot_memory import SlotMemories
 if TYPE_CHECKING:
     from collections.abc import ValuesView
 
-    from session.claims import JoinKey
     from session.config import SessionConfig
+    from session.joins_on_way import JoinKey
     from session.records import SessionRecord
     from session.store import Seat
     from signalling.client.messages import LeaveReason

@@ -13,7 +13,6 @@ algorithm of our keys. Every way to fail ends in a :class:`Refused` with one of 
 
 from __future__ import annotations
 
-import base64
 import secrets
 import time
 from dataclasses import dataclass
@@ -23,9 +22,20 @@ import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from session.claims import (
+    MAX_NAME_LENGTH,
+    MAX_USER_ID_LENGTH,
+    RoomClaims,
+    SessionClaims,
+    UserClaims,
+    is_attempt,
+    is_name,
+    is_session_id,
+    is_user_id,
+)
+from session.jwt_form import ALGORITHM, ALGORITHM_OF_OTHERS, MAX_TOKEN_BYTES, read_header
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
-    MAX_ATTEMPT,
     DeviceId,
     RoomId,
     SessionId,
@@ -39,6 +49,7 @@ if TYPE_CHECKING:
 
     from joserfc.jwk import OKPKey
 
+    from session.jwt_form import Header
     from session.keys import ClusterKeys
 
 __all__ = [
@@ -52,67 +63,15 @@ __all__ = [
     "UserClaims",
 ]
 
-MAX_TOKEN_BYTES: Final = 4_096
-"""Ours take under 700 bytes; a user token of another signer may carry claims we ignore."""
-
-MAX_HEADER_BYTES: Final = 512
-"""A header is `alg`, `typ` and `kid`: 100 bytes with a thumbprint for the key id."""
-
-MAX_USER_ID_LENGTH: Final = 128
-"""Room for e-mail addresses and the subject ids of common identity providers."""
-
-MAX_NAME_LENGTH: Final = 64
-"""What a participant's tile can show."""
-
 LEEWAY_S: Final = 60.0
 """How far the clocks of two machines may stand apart before a token of one fails on the other."""
 
 MAX_TIME_S: Final = 2.0**40
 """The year 36812; keeps infinities and not-a-numbers out of the comparisons."""
 
-ALGORITHM: Final = "Ed25519"
-_ALGORITHM_OF_OTHERS: Final = "EdDSA"
-"""The same algorithm under the name of RFC 8037, the only one that PyJWT writes."""
-
 _USER_AUDIENCE: Final = "starling/user"
 _SESSION_AUDIENCE: Final = "starling/session"
 _ROOM_AUDIENCE: Final = "starling/room"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UserClaims:
-    """Who somebody is, by whoever may sign for users. `expires_at` in seconds since 1970."""
-
-    user: UserId
-    name: str
-    token_id: str
-    expires_at: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SessionClaims:
-    """Who somebody is and on which device; `session` once a node has minted one."""
-
-    user: UserId
-    device: DeviceId
-    name: str
-    session: SessionId | None
-    token_id: str
-    expires_at: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RoomClaims:
-    """The right of one session to take one seat with one attempt."""
-
-    room: RoomId
-    user: UserId
-    device: DeviceId
-    name: str
-    session: SessionId
-    attempt: int
-    token_id: str
-    expires_at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,14 +87,6 @@ class TokenLifetimes:
     user_s: float = 86_400.0
     session_s: float = 3_600.0
     room_s: float = 60.0
-
-
-class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """All that a header may say: `crit`, `b64`, embedded keys and key addresses are refused by absence."""
-
-    alg: str
-    typ: str = "JWT"
-    kid: str | None = None
 
 
 class _Registered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -170,15 +121,14 @@ class _RoomPayload(_Registered, frozen=True, kw_only=True):
 
 _Payload = TypeVar("_Payload", bound=_Registered)
 
-_header_decoder: Final = msgspec.json.Decoder(_Header)
 _user_decoder: Final = msgspec.json.Decoder(_UserPayload)
 _session_decoder: Final = msgspec.json.Decoder(_SessionPayload)
 _room_decoder: Final = msgspec.json.Decoder(_RoomPayload)
 
 
-_REGISTRY: Final = jws.JWSRegistry(algorithms=[ALGORITHM, _ALGORITHM_OF_OTHERS])
+_REGISTRY: Final = jws.JWSRegistry(algorithms=[ALGORITHM, ALGORITHM_OF_OTHERS])
 # Both names mean the one algorithm: joserfc's own EdDSA would also take Ed448 keys, and warns.
-_REGISTRY.algorithms = dict.fromkeys((ALGORITHM, _ALGORITHM_OF_OTHERS), jws.JWSRegistry.algorithms[ALGORITHM])
+_REGISTRY.algorithms = dict.fromkeys((ALGORITHM, ALGORITHM_OF_OTHERS), jws.JWSRegistry.algorithms[ALGORITHM])
 
 
 class Tokens:
@@ -210,7 +160,7 @@ class Tokens:
         Raises:
             ValueError: the id or the name is not one that :meth:`verify_user` would take.
         """
-        _require(_is_user_id(user) and _is_name(name), "user id or name out of bounds")
+        _require(is_user_id(user) and is_name(name), "user id or name out of bounds")
         issued, expires = self._times(self.lifetimes.user_s)
         return self._sign(
             _UserPayload(
@@ -224,7 +174,7 @@ class Tokens:
         Raises:
             ValueError: a field is not one that :meth:`verify_session` would take.
         """
-        _require(_is_user_id(user) and _is_name(name) and is_device_id(device), "user, name or device out of bounds")
+        _require(is_user_id(user) and is_name(name) and is_device_id(device), "user, name or device out of bounds")
         issued, expires = self._times(self.lifetimes.session_s)
         return self._sign(
             _SessionPayload(
@@ -255,8 +205,8 @@ class Tokens:
         Raises:
             ValueError: a field is not one that :meth:`verify_room` would take.
         """
-        _require(_is_user_id(user) and _is_name(name) and is_device_id(device), "user, name or device out of bounds")
-        _require(is_room_id(room) and _is_attempt(attempt) and _is_session_id(session), "room or attempt out of bounds")
+        _require(is_user_id(user) and is_name(name) and is_device_id(device), "user, name or device out of bounds")
+        _require(is_room_id(room) and is_attempt(attempt) and is_session_id(session), "room or attempt out of bounds")
         issued, expires = self._times(self.lifetimes.room_s)
         return self._sign(
             _RoomPayload(
@@ -282,7 +232,7 @@ class Tokens:
         """
         payload = self._verify(token, _user_decoder, _USER_AUDIENCE, others=True)
         name = payload.name or payload.sub[:MAX_NAME_LENGTH]
-        if not _is_name(name):
+        if not is_name(name):
             _refuse_contents()
         return UserClaims(user=UserId(payload.sub), name=name, token_id=payload.jti, expires_at=float(payload.exp))
 
@@ -294,9 +244,9 @@ class Tokens:
         """
         payload = self._verify(token, _session_decoder, _SESSION_AUDIENCE)
         if not (
-            _is_name(payload.name)
+            is_name(payload.name)
             and is_device_id(payload.device)
-            and (payload.session is None or _is_session_id(payload.session))
+            and (payload.session is None or is_session_id(payload.session))
         ):
             _refuse_contents()
         return SessionClaims(
@@ -316,10 +266,10 @@ class Tokens:
         """
         payload = self._verify(token, _room_decoder, _ROOM_AUDIENCE)
         if not (
-            _is_name(payload.name)
+            is_name(payload.name)
             and is_device_id(payload.device)
             and is_room_id(payload.room)
-            and _is_attempt(payload.attempt)
+            and is_attempt(payload.attempt)
         ):
             _refuse_contents()
         if payload.session != session:
@@ -349,7 +299,7 @@ class Tokens:
     def _verify(
         self, token: str, decoder: msgspec.json.Decoder[_Payload], audience: str, *, others: bool = False
     ) -> _Payload:
-        header = _read_header(token, others=others)
+        header = read_header(token, others=others)
         try:
             payload = decoder.decode(self._signed_bytes(token, header))
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -357,7 +307,7 @@ class Tokens:
         self._check_registered(payload, audience)
         return payload
 
-    def _signed_bytes(self, token: str, header: _Header) -> bytes:
+    def _signed_bytes(self, token: str, header: Header) -> bytes:
         """The payload, once a live key has signed it."""
         verifying = self._keys.verifying
         candidates = list(verifying.values())
@@ -382,7 +332,7 @@ class Tokens:
         starts = payload.iat if payload.nbf is None else max(payload.iat, payload.nbf)
         if not (0 <= payload.exp <= MAX_TIME_S and 0 <= starts <= MAX_TIME_S):
             _refuse_contents()
-        if not _is_user_id(payload.sub) or not 1 <= len(payload.jti) <= MAX_USER_ID_LENGTH:
+        if not is_user_id(payload.sub) or not 1 <= len(payload.jti) <= MAX_USER_ID_LENGTH:
             _refuse_contents()
         now = self._clock()
         if now >= payload.exp + LEEWAY_S:
@@ -393,48 +343,11 @@ class Tokens:
             )
 
 
-def _read_header(token: str, *, others: bool) -> _Header:
-    """Check everything that can be checked before a signature."""
-    if len(token) > MAX_TOKEN_BYTES:
-        raise Refused(ErrorCode.TOKEN_INVALID, f"A token has at most {MAX_TOKEN_BYTES} bytes.")
-    parts = token.split(".")
-    if len(parts) != 3 or not token.isascii():
-        _refuse_form()
-    decoded = [_from_base64url(part) for part in parts]
-    if len(decoded[0]) > MAX_HEADER_BYTES:
-        _refuse_form()
-    try:
-        header = _header_decoder.decode(decoded[0])
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        _refuse_form()
-    allowed = (ALGORITHM, _ALGORITHM_OF_OTHERS) if others else (ALGORITHM,)
-    if header.alg not in allowed:
-        raise Refused(ErrorCode.TOKEN_INVALID, f"A token is signed with {ALGORITHM}; this one names another way.")
-    if header.typ not in ("JWT", "jwt"):
-        _refuse_form()
-    return header
-
-
-def _from_base64url(part: str) -> bytes:
-    """Decode unpadded base64url in its one canonical spelling, so that a token has one text."""
-    try:
-        data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-    except ValueError:
-        _refuse_form()
-    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
-        _refuse_form()
-    return data
-
-
 def _payload_if_signed(token: str, key: OKPKey) -> bytes | None:
     try:
         return jws.deserialize_compact(token, key, registry=_REGISTRY).payload
     except (JoseError, ValueError):
         return None
-
-
-def _refuse_form() -> NoReturn:
-    raise Refused(ErrorCode.TOKEN_INVALID, "This is not a token of ours: its form is wrong.") from None
 
 
 def _refuse_contents() -> NoReturn:
@@ -448,19 +361,3 @@ def _new_jti() -> str:
 def _require(holds: bool, what: str) -> None:
     if not holds:
         raise ValueError(what)
-
-
-def _is_user_id(text: str) -> bool:
-    return 1 <= len(text) <= MAX_USER_ID_LENGTH and text.isprintable()
-
-
-def _is_name(text: str) -> bool:
-    return 1 <= len(text) <= MAX_NAME_LENGTH and text.isprintable()
-
-
-def _is_session_id(text: str) -> bool:
-    return len(text) == 32 and all(letter in "0123456789abcdef" for letter in text)
-
-
-def _is_attempt(number: int) -> bool:
-    return 1 <= number <= MAX_ATTEMPT

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from session import claims, seat_table
+from session import joins_on_way, seat_table
 from session.store import SeatAnswer, Verdict
 from tests.unit.session.cluster_model import RENEW_S, ClusterModel, rejoin
 
@@ -141,7 +141,7 @@ def _assert_as_claim(change: seat_table._Change) -> SeatAnswer:
     return change._take(change._slot.mark + 1)
 
 
-def _overlooked(core: claims.Claims, *_: object) -> bool:
+def _overlooked(core: joins_on_way.Claims, *_: object) -> bool:
     return False
 
 
@@ -152,7 +152,7 @@ MUTANTS: dict[str, tuple[object, str, object, str]] = {
     "unknown taken for superseded": (seat_table._Change, "touch", _unknown_taken_for_superseded, "emptied"),
     "claim without order": (seat_table._Change, "claim", _claim_without_order, "late leave"),
     "assert as strong as claim": (seat_table._Change, "state", _assert_as_claim, "emptied"),
-    "heir on its way overlooked": (claims.Claims, "heir_of", _overlooked, "renewal"),
+    "heir on its way overlooked": (joins_on_way.Claims, "heir_of", _overlooked, "renewal"),
 }
 
 
