@@ -12,7 +12,7 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from membership import MembershipConfig, certify_node, open_membership
-from membership.agent import free_port
+from node.demo.ports import find_free_ports
 from relay import Relay, RelayConfig, RelayEvent, open_relay
 from sfu import Engine, EngineConfig, EngineStarted, Offered, open_engine
 from signalling.client.messages import ParticipantInfo, TrackInfo
@@ -110,7 +110,7 @@ class Mesh:
 
     async def start(self, *names: str) -> list[MeshNode]:
         """Start nodes and wait until each sees all."""
-        ports = [free_port() for _ in names]
+        ports = find_free_ports(len(names))
         self._seeds = tuple(f"127.0.0.1:{port}" for port in ports)
         with trio.fail_after(START_S):
             for name, port in zip(names, ports, strict=True):
