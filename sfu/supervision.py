@@ -45,6 +45,10 @@ FIRST_RESTART_DELAY_S: Final = 0.1
 MAX_RESTART_DELAY_S: Final = 5.0
 """For an engine that cannot start now (its port is taken): often enough to be back soon after."""
 
+LOOK_EVERY_S: Final = 2.0
+"""How often an engine that nobody asks anything is asked whether it is there: with two deadlines of
+commands it is replaced before browsers give up their peer connections, some 15 to 30 s after silence."""
+
 EXIT_CODE_WAIT_S: Final = 0.2
 """For an engine that closed its stream to finish exiting, so that its exit code is its own."""
 
@@ -225,11 +229,17 @@ class Supervisor:
         """
         while True:
             self._doubt = trio.Event()
-            await self._doubt.wait()
-            try:
-                await channel.call(GetStatistics(id=0), Statistics)
-            except EngineTimeoutError:
-                if not channel.delivering:
-                    return
-            except (EngineRefused, EngineLostError):
-                continue  # an answer; or its end, which is noticed elsewhere
+            with trio.move_on_after(LOOK_EVERY_S):
+                await self._doubt.wait()
+            # Nothing asked in between: the first of two questions takes the place of a command.
+            if (self._doubt.is_set() or await self._is_silent(channel)) and await self._is_silent(channel):
+                return
+
+    async def _is_silent(self, channel: Channel) -> bool:
+        try:
+            await channel.call(GetStatistics(id=0), Statistics)
+        except EngineTimeoutError:
+            return not channel.delivering
+        except (EngineRefused, EngineLostError):
+            return False  # an answer; or its end, which is noticed elsewhere
+        return False

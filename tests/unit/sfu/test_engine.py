@@ -21,7 +21,7 @@ from sfu import (
 )
 from sfu import protocol as p
 from sfu.channel import MAX_OUTSTANDING
-from sfu.supervision import EVENTS_AHEAD, MAX_RESTART_DELAY_S
+from sfu.supervision import EVENTS_AHEAD, LOOK_EVERY_S, MAX_RESTART_DELAY_S
 from signalling.ids import PeerId, TrackId
 from tests.unit.sfu.engine_contract import EngineContract, next_event
 from tests.unit.sfu.fake_engine import FakeEngine, FakeHost
@@ -176,6 +176,32 @@ async def test_engine_that_answers_nothing_is_replaced(autojump_clock: trio.test
         started = await next_event(engine)
         assert isinstance(started, EngineStarted)
         assert started.epoch == 2
+
+
+async def test_engine_that_hangs_while_nobody_asks_it_anything_is_replaced(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    fake = FakeEngine()
+    async with running(fake) as (_, engine):
+        await trio.sleep(60)
+        assert engine.epoch == 1
+        fake.mute.add(p.GetStatistics)
+        hangs = trio.current_time()
+        with trio.fail_after(60):
+            await engine.events.receive()
+        assert engine.epoch == 2
+        assert trio.current_time() - hangs <= LOOK_EVERY_S + 2 * CONFIG.command_deadline_s + 1
+
+
+async def test_engine_that_answers_one_of_two_questions_stays(autojump_clock: trio.testing.MockClock) -> None:
+    fake = FakeEngine()
+    async with running(fake) as (_, engine):
+        for _ in range(5):
+            fake.mute.add(p.GetStatistics)
+            await trio.sleep(LOOK_EVERY_S + CONFIG.command_deadline_s / 2)
+            fake.mute.clear()
+            await trio.sleep(CONFIG.command_deadline_s)
+        assert engine.epoch == 1
 
 
 async def test_events_of_an_engine_come_in_order_and_after_its_start(
