@@ -9,6 +9,12 @@ const REFRESH_INTERVAL = 1_000;
 const NOTICE_TIME = 4_000;
 const NAME_KEY = "starling.name";
 
+/** What is said of a field that cannot be sent. */
+const WANTED = {
+  name: "Say what the others are to call you.",
+  "room-name": "A room's name starts with a letter or a digit; letters, digits, dots, hyphens and underscores may follow.",
+};
+
 /** @param {string} id @returns {any} */
 const $ = (id) => document.getElementById(id);
 const show = (id, text) => {
@@ -41,6 +47,10 @@ async function start() {
     event.preventDefault();
     join();
   });
+  for (const id of Object.keys(WANTED)) {
+    $(id).addEventListener("input", () => judge(id));
+    judge(id);
+  }
   for (const kind of ["audio", "video"]) {
     for (const id of BUTTONS[kind].slice(0, 2)) $(id).addEventListener("click", () => toggle(kind));
   }
@@ -50,6 +60,13 @@ async function start() {
   setInterval(showLevels, LEVEL_INTERVAL);
   await openMedia();
   navigator.mediaDevices?.addEventListener?.("devicechange", fillPickers);
+}
+
+/** Have the browser hold back what a node would refuse, with a sentence of ours. */
+function judge(id) {
+  const field = $(id);
+  field.setCustomValidity("");
+  if (!field.value.trim() || field.validity.patternMismatch) field.setCustomValidity(WANTED[id]);
 }
 
 async function openMedia() {
@@ -215,7 +232,10 @@ function listen(room) {
   });
   on("chat", addChat);
   on("trouble", ({ message }) => notice(message));
-  on("reconnecting", () => show("banner", "The connection broke. Reconnecting…"));
+  on("reconnecting", () => {
+    show("banner", "The connection broke. Reconnecting…");
+    for (const [id, tile] of tiles) if (id !== "me") tile.picture(null);
+  });
   on("resumed", () => {
     show("banner", "");
     const { node, region } = room.home;

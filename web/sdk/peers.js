@@ -106,6 +106,9 @@ export class Publisher {
   }
 }
 
+/** Refusals of an answer that something on its way makes good: a newer offer, a `restart`, our own leaving. */
+const PASSING = new Set(["offer_stale", "engine_unavailable", "not_in_room"]);
+
 /** The peer connection on which the node offers. */
 export class Subscriber {
   #signal;
@@ -128,8 +131,7 @@ export class Subscriber {
   /** Answer an offer, after those before it. */
   take(offer) {
     this.#chain = this.#chain.then(() => this.#answer(offer)).catch((error) => {
-      // A newer offer is on its way when this one went stale; anything else needs a new connection.
-      if (!this.#closed && error.code !== "offer_stale" && error.code !== "not_in_room") this.#failed();
+      if (!this.#closed && !PASSING.has(error.code)) this.#failed();
     });
   }
 

@@ -150,14 +150,23 @@ export class Room extends EventTarget {
   }
 
   /**
-   * Send a track to the room.
+   * Send a track to the room. Where the connection breaks meanwhile, it is sent once there is one again.
    * @param {MediaStreamTrack} media
    * @param {{source?: Source, muted?: boolean}} [options]
+   * @throws {StarlingError} the node refused it; it is not published.
    */
   async publish(media, { source = media.kind === "audio" ? "microphone" : "camera", muted = false } = {}) {
     const publication = new Publication(media, source, muted);
     this.#publications.add(publication);
-    await this.#publisher?.negotiate();
+    const publisher = this.#publisher;
+    try {
+      await publisher?.negotiate();
+    } catch (error) {
+      // A publisher of a new connection or a new engine takes it along, or will.
+      if (publisher !== this.#publisher || error.code === "engine_unavailable") return publication;
+      this.#publications.delete(publication);
+      throw error;
+    }
     return publication;
   }
 

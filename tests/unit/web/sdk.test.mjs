@@ -207,6 +207,47 @@ test("tracks are offered all at once, VP8 first, and candidates wait for the off
   await room.leave();
 });
 
+test("a track that the node refuses is not published, and the next offer goes without it", async () => {
+  const room = await joined();
+  const granted = answers.publish;
+  answers.publish = () => ({ topic: "error", code: "codec_unsupported", message: "No." });
+  await assert.rejects(room.publish({ kind: "video", enabled: true }), { code: "codec_unsupported" });
+  assert.deepEqual(room.publications, []);
+  answers.publish = granted;
+  await room.publish({ kind: "audio", enabled: true });
+  assert.deepEqual(of("publish").at(-1).tracks.map(({ kind }) => kind), ["audio"]);
+  await room.leave();
+});
+
+test("a track published while the engine or the connection goes is sent by the next one", async () => {
+  const room = await joined();
+  const granted = answers.publish;
+  answers.publish = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
+  await room.publish({ kind: "audio", enabled: true });
+  answers.publish = () => null;
+  const publishing = room.publish({ kind: "video", enabled: true });
+  await settled();
+  answers.publish = granted;
+  room.socket.drop(1006);
+  await publishing;
+  await until(() => room.publications.every(({ id }) => id));
+  assert.deepEqual(of("publish").at(-1).tracks.map(({ kind }) => kind), ["audio", "video"]);
+  await room.leave();
+});
+
+test("an answer that the engine did not live to hear costs no connection", async () => {
+  const room = await joined();
+  answers.answer = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
+  room.socket.say({ topic: "offer", sdp: "offer", generation: 1, tracks: [] });
+  await settled();
+  assert.equal(room.state, "connected");
+  answers.answer = () => ({ topic: "error", code: "sdp_invalid", message: "No." });
+  room.socket.say({ topic: "offer", sdp: "offer", generation: 2, tracks: [] });
+  await settled();
+  assert.ok(names(room).includes("reconnecting"));
+  await room.leave();
+});
+
 test("an offer is answered with its generation and brings its track", async () => {
   const room = await joined();
   room.socket.say({ topic: "offer", sdp: "offer", generation: 3, tracks: [{ mid: "0", track: "tr_grace", participant: "pa_grace" }] });
