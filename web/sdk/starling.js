@@ -19,6 +19,7 @@
 import { Device } from "./device.js";
 import { StarlingError, told } from "./errors.js";
 import { call, findNodes } from "./nodes.js";
+import { People } from "./people.js";
 import { Publication, Publisher, Subscriber } from "./peers.js";
 import { Signal } from "./signal.js";
 
@@ -42,26 +43,8 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @typedef {import("./nodes.js").Candidate} Candidate */
 /** @typedef {import("./peers.js").Source} Source */
-/** @typedef {import("./peers.js").MediaKind} MediaKind */
+/** @typedef {import("./people.js").Participant} Participant */
 /** @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "closed"} State */
-/**
- * @typedef {object} Track A track of somebody else.
- * @property {string} id
- * @property {MediaKind} kind
- * @property {Source} source
- * @property {boolean} muted
- * @property {MediaStreamTrack | null} media Null until the node sends it.
- * @property {RTCRtpReceiver | null} receiver
- */
-/**
- * @typedef {object} Participant
- * @property {string} id
- * @property {string} name
- * @property {string} node
- * @property {string} region
- * @property {Map<string, Track>} tracks
- */
-
 /**
  * A seat in a room.
  *
@@ -85,8 +68,7 @@ export class Room extends EventTarget {
   #device = null;
   /** @type {Set<Publication>} */
   #publications = new Set();
-  /** Receivers that came before the news of their track. @type {Map<string, RTCRtpReceiver>} */
-  #early = new Map();
+  #people = new People((name, detail) => this.#emit(name, detail));
   /** @type {State} */
   #state = "idle";
 
@@ -105,18 +87,24 @@ export class Room extends EventTarget {
     this.base = base;
     this.fixedNode = node ?? null;
     this.userToken = userToken ?? null;
-    /** The others. @type {Map<string, Participant>} */
-    this.participants = new Map();
     /** Nodes as measured, best first. @type {Candidate[]} */
     this.candidates = [];
     /** Where we are: `{node, region, url}` once connected. */
     this.home = null;
-    /** Our own participant id. @type {string | null} */
-    this.me = null;
   }
 
   get state() {
     return this.#state;
+  }
+
+  /** The others. @returns {Map<string, Participant>} */
+  get participants() {
+    return this.#people.participants;
+  }
+
+  /** Our own participant id. @returns {string | null} */
+  get me() {
+    return this.#people.me;
   }
 
   /** Round trip to the node in ms, the best of the last few pings. @returns {number | null} */
@@ -284,12 +272,12 @@ export class Room extends EventTarget {
 
   #settle(signal, joined) {
     this.#signal = signal;
-    this.me = joined.participant;
+    this.#people.me = joined.participant;
     signal.onevent = (message) => this.#heard(message);
     signal.onclose = (code, reason) => this.#lost(code, reason);
     signal.keepAlive();
     this.#openPeers();
-    this.#meet(joined.participants);
+    this.#people.meet(joined.participants);
     this.#become("connected");
   }
 
@@ -299,7 +287,7 @@ export class Room extends EventTarget {
       if (this.#signal === signal) this.#lost(4500, "media_failed");
     };
     this.#publisher = new Publisher(signal, this.#publications, failed);
-    this.#subscriber = new Subscriber(signal, failed, (track, receiver) => this.#arrived(track, receiver));
+    this.#subscriber = new Subscriber(signal, failed, (track, receiver) => this.#people.arrived(track, receiver));
     this.#publishAll(this.#publisher);
   }
 
@@ -324,7 +312,7 @@ export class Room extends EventTarget {
     this.#publisher?.close();
     this.#subscriber?.close();
     this.#publisher = this.#subscriber = null;
-    this.#early.clear();
+    this.#people.forgetReceivers();
   }
 
   #keepToken(token) {
@@ -391,20 +379,20 @@ export class Room extends EventTarget {
   // --- what the node says ----------------------------------------------------------------------------------------
 
   #heard(message) {
-    const participant = this.participants.get(message.participant);
+    const { participant, track } = message;
     switch (message.topic) {
       case "token":
         return this.#keepToken(message.token);
       case "participant_joined":
-        return this.#welcome(message.participant);
+        return this.#people.welcome(participant);
       case "participant_left":
-        return participant && this.#farewell(participant, message.reason);
+        return this.#people.farewell(participant, message.reason);
       case "track_published":
-        return participant && this.#learn(participant, message.track);
+        return this.#people.learn(participant, track);
       case "track_unpublished":
-        return participant && this.#forget(participant, message.track);
+        return this.#people.forget(participant, track);
       case "track_muted":
-        return participant && this.#hush(participant, message.track, message.muted);
+        return this.#people.hush(participant, track, message.muted);
       case "chat":
         return this.#emit("chat", {
           id: message.message,
@@ -433,72 +421,6 @@ export class Room extends EventTarget {
     if (reason === "node_drained" || reason === "node_lost") return this.#reconnect("node_draining");
     const told = reason === "kicked" ? "You were removed from the room." : "Your seat in the room is gone.";
     return this.#close(reason, told);
-  }
-
-  /** Make `participants` equal to what the node lists. */
-  #meet(listed) {
-    const now = new Set(listed.map(({ participant }) => participant));
-    for (const participant of [...this.participants.values()]) {
-      if (!now.has(participant.id)) this.#farewell(participant, "left");
-    }
-    listed.forEach((info) => this.#welcome(info));
-  }
-
-  #welcome({ participant: id, name, node, region, tracks }) {
-    if (id === this.me) return;
-    let participant = this.participants.get(id);
-    const isNew = !participant;
-    participant ??= { id, tracks: new Map() };
-    Object.assign(participant, { name, node, region });
-    this.participants.set(id, participant);
-    if (isNew) this.#emit("participantjoined", { participant });
-    const now = new Set(tracks.map(({ track }) => track));
-    for (const track of [...participant.tracks.keys()]) {
-      if (!now.has(track)) this.#forget(participant, track);
-    }
-    tracks.forEach((info) => this.#learn(participant, info));
-  }
-
-  #farewell(participant, reason) {
-    for (const track of [...participant.tracks.keys()]) this.#forget(participant, track);
-    this.participants.delete(participant.id);
-    this.#emit("participantleft", { participant, reason });
-  }
-
-  #learn(participant, { track: id, kind, source, muted }) {
-    if (participant.tracks.has(id)) return this.#hush(participant, id, muted);
-    participant.tracks.set(id, { id, kind, source, muted, media: null, receiver: null });
-    const receiver = this.#early.get(id);
-    this.#early.delete(id);
-    if (muted) this.#emit("trackmuted", { participant, track: participant.tracks.get(id) });
-    return receiver && this.#arrived(id, receiver);
-  }
-
-  #hush(participant, id, muted) {
-    const track = participant.tracks.get(id);
-    if (!track || track.muted === muted) return;
-    track.muted = muted;
-    this.#emit("trackmuted", { participant, track });
-  }
-
-  #forget(participant, id) {
-    const track = participant.tracks.get(id);
-    if (!track) return;
-    participant.tracks.delete(id);
-    this.#early.delete(id);
-    this.#emit("trackremoved", { participant, track });
-  }
-
-  #arrived(id, receiver) {
-    for (const participant of this.participants.values()) {
-      const track = participant.tracks.get(id);
-      if (!track) continue;
-      track.media = receiver.track;
-      track.receiver = receiver;
-      this.#emit("trackadded", { participant, track });
-      return;
-    }
-    this.#early.set(id, receiver);
   }
 
   #become(state) {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WEB = Path(__file__).parents[3] / "web"
 SCRIPTS = sorted(WEB.rglob("*.js"))
-MAX_LINES = 560
+MAX_LINES = 450
 """A script above this is more than one idea."""
 
 

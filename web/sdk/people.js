@@ -1,0 +1,119 @@
+/** The others in a room and what they send, kept equal to what the node tells. */
+
+/** @typedef {import("./peers.js").MediaKind} MediaKind */
+/** @typedef {import("./peers.js").Source} Source */
+/**
+ * @typedef {object} Track A track of somebody else.
+ * @property {string} id
+ * @property {MediaKind} kind
+ * @property {Source} source
+ * @property {boolean} muted
+ * @property {MediaStreamTrack | null} media Null until the node sends it.
+ * @property {RTCRtpReceiver | null} receiver
+ */
+/**
+ * @typedef {object} Participant
+ * @property {string} id
+ * @property {string} name
+ * @property {string} node
+ * @property {string} region
+ * @property {Map<string, Track>} tracks
+ */
+
+/** Who is there. Messages and media may come in any order: a receiver waits here for the news of its track. */
+export class People {
+  /** @type {Map<string, Participant>} */
+  participants = new Map();
+  /** Our own participant id, whom nobody hears of. @type {string | null} */
+  me = null;
+  /** Receivers that came before the news of their track. @type {Map<string, RTCRtpReceiver>} */
+  #early = new Map();
+  #emit;
+
+  /** @param {(event: string, detail: object) => void} emit */
+  constructor(emit) {
+    this.#emit = emit;
+  }
+
+  /** Be equal to what the node lists. */
+  meet(listed) {
+    const now = new Set(listed.map(({ participant }) => participant));
+    for (const id of [...this.participants.keys()]) {
+      if (!now.has(id)) this.farewell(id, "left");
+    }
+    listed.forEach((info) => this.welcome(info));
+  }
+
+  welcome({ participant: id, name, node, region, tracks }) {
+    if (id === this.me) return;
+    let participant = this.participants.get(id);
+    const isNew = !participant;
+    participant ??= { id, name, node, region, tracks: new Map() };
+    Object.assign(participant, { name, node, region });
+    this.participants.set(id, participant);
+    if (isNew) this.#emit("participantjoined", { participant });
+    const now = new Set(tracks.map(({ track }) => track));
+    for (const track of [...participant.tracks.keys()]) {
+      if (!now.has(track)) this.forget(id, track);
+    }
+    tracks.forEach((info) => this.learn(id, info));
+  }
+
+  farewell(id, reason) {
+    const participant = this.participants.get(id);
+    if (!participant) return;
+    for (const track of [...participant.tracks.keys()]) this.forget(id, track);
+    this.participants.delete(id);
+    this.#emit("participantleft", { participant, reason });
+  }
+
+  learn(id, { track: name, kind, source, muted }) {
+    const participant = this.participants.get(id);
+    if (!participant) return;
+    if (participant.tracks.has(name)) {
+      this.hush(id, name, muted);
+      return;
+    }
+    const track = { id: name, kind, source, muted, media: null, receiver: null };
+    participant.tracks.set(name, track);
+    const receiver = this.#early.get(name);
+    this.#early.delete(name);
+    if (muted) this.#emit("trackmuted", { participant, track });
+    if (receiver) this.arrived(name, receiver);
+  }
+
+  hush(id, name, muted) {
+    const participant = this.participants.get(id);
+    const track = participant?.tracks.get(name);
+    if (!track || track.muted === muted) return;
+    track.muted = muted;
+    this.#emit("trackmuted", { participant, track });
+  }
+
+  forget(id, name) {
+    const participant = this.participants.get(id);
+    const track = participant?.tracks.get(name);
+    if (!track) return;
+    participant.tracks.delete(name);
+    this.#early.delete(name);
+    this.#emit("trackremoved", { participant, track });
+  }
+
+  /** Media of a track is there. @param {string} name @param {RTCRtpReceiver} receiver */
+  arrived(name, receiver) {
+    for (const participant of this.participants.values()) {
+      const track = participant.tracks.get(name);
+      if (!track) continue;
+      track.media = receiver.track;
+      track.receiver = receiver;
+      this.#emit("trackadded", { participant, track });
+      return;
+    }
+    this.#early.set(name, receiver);
+  }
+
+  /** The peer connection is gone: what came over it belongs to no track to come. */
+  forgetReceivers() {
+    this.#early.clear();
+  }
+}
