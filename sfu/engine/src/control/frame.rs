@@ -135,6 +135,7 @@ fn refuse_depth(body: &[u8]) -> Result<(), Garbled> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
 
     #[test]
     fn a_frame_survives_the_way() {
@@ -173,6 +174,45 @@ mod tests {
         let mut stream = io::Cursor::new(wrap_array(&messages));
         let body = read(&mut stream).unwrap().unwrap();
         assert_eq!(decode::<Vec<u8>>(&body).unwrap(), vec![1; 300]);
+    }
+
+    type Decode = fn(&[u8]) -> Result<Vec<(u64, String)>, Garbled>;
+
+    /// What was encoded is decoded; a byte more or less, or anything around it, is no message.
+    fn is_exact(decode: Decode) -> bool {
+        let messages = prop::collection::vec((any::<u64>(), ".{0,10}"), 0..5);
+        let outcome = TestRunner::deterministic().run(&messages, |messages| {
+            let mut body = encode(&messages).unwrap();
+            for cut in 0..body.len() {
+                prop_assert!(decode(&body[..cut]).is_err());
+            }
+            prop_assert_eq!(decode(&body).ok(), Some(messages));
+            let tagged = [&[0xc0], body.as_slice()].concat();
+            prop_assert!(decode(&tagged).is_err());
+            body.push(0);
+            prop_assert!(decode(&body).is_err());
+            Ok(())
+        });
+        outcome.is_ok()
+    }
+
+    #[test]
+    fn a_message_is_decoded_exactly_and_a_lenient_decoder_is_found_out() {
+        assert!(is_exact(decode));
+        let with_rest: Decode = |body| {
+            serde::Deserialize::deserialize(&mut minicbor_serde::Deserializer::new(body))
+                .map_err(|error| Garbled(error.to_string()))
+        };
+        let cut_is_empty: Decode = |body| {
+            if body.is_empty() {
+                Ok(Vec::new())
+            } else {
+                decode(body)
+            }
+        };
+        for (number, mutant) in [with_rest, cut_is_empty].into_iter().enumerate() {
+            assert!(!is_exact(mutant), "mutant {number} lives");
+        }
     }
 
     proptest! {

@@ -177,6 +177,7 @@ impl Demux {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
 
     fn check(attributes: &[(u16, &[u8])]) -> Vec<u8> {
         let mut body = Vec::new();
@@ -272,21 +273,43 @@ mod tests {
             }
             let _ = Shape::of(&mutated);
         }
+    }
 
-        /// Whatever comes before it, the user name is found; whatever is cut off, it is no check.
-        #[test]
-        fn a_user_name_is_found_behind_any_attributes(
-            before in prop::collection::vec((0x8000u16..0x9000, prop::collection::vec(any::<u8>(), 0..20)), 0..5),
-            name in "[a-z+/]{4,20}",
-            cut in 1usize..20,
-        ) {
+    /// Whatever comes before it, the user name is found; whatever is cut off, it is no check.
+    fn finds_names(shape: for<'a> fn(&'a [u8]) -> Shape<'a>) -> bool {
+        let attribute = (0x8000u16..0x9000, prop::collection::vec(any::<u8>(), 0..20));
+        let cases = (
+            prop::collection::vec(attribute, 0..5),
+            "[a-z+/]{4,20}",
+            1usize..20,
+        );
+        let outcome = TestRunner::deterministic().run(&cases, |(before, name, cut)| {
             let named = format!("{name}:theirs");
-            let mut attributes: Vec<(u16, &[u8])> =
-                before.iter().map(|(kind, value)| (*kind, value.as_slice())).collect();
+            let mut attributes: Vec<(u16, &[u8])> = before
+                .iter()
+                .map(|(kind, value)| (*kind, value.as_slice()))
+                .collect();
             attributes.push((STUN_USERNAME, named.as_bytes()));
             let bytes = check(&attributes);
-            prop_assert_eq!(Shape::of(&bytes), Shape::Check(&name));
-            prop_assert_eq!(Shape::of(&bytes[..bytes.len() - cut]), Shape::Garbage);
-        }
+            prop_assert_eq!(shape(&bytes), Shape::Check(&name));
+            prop_assert_eq!(shape(&bytes[..bytes.len() - cut]), Shape::Garbage);
+            Ok(())
+        });
+        outcome.is_ok()
+    }
+
+    #[test]
+    fn a_user_name_is_found_behind_any_attributes_and_a_short_sighted_search_is_found_out() {
+        assert!(finds_names(|bytes| Shape::of(bytes)));
+        // Looks at the first attribute alone.
+        assert!(!finds_names(|bytes| match bytes.get(20..22) {
+            Some([0x00, 0x06]) => Shape::of(bytes),
+            _ => Shape::Garbage,
+        }));
+        // Does not look at the length.
+        assert!(!finds_names(|bytes| match Shape::of(bytes) {
+            Shape::Garbage => Shape::Stun,
+            other => other,
+        }));
     }
 }

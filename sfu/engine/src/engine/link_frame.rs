@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::engine::codec::ALL;
     use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
 
     prop_compose! {
         fn audio_levels()(below_overload_db in 0u8..128, voice: bool) -> AudioLevel {
@@ -184,32 +185,98 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn what_was_encoded_is_decoded(
+    type Decode = for<'a> fn(&'a [u8]) -> Result<LinkFrame<'a>, Malformed>;
+
+    prop_compose! {
+        /// Frames without payload, and a payload.
+        fn frames()(
             codec in prop::sample::select(ALL.to_vec()),
-            marker: bool,
-            run: u8,
-            leg: u32,
+            (marker, run, leg, time) in any::<(bool, u8, u32, u32)>(),
             sequence in 0..=SEQUENCE_MASK,
-            time: u32,
             audio_level in prop::option::of(audio_levels()),
             orientation in prop::option::of(any::<u8>()),
             captured_us in prop::option::of(0..=SEQUENCE_MASK),
             payload in prop::collection::vec(any::<u8>(), 0..100),
-        ) {
+        ) -> (LinkFrame<'static>, Vec<u8>) {
             let frame = LinkFrame {
                 codec, marker, run, leg, sequence, time, audio_level, orientation, captured_us,
+                payload: &[],
+            };
+            (frame, payload)
+        }
+    }
+
+    /// What was encoded is decoded; cut anywhere before the payload it is no frame.
+    fn survives(decode: Decode) -> bool {
+        let mut runner = TestRunner::deterministic();
+        let outcome = runner.run(&frames(), |(frame, payload)| {
+            let frame = LinkFrame {
                 payload: &payload,
+                ..frame
             };
             let bytes = frame.encode();
-            prop_assert_eq!(LinkFrame::decode(&bytes), Ok(frame));
-            // Cut anywhere before the payload it is no frame.
+            prop_assert_eq!(decode(&bytes), Ok(frame));
             for cut in 0..bytes.len() - payload.len() {
-                prop_assert!(LinkFrame::decode(&bytes[..cut]).is_err());
+                prop_assert!(decode(&bytes[..cut]).is_err());
             }
-        }
+            Ok(())
+        });
+        outcome.is_ok()
+    }
 
+    #[test]
+    fn what_was_encoded_is_decoded_and_a_wrong_decoder_is_found_out() {
+        assert!(survives(|bytes| LinkFrame::decode(bytes)));
+        let mutants: [Decode; 4] = [
+            |bytes| {
+                LinkFrame::decode(bytes).map(|frame| LinkFrame {
+                    sequence: frame.sequence & 0xffff_ffff,
+                    ..frame
+                })
+            },
+            |bytes| {
+                LinkFrame::decode(bytes).map(|frame| LinkFrame {
+                    orientation: None,
+                    ..frame
+                })
+            },
+            |bytes| {
+                LinkFrame::decode(bytes).map(|frame| LinkFrame {
+                    marker: false,
+                    ..frame
+                })
+            },
+            // Takes what is cut off for zeros.
+            |bytes| match LinkFrame::decode(bytes) {
+                Err(Malformed::Short) => LinkFrame::decode(&[
+                    VERSION << 4,
+                    1,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                ]),
+                other => other,
+            },
+        ];
+        for (number, mutant) in mutants.into_iter().enumerate() {
+            assert!(!survives(mutant), "mutant {number} lives");
+        }
+    }
+
+    proptest! {
         #[test]
         fn garbage_is_an_error_or_a_frame_and_nothing_else(
             bytes in prop::collection::vec(any::<u8>(), 0..100)

@@ -89,6 +89,7 @@ fn ticks(elapsed: std::time::Duration, ticks_per_s: u32) -> u32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
     use std::time::Duration;
 
     #[test]
@@ -133,25 +134,45 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn numbers_never_repeat_and_never_shrink_over_runs(
-            runs in prop::collection::vec((any::<u32>(), 1u64..50, any::<u32>()), 1..20)
-        ) {
+    type Next = fn(&mut Rewriter, SourceRun, u64, Instant) -> Option<(u64, u32)>;
+
+    /// Numbers never repeat, never shrink and leave no gap, whatever runs follow each other; a number
+    /// of before a run's first is not sent.
+    fn counts_on(next: Next) -> bool {
+        let runs = prop::collection::vec((any::<u32>(), 1u64..50), 1..20);
+        let outcome = TestRunner::deterministic().run(&runs, |runs| {
             let mut rewriter = Rewriter::new(1, 0);
             let now = Instant::now();
             let mut last = 0;
-            for (run, (start, count, time)) in runs.iter().enumerate() {
-                for step in 0..*count {
-                    let sequence = u64::from(*start) + step;
-                    let (out, _) = rewriter
-                        .next(run as u64, sequence, *time, now, 90_000)
-                        .expect("in order packets are sent");
-                    prop_assert_eq!(out, last + 1);
-                    last = out;
+            for (run, (start, count)) in runs.into_iter().enumerate() {
+                let (run, start) = (run as u64, u64::from(start));
+                for sequence in start..start + count {
+                    last += 1;
+                    let out = next(&mut rewriter, run, sequence, now);
+                    prop_assert_eq!(out.map(|(number, _)| number), Some(last));
                 }
-                prop_assert_eq!(rewriter.next(run as u64, u64::from(*start).wrapping_sub(1), *time, now, 90_000), None);
+                let before = start.wrapping_sub(1);
+                prop_assert_eq!(next(&mut rewriter, run, before, now), None);
             }
-        }
+            Ok(())
+        });
+        outcome.is_ok()
+    }
+
+    #[test]
+    fn a_stream_counts_on_over_runs_and_one_that_does_not_is_found_out() {
+        assert!(counts_on(|rewriter, run, sequence, now| {
+            rewriter.next(run, sequence, 0, now, 90_000)
+        }));
+        // Takes all runs for one.
+        assert!(!counts_on(|rewriter, _, sequence, now| {
+            rewriter.next(1, sequence, 0, now, 90_000)
+        }));
+        // Forgets where a run began.
+        assert!(!counts_on(|rewriter, run, sequence, now| {
+            let out = rewriter.next(run, sequence, 0, now, 90_000);
+            rewriter.floor = 0;
+            out.or_else(|| rewriter.next(run, sequence, 0, now, 90_000))
+        }));
     }
 }

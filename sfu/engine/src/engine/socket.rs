@@ -194,9 +194,13 @@ impl MediaSocket {
         for piece in bytes.chunks(run.segment.max(1) * at_once) {
             let datagrams = piece.len().div_ceil(run.segment.max(1)) as u64;
             sent.calls += 1;
-            if self.send_piece(run, piece).is_ok() {
+            let outcome = self.send_piece(run, piece);
+            let full = outcome
+                .as_ref()
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+            if outcome.is_ok() {
                 sent.datagrams += datagrams;
-            } else if datagrams > 1 {
+            } else if datagrams > 1 && !full {
                 // A device without segmentation offload refuses the group, not its parts.
                 for single in piece.chunks(run.segment.max(1)) {
                     sent.calls += 1;
@@ -206,7 +210,7 @@ impl MediaSocket {
                     }
                 }
             } else {
-                sent.lost += 1;
+                sent.lost += datagrams;
             }
         }
     }

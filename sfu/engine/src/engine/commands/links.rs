@@ -38,7 +38,9 @@ impl Worker {
         let (link, introduction) = Link::open(&mut drained, now, &mut sink, controlling)
             .map_err(|broken| Refusal::new("link_broken", format!("{}.", broken.reason())))?;
         let key = self.insert(name, drained, Role::Link(Box::new(link)), now);
-        self.links.push(key);
+        if self.peers.contains(key) {
+            self.links.push(key);
+        }
         self.expect_checks(key);
         self.connect_within(key, now);
         self.settle(key, now);
