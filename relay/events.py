@@ -28,13 +28,14 @@ __all__ = [
 class RemoteRoom:
     """Who of the room is on that node now: all of them, replacing what was said before.
 
-    Empty `participants` say that the room no longer lives there, or that the node is dead: its link
-    is, and gossip agrees or no new link came about in time.
+    Empty `participants` say that the room no longer lives there, or, with `is_lost`, that the node is
+    dead: its link is, and gossip agrees or no new link came about in time.
     """
 
     node: NodeId
     room: RoomId
     participants: tuple[ParticipantInfo, ...]
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

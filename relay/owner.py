@@ -326,8 +326,10 @@ class Owner:
             match effect:
                 case TellRoom(node=node, state=state):
                     self._tell(node, state)
-                case RoomLearnt(node=node, room=room, participants=participants):
-                    self._outlets.emit(RemoteRoom(node=node, room=room, participants=participants))
+                case RoomLearnt(node=node, room=room):
+                    self._outlets.emit(
+                        RemoteRoom(node=node, room=room, participants=effect.participants, is_lost=effect.is_lost)
+                    )
 
     def _run_legs(self, effects: tuple[legs_core.LegsEffect, ...]) -> None:
         for effect in effects:

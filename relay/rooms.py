@@ -99,11 +99,12 @@ class TellRoom:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomLearnt:
-    """Who of the room is on that node has changed; empty: it no longer lives there."""
+    """Who of the room is on that node has changed; empty: it no longer lives there, or the node is lost."""
 
     node: NodeId
     room: RoomId
     participants: tuple[ParticipantInfo, ...]
+    is_lost: bool = False
 
 
 RoomsEffect: TypeAlias = TellRoom | RoomLearnt
@@ -322,7 +323,7 @@ class Rooms:
     def _forget(self, node: NodeId) -> tuple[RoomsEffect, ...]:
         far = self._far.pop(node, None)
         rooms = sorted(far.rooms) if far is not None else []
-        return tuple(RoomLearnt(node=node, room=room, participants=()) for room in rooms)
+        return tuple(RoomLearnt(node=node, room=room, participants=(), is_lost=True) for room in rooms)
 
     @staticmethod
     def _drop(far: _FarNode, room: RoomId) -> bool:

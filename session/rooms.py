@@ -180,8 +180,10 @@ class Rooms:
 
     # --- other nodes ---
 
-    def remote(self, node: NodeId, room: RoomId, participants: tuple[ParticipantInfo, ...]) -> tuple[RoomEffect, ...]:
-        """A node announced all its participants of a room, replacing what it said before."""
+    def remote(
+        self, node: NodeId, room: RoomId, participants: tuple[ParticipantInfo, ...], *, is_lost: bool = False
+    ) -> tuple[RoomEffect, ...]:
+        """A node announced all its participants of a room, replacing what it said before; none when it is lost."""
         effects: _Effects = []
         live = self._rooms.setdefault(room, LiveRoom(room))
         named = {info.participant: msgspec.structs.replace(info, node=node) for info in participants}
@@ -192,7 +194,7 @@ class Rooms:
         # The node speaks for itself now, whatever the store said of it.
         live.moved = {who: info for who, info in live.moved.items() if info.node != node}
         effects.extend(Doubt(session=live.locals[who].session, room=room) for who in named if who in live.locals)
-        self._refresh(live, effects)
+        self._refresh(live, effects, "node_lost" if is_lost else "left")
         self._forget_if_empty(live)
         return tuple(effects)
 
@@ -217,16 +219,6 @@ class Rooms:
         live.moved = {who: info for who, info in live.moved.items() if info.node in nodes}
         self._refresh(live, effects, "connection_lost")
         self._forget_if_empty(live)
-        return tuple(effects)
-
-    def node_lost(self, node: NodeId) -> tuple[RoomEffect, ...]:
-        """A node is gone for good, and with it everybody who is only there."""
-        effects: _Effects = []
-        for live in tuple(self._rooms.values()):
-            live.remotes.pop(node, None)
-            live.moved = {who: info for who, info in live.moved.items() if info.node != node}
-            self._refresh(live, effects, "node_lost")
-            self._forget_if_empty(live)
         return tuple(effects)
 
     # --- looking ---

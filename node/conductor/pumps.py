@@ -41,7 +41,7 @@ async def pump_relay(relay: OtherNodes, stage: Stage) -> None:
     async for event in relay.events:
         match event:
             case RemoteRoom(node=node, room=room, participants=participants):
-                stage.carry_out(stage.rooms.remote(node, room, participants))
+                stage.carry_out(stage.rooms.remote(node, room, participants, is_lost=event.is_lost))
                 stage.room_is_heard_from(room, node, lives=bool(participants))
             case RemoteChat(chat=chat):
                 stage.carry_out(stage.rooms.remote_chat(chat))

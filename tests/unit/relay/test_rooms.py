@@ -124,14 +124,14 @@ def test_a_dead_link_is_no_news_until_gossip_agrees() -> None:
     core = linked()
     heard(core, 1, BOB)
     assert core.handle(NodeVanished(node=B), 1.0) == ()
-    assert core.handle(LinkFallen(node=B), 2.0) == learnt()
+    assert core.handle(LinkFallen(node=B), 2.0) == LOST
 
 
 def test_a_dead_link_is_no_news_the_other_way_round() -> None:
     core = linked()
     heard(core, 1, BOB)
     assert core.handle(LinkFallen(node=B), 2.0) == ()
-    assert core.handle(NodeVanished(node=B), 3.0) == learnt()
+    assert core.handle(NodeVanished(node=B), 3.0) == LOST
 
 
 def test_a_link_that_stays_dead_is_news_in_the_end() -> None:
@@ -141,7 +141,7 @@ def test_a_link_that_stays_dead_is_news_in_the_end() -> None:
     core.handle(NodeReturned(node=B), 0.6)
     core.handle(LinkFallen(node=B), 2.0)
     assert core.next_deadline() == 2.0 + FORGET_S
-    assert core.handle(RoomsDeadline(), 2.0 + FORGET_S) == learnt()
+    assert core.handle(RoomsDeadline(), 2.0 + FORGET_S) == LOST
     assert core.next_deadline() is None
 
 
@@ -230,9 +230,11 @@ def test_another_boot_knows_nobody_of_the_former_one() -> None:
     core = linked()
     heard(core, 9, BOB)
     core.handle(LinkFallen(node=B), 2.0)
-    assert core.handle(LinkRisen(node=B, boot=2), 3.0) == learnt()
+    assert core.handle(LinkRisen(node=B, boot=2), 3.0) == LOST
     assert heard(core, 1, BOB) == learnt(BOB)
 
+
+LOST = (RoomLearnt(node=B, room=ROOM, participants=(), is_lost=True),)
 
 STEPS = st.one_of(
     st.tuples(st.just("share"), st.integers(0, 1), st.integers(0, 3)),

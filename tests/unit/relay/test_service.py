@@ -181,7 +181,7 @@ async def test_a_dead_node_is_gone_when_link_and_gossip_say_so(autojump_clock: M
         world.engines[B].kill()
         await trio.sleep(1.0)
         assert world.of("a", LinkLost) == [LinkLost(node=B, reason="node_gone")]
-        assert world.of("a", RemoteRoom)[-1] == RemoteRoom(node=B, room=ROOM, participants=())
+        assert world.of("a", RemoteRoom)[-1] == RemoteRoom(node=B, room=ROOM, participants=(), is_lost=True)
 
 
 async def test_a_dead_node_that_gossip_still_holds_alive_is_gone_in_the_end(autojump_clock: MockClock) -> None:
@@ -192,7 +192,7 @@ async def test_a_dead_node_that_gossip_still_holds_alive_is_gone_in_the_end(auto
         await trio.sleep(0.6 + 3.0 + 8.0 - 0.1)
         assert world.of("a", RemoteRoom)[-1] == RemoteRoom(node=B, room=ROOM, participants=(BOB,))
         await trio.sleep(0.2)
-        assert world.of("a", RemoteRoom)[-1] == RemoteRoom(node=B, room=ROOM, participants=())
+        assert world.of("a", RemoteRoom)[-1] == RemoteRoom(node=B, room=ROOM, participants=(), is_lost=True)
 
 
 async def test_an_agent_that_is_away_costs_a_count_and_the_link_comes_later(autojump_clock: MockClock) -> None:

@@ -197,7 +197,7 @@ def test_a_lost_node_takes_its_people_with_it() -> None:
     rooms = Rooms(N1)
     rooms.admit(S1, ROOM, person("eve"))
     rooms.remote(N2, ROOM, (person("ann", "v", node=N2),))
-    effects = rooms.node_lost(N2)
+    effects = rooms.remote(N2, ROOM, (), is_lost=True)
     assert told(effects, S1) == [ParticipantLeft(participant=ParticipantId("pa_ann"), reason="node_lost")]
     assert Want(room=ROOM, tracks=()) in effects
 
