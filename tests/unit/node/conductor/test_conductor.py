@@ -287,7 +287,7 @@ async def test_another_node_with_people_of_the_room() -> None:
         await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(FAR,)))
         await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(), is_lost=True))
         await wait_all_tasks_blocked()
-        assert [event.reason for event in ada.ear.take(ParticipantLeft)] == ["node_lost"]
+        assert [event.reason for event in ada.ear.take(ParticipantLeft)] == ["left", "node_lost"]
 
 
 async def test_chat_reaches_the_room_here_and_there_once() -> None:
