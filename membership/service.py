@@ -20,7 +20,7 @@ import trio
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.joining import try_seeds
 from membership.rpc.client import EventStream, SerfClient, open_serf_client
-from membership.rpc.errors import RemoteRpcError, RpcError
+from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from membership.rpc.records import MemberEvent, SerfMember, UserEvent
 from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
@@ -287,7 +287,7 @@ class Membership:
                     self._session = None
                     self._feed(AgentDown())
         except* (RpcError, trio.TooSlowError) as group:
-            log.warning("gossip agent unusable", agent=endpoint.name, reason=_reasons(group))
+            log.warning("gossip agent unusable", agent=endpoint.name, reason=reasons_of(group))
 
     async def _read_stream(self, stream: EventStream) -> None:
         lost = 0
@@ -406,10 +406,3 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-def _reasons(group: BaseExceptionGroup[BaseException]) -> str:
-    return "; ".join(
-        _reasons(error) if isinstance(error, BaseExceptionGroup) else str(error) or "no answer in time"
-        for error in group.exceptions
-    )

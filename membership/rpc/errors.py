@@ -5,7 +5,7 @@ A call that is not answered in time raises `trio.TooSlowError`; what our own cal
 
 from __future__ import annotations
 
-__all__ = ["BrokenRpcError", "ClosedRpcError", "RemoteRpcError", "RpcError"]
+__all__ = ["BrokenRpcError", "ClosedRpcError", "RemoteRpcError", "RpcError", "reasons_of"]
 
 
 class RpcError(Exception):
@@ -32,3 +32,11 @@ class RemoteRpcError(RpcError):
         super().__init__(f"{command}: {reason}")
         self.command = command
         self.reason = reason
+
+
+def reasons_of(group: BaseExceptionGroup[BaseException]) -> str:
+    """Say in one line why an agent was of no use: all reasons in a group, of RPC errors and deadlines."""
+    return "; ".join(
+        reasons_of(error) if isinstance(error, BaseExceptionGroup) else str(error) or "no answer in time"
+        for error in group.exceptions
+    )

@@ -8,6 +8,7 @@ an address of odd length becomes an empty text.
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
@@ -128,17 +129,16 @@ def read_stats(body: object) -> SerfStats:
 
 
 def read_coordinate(body: object) -> NetworkCoordinate | None:
-    """The answer to `get-coordinate`; None for a node that was never probed."""
+    """The answer to `get-coordinate`; None for a node that was never probed, or whose numbers are none."""
     fields = _map(body)
     if not _field(fields, b"Ok", bool):
         return None
     coordinate = _map(_field(fields, b"Coord", object))
-    return NetworkCoordinate(
-        vector=tuple(_number(each) for each in _list(_field(coordinate, b"Vec", object))),
-        height=_number(coordinate.get(b"Height")),
-        adjustment=_number(coordinate.get(b"Adjustment")),
-        error=_number(coordinate.get(b"Error")),
-    )
+    vector = tuple(_number(each) for each in _list(_field(coordinate, b"Vec", object)))
+    height, adjustment, error = (_number(coordinate.get(name)) for name in (b"Height", b"Adjustment", b"Error"))
+    if not all(math.isfinite(each) for each in (*vector, height, adjustment, error)):
+        return None
+    return NetworkCoordinate(vector=vector, height=height, adjustment=adjustment, error=error)
 
 
 def read_record(body: object) -> StreamRecord:

@@ -52,9 +52,12 @@ def test_records_of_a_stream() -> None:
 
 
 def test_coordinates() -> None:
-    raw = {b"Ok": True, b"Coord": {b"Vec": [0.1, 0], b"Height": 1e-5, b"Adjustment": 0, b"Error": 1.5}}
+    coordinate: dict[bytes, object] = {b"Vec": [0.1, 0], b"Height": 1e-5, b"Adjustment": 0, b"Error": 1.5}
+    raw = {b"Ok": True, b"Coord": coordinate}
     assert records.read_coordinate(raw) == NetworkCoordinate(vector=(0.1, 0.0), height=1e-5, adjustment=0.0, error=1.5)
     assert records.read_coordinate({b"Ok": False, b"Coord": None}) is None
+    for broken in ({b"Height": float("nan")}, {b"Vec": [0.1, float("inf")]}):
+        assert records.read_coordinate({b"Ok": True, b"Coord": coordinate | broken}) is None
 
 
 def test_stats_are_texts() -> None:
