@@ -231,6 +231,7 @@ async def _open_sessions(stack: AsyncExitStack, config: Config) -> Sessions:
         max_sessions=config.http.max_sessions,
         max_rooms=config.rooms.max_rooms,
         room_max_participants=config.rooms.max_participants,
+        room_policy=RoomPolicy(config.rooms.on_join),
         rooms_on_join=config.rooms.create_on_join,
     )
     store: SeatStore

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from session.directory import MAX_ROOM_PARTICIPANTS
+from session.store import RoomPolicy
 from signalling.ids import NodeId, is_node_id
 
 __all__ = ["SessionConfig"]
@@ -31,6 +32,7 @@ class SessionConfig:
         max_pending_joins: joins waiting for the store at once; more are refused with `rate_limited`.
         max_rooms: rooms that one node defines without a durable store.
         room_max_participants: cap of a room whose creator named none.
+        room_policy: what happens in a room that a join made when a user comes in on a second device.
         rooms_on_join: whether joining an unknown room creates it.
     """
 
@@ -46,6 +48,7 @@ class SessionConfig:
     max_pending_joins: int = 256
     max_rooms: int = 10_000
     room_max_participants: int = 100
+    room_policy: RoomPolicy = RoomPolicy.REPLACE
     rooms_on_join: bool = True
 
     def __post_init__(self) -> None:

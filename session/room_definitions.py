@@ -61,7 +61,12 @@ class RoomDefinitions:
         known = self._cache.get(room)
         if known is not None:
             return known
-        wanted = define_room(room, max_participants=self._config.room_max_participants, now_ms=_now_ms())
+        wanted = define_room(
+            room,
+            max_participants=self._config.room_max_participants,
+            policy=self._config.room_policy,
+            now_ms=_now_ms(),
+        )
         try:
             found = await self._directory.get(room)
             if found is None and self._config.rooms_on_join:

@@ -167,16 +167,15 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     """``[rooms]``: what a room is when its creator says nothing.
 
     Attributes:
-        on_join: What a second device of the same user meets: it replaces the first, is rejected,
-            or both stay.
+        on_join: What a second device of the same user does: it replaces the first, or both stay.
         max_participants: In one room.
         max_rooms: That this node defines while it has no store to ask.
         create_on_join: Whether joining a room that nobody made makes it.
         grace_s: How long a dropped socket keeps its seat; at most the lease of 8 s.
     """
 
-    on_join: Literal["replace", "reject", "multi"] = "replace"
-    max_participants: Count = 100
+    on_join: Literal["replace", "multi"] = "replace"
+    max_participants: Annotated[int, Meta(ge=1, le=1000)] = 100
     max_rooms: Count = 10_000
     create_on_join: bool = True
     grace_s: Annotated[float, Meta(ge=0, le=8)] = 6.0

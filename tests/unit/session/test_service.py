@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,6 +143,14 @@ async def test_multi_rooms_seat_every_device(autojump_clock: MockClock, sessions
     for device in ("laptop-01", "phone-001"):
         await sessions.join(minted(sessions, device=device).session, RoomId("many"), 1)
     assert sessions.statistics().seats == 2
+
+
+async def test_rooms_that_joins_make_have_the_nodes_policy(autojump_clock: MockClock, store: FlakyStore) -> None:
+    async with opened(store, replace(CONFIG, room_policy=RoomPolicy.MULTI)) as sessions:
+        for device in ("laptop-01", "phone-001"):
+            await sessions.join(minted(sessions, device=device).session, ROOM, 1)
+        assert sessions.statistics().seats == 2
+        assert (await sessions.room(ROOM)).policy is RoomPolicy.MULTI
 
 
 async def test_a_dropped_socket_keeps_its_seat_for_the_grace(autojump_clock: MockClock, sessions: Sessions) -> None:
