@@ -23,8 +23,9 @@ if_cargo_has = if cargo $(1) --version >/dev/null 2>&1; then $(2); else \
 LINTS := lint-ruff lint-imports lint-mypy lint-pyright lint-rustfmt lint-clippy
 # Tests come last, so that their closing line closes the output, and run whatever the others found.
 RINGS := test-engine test-python
-# $(call all,targets): one after the other, to the end even when one fails; any failure fails the whole.
-all = @$(MAKE) --no-print-directory --keep-going $(1)
+# $(call all,targets): one after the other, to the end even when one fails; what failed is named last.
+all = @failed=; for one in $(1); do $(MAKE) --no-print-directory $$one || failed="$$failed $$one"; done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 .NOTPARALLEL:
 .PHONY: help setup demo test lint bench clean lock $(LINTS) $(RINGS)

@@ -18,6 +18,7 @@ import structlog
 import trio
 from msgspec import Meta
 
+from membership import MemberState
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
 from node.private_files import read_private, write_private
 from relay.link_peer import node_of_link
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from membership import ClusterView, Membership
     from node.conductor import Conductor
     from node.config import Config
+    from node.http.backend import ReadinessProblem
     from relay import Relay
     from sfu import Engine
     from signalling.ids import NodeId
@@ -71,7 +73,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One reason why the node is not ready."""
+    """One thing that is not as it should be."""
 
     part: str
     code: str
@@ -79,7 +81,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
-    """This node."""
+    """This node: what keeps it from taking people, and what its operator should look at."""
 
     node: str
     cluster: str
@@ -89,6 +91,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     mesh: bool
     ready: bool
     problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 class MemberReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +173,8 @@ class AdminDesk:
             pid=os.getpid(),
             mesh=self.membership is not None,
             ready=not problems,
-            problems=tuple(Problem(part=one.part, code=one.code, message=one.message) for one in problems),
+            problems=tuple(_problem(one) for one in problems),
+            warnings=tuple(_problem(one) for one in self.conductor.warnings()),
         )
 
     async def _members(self) -> Members:
@@ -199,6 +203,7 @@ class AdminDesk:
                 reason=f"{member.code}: {member.message}",
             )
             for member in view.unusable
+            if member.state is not MemberState.LEFT
         ]
         return Members(members=(*known, *refused))
 
@@ -236,6 +241,10 @@ class AdminDesk:
                 before = carried.get(node, (0, 0))
                 carried[node] = before[0] + peer.bytes_in, before[1] + peer.bytes_out
         return carried
+
+
+def _problem(found: ReadinessProblem) -> Problem:
+    return Problem(part=found.part, code=found.code, message=found.message)
 
 
 @asynccontextmanager

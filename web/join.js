@@ -264,6 +264,12 @@ function showLevels() {
   }
 }
 
+/** The lesser of two times, either of which may not have been measured. */
+function least(a, b) {
+  if (a === null || a === undefined) return b ?? null;
+  return b === null || b === undefined ? a : Math.min(a, b);
+}
+
 function showWhere() {
   if (!room) return;
   const { home, rtt, state } = room;
@@ -273,7 +279,9 @@ function showWhere() {
   const connected = state === "connected";
   $("where-node").textContent = connected ? home.node : "Reconnecting…";
   $("where-region").textContent = connected && home.region !== home.node ? home.region : "";
-  $("where-rtt").textContent = connected && rtt !== null ? ms(rtt) : "";
+  // The first pings after a join wait behind the browser's own work on the call; the probe's did not.
+  const nearest = least(rtt, home?.measured ?? null);
+  $("where-rtt").textContent = connected && nearest !== null ? ms(nearest) : "";
   $("where-text").textContent = `You are connected to ${home.node} in ${home.region}. These are the nodes this browser measured:`;
   $("where-table").tBodies[0].replaceChildren(
     ...room.candidates.map((candidate) => {
@@ -281,7 +289,7 @@ function showWhere() {
       const here = candidate.node === home.node;
       row.classList.toggle("here", here);
       row.title = (candidate.why ?? []).join("; ");
-      const cells = [candidate.node, candidate.region, ms(here ? (rtt ?? candidate.measured) : candidate.measured)];
+      const cells = [candidate.node, candidate.region, ms(here ? least(rtt, candidate.measured) : candidate.measured)];
       cells.forEach((text) => row.insertCell().append(text));
       return row;
     }),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from node.cli.settings import read_settings
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from node.admin import Topic
 
 T = TypeVar("T")
+
+UNFOLDED: Final = 4096
+"""Columns of a line that no program minds and no table reaches."""
 
 
 def ask_local(config: Path | None, data_dir: Path | None, topic: Topic, kind: type[T]) -> T:
@@ -50,8 +53,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(head[column], overflow="fold")
     for row in rows:
         table.add_row(*(row[column] for column in used))
-    console = Console()
     # Off a terminal lines are for programs: never folded.
-    console.print(table, width=None if console.is_terminal else 400, markup=False, highlight=False)
+    console = Console() if sys.stdout.isatty() else Console(width=UNFOLDED)
+    console.print(table, markup=False, highlight=False)
     if not rows:
         console.print("none", style="dim")

@@ -12,10 +12,8 @@ UNWATCHED_S: Final = 20.0
 
 ONCE_S: Final = 10.0
 
-EXIT_INCOMPLETE: Final = 1
-"""Somebody did not receive somebody else."""
-
-EXIT_NOT_SET_UP: Final = 2
+EXIT_FAILED: Final = 1
+"""Somebody did not receive somebody else, or the demo could not be set up."""
 
 EXIT_INTERRUPTED: Final = 130
 """As a shell says it of a program that Ctrl-C ended before it had anything to report."""
@@ -41,7 +39,7 @@ def demo(
 
     Everything runs on loopback, below one temporary folder, and stops with this command. Open the
     printed link in a browser to join the people. Exit code 0: everybody received everybody else in
-    their room; 1: somebody did not; 2: the demo could not be set up.
+    their room, to the end; 1: somebody did not, or the demo could not be set up.
     """
     import trio
     from rich.console import Console
@@ -70,7 +68,7 @@ def demo(
     for error in failures:
         err.print(f"starling demo: {error}", style="red", markup=False, highlight=False)
     if failures:
-        raise typer.Exit(EXIT_NOT_SET_UP)
+        raise typer.Exit(EXIT_FAILED)
     if report is None:
         raise typer.Exit(EXIT_INTERRUPTED)
     if as_json:
@@ -83,4 +81,4 @@ def demo(
         for line in describe(report):
             out.print(line, markup=False, highlight=False, soft_wrap=True)
         out.print("ok" if report.ok else "not ok", highlight=False)
-    raise typer.Exit(0 if report.ok else EXIT_INCOMPLETE)
+    raise typer.Exit(0 if report.ok else EXIT_FAILED)

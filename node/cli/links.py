@@ -7,7 +7,8 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 def links(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the local node's links to other nodes, with what their keepalives measure.
 
-    A link exists while a room spans both nodes, and for some minutes after. Exit code 3: no node
+    A link exists while a room spans both nodes, and for some minutes after; the first few peers are
+    linked before that (mesh.warm_links). Exit code 3: no node
     runs here.
     """
     from node.admin import Links
@@ -17,7 +18,7 @@ def links(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
         print_json(answer)
         return
     print_table(
-        ("node", "state", "rtt ms", "jitter ms", "loss", "set up in ms", "for s", "last failure"),
+        ("node", "state", "rtt ms", "jitter ms", "loss", "set up in ms", "seconds in this state", "last failure"),
         [
             (
                 one.node,

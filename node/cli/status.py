@@ -17,5 +17,5 @@ def status(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson 
     mesh = f"in cluster {answer.cluster}" if answer.mesh else "on its own"
     ready = "ready" if answer.ready else "not ready"
     sys.stdout.write(f"Node {answer.node} ({answer.region}) {mesh}, {ready}, process {answer.pid}: {answer.url}\n")
-    for problem in answer.problems:
+    for problem in (*answer.problems, *answer.warnings):
         sys.stdout.write(f"  {problem.part}: {problem.message} ({problem.code})\n")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from membership import MemberState
 from node.conductor.admission import Admission
 from node.conductor.measures import collect_samples
 from node.conductor.peers import ClientPeers
@@ -40,7 +41,7 @@ from signalling.ids import new_message_id, participant_id
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from membership import Membership
+    from membership import ClusterView, Membership
     from node.conductor.directory import Directory
     from node.conductor.ports import OtherNodes
     from node.http.backend import (
@@ -161,6 +162,21 @@ class Conductor:
             sentence = "The serf agent does not answer; it is being restarted."
             problems.append(ReadinessProblem(part="mesh", code="gossip_unavailable", message=sentence))
         return tuple(problems)
+
+    def warnings(self) -> tuple[ReadinessProblem, ...]:
+        """What an operator should know and no client needs to: this node still takes people."""
+        warnings: list[ReadinessProblem] = []
+        if self._sessions.statistics().degraded:
+            sentence = "The store does not answer; calls go on, joins are checked by what this node knows."
+            warnings.append(ReadinessProblem(part="store", code="store_unavailable", message=sentence))
+        uncertified = [] if self._membership is None else _uncertified(self._membership.view)
+        if uncertified:
+            sentence = (
+                f"Refused for want of a certificate by our cluster keys: {', '.join(uncertified)}. "
+                "If they should be ours, compare tokens.cluster_keys_file on all nodes."
+            )
+            warnings.append(ReadinessProblem(part="mesh", code="uncertified", message=sentence))
+        return tuple(warnings)
 
     def jwks(self) -> Mapping[str, object]:
         """See :class:`node.http.backend.Backend`."""
@@ -342,6 +358,14 @@ async def open_conductor(
             nursery.start_soon(pump_relay, relay, conductor.stage)
         yield conductor
         nursery.cancel_scope.cancel()
+
+
+def _uncertified(view: ClusterView) -> list[str]:
+    return [
+        member.serf_name
+        for member in view.unusable
+        if member.code == "uncertified" and member.state is MemberState.ALIVE
+    ]
 
 
 def _now_ms() -> int:

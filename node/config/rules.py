@@ -44,6 +44,8 @@ class _Rules:
             self._refuse(("node", given), "latitude and longitude come together: set the other one too")
         if node.public_url:
             self._check_url(("node", "public_url"), node.public_url)
+            if urlsplit(node.public_url).path.strip("/"):
+                self._refuse(("node", "public_url"), f"{node.public_url!r} must end after the host and port")
 
     def _check_http(self) -> None:
         http = self._config.http

@@ -38,13 +38,13 @@ class Crowd:
         self._people = tuple(people)
         self._participants = participants
         self._packets: dict[tuple[str, str, str], int] = {}
-        self._read_at: float | None = None
+        self._read_at = trio.current_time()
 
     async def report(self) -> tuple[ParticipantReport, ...]:
         """Read what everybody has received so far; rates are since the last reading."""
         counted = {one.participant: one for one in await self._participants.report()}
         now = trio.current_time()
-        interval_s = None if self._read_at is None else now - self._read_at
+        interval_s = now - self._read_at
         self._read_at = now
         return tuple(
             ParticipantReport(
@@ -59,7 +59,7 @@ class Crowd:
             for person in self._people
         )
 
-    def _received(self, person: Person, media: ReceivedMedia, interval_s: float | None) -> ReceivedReport:
+    def _received(self, person: Person, media: ReceivedMedia, interval_s: float) -> ReceivedReport:
         source = self._people[media.stamp]
         key = (person.name, source.name, media.kind)
         fresh = media.packets - self._packets.get(key, 0)
@@ -70,7 +70,7 @@ class Crowd:
             node=source.node,
             relayed=source.node != person.node,
             packets=media.packets,
-            packets_per_s=round(fresh / interval_s, 1) if interval_s else 0.0,
+            packets_per_s=round(fresh / interval_s, 1) if interval_s > 0 else 0.0,
             lost=media.lost,
             duplicates=media.duplicates,
             delay_ms_p50=round(media.delay_p50_ms, 3),

@@ -45,7 +45,7 @@ class ReceivedReport(msgspec.Struct, frozen=True, kw_only=True, rename={"source"
         node: The node of the one who sends.
         relayed: Whether it crosses a link.
         packets: Received since the start.
-        packets_per_s: Over the last interval.
+        packets_per_s: Since the report before this one, or since everybody was in.
         lost: Missing in the sequence of the payloads, so over all hops.
         duplicates: Seen more than once.
         delay_ms_p50: One-way from payload made to payload read, median, ms.
@@ -85,12 +85,12 @@ class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_missing(participants: Sequence[ParticipantReport]) -> tuple[str, ...]:
-    """Say whose tracks did not arrive at whom: empty when everybody got everybody else's."""
+    """Say whose tracks do not arrive at whom: empty when everybody gets everybody else's, up to now."""
     missing: list[str] = []
     for one in participants:
-        arrived = {(item.source, item.kind) for item in one.received if item.packets > 0}
+        arrived = {(item.source, item.kind) for item in one.received if item.packets_per_s > 0}
         missing.extend(
-            f"{one.id} in {one.room} received no {kind} from {other.id}"
+            f"{one.id} in {one.room} receives no {kind} from {other.id}"
             for other in participants
             if other.room == one.room and other.id != one.id
             for kind in KINDS

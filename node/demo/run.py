@@ -57,7 +57,7 @@ async def play(
         DemoError: The cluster did not come up.
     """
     last: DemoReport | None = None
-    async with _until_signal():
+    async with _until_signal(lambda: progress("stopping what was started")):
         progress("setting the stage")
         async with open_cluster(STAGES, progress=progress) as cluster:
             progress("bringing the people in")
@@ -88,13 +88,15 @@ async def _survey(cluster: Cluster, crowd: Crowd, played_s: float) -> DemoReport
 
 
 @asynccontextmanager
-async def _until_signal() -> AsyncIterator[None]:
-    """Cancel the block at the first SIGINT or SIGTERM; what it opened closes as usual."""
+async def _until_signal(told: Callable[[], None]) -> AsyncIterator[None]:
+    """Cancel the block at the first SIGINT or SIGTERM, after a word; what it opened closes as usual."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
                 async for _number in signals:
+                    if not nursery.cancel_scope.cancel_called:
+                        told()
                     nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 async def play_live(console: Console, seconds: float | None, progress: Callable[[str], None]) -> DemoReport | None:
     """Run the demo with a live table; see :func:`node.demo.run.play`."""
     with Live(console=console, auto_refresh=False) as live:
+        told = False
 
         def show(scene: Scene) -> None:
+            nonlocal told
+            if not told:
+                # Above the live part, where it stays whatever the terminal's size.
+                live.console.print(f"Join them: {scene.join_url}", markup=False, highlight=False, soft_wrap=True)
+                told = True
             picture = draw(scene.report, join_url=scene.join_url, remaining_s=scene.remaining_s)
             live.update(picture, refresh=True)
 

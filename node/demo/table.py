@@ -48,10 +48,11 @@ def draw(report: DemoReport, *, join_url: str, remaining_s: float | None) -> Ren
         rtt, setup = _number(link.rtt_ms, 2), _number(link.setup_ms, 0)
         links.add_row(link.a, link.b, rtt, setup, f"{link.bytes / 1e6:.1f}")
 
-    people = Table(title="Who receives what", title_justify="left", expand=False)
-    for heading in ("participant", "room", "on node", "from", "kind", "way"):
+    title = "Who receives whom: packets a second, the worse loss and one-way delay of both kinds"
+    people = Table(title=title, title_justify="left", expand=False)
+    for heading in ("who", "room", "on node", "receives", "way"):
         people.add_column(heading)
-    for heading in ("packets/s", "loss", "delay p50 ms", "p99 ms"):
+    for heading in ("audio/s", "video/s", "loss", "p50 ms", "p99 ms"):
         people.add_column(heading, justify="right")
     for one in report.participants:
         _add_rows(people, one)
@@ -59,24 +60,41 @@ def draw(report: DemoReport, *, join_url: str, remaining_s: float | None) -> Ren
     verdict = (
         Text("Everybody receives everybody else in their room.", style="bold green")
         if report.ok
-        else Text("Waiting: " + "; ".join(report.missing[:3]) if report.missing else "Starting", style="yellow")
+        else Text("; ".join(report.missing[:3]) or "Nobody is in yet.", style="bold yellow", overflow="ellipsis")
     )
     ending = "Ctrl-C stops everything." if remaining_s is None else f"Ends in {remaining_s:.0f} s."
     hint = Text.assemble("Join them: ", (join_url, "bold underline cyan"), f"   {ending}")
-    return Group(nodes, links, people, verdict, hint)
+    # A terminal that is too small cuts from below, so what a person needs comes first.
+    return Group(hint, verdict, nodes, links, people)
 
 
 def _add_rows(table: Table, one: ParticipantReport) -> None:
-    first = True
+    """One row for each other participant, both kinds together: their worst loss and delay."""
+    who = (one.id, one.room, one.node)
+    by_source: dict[str, list[ReceivedReport]] = {}
     for item in one.received:
-        who = (one.id, one.room, one.node) if first else ("", "", "")
-        way = Text(_way(item), style="magenta" if item.relayed else "cyan")
-        delays = _number(item.delay_ms_p50, 2), _number(item.delay_ms_p99, 2)
-        figures = (_number(item.packets_per_s, 0), _loss(item), *delays)
-        table.add_row(*who, item.source, item.kind, way, *figures, end_section=item is one.received[-1])
-        first = False
-    if first:
-        table.add_row(one.id, one.room, one.node, "nobody yet", end_section=True)
+        by_source.setdefault(item.source, []).append(item)
+    for source, items in by_source.items():
+        rates = {item.kind: item.packets_per_s for item in items}
+        way = Text(_way(items[0]), style="magenta" if items[0].relayed else "cyan")
+        worst = max(items, key=lambda item: item.delay_ms_p99 or 0.0)
+        table.add_row(
+            *who,
+            source,
+            way,
+            _rate(rates.get("audio")),
+            _rate(rates.get("video")),
+            _loss(max(items, key=lambda item: item.lost)),
+            _number(worst.delay_ms_p50, 2),
+            _number(worst.delay_ms_p99, 2),
+        )
+        who = ("", "", "")
+    if not by_source:
+        table.add_row(*who, "nobody yet")
+
+
+def _rate(packets_per_s: float | None) -> Text:
+    return Text(_number(packets_per_s, 0), style="" if packets_per_s else "bold red")
 
 
 def describe(report: DemoReport) -> Iterator[str]:

@@ -164,12 +164,14 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(*, mesh: Mesh | None = None, grace_s: float = 4.0) -> AsyncIterator[House]:
+async def open_house(
+    *, mesh: Mesh | None = None, grace_s: float = 4.0, store: MemorySeatStore | None = None
+) -> AsyncIterator[House]:
     """Run it all for the length of the block; needs an autojump clock only where time matters."""
     keys = ClusterKeys.generate()
     settings = SessionConfig(cluster="test", node=HERE, grace_s=grace_s)
     host = FakeHost()
-    store = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
+    store = store or MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
     rooms = MemoryRoomDirectory(max_rooms=10)
     async with (
         open_engine(EngineConfig(), spawn=host.spawn) as engine,

@@ -8,6 +8,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from node.http.backend import JoinRequest
 from relay import RemoteChat, RemoteRoom
+from session import MemorySeatStore, StoreUnavailableError
 from sfu import protocol as p
 from signalling.client.admission import SessionRequest
 from signalling.client.messages import (
@@ -373,3 +374,19 @@ async def test_the_two_step_join() -> None:
         joined = await ada.ask(Join(room=ROOM, attempt=1, room_token=granted.room_token))
         assert isinstance(joined, Joined)
         assert joined.participant == granted.participant
+
+
+async def test_a_store_that_is_gone_is_a_warning_and_no_reason_to_go_elsewhere() -> None:
+    """Calls and joins go on; the operator is told."""
+    store = MemorySeatStore(lease_s=8, tombstone_s=3660)
+
+    async def claim(seat: object, *, cap: int) -> object:
+        raise StoreUnavailableError("no answer from the store")
+
+    async with open_house(store=store) as house:
+        assert house.conductor.warnings() == ()
+        store.claim = claim  # type: ignore[method-assign, assignment]
+        ada = await house.enter("Ada")
+        assert (await ada.join()).degraded
+        assert [warning.code for warning in house.conductor.warnings()] == ["store_unavailable"]
+        assert house.conductor.readiness() == ()

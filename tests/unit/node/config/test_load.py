@@ -95,6 +95,7 @@ WRONG = {
     "bad origin": ("[http]\nallowed_origins = ['example.org']", ["http.allowed_origins", "URL"]),
     "origin with a path": ("[http]\nallowed_origins = ['https://a/b']", ["http.allowed_origins", "after the host"]),
     "bad URL": ("[node]\npublic_url = 'ftp://x'", ["node.public_url"]),
+    "URL with a path": ("[node]\npublic_url = 'https://x.example/y'", ["node.public_url", "host and port"]),
     "bad seed": (MESH + "[mesh2]", ["mesh2", "did you mean [mesh]?"]),
     "seed without port": (
         MESH.replace("'k'", "'k'\nseeds = ['1.2.3.4']"),
