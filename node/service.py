@@ -85,6 +85,18 @@ CONFIG_CODES: Final = frozenset(
 )
 """Setup problems that changing the configuration cures."""
 
+SETTING_OF: Final = MappingProxyType(
+    {
+        "media_port_taken": "media.port",
+        "media_address_invalid": "media.address",
+        "gossip_port_taken": "mesh.port",
+        "gossip_address_invalid": "mesh.address",
+        "gossip_key_invalid": "mesh.gossip_key_file",
+        "store_unavailable": "store.url",
+    }
+)
+"""Where an operator changes what a part could not use; the part itself knows nothing of our settings."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunningNode:
@@ -355,8 +367,10 @@ def _start_error(group: BaseExceptionGroup[BaseException]) -> NodeStartError:
     if isinstance(error, CertificateError):
         return NodeStartError("certificate_invalid", error.message, exit_code=EXIT_CONFIG)
     if isinstance(error, EngineStartError | GossipSetupError | SessionSetupError):
+        setting = SETTING_OF.get(error.code)
+        message = error.message if setting is None else f"{error.message.rstrip('.')} (the setting is {setting})"
         is_config = error.code in CONFIG_CODES
-        return NodeStartError(error.code, error.message, **({"exit_code": EXIT_CONFIG} if is_config else {}))
+        return NodeStartError(error.code, message, **({"exit_code": EXIT_CONFIG} if is_config else {}))
     raise AssertionError("only setup errors are in the group")
 
 

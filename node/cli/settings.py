@@ -48,6 +48,6 @@ def parse_setting(text: str) -> "tuple[Key, str]":
     """
     name, separator, value = text.partition("=")
     section, dot, key = name.strip().partition(".")
-    if not separator or not dot:
+    if not (separator and dot and section and key):
         raise ConfigError(f"--set {text!r} is not of the form section.key=value (http.port=8443)")
     return (section, key), value

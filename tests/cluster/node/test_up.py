@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -177,7 +178,19 @@ async def test_a_redis_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> 
         code, said = await ended(process)
     assert code == 1
     assert "cannot be reached" in said.splitlines()[-1]
+    assert "store.url" in said.splitlines()[-1]
     assert "Traceback" not in said
+
+
+async def test_a_taken_media_port_names_its_setting(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        async with starling(tmp_path, "up", "--http-port=0", f"--media-port={port}") as process:
+            code, said = await ended(process)
+    assert code == 1
+    assert str(port) in said.splitlines()[-1]
+    assert "media.port" in said.splitlines()[-1]
 
 
 async def test_members_are_listed(tmp_path: Path) -> None:

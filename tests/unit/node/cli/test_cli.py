@@ -66,6 +66,8 @@ def test_an_unknown_option_is_wrong_usage(capsys: pytest.CaptureFixture[str]) ->
     [
         (("--set", "http.prot=1"), "did you mean http.port?"),
         (("--set", "nonsense"), "section.key=value"),
+        (("--set", "http.=1"), "section.key=value"),
+        (("--set", ".port=1"), "section.key=value"),
         (("--http-port", "70000"), "http.port from the flag --http-port"),
         (("--config", "/nowhere.toml"), "/nowhere.toml"),
         (("--mesh-seeds", "a:1"), "mesh.gossip_key_file"),
