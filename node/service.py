@@ -31,8 +31,7 @@ from membership import (
     open_membership,
 )
 from node.admin import AdminDesk, open_admin
-from node.conductor import ConductorConfig, open_conductor
-from node.conductor.directory import Directory
+from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.config.derived import public_url
 from node.errors import EXIT_CONFIG, NodeStartError
 from node.http.api import make_api
@@ -200,24 +199,25 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
         alone = _view_of_one(config, tags)
         conductor = await stack.enter_async_context(
             open_conductor(
-                ConductorConfig(
-                    session_url=f"ws{url.removeprefix('http')}/v1/session",
-                    guests=config.tokens.guests,
-                    session_lifetime_s=config.tokens.session_lifetime_s,
-                    room_lifetime_s=config.tokens.room_lifetime_s,
-                ),
-                engine=engine,
-                sessions=sessions,
-                tokens=tokens,
-                keys=identity.cluster_keys,
-                directory=Directory(
+                Conductor(
+                    engine=engine,
                     sessions=sessions,
-                    view=lambda: alone if membership is None else membership.view,
-                    policy=RoomPolicy(config.rooms.on_join),
-                ),
-                membership=membership,
-                relay=relay,
-                rooms=Rooms(NodeId(config.node.id)),
+                    admission=Admission(
+                        sessions=sessions,
+                        tokens=tokens,
+                        session_url=f"ws{url.removeprefix('http')}/v1/session",
+                        guests=config.tokens.guests,
+                    ),
+                    keys=identity.cluster_keys,
+                    directory=Directory(
+                        sessions=sessions,
+                        view=lambda: alone if membership is None else membership.view,
+                        policy=RoomPolicy(config.rooms.on_join),
+                    ),
+                    membership=membership,
+                    relay=relay,
+                    rooms=Rooms(NodeId(config.node.id)),
+                )
             )
         )
         stack.push_async_callback(_bow_out, sessions, membership, relay)

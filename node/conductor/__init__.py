@@ -15,7 +15,9 @@ Trio's one thread every change is whole. What has to wait (the store, the engine
 task of the one client who asked, or in the one task that reconciles subscriptions.
 """
 
-from node.conductor.conductor import Conductor, ConductorConfig, open_conductor
+from node.conductor.admission import Admission
+from node.conductor.conductor import Conductor, open_conductor
+from node.conductor.directory import Directory
 
-__all__ = ["Conductor", "ConductorConfig", "open_conductor"]
+__all__ = ["Admission", "Conductor", "Directory", "open_conductor"]
 """What the service tree opens."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from node.http.backend import JoinGranted
+from session.directory import check_room_name
 from signalling.client.admission import MAX_NAME_CHARACTERS, SessionGrant
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
     MAX_ATTEMPT,
     is_device_id,
-    is_room_id,
     new_device_id,
     new_user_id,
     participant_id,
@@ -35,26 +35,18 @@ class Admission:
         tokens: Signs and verifies with the cluster's keys.
         session_url: Where a session token is to be taken.
         guests: Whether people without a user token may come in.
-        session_lifetime_s: How long a session token is good for.
-        room_lifetime_s: How long a room token is good for.
     """
 
-    def __init__(
-        self,
-        *,
-        sessions: Sessions,
-        tokens: Tokens,
-        session_url: str,
-        guests: bool,
-        session_lifetime_s: float,
-        room_lifetime_s: float,
-    ) -> None:
+    def __init__(self, *, sessions: Sessions, tokens: Tokens, session_url: str, guests: bool) -> None:
         self._sessions = sessions
         self._tokens = tokens
         self._session_url = session_url
         self._guests = guests
-        self._session_lifetime_s = session_lifetime_s
-        self._room_lifetime_s = room_lifetime_s
+
+    @property
+    def session_lifetime_s(self) -> float:
+        """How long a session token is good for."""
+        return self._tokens.lifetimes.session_s
 
     def create_session(self, request: SessionRequest) -> SessionGrant:
         """Turn a user token, or a guest's name, into a session token.
@@ -87,7 +79,7 @@ class Admission:
             session_url=self._session_url,
             user=user,
             device=device,
-            expires_in_s=self._session_lifetime_s,
+            expires_in_s=self.session_lifetime_s,
         )
 
     def open_session(self, session_token: str) -> tuple[SessionRecord, str]:
@@ -125,11 +117,7 @@ class Admission:
                 ErrorCode.TOKEN_INVALID,
                 "This token names no session yet; connect the WebSocket and use the token of `welcome`.",
             )
-        if not is_room_id(room):
-            raise Refused(
-                ErrorCode.ROOM_INVALID,
-                "A room name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or a digit.",
-            )
+        check_room_name(room)
         if not 1 <= request.attempt <= MAX_ATTEMPT:
             raise Refused(ErrorCode.MALFORMED_MESSAGE, "An attempt counts from 1; raise it before every join.")
         token = self._tokens.issue_room(
@@ -144,7 +132,7 @@ class Admission:
             room_token=token,
             room=room,
             participant=participant_id(room, claims.user, claims.device),
-            expires_in_s=self._room_lifetime_s,
+            expires_in_s=self._tokens.lifetimes.room_s,
         )
 
     def check_room_token(self, join: Join, session: SessionId) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
 
 from membership import MemberState
-from node.conductor.admission import Admission
 from node.conductor.measures import collect_samples
 from node.conductor.peers import ClientPeers
 from node.conductor.pumps import pump_engine, pump_relay, pump_sessions
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from membership import ClusterView, Membership
+    from node.conductor.admission import Admission
     from node.conductor.directory import Directory
     from node.conductor.ports import OtherNodes
     from node.http.backend import (
@@ -57,28 +56,11 @@ if TYPE_CHECKING:
         Sample,
         SessionSocket,
     )
-    from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
+    from session import ClusterKeys, Rooms, SessionRecord, Sessions
     from sfu import Engine
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import Hello
     from signalling.ids import RoomId, SessionId
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ConductorConfig:
-    """What the conductor has to be told.
-
-    Attributes:
-        session_url: Where clients open their WebSocket.
-        guests: Whether people without a user token may come in.
-        session_lifetime_s: How long a session token is good for; a fresh one is pushed at half of it.
-        room_lifetime_s: How long a room token is good for.
-    """
-
-    session_url: str
-    guests: bool
-    session_lifetime_s: float
-    room_lifetime_s: float
 
 
 class Conductor:
@@ -86,34 +68,25 @@ class Conductor:
 
     def __init__(
         self,
-        config: ConductorConfig,
         *,
         engine: Engine,
         sessions: Sessions,
-        tokens: Tokens,
+        admission: Admission,
         keys: ClusterKeys,
         directory: Directory,
         membership: Membership | None,
         relay: OtherNodes | None,
         rooms: Rooms,
     ) -> None:
-        self._config = config
         self._engine = engine
         self._sessions = sessions
+        self._admission = admission
         self._keys = keys
         self._membership = membership
         self._relay = relay
         self.peers = ClientPeers(engine)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
         self._rooms = rooms
-        self._admission = Admission(
-            sessions=sessions,
-            tokens=tokens,
-            session_url=config.session_url,
-            guests=config.guests,
-            session_lifetime_s=config.session_lifetime_s,
-            room_lifetime_s=config.room_lifetime_s,
-        )
         self._directory = directory
         # All lifetimes are equal, so the first session is the first to need a fresh token.
         self._ageing: deque[tuple[float, SessionId]] = deque()
@@ -301,10 +274,21 @@ class Conductor:
             raise Refused(ErrorCode.NOT_IN_ROOM, "You have no seat in a room; join one first.")
         return room
 
+    # --- tasks ----------------------------------------------------------------------------
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Start the conductor's tasks; :func:`open_conductor` does."""
+        nursery.start_soon(self.peers.reconcile)
+        nursery.start_soon(self.refresh_tokens)
+        nursery.start_soon(pump_sessions, self._sessions, self.stage)
+        nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
+        if self._relay is not None:
+            nursery.start_soon(pump_relay, self._relay, self.stage)
+
     # --- fresh tokens -----------------------------------------------------------------------
 
     def _age(self, session: SessionId) -> None:
-        self._ageing.append((trio.current_time() + self._config.session_lifetime_s / 2, session))
+        self._ageing.append((trio.current_time() + self._admission.session_lifetime_s / 2, session))
         self._aged.set()
 
     async def refresh_tokens(self) -> None:
@@ -321,41 +305,14 @@ class Conductor:
 
 
 @asynccontextmanager
-async def open_conductor(
-    config: ConductorConfig,
-    *,
-    engine: Engine,
-    sessions: Sessions,
-    tokens: Tokens,
-    keys: ClusterKeys,
-    directory: Directory,
-    membership: Membership | None,
-    relay: OtherNodes | None,
-    rooms: Rooms,
-) -> AsyncIterator[Conductor]:
+async def open_conductor(conductor: Conductor) -> AsyncIterator[Conductor]:
     """Run the conductor for the length of the block.
 
     Takes over the event channels of the engine, the session service and the relay: it is their
     one reader.
     """
-    conductor = Conductor(
-        config,
-        engine=engine,
-        sessions=sessions,
-        tokens=tokens,
-        keys=keys,
-        directory=directory,
-        membership=membership,
-        relay=relay,
-        rooms=rooms,
-    )
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(conductor.peers.reconcile)
-        nursery.start_soon(conductor.refresh_tokens)
-        nursery.start_soon(pump_sessions, sessions, conductor.stage)
-        nursery.start_soon(pump_engine, engine, sessions, conductor.stage, conductor.peers, relay)
-        if relay is not None:
-            nursery.start_soon(pump_relay, relay, conductor.stage)
+        conductor.start(nursery)
         yield conductor
         nursery.cancel_scope.cancel()
 

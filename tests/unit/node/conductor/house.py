@@ -10,8 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from membership import ClusterView
-from node.conductor import Conductor, ConductorConfig, open_conductor
-from node.conductor.directory import Directory
+from node.conductor import Admission, Conductor, Directory, open_conductor
 from relay import RelayEvent, RelayStatistics
 from session import (
     ClusterKeys,
@@ -177,17 +176,23 @@ async def open_house(
         open_engine(EngineConfig(), spawn=host.spawn) as engine,
         open_sessions(settings, store=store, directory=rooms) as sessions,
         open_conductor(
-            ConductorConfig(
-                session_url="ws://here/v1/session", guests=True, session_lifetime_s=3600.0, room_lifetime_s=60.0
-            ),
-            engine=engine,
-            sessions=sessions,
-            tokens=Tokens(keys, cluster="test"),
-            keys=keys,
-            directory=Directory(sessions=sessions, view=lambda: ClusterView(own_id=HERE), policy=RoomPolicy.REPLACE),
-            membership=None,
-            relay=mesh,
-            rooms=Rooms(HERE),
+            Conductor(
+                engine=engine,
+                sessions=sessions,
+                admission=Admission(
+                    sessions=sessions,
+                    tokens=Tokens(keys, cluster="test"),
+                    session_url="ws://here/v1/session",
+                    guests=True,
+                ),
+                keys=keys,
+                directory=Directory(
+                    sessions=sessions, view=lambda: ClusterView(own_id=HERE), policy=RoomPolicy.REPLACE
+                ),
+                membership=None,
+                relay=mesh,
+                rooms=Rooms(HERE),
+            )
         ) as conductor,
     ):
         yield House(conductor, host, mesh)
