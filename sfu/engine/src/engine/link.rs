@@ -22,7 +22,7 @@ use super::link_class::{CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
 use super::link_health::LinkHealth;
 use super::link_signal::LinkSignal;
-use super::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
+use super::packet::{Layering, MAX_PAYLOAD_BYTES, MediaPacket};
 use super::refusal::Refusal;
 use super::rewrite::{Rewriter, SourceRun};
 use super::router::TrackKey;
@@ -378,6 +378,7 @@ impl Link {
             wallclock,
             audio_level: frame.audio_level,
             orientation: frame.orientation,
+            layering: Layering::default(),
             payload: frame.payload.into(),
         };
         Some((leg.track, media))

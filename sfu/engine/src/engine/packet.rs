@@ -21,6 +21,42 @@ pub struct AudioLevel {
     pub voice: bool,
 }
 
+/// How a packet of video hangs together with others of its track.
+///
+/// It comes from header extensions where they were negotiated, else from the payload; sound and
+/// video of which nothing is known have the default: one layer, every packet a frame of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layering {
+    /// Simulcast: the rank of the stream among those of its track, 0 for the first offered.
+    pub encoding: u8,
+    /// SVC: spatial layer inside the stream, 0 for the base.
+    pub spatial: u8,
+    /// Temporal layer, 0 for the base.
+    pub temporal: u8,
+    /// Decoding of this spatial layer may begin at this frame with nothing before it.
+    pub keyframe: bool,
+    /// Whoever got the lower temporal layers may take this one from this frame on.
+    pub switch_up: bool,
+    /// The first packet of its frame (of one spatial layer).
+    pub begins_frame: bool,
+    /// The last packet of its frame (of one spatial layer).
+    pub ends_frame: bool,
+}
+
+impl Default for Layering {
+    fn default() -> Self {
+        Self {
+            encoding: 0,
+            spatial: 0,
+            temporal: 0,
+            keyframe: false,
+            switch_up: false,
+            begins_frame: true,
+            ends_frame: true,
+        }
+    }
+}
+
 /// A packet between its source and its sinks. Cloning shares the payload.
 #[derive(Clone, Debug)]
 pub struct MediaPacket {
@@ -36,6 +72,7 @@ pub struct MediaPacket {
     pub audio_level: Option<AudioLevel>,
     /// Of a picture, clockwise, as in the header extension `urn:3gpp:video-orientation`.
     pub orientation: Option<u8>,
+    pub layering: Layering,
     pub payload: Arc<[u8]>,
 }
 

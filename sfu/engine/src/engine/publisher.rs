@@ -13,7 +13,7 @@ use super::clock::{Anchor, PAST, RtpClock};
 use super::codec::{Codec, offered};
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
-use super::packet::{AudioLevel, MAX_PAYLOAD_BYTES, MediaPacket};
+use super::packet::{AudioLevel, Layering, MAX_PAYLOAD_BYTES, MediaPacket};
 use super::refusal::Refusal;
 use super::rewrite::SourceRun;
 use super::router::TrackKey;
@@ -323,6 +323,7 @@ impl Publisher {
             orientation: extensions
                 .video_orientation
                 .map(|orientation| orientation as u8),
+            layering: Layering::default(),
             payload: packet.payload,
         };
         Some((published.track, media))
