@@ -62,7 +62,10 @@ impl Worker {
     /// Where each packet goes, peer by peer, so that each peer is drained once and its datagrams
     /// leave in one run; packets keep their order.
     fn find_ways(&self, pending: &[(TrackKey, MediaPacket)], ways: &mut Vec<Way>) {
-        for (at, (track, _)) in pending.iter().enumerate() {
+        for (at, (track, packet)) in pending.iter().enumerate() {
+            if packet.layering.encoding != 0 {
+                continue;
+            }
             if let Some(track) = self.router.get(*track) {
                 ways.extend(track.ways().map(|sink| Way {
                     peer: sink.peer,
@@ -142,7 +145,7 @@ impl Worker {
             Source::Publisher { peer, mid } => {
                 self.with(peer, |peer, sink, _, _| match &peer.role {
                     Role::Publisher(publisher) => {
-                        publisher.request_keyframe(&mut peer.drained, now, sink, mid)
+                        publisher.request_keyframe(&mut peer.drained, now, sink, mid, 0)
                     }
                     _ => Ok(()),
                 });

@@ -41,6 +41,8 @@ pub struct Layering {
     pub begins_frame: bool,
     /// The last packet of its frame (of one spatial layer).
     pub ends_frame: bool,
+    /// Width and height of the frame in pixels, where a keyframe says them.
+    pub resolution: Option<(u16, u16)>,
 }
 
 impl Default for Layering {
@@ -53,6 +55,7 @@ impl Default for Layering {
             switch_up: false,
             begins_frame: true,
             ends_frame: true,
+            resolution: None,
         }
     }
 }

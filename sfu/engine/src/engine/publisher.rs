@@ -32,6 +32,8 @@ pub struct OfferedTrack {
     pub mid: Mid,
     pub track: String,
     pub kind: MediaKind,
+    /// Its simulcast streams by rank; none where the line brings one stream without a name.
+    pub rids: Vec<Rid>,
 }
 
 /// What came of an offer.
@@ -45,8 +47,7 @@ pub struct Accepted {
 struct Published {
     mid: Mid,
     track: TrackKey,
-    /// The layer that is forwarded: the first one that came.
-    layer: Option<Option<Rid>>,
+    rids: Vec<Rid>,
 }
 
 #[derive(Debug)]
@@ -54,6 +55,8 @@ struct Stream {
     ssrc: Ssrc,
     mid: Option<Mid>,
     rid: Option<Rid>,
+    /// Rank of `rid` on its line.
+    encoding: u8,
     run: SourceRun,
     reported: Option<SenderInfo>,
     clock: Option<RtpClock>,
@@ -102,6 +105,7 @@ pub fn accept(
     offer: &Stripped,
     tracks: &BTreeMap<String, String>,
 ) -> Result<Result<Accepted, Refusal>, Broken> {
+    let simulcast = &offer.simulcast;
     let offer = match SdpOffer::from_sdp_string(&offer.sdp) {
         Ok(offer) => offer,
         Err(error) => return Ok(Err(invalid(&error.to_string()))),
@@ -113,7 +117,10 @@ pub fn accept(
             .map_err(|error| invalid(&error.to_string()))?;
         let tracks = tracks
             .iter()
-            .filter_map(|(mid, track)| receiving(rtc, mid, track).transpose())
+            .filter_map(|(mid, track)| {
+                let rids = simulcast.get(mid).map_or(&[][..], Vec::as_slice);
+                receiving(rtc, mid, track, rids).transpose()
+            })
             .collect::<Result<_, _>>()?;
         Ok(Accepted {
             answer: answer.to_sdp_string(),
@@ -127,7 +134,12 @@ fn invalid(why: &str) -> Refusal {
 }
 
 /// The line of that mid, unless it is inactive or not there.
-fn receiving(rtc: &Rtc, mid: &str, track: &str) -> Result<Option<OfferedTrack>, Refusal> {
+fn receiving(
+    rtc: &Rtc,
+    mid: &str,
+    track: &str,
+    rids: &[String],
+) -> Result<Option<OfferedTrack>, Refusal> {
     let mid = Mid::from(mid);
     let Some(media) = rtc.media(mid) else {
         return Ok(None);
@@ -149,6 +161,7 @@ fn receiving(rtc: &Rtc, mid: &str, track: &str) -> Result<Option<OfferedTrack>, 
         } else {
             MediaKind::Video
         },
+        rids: rids.iter().map(|rid| Rid::from(rid.as_str())).collect(),
     }))
 }
 
@@ -158,25 +171,29 @@ impl Publisher {
     pub fn set_tracks(
         &mut self,
         drained: &Drained,
-        tracks: Vec<(Mid, TrackKey)>,
+        tracks: Vec<(OfferedTrack, TrackKey)>,
     ) -> Vec<(Mid, TrackKey)> {
         let before = std::mem::take(&mut self.published);
         let gone = before
             .iter()
             .map(|known| (known.mid, known.track))
-            .filter(|known| !tracks.contains(known))
+            .filter(|(mid, key)| {
+                !tracks
+                    .iter()
+                    .any(|(offered, track)| offered.mid == *mid && track == key)
+            })
             .collect();
         self.published = tracks
             .into_iter()
-            .map(|(mid, track)| Published {
-                mid,
+            .map(|(offered, track)| Published {
+                mid: offered.mid,
                 track,
-                layer: before
-                    .iter()
-                    .find(|known| known.mid == mid)
-                    .and_then(|known| known.layer),
+                rids: offered.rids,
             })
             .collect();
+        for stream in &mut self.streams {
+            stream.encoding = rank(&self.published, stream.mid, stream.rid);
+        }
         self.codecs = drained.peek(|rtc| {
             rtc.codec_config()
                 .params()
@@ -216,7 +233,16 @@ impl Publisher {
         ))
     }
 
-    /// Ask the client for a whole picture of what it sends on `mid`.
+    /// The names of a line's simulcast streams by rank; none where it brings one without a name.
+    #[must_use]
+    pub fn encodings(&self, mid: Mid) -> &[Rid] {
+        self.published
+            .iter()
+            .find(|known| known.mid == mid)
+            .map_or(&[], |known| &known.rids)
+    }
+
+    /// Ask the client for a whole picture of one of the streams that it sends on `mid`, by rank.
     ///
     /// # Errors
     /// When the peer is to be closed.
@@ -226,15 +252,11 @@ impl Publisher {
         now: Instant,
         sink: &mut Sink<'_>,
         mid: Mid,
+        encoding: u8,
     ) -> Result<(), Broken> {
-        let layer = self
-            .published
-            .iter()
-            .find(|known| known.mid == mid)
-            .and_then(|known| known.layer)
-            .flatten();
+        let rid = self.encodings(mid).get(usize::from(encoding)).copied();
         drained.change(now, sink, |rtc| {
-            if let Some(stream) = rtc.direct_api().stream_rx_by_mid(mid, layer) {
+            if let Some(stream) = rtc.direct_api().stream_rx_by_mid(mid, rid) {
                 stream.request_keyframe(KeyframeRequestKind::Pli);
             }
         })
@@ -261,10 +283,12 @@ impl Publisher {
                 .map(|stream| (stream.mid(), stream.rid()))
         })?;
         *runs += 1;
+        let (mid, rid) = (place.map(|(mid, _)| mid), place.and_then(|(_, rid)| rid));
         self.streams.push(Stream {
             ssrc,
-            mid: place.map(|(mid, _)| mid),
-            rid: place.and_then(|(_, rid)| rid),
+            mid,
+            rid,
+            encoding: rank(&self.published, mid, rid),
             run: *runs,
             reported: None,
             clock: None,
@@ -281,11 +305,8 @@ impl Publisher {
         let stream = self.streams.get_mut(at)?;
         let published = self
             .published
-            .iter_mut()
+            .iter()
             .find(|known| Some(known.mid) == stream.mid)?;
-        if *published.layer.get_or_insert(stream.rid) != stream.rid {
-            return None;
-        }
         let header = &packet.header;
         let (_, codec) = self
             .codecs
@@ -323,9 +344,21 @@ impl Publisher {
             orientation: extensions
                 .video_orientation
                 .map(|orientation| orientation as u8),
-            layering: Layering::default(),
+            layering: Layering {
+                encoding: stream.encoding,
+                ..Layering::default()
+            },
             payload: packet.payload,
         };
         Some((published.track, media))
     }
+}
+
+/// The rank of a stream among those of its line; one without a name is the only one there.
+fn rank(published: &[Published], mid: Option<Mid>, rid: Option<Rid>) -> u8 {
+    published
+        .iter()
+        .find(|known| Some(known.mid) == mid)
+        .and_then(|known| known.rids.iter().position(|known| Some(*known) == rid))
+        .map_or(0, |rank| rank as u8)
 }

@@ -7,6 +7,7 @@
 //! str0m compares the lines of a section with each other, so that one section of 30,000 lines held
 //! up all media for a second (measured): what no client needs is refused unparsed.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::refusal::Refusal;
@@ -14,6 +15,9 @@ use super::subscriber::MAX_TRACKS;
 
 /// An answer has a section for each line that we offered: all tracks of one kind, then the other.
 const MAX_SECTIONS: usize = 2 * MAX_TRACKS + 1;
+
+/// Simulcast streams of one track; browsers send three.
+pub const MAX_ENCODINGS: usize = 8;
 
 /// Lines of one m-line, or before the first; Chromium's longest has 120.
 const MAX_LINES_PER_SECTION: usize = 400;
@@ -26,6 +30,9 @@ pub struct Stripped {
     pub unusable: u64,
     /// Of the certificate of whoever wrote it, in lower case: another one, another connection.
     pub fingerprint: Option<String>,
+    /// The simulcast streams that each line (by mid) is to bring, by `rid`, in the order of the
+    /// `send` list of its `a=simulcast` (RFC 8853 section 5.1).
+    pub simulcast: BTreeMap<String, Vec<String>>,
 }
 
 /// Take the candidates out of an SDP.
@@ -37,8 +44,10 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
         sdp: String::with_capacity(sdp.len()),
         unusable: 0,
         fingerprint: None,
+        simulcast: BTreeMap::new(),
     };
     let (mut sections, mut lines) = (0, 0);
+    let mut section = Section::default();
     for line in sdp.lines() {
         if let Some(candidate) = line.strip_prefix("a=candidate:") {
             stripped.unusable += u64::from(!is_usable(candidate));
@@ -49,7 +58,9 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
         }
         if line.starts_with("m=") {
             (sections, lines) = (sections + 1, 0);
+            std::mem::take(&mut section).note(&mut stripped.simulcast);
         }
+        section.read(line);
         lines += 1;
         if sections > MAX_SECTIONS || lines > MAX_LINES_PER_SECTION {
             return Err(Refusal::new(
@@ -68,7 +79,51 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
         stripped.sdp.push_str(line);
         stripped.sdp.push_str("\r\n");
     }
+    section.note(&mut stripped.simulcast);
     Ok(stripped)
+}
+
+/// What is read of one m-line.
+#[derive(Default)]
+struct Section<'a> {
+    mid: Option<&'a str>,
+    simulcast: Option<&'a str>,
+}
+
+impl<'a> Section<'a> {
+    fn read(&mut self, line: &'a str) {
+        if let Some(mid) = line.strip_prefix("a=mid:") {
+            self.mid = Some(mid.trim());
+        } else if let Some(simulcast) = line.strip_prefix("a=simulcast:") {
+            self.simulcast = Some(simulcast);
+        }
+    }
+
+    fn note(self, noted: &mut BTreeMap<String, Vec<String>>) {
+        if let (Some(mid), Some(simulcast)) = (self.mid, self.simulcast) {
+            let rids = sent_rids(simulcast);
+            if !rids.is_empty() {
+                noted.insert(mid.to_owned(), rids);
+            }
+        }
+    }
+}
+
+/// The streams of the `send` list: alternatives of one stream are divided by commas, of which the
+/// first counts; a tilde marks one that starts paused.
+fn sent_rids(simulcast: &str) -> Vec<String> {
+    let mut words = simulcast.split_ascii_whitespace();
+    let list = words
+        .by_ref()
+        .find(|word| *word == "send")
+        .and_then(|_| words.next())
+        .unwrap_or_default();
+    list.split(';')
+        .filter_map(|stream| stream.split(',').next())
+        .map(|rid| rid.trim_start_matches('~').to_owned())
+        .filter(|rid| !rid.is_empty())
+        .take(MAX_ENCODINGS)
+        .collect()
 }
 
 /// Whether a candidate line (with or without `a=` and `candidate:`) names a UDP address that an
@@ -159,6 +214,22 @@ mod tests {
         ] {
             assert!(!is_usable(useless), "{useless}");
         }
+    }
+
+    #[test]
+    fn the_simulcast_streams_of_a_line_are_ranked_as_they_are_sent() {
+        let sdp =
+            "m=video 9\r\na=simulcast:recv x send ~h;m,m2;l\r\na=mid:1\r\nm=audio 9\r\na=mid:2";
+        let stripped = strip_candidates(sdp).unwrap();
+        let ranked = [("1".to_owned(), vec!["h".into(), "m".into(), "l".into()])];
+        assert_eq!(stripped.simulcast, ranked.into());
+        for none in ["", "recv h;l", "send", "send ;"] {
+            assert!(sent_rids(none).is_empty(), "{none}");
+        }
+        assert_eq!(
+            sent_rids(&format!("send {}", "a;".repeat(99))).len(),
+            MAX_ENCODINGS
+        );
     }
 
     proptest! {

@@ -81,9 +81,13 @@ impl Worker {
     ) {
         let tracks = tracks
             .into_iter()
-            .map(|OfferedTrack { mid, track, kind }| {
-                let source = Source::Publisher { peer: key, mid };
-                (mid, self.router.start(&track, kind, source))
+            .map(|offered| {
+                let source = Source::Publisher {
+                    peer: key,
+                    mid: offered.mid,
+                };
+                let track = self.router.start(&offered.track, offered.kind, source);
+                (offered, track)
             })
             .collect();
         let gone = match self.peers.get_mut(key) {
