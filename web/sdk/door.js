@@ -1,0 +1,84 @@
+/** The way in: which nodes there are, and a token that says who we are. */
+
+import { Device } from "./device.js";
+import { StarlingError } from "./errors.js";
+import { call, findNodes } from "./nodes.js";
+
+/** @typedef {import("./nodes.js").Candidate} Candidate */
+
+/** Finds nodes and gets tokens, from whichever node answers. */
+export class Door {
+  /** Nodes as measured, best first. @type {Candidate[]} */
+  candidates = [];
+  /** @type {string | null} */
+  token = null;
+  /** @type {Device | null} */
+  device = null;
+
+  /** @param {{room: string, name: string, base: string, node: string | null, userToken: string | null}} who */
+  constructor({ room, name, base, node, userToken }) {
+    this.room = room;
+    this.name = name;
+    this.base = base;
+    this.fixedNode = node;
+    this.userToken = userToken;
+  }
+
+  /** Be ready to knock: know this device, the nodes, and have a token, an earlier page's if there is one. */
+  async approach() {
+    this.device = await Device.mine();
+    this.token = this.device.token(this.name);
+    await Promise.all([this.look(), this.token ? null : this.admit()]);
+  }
+
+  /** Look for nodes again. */
+  async look() {
+    if (this.fixedNode) {
+      this.candidates = [{ node: "", url: this.fixedNode, region: "", why: ["chosen"], measured: null }];
+      return;
+    }
+    this.candidates = await this.#askAnyNode((url) => findNodes(url, this.room));
+    if (this.candidates.length === 0) throw new StarlingError("node_full", "No node takes people right now. Try later.");
+  }
+
+  /** Get a new token. */
+  async admit() {
+    const body = { name: this.name, device: this.device.id };
+    if (this.userToken) body.token = this.userToken;
+    const ask = (url) => call(url, "/v1/sessions", body);
+    this.keepToken((await (this.fixedNode ? ask(this.fixedNode) : this.#askAnyNode(ask))).token);
+  }
+
+  /** Take the seat, on a socket that has said hello. @param {import("./signal.js").Signal} signal */
+  async sit(signal) {
+    const { room, device } = this;
+    try {
+      return await signal.request("join", { room, attempt: device.raise() });
+    } catch (error) {
+      if (error.code !== "attempt_stale" || error.highestAttempt === null) throw error;
+      // Only who holds the device's lock gets here; once is enough, as nobody else raises it.
+      return signal.request("join", { room, attempt: device.raise(error.highestAttempt) });
+    }
+  }
+
+  /** A fresher token, for us and for the page after a reload. @param {string} token */
+  keepToken(token) {
+    this.token = token;
+    this.device.keepToken(this.name, token);
+  }
+
+  /** Any node will do: the one the page came from, else those it named. */
+  async #askAnyNode(ask) {
+    const bases = new Set([this.base, ...this.candidates.map((candidate) => candidate.url)]);
+    let last;
+    for (const base of bases) {
+      try {
+        return await ask(base);
+      } catch (error) {
+        if (error.code !== "node_unreachable") throw error;
+        last = error;
+      }
+    }
+    throw last;
+  }
+}

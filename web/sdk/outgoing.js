@@ -1,0 +1,115 @@
+/** What we send: tracks and data channels, over whichever connection there is. */
+
+import { DataSender } from "./data.js";
+import { StarlingError } from "./errors.js";
+import { Publisher } from "./peers.js";
+import { Publication } from "./publication.js";
+import { configurationFor } from "./transform.js";
+
+/** Tracks and data channels of ours. They outlive connections: each new one takes them all along. */
+export class Outgoing {
+  /** @type {Set<Publication>} */
+  publications = new Set();
+  /** Data channels by label. @type {Map<string, DataSender>} */
+  senders = new Map();
+  /** @type {Publisher | null} */
+  #publisher = null;
+  #trouble;
+
+  /**
+   * @param {import("./transform.js").Transforms | null} transform
+   * @param {(error: unknown) => void} trouble Told what did not get through.
+   * @throws {StarlingError} `transform_unsupported`
+   */
+  constructor(transform, trouble) {
+    configurationFor(transform);
+    this.transform = transform;
+    this.#trouble = trouble;
+  }
+
+  /** Send it all over a new connection, under the ids that the room knows. */
+  async begin(signal, failed) {
+    const publisher = (this.#publisher = new Publisher(signal, this, failed));
+    try {
+      await publisher.negotiate();
+    } catch (error) {
+      if (publisher !== this.#publisher || error.code !== "track_unknown") return this.#trouble(error);
+      for (const publication of this.publications) publication.id = null;
+      await publisher.negotiate().catch((again) => this.#trouble(again));
+    }
+    return undefined;
+  }
+
+  /** The connection is gone. */
+  end() {
+    this.#publisher?.close();
+    this.#publisher = null;
+  }
+
+  /** See `Room.publish`. */
+  async publish(media, source, muted, options) {
+    const publication = new Publication(media, source, muted, options);
+    this.publications.add(publication);
+    const publisher = this.#publisher;
+    try {
+      await publisher?.negotiate();
+    } catch (error) {
+      // A publisher of a new connection or a new engine takes it along, or will.
+      if (publisher !== this.#publisher || error.code === "engine_unavailable") return publication;
+      this.publications.delete(publication);
+      throw error;
+    }
+    return publication;
+  }
+
+  /** @param {Publication} publication */
+  async unpublish(publication) {
+    if (this.publications.delete(publication)) await this.#publisher?.negotiate();
+  }
+
+  /** @param {Publication} publication @param {boolean} muted */
+  async mute(publication, muted) {
+    publication.muted = muted;
+    publication.media.enabled = !muted;
+    await this.#publisher?.sayMuted(publication);
+  }
+
+  /** See `Room.openData`. */
+  async openData(label, reliable) {
+    if (this.senders.has(label)) throw new StarlingError("data_label_taken", "There is a channel of that label already.");
+    const sender = new DataSender(label, reliable);
+    this.senders.set(label, sender);
+    try {
+      await this.#publisher?.negotiate();
+      return await sender.opened();
+    } catch (error) {
+      this.closeData(sender);
+      throw error;
+    }
+  }
+
+  /** @param {DataSender} sender */
+  closeData(sender) {
+    if (this.senders.get(sender.label) === sender) this.senders.delete(sender.label);
+    sender.close();
+  }
+
+  /** The node says what of a track is watched. @returns {Publication | null} whose it is */
+  obey({ track, encodings, spatial }) {
+    const publication = this.#named(track);
+    publication?.obey({ encodings, spatial: spatial ?? null });
+    return publication;
+  }
+
+  /** Somebody cannot play what we send: use these codecs alone. */
+  restrict({ track, codecs }) {
+    const publication = this.#named(track);
+    if (!publication) return;
+    if (publication.restrict(codecs)) this.#publisher?.negotiate().catch((error) => this.#trouble(error));
+    else this.#trouble(new StarlingError("codec_impossible", "Not everybody can see what you send: no codec suits you all."));
+  }
+
+  #named(track) {
+    return [...this.publications].find(({ id }) => id === track) ?? null;
+  }
+}
