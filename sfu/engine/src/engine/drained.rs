@@ -70,7 +70,7 @@ pub struct Drained {
     deadline: Instant,
     connected: bool,
     silent: bool,
-    /// Where the last datagram that was accepted came to.
+    /// Where the last check that was accepted came to.
     local: Option<IpAddr>,
 }
 
@@ -155,7 +155,10 @@ impl Drained {
             if !rtc.accepts(&input) {
                 return Ok(Taken::No);
             }
-            *known = local;
+            if is_stun(incoming.bytes) {
+                // Only a check shows by its integrity that the other end itself sent it here.
+                *known = local;
+            }
             match rtc.handle_input(input) {
                 Ok(()) => Ok(Taken::Yes),
                 Err(_) if rtc.is_alive() => Ok(Taken::No),
@@ -194,11 +197,7 @@ impl Drained {
                     return Ok(());
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    let stun = transmit
-                        .contents
-                        .first()
-                        .is_some_and(|byte| *byte < FIRST_BYTE_AFTER_STUN);
-                    if stun || !self.silent {
+                    if is_stun(&transmit.contents) || !self.silent {
                         // Behind an advertised address only the way in shows the way out.
                         let source = sink.addresses.source_for(transmit.source).or(self
                             .local
@@ -230,6 +229,12 @@ impl Drained {
             _ => {}
         }
     }
+}
+
+fn is_stun(bytes: &[u8]) -> bool {
+    bytes
+        .first()
+        .is_some_and(|byte| *byte < FIRST_BYTE_AFTER_STUN)
 }
 
 #[cfg(test)]

@@ -40,7 +40,12 @@ impl Worker {
             if !self.readable || self.pending.len() >= MAX_PENDING_PACKETS {
                 break;
             }
-            self.readable = socket.receive(|incoming| self.on_datagram(&incoming, now));
+            let mut count = 0;
+            self.readable = socket.receive(|incoming| {
+                count += 1;
+                self.on_datagram(&incoming, now);
+            });
+            self.counters.add("datagrams_in", count);
         }
         self.socket = Some(socket);
     }

@@ -1,6 +1,6 @@
 //! A client as a browser would be: full ICE, SDP, RTP.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
@@ -10,6 +10,9 @@ use str0m::media::{Direction, KeyframeRequest, MediaKind as RtcKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
+
+/// Datagrams that are remembered, to be sent again in a worse state.
+const OVERHEARD: usize = 200;
 
 /// A peer connection with a socket of its own.
 pub struct Client {
@@ -34,6 +37,8 @@ pub struct Client {
     arrived: usize,
     /// Datagrams as they came, to be sent again in a worse state.
     pub received: Vec<Vec<u8>>,
+    /// The newest datagrams that we sent, for the same end.
+    pub sent_lately: VecDeque<Vec<u8>>,
     /// ICE checks as they were sent, to be sent again from elsewhere.
     pub checks: Vec<Vec<u8>>,
 }
@@ -65,6 +70,7 @@ impl Client {
             lose_one_in: 0,
             arrived: 0,
             received: Vec::new(),
+            sent_lately: VecDeque::new(),
             checks: Vec::new(),
         }
     }
@@ -160,7 +166,7 @@ impl Client {
         while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
             let bytes = &buffer[..length];
             self.senders.insert(source);
-            if self.received.len() < 200 {
+            if self.received.len() < OVERHEARD {
                 self.received.push(bytes.to_vec());
             }
             let is_rtp = (128..192).contains(&bytes[0]);
@@ -198,6 +204,10 @@ impl Client {
                 Output::Transmit(transmit) => {
                     if transmit.contents.starts_with(&[0, 1]) {
                         self.checks.push(transmit.contents.to_vec());
+                    }
+                    self.sent_lately.push_back(transmit.contents.to_vec());
+                    if self.sent_lately.len() > OVERHEARD {
+                        self.sent_lately.pop_front();
                     }
                     let _ = self
                         .socket
