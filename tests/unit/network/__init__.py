@@ -1,0 +1,1 @@
+"""What tests of bad networks stand on."""
