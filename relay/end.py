@@ -131,11 +131,13 @@ class LinkEnd:
         try:
             match command:
                 case OpenLegIn():
-                    await self._engine.open_leg_in(self.id, leg=command.leg, track=command.track, kind=command.kind)
+                    await self._engine.open_leg_in(
+                        self.id, leg=command.leg, track=command.track, kind=command.kind, room=command.room
+                    )
                 case CloseLegIn():
                     await self._engine.close_leg_in(self.id, leg=command.leg)
                 case OpenLegOut():
-                    await self._engine.open_leg_out(self.id, leg=command.leg, track=command.track)
+                    await self._engine.open_leg_out(self.id, leg=command.leg, track=command.track, room=command.room)
                 case CloseLegOut():
                     await self._engine.close_leg_out(self.id, leg=command.leg)
         except EngineRefused as error:

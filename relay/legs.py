@@ -44,10 +44,10 @@ class TracksWanted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TracksOffered:
-    """All tracks of ours that the node may ask for."""
+    """All tracks of ours that the node may ask for, with a room of ours that each is in."""
 
     node: NodeId
-    tracks: frozenset[TrackId]
+    tracks: Mapping[TrackId, RoomId]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +91,7 @@ class OpenLegIn:
     leg: int
     track: TrackId
     kind: MediaKind
+    room: RoomId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +109,7 @@ class OpenLegOut:
     node: NodeId
     leg: int
     track: TrackId
+    room: RoomId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +146,7 @@ class Legs:
 
     def __init__(self) -> None:
         self._wants: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
-        self._offered: dict[NodeId, frozenset[TrackId]] = {}
+        self._offered: dict[NodeId, Mapping[TrackId, RoomId]] = {}
         self._links: dict[NodeId, _Link] = {}
         self.oddities: Counter[str] = Counter()
 
@@ -192,22 +194,25 @@ class Legs:
     def _settle(self, node: NodeId) -> tuple[LegsEffect, ...]:
         """Open the incoming legs of a link that are wanted, close those that are not."""
         link = self._links[node]
-        wanted: dict[TrackId, MediaKind] = {
-            track: kind for tracks in self._wants.values() for track, (owner, kind) in tracks.items() if owner == node
+        wanted: dict[TrackId, tuple[MediaKind, RoomId]] = {
+            track: (kind, room)
+            for room, tracks in self._wants.items()
+            for track, (owner, kind) in tracks.items()
+            if owner == node
         }
         link.refused &= wanted.keys()
         effects: list[LegsEffect] = []
         for track in [track for track in link.incoming if track not in wanted]:
             leg = link.incoming.pop(track)
             effects += [TellLeg(node=node, word=Unwant(leg)), CloseLegIn(node=node, leg=leg)]
-        for track, kind in wanted.items():
+        for track, (kind, room) in wanted.items():
             if track in link.incoming or track in link.refused:
                 continue
             if (picked := self._pick(link)) is None:
                 self.oddities["no_leg_number"] += 1
                 break
             link.incoming[track] = picked
-            effects.append(OpenLegIn(node=node, leg=picked, track=track, kind=kind))
+            effects.append(OpenLegIn(node=node, leg=picked, track=track, kind=kind, room=room))
             effects.append(TellLeg(node=node, word=Want(track, picked)))
         return tuple(effects)
 
@@ -259,13 +264,14 @@ class Legs:
         effects = list(self._end_outgoing(node, link, want.leg))
         if (former := link.outgoing.get(want.track)) is not None:
             effects += self._end_outgoing(node, link, former)
-        if want.track not in self._offered.get(node, frozenset()):
+        room = self._offered.get(node, {}).get(want.track)
+        if room is None:
             self.oddities["want_refused"] += 1
             return (*effects, TellLeg(node=node, word=WantRefused(want.leg, TRACK_UNKNOWN)))
         if len(link.outgoing) >= MAX_LEGS_OUT:
             return (*effects, TellLeg(node=node, word=WantRefused(want.leg, TOO_MANY_LEGS)))
         link.outgoing[want.track] = want.leg
-        return (*effects, OpenLegOut(node=node, leg=want.leg, track=want.track))
+        return (*effects, OpenLegOut(node=node, leg=want.leg, track=want.track, room=room))
 
     @staticmethod
     def _end_outgoing(node: NodeId, link: _Link, leg: int) -> tuple[LegsEffect, ...]:

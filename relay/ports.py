@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from membership import Change, ClusterView
     from sfu.protocol import LinkOpened
     from signalling.client.messages import MediaKind
-    from signalling.ids import PeerId, TrackId
+    from signalling.ids import PeerId, RoomId, TrackId
 
 
 class Gossip(Protocol):
@@ -76,16 +76,16 @@ class LinkEngine(Protocol):
         """End the link; unknown ones too."""
         ...
 
-    async def open_leg_out(self, peer: PeerId, *, leg: int, track: TrackId) -> None:
-        """Send the track over the link in frames numbered `leg`."""
+    async def open_leg_out(self, peer: PeerId, *, leg: int, track: TrackId, room: RoomId) -> None:
+        """Send the track of the room over the link in frames numbered `leg`."""
         ...
 
     async def close_leg_out(self, peer: PeerId, *, leg: int) -> None:
         """Stop sending the leg."""
         ...
 
-    async def open_leg_in(self, peer: PeerId, *, leg: int, track: TrackId, kind: MediaKind) -> None:
-        """Frames numbered `leg` on this link are this track."""
+    async def open_leg_in(self, peer: PeerId, *, leg: int, track: TrackId, kind: MediaKind, room: RoomId) -> None:
+        """Frames numbered `leg` on this link are this track of the room."""
         ...
 
     async def close_leg_in(self, peer: PeerId, *, leg: int) -> None:

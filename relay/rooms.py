@@ -21,6 +21,8 @@ from signalling.ids import is_room_id
 from signalling.mesh.link import RoomState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from signalling.client.messages import ParticipantInfo
     from signalling.ids import NodeId, ParticipantId, RoomId, TrackId
 
@@ -188,15 +190,15 @@ class Rooms:
         shared = self._shared.get(room)
         return shared.nodes if shared is not None else frozenset()
 
-    def tracks_for(self, node: NodeId) -> frozenset[TrackId]:
-        """Our tracks that the node may ask for: those of the rooms we share with it."""
-        return frozenset(
-            track.track
-            for shared in self._shared.values()
+    def tracks_for(self, node: NodeId) -> Mapping[TrackId, RoomId]:
+        """Our tracks that the node may ask for: those of the rooms we share with it, and in which."""
+        return {
+            track.track: room
+            for room, shared in self._shared.items()
             if node in shared.nodes
             for participant in shared.participants
             for track in participant.tracks
-        )
+        }
 
     def is_there(self, node: NodeId, room: RoomId, participant: ParticipantId) -> bool:
         """Whether that node has said that the participant is in the room, on it."""

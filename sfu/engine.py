@@ -22,6 +22,7 @@ from sfu.protocol import (
     CloseLegIn,
     CloseLegOut,
     ClosePeer,
+    CloseRoom,
     Command,
     ConnectLink,
     Described,
@@ -35,6 +36,7 @@ from sfu.protocol import (
     OpenLink,
     Publish,
     SendLink,
+    SetRoom,
     Statistics,
     Subscribe,
     WantedTrack,
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
     from sfu.config import EngineConfig
     from signalling.client.messages import MediaKind
-    from signalling.ids import PeerId, TrackId
+    from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
 R = TypeVar("R", bound=EngineReply)
 
@@ -89,13 +91,16 @@ class Engine:
         """Counters of the service itself, readable also while no engine serves."""
         return self._supervisor.statistics()
 
-    async def publish(self, peer: PeerId, sdp: str, tracks: Mapping[str, TrackId]) -> str:
+    async def publish(
+        self, peer: PeerId, sdp: str, tracks: Mapping[str, TrackId], *, room: RoomId, sender: ParticipantId
+    ) -> str:
         """Take a publisher's offer, whose mids carry ``tracks``; returns the SDP answer."""
-        return (await self._ask(Publish(id=0, peer=peer, sdp=sdp, tracks=dict(tracks)), Described)).sdp
+        command = Publish(id=0, peer=peer, sdp=sdp, tracks=dict(tracks), room=room, sender=sender)
+        return (await self._ask(command, Described)).sdp
 
-    async def subscribe(self, peer: PeerId, tracks: Iterable[WantedTrack]) -> None:
+    async def subscribe(self, peer: PeerId, tracks: Iterable[WantedTrack], *, room: RoomId) -> None:
         """Send a subscriber exactly these tracks; an ``Offered`` event follows if that changes its m-lines."""
-        await self._ask(Subscribe(id=0, peer=peer, tracks=tuple(tracks)), Done)
+        await self._ask(Subscribe(id=0, peer=peer, tracks=tuple(tracks), room=room), Done)
 
     async def answered(self, peer: PeerId, generation: int, sdp: str) -> None:
         """Hand over a subscriber's answer to the offer of that generation."""
@@ -133,21 +138,30 @@ class Engine:
         """Queue a message on a link's reliable channel (``link_not_open``, ``link_congested``)."""
         await self._ask(SendLink(id=0, peer=peer, data=data), Done)
 
-    async def open_leg_out(self, peer: PeerId, leg: int, track: TrackId) -> None:
-        """Send a track over a link in frames numbered ``leg``."""
-        await self._ask(OpenLegOut(id=0, peer=peer, leg=leg, track=track), Done)
+    async def open_leg_out(self, peer: PeerId, leg: int, track: TrackId, room: RoomId) -> None:
+        """Send a track of a room over a link in frames numbered ``leg``."""
+        await self._ask(OpenLegOut(id=0, peer=peer, leg=leg, track=track, room=room), Done)
 
     async def close_leg_out(self, peer: PeerId, leg: int) -> None:
         """Stop sending a leg."""
         await self._ask(CloseLegOut(id=0, peer=peer, leg=leg), Done)
 
-    async def open_leg_in(self, peer: PeerId, leg: int, track: TrackId, kind: MediaKind) -> None:
-        """Take frames numbered ``leg`` of a link as this track."""
-        await self._ask(OpenLegIn(id=0, peer=peer, leg=leg, track=track, kind=kind), Done)
+    async def open_leg_in(self, peer: PeerId, leg: int, track: TrackId, kind: MediaKind, room: RoomId) -> None:
+        """Take frames numbered ``leg`` of a link as this track of a room."""
+        await self._ask(OpenLegIn(id=0, peer=peer, leg=leg, track=track, kind=kind, room=room), Done)
 
     async def close_leg_in(self, peer: PeerId, leg: int) -> None:
         """Drop frames of a leg."""
         await self._ask(CloseLegIn(id=0, peer=peer, leg=leg), Done)
+
+    async def set_room(self, room: RoomId, *, loudest: int, max_height: int, max_bitrate_bps: int) -> None:
+        """State a room's policy, whole; 0 sets no limit. See :class:`~sfu.protocol.SetRoom`."""
+        command = SetRoom(id=0, room=room, loudest=loudest, max_height=max_height, max_bitrate_bps=max_bitrate_bps)
+        await self._ask(command, Done)
+
+    async def close_room(self, room: RoomId) -> None:
+        """Forget a room's policy."""
+        await self._ask(CloseRoom(id=0, room=room), Done)
 
     async def statistics(self) -> Statistics:
         """Read the engine's counters: peers, tracks, oddities."""

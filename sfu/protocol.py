@@ -19,9 +19,9 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from signalling.client.messages import MediaKind
-from signalling.ids import PeerId, TrackId
+from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
-ENGINE_PROTOCOL: Final = 1
+ENGINE_PROTOCOL: Final = 2
 """Raised with every change that an older engine or face would misread; checked at hello."""
 
 MAX_FRAME_BYTES: Final = 1 << 20
@@ -56,11 +56,20 @@ class Publish(Command, frozen=True, tag="publish"):
 
     ``tracks`` gives the id of the track on each mid that the client sends on. An offer with another
     fingerprint comes from a peer connection built anew, which takes the place of the old one.
+
+    Attributes:
+        peer: Which.
+        sdp: The offer.
+        tracks: By mid.
+        room: Where its sound counts and its data messages go; another one than before moves it.
+        sender: Who it is to those who get its data messages, at most 64 bytes.
     """
 
     peer: PeerId
     sdp: str
     tracks: dict[str, TrackId]
+    room: RoomId
+    sender: ParticipantId
 
 
 class WantedTrack(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,11 +83,13 @@ class Subscribe(Command, frozen=True, tag="subscribe"):
     """Send this subscriber exactly these tracks; opens the peer if it is new.
 
     Answered by :class:`Done` at once; an :class:`Offered` event follows when the peer has no
-    offer outstanding, else after the :class:`Answered` command for it.
+    offer outstanding, else after the :class:`Answered` command for it. Data messages of ``room``
+    are sent to it too.
     """
 
     peer: PeerId
     tracks: tuple[WantedTrack, ...]
+    room: RoomId
 
 
 class Answered(Command, frozen=True, tag="answered"):
@@ -131,11 +142,12 @@ class SendLink(Command, frozen=True, tag="send_link"):
 
 
 class OpenLegOut(Command, frozen=True, tag="open_leg_out"):
-    """Send this track over this link in frames numbered ``leg``. Answered by :class:`Done`."""
+    """Send this track of this room over this link in frames numbered ``leg``. Answered by :class:`Done`."""
 
     peer: PeerId
     leg: int
     track: TrackId
+    room: RoomId
 
 
 class CloseLegOut(Command, frozen=True, tag="close_leg_out"):
@@ -146,12 +158,13 @@ class CloseLegOut(Command, frozen=True, tag="close_leg_out"):
 
 
 class OpenLegIn(Command, frozen=True, tag="open_leg_in"):
-    """Frames numbered ``leg`` on this link are this track. Answered by :class:`Done`."""
+    """Frames numbered ``leg`` on this link are this track of this room. Answered by :class:`Done`."""
 
     peer: PeerId
     leg: int
     track: TrackId
     kind: MediaKind
+    room: RoomId
 
 
 class CloseLegIn(Command, frozen=True, tag="close_leg_in"):
@@ -159,6 +172,28 @@ class CloseLegIn(Command, frozen=True, tag="close_leg_in"):
 
     peer: PeerId
     leg: int
+
+
+class SetRoom(Command, frozen=True, tag="set_room"):
+    """The policy of a room, whole; a room that this was never said of has none. Answered by :class:`Done`.
+
+    Attributes:
+        room: Which.
+        loudest: Only so many audio tracks of the room are forwarded, the loudest; 0 for all.
+        max_height: No picture taller than this is forwarded, pixels; 0 for any.
+        max_bitrate_bps: What one subscriber gets at most, bits per second; 0 for any.
+    """
+
+    room: RoomId
+    loudest: int
+    max_height: int
+    max_bitrate_bps: int
+
+
+class CloseRoom(Command, frozen=True, tag="close_room"):
+    """Forget a room's policy; its peers, if any, go on without one. Answered by :class:`Done`."""
+
+    room: RoomId
 
 
 class GetStatistics(Command, frozen=True, tag="get_statistics"):
@@ -179,6 +214,8 @@ NodeCommand: TypeAlias = (
     | CloseLegOut
     | OpenLegIn
     | CloseLegIn
+    | SetRoom
+    | CloseRoom
     | GetStatistics
 )
 
@@ -323,6 +360,20 @@ class LinkMeasured(EngineEvent, frozen=True, tag="link_measured"):
     loss: float
 
 
+class Speaker(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who is heard: the level is that of speech over the last second, dB below overload (-127 to 0)."""
+
+    track: TrackId
+    level_db: int
+
+
+class Speakers(EngineEvent, frozen=True, tag="speakers"):
+    """Who speaks in a room, the loudest first; said when that changes, at most every 300 ms."""
+
+    room: RoomId
+    speakers: tuple[Speaker, ...]
+
+
 EngineMessage: TypeAlias = (
     Ready
     | Done
@@ -335,4 +386,5 @@ EngineMessage: TypeAlias = (
     | TrackStarted
     | LinkMessage
     | LinkMeasured
+    | Speakers
 )

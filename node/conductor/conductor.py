@@ -253,7 +253,7 @@ class Conductor:
         owner = participant_id(room, record.user, record.device)
         named = name_tracks(publish.tracks, owner=owner, owner_of=self._rooms.owner_of)
         tracks = {mid: info.track for mid, info in named.items()}
-        sdp = await self.peers.publish(session, publish.sdp, tracks)
+        sdp = await self.peers.publish(session, publish.sdp, tracks, room=room, sender=owner)
         if self._rooms.room_of(session) != room:
             # The seat went while the engine worked: what it just built must go as well.
             self.stage.forget(session)

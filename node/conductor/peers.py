@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sfu import Engine
     from signalling.client.messages import ClientPeer
-    from signalling.ids import TrackId
+    from signalling.ids import ParticipantId, RoomId, TrackId
 
 PUBLISHER: Final = "pub:"
 SUBSCRIBER: Final = "sub:"
@@ -63,17 +63,17 @@ class ClientPeers:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._wanted: dict[SessionId, tuple[WantedTrack, ...]] = {}
+        self._wanted: dict[SessionId, tuple[RoomId, tuple[WantedTrack, ...]]] = {}
         self._publishing: set[SessionId] = set()
         self._unsaid: dict[SessionId, None] = {}
         self._closing: dict[PeerId, None] = {}
         self._work = trio.Event()
 
-    def receive(self, session: SessionId, tracks: tuple[WantedTrack, ...]) -> None:
-        """State all tracks that this session's client is to receive, from now on."""
-        if self._wanted.get(session) == tracks:
+    def receive(self, session: SessionId, room: RoomId, tracks: tuple[WantedTrack, ...]) -> None:
+        """State the room that this session's client is in and all tracks that it is to receive, from now on."""
+        if self._wanted.get(session) == (room, tracks):
             return
-        self._wanted[session] = tracks
+        self._wanted[session] = (room, tracks)
         self._unsaid[session] = None
         self._work.set()
 
@@ -125,7 +125,9 @@ class ClientPeers:
                     del self._unsaid[session]
                     await self._attempt_subscribe(session)
 
-    async def publish(self, session: SessionId, sdp: str, tracks: Mapping[str, TrackId]) -> str:
+    async def publish(
+        self, session: SessionId, sdp: str, tracks: Mapping[str, TrackId], *, room: RoomId, sender: ParticipantId
+    ) -> str:
         """Hand over the client's offer; returns the answer.
 
         Raises:
@@ -137,7 +139,7 @@ class ClientPeers:
             del self._closing[peer]
             await self._attempt_close(peer)
         try:
-            return await self._engine.publish(peer, sdp, tracks)
+            return await self._engine.publish(peer, sdp, tracks, room=room, sender=sender)
         except EngineRefused as refused:
             raise _as_refusal(refused) from refused
         except EngineLostError as lost:
@@ -167,8 +169,9 @@ class ClientPeers:
             _LOG.debug("candidate_lost", session=session, peer=peer)
 
     async def _attempt_subscribe(self, session: SessionId) -> None:
+        room, tracks = self._wanted[session]
         try:
-            await self._engine.subscribe(subscriber_of(session), self._wanted[session])
+            await self._engine.subscribe(subscriber_of(session), tracks, room=room)
         except EngineRefused as refused:
             _LOG.error("subscribe_refused", session=session, code=refused.code, message=refused.message)
         except EngineLostError as lost:

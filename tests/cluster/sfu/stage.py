@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from sfu import Engine, EngineConfig, EngineEvent, EngineStarted, Offered, WantedTrack, open_engine
-from signalling.ids import PeerId, TrackId
+from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +23,7 @@ PATIENCE_S = 20.0
 LOOK_EVERY_S = 0.05
 
 LINK = PeerId("li_1")
+ROOM = RoomId("lobby")
 KINDS: tuple[MediaKind, MediaKind] = ("audio", "video")
 
 
@@ -51,13 +52,15 @@ class Stage:
         """Have a participant publish sound and picture here."""
         opened = await self.participants.open(name, stamp=stamp)
         tracks = {track.mid: track_of(name, track.kind) for track in opened.tracks}
-        answer = await self.engine.publish(PeerId(f"pb_{name}"), opened.sdp, tracks)
+        answer = await self.engine.publish(
+            PeerId(f"pb_{name}"), opened.sdp, tracks, room=ROOM, sender=ParticipantId(name)
+        )
         await self.participants.published(name, answer)
 
     async def subscribe(self, name: str, *senders: str) -> None:
         """Have a participant get the sound and picture of those, and nothing else."""
         wanted = [WantedTrack(track=track_of(sender, kind), kind=kind) for sender in senders for kind in KINDS]
-        await self.engine.subscribe(PeerId(f"sb_{name}"), wanted)
+        await self.engine.subscribe(PeerId(f"sb_{name}"), wanted, room=ROOM)
 
     async def wait_for(self, kind: type[E], **fields: object) -> E:
         """The first event of a kind whose fields are such."""

@@ -12,7 +12,7 @@ import trio
 
 from sfu import EngineRefused, EngineStarted, LinkMeasured, LinkMessage, PeerState, TrackStarted
 from sfu.participants import Participants, open_participants
-from tests.cluster.sfu.stage import KINDS, LINK, Stage, link, open_stage, track_of, wait_received
+from tests.cluster.sfu.stage import KINDS, LINK, ROOM, Stage, link, open_stage, track_of, wait_received
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -118,8 +118,8 @@ async def test_media_flows_across_a_link(participants: Participants, stage: Stag
     await stage.publish("anna", stamp=1)
     await far_stage.subscribe("bram", "anna")
     for leg, kind in enumerate(KINDS, 7):
-        await far_stage.engine.open_leg_in(LINK, leg, track_of("anna", kind), kind)
-        await stage.engine.open_leg_out(LINK, leg, track_of("anna", kind))
+        await far_stage.engine.open_leg_in(LINK, leg, track_of("anna", kind), kind, ROOM)
+        await stage.engine.open_leg_out(LINK, leg, track_of("anna", kind), ROOM)
     media = await wait_received(participants, "bram", packets=100)
     assert set(media) == {(1, "audio"), (1, "video")}
     assert_whole(media.values())

@@ -28,7 +28,7 @@ from relay import Relay, RelayConfig, RelayEvent, open_relay
 from sfu.errors import EngineLostError, EngineRefused
 from sfu.protocol import EngineEvent, LinkMessage, LinkOpened, PeerState
 from signalling.client.messages import MediaKind, ParticipantInfo, TrackInfo
-from signalling.ids import NodeId, ParticipantId, PeerId, TrackId, UserId
+from signalling.ids import NodeId, ParticipantId, PeerId, RoomId, TrackId, UserId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -163,7 +163,7 @@ class FakeEngine:
             for key in [key for key in legs if key[0] == peer]:
                 del legs[key]
 
-    async def open_leg_out(self, peer: PeerId, *, leg: int, track: TrackId) -> None:
+    async def open_leg_out(self, peer: PeerId, *, leg: int, track: TrackId, room: RoomId) -> None:
         await trio.lowlevel.checkpoint()
         self._live(peer)
         self.legs_out[peer, leg] = track
@@ -173,7 +173,7 @@ class FakeEngine:
         self._live(peer)
         del self.legs_out[peer, leg]
 
-    async def open_leg_in(self, peer: PeerId, *, leg: int, track: TrackId, kind: MediaKind) -> None:
+    async def open_leg_in(self, peer: PeerId, *, leg: int, track: TrackId, kind: MediaKind, room: RoomId) -> None:
         await trio.lowlevel.checkpoint()
         self._live(peer)
         assert kind == "video"

@@ -42,7 +42,7 @@ def test_a_want_opens_this_side_before_it_asks() -> None:
     core = up()
     effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
     assert effects == (
-        OpenLegIn(node=B, leg=1, track=T1, kind="video"),
+        OpenLegIn(node=B, leg=1, track=T1, kind="video", room=ROOM),
         TellLeg(node=B, word=Want(T1, 1)),
     )
 
@@ -69,7 +69,7 @@ def test_no_longer_wanted_is_said_and_the_number_is_not_taken_at_once() -> None:
         CloseLegIn(node=B, leg=1),
     )
     effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
-    assert OpenLegIn(node=B, leg=2, track=T1, kind="video") in effects
+    assert OpenLegIn(node=B, leg=2, track=T1, kind="video", room=ROOM) in effects
 
 
 def test_numbers_go_round_and_pass_over_those_in_use() -> None:
@@ -77,7 +77,7 @@ def test_numbers_go_round_and_pass_over_those_in_use() -> None:
     core.handle(TracksWanted(room=OTHER_ROOM, tracks={T2: (B, "video")}))
     core._links[B].last_leg = MAX_LEG
     effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
-    assert OpenLegIn(node=B, leg=2, track=T1, kind="video") in effects
+    assert OpenLegIn(node=B, leg=2, track=T1, kind="video", room=ROOM) in effects
 
 
 def test_a_track_wanted_in_two_rooms_is_one_leg_until_neither_wants_it() -> None:
@@ -90,12 +90,12 @@ def test_a_track_wanted_in_two_rooms_is_one_leg_until_neither_wants_it() -> None
 
 def test_an_offered_track_is_sent_and_only_once() -> None:
     core = up()
-    core.handle(TracksOffered(node=B, tracks=frozenset({T1})))
-    assert core.handle(WordHeard(node=B, word=Want(T1, 9))) == (OpenLegOut(node=B, leg=9, track=T1),)
+    core.handle(TracksOffered(node=B, tracks={T1: ROOM}))
+    assert core.handle(WordHeard(node=B, word=Want(T1, 9))) == (OpenLegOut(node=B, leg=9, track=T1, room=ROOM),)
     assert core.handle(WordHeard(node=B, word=Want(T1, 9))) == ()
     assert core.handle(WordHeard(node=B, word=Want(T1, 10))) == (
         CloseLegOut(node=B, leg=9),
-        OpenLegOut(node=B, leg=10, track=T1),
+        OpenLegOut(node=B, leg=10, track=T1, room=ROOM),
     )
     assert core.handle(WordHeard(node=B, word=Unwant(10))) == (CloseLegOut(node=B, leg=10),)
     assert core.handle(WordHeard(node=B, word=Unwant(10))) == ()
@@ -103,7 +103,7 @@ def test_an_offered_track_is_sent_and_only_once() -> None:
 
 def test_a_track_of_no_shared_room_is_refused() -> None:
     core = up()
-    core.handle(TracksOffered(node=A, tracks=frozenset({T1})))
+    core.handle(TracksOffered(node=A, tracks={T1: ROOM}))
     assert core.handle(WordHeard(node=B, word=Want(T1, 9))) == (
         TellLeg(node=B, word=WantRefused(9, legs.TRACK_UNKNOWN)),
     )
@@ -111,9 +111,9 @@ def test_a_track_of_no_shared_room_is_refused() -> None:
 
 def test_a_track_that_ends_ends_its_leg_and_says_so() -> None:
     core = up()
-    core.handle(TracksOffered(node=B, tracks=frozenset({T1})))
+    core.handle(TracksOffered(node=B, tracks={T1: ROOM}))
     core.handle(WordHeard(node=B, word=Want(T1, 9)))
-    assert core.handle(TracksOffered(node=B, tracks=frozenset())) == (
+    assert core.handle(TracksOffered(node=B, tracks={})) == (
         CloseLegOut(node=B, leg=9),
         TellLeg(node=B, word=WantRefused(9, legs.TRACK_UNKNOWN)),
     )
@@ -130,7 +130,7 @@ def test_a_refused_want_is_asked_again_when_the_owner_names_the_track() -> None:
 
 def test_numbers_out_of_range_and_words_without_a_link_change_nothing() -> None:
     core = up()
-    core.handle(TracksOffered(node=B, tracks=frozenset({T1})))
+    core.handle(TracksOffered(node=B, tracks={T1: ROOM}))
     for leg in (-1, 0, MAX_LEG + 1):
         assert core.handle(WordHeard(node=B, word=Want(T1, leg))) == ()
     assert core.handle(WordHeard(node=A, word=Want(T1, 1))) == ()
@@ -180,7 +180,7 @@ class TwoNodes(RuleBasedStateMachine):
     @rule(node=st.sampled_from([A, B]), tracks=st.frozensets(st.sampled_from([T1, T2])))
     def offer(self, node: NodeId, tracks: frozenset[TrackId]) -> None:
         self.offered[node] = tracks
-        self.run(node, self.cores[node].handle(TracksOffered(node=self.far(node), tracks=tracks)))
+        self.run(node, self.cores[node].handle(TracksOffered(node=self.far(node), tracks=dict.fromkeys(tracks, ROOM))))
         self.deliver_all()
         self.name(node)
 

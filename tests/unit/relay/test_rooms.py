@@ -98,10 +98,10 @@ def test_a_link_that_rises_is_told_everything_it_shares() -> None:
 def test_tracks_may_be_asked_for_where_their_room_is_shared() -> None:
     core = linked()
     told(core, B)
-    assert core.tracks_for(B) == {TrackId("t1"), TrackId("t2")}
-    assert core.tracks_for(C) == frozenset()
+    assert core.tracks_for(B) == {TrackId("t1"): ROOM, TrackId("t2"): ROOM}
+    assert core.tracks_for(C) == {}
     told(core)
-    assert core.tracks_for(B) == frozenset()
+    assert core.tracks_for(B) == {}
 
 
 def test_a_far_room_is_learnt_and_an_older_word_is_not() -> None:

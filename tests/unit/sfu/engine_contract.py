@@ -9,10 +9,12 @@ import pytest
 import trio
 
 from sfu import Engine, EngineRefused, EngineStarted, Offered, WantedTrack
-from signalling.ids import PeerId, TrackId
+from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
 if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
+
+ROOM = RoomId("lobby")
 
 PATIENCE_S = 30.0
 """Above twice the deadline of a command, after which a silent engine is replaced."""
@@ -57,7 +59,7 @@ class EngineContract:
 
     async def test_nonsense_for_sdp_is_refused(self, engine: Engine) -> None:
         with pytest.raises(EngineRefused) as refusal:
-            await engine.publish(PeerId("pb_1"), "nonsense", {})
+            await engine.publish(PeerId("pb_1"), "nonsense", {}, room=ROOM, sender=ParticipantId("anna"))
         assert refusal.value.code == "sdp_invalid"
         assert (await engine.statistics()).peers == ()
 
@@ -70,7 +72,7 @@ class EngineContract:
         assert isinstance(await next_event(engine), EngineStarted)
         audio = WantedTrack(track=TrackId("tr_a"), kind="audio")
         video = WantedTrack(track=TrackId("tr_v"), kind="video")
-        await engine.subscribe(PeerId("sb_1"), [audio, video])
+        await engine.subscribe(PeerId("sb_1"), [audio, video], room=ROOM)
         offered = await next_event(engine)
         assert isinstance(offered, Offered)
         assert (offered.peer, offered.generation) == ("sb_1", 1)

@@ -22,7 +22,7 @@ from sfu import (
 from sfu import protocol as p
 from sfu.channel import MAX_OUTSTANDING
 from sfu.supervision import EVENTS_AHEAD, LOOK_EVERY_S, MAX_RESTART_DELAY_S
-from signalling.ids import PeerId, TrackId
+from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 from tests.unit.sfu.engine_contract import EngineContract, next_event
 from tests.unit.sfu.fake_engine import FakeEngine, FakeHost
 
@@ -254,7 +254,7 @@ async def test_outstanding_commands_are_bounded(autojump_clock: trio.testing.Moc
 async def test_command_too_large_is_refused_unsent(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as (host, engine):
         with pytest.raises(EngineRefused) as refusal:
-            await engine.publish(PEER, "v=0" * p.MAX_FRAME_BYTES, {})
+            await engine.publish(PEER, "v=0" * p.MAX_FRAME_BYTES, {}, room=RoomId("r"), sender=ParticipantId("p"))
         assert refusal.value.code == "command_too_large"
         assert len(host.started[0].commands) == 1
         assert engine.supervision().refusals == 1

@@ -16,7 +16,7 @@ import msgspec
 
 from sfu import protocol as p
 from signalling import cbor
-from signalling.ids import PeerId, TrackId
+from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
 PATH: Final = Path(p.__file__).with_name("vectors.json")
 
@@ -24,22 +24,24 @@ _PEER: Final = PeerId("pb_00f1")
 _LINK: Final = PeerId("li_oslo")
 _AUDIO: Final = TrackId("tr_0a0a0a0a0a0a0a0a")
 _VIDEO: Final = TrackId("tr_0b0b0b0b0b0b0b0b")
+_ROOM: Final = RoomId("lobby")
+_SENDER: Final = ParticipantId("pa_0c0c0c0c0c0c0c0c")
 _SDP: Final = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
 _CANDIDATE: Final = "candidate:1 1 udp 2130706431 192.0.2.7 40000 typ host"
 _FINGERPRINT: Final = bytes(range(32))
 _MOST: Final = 2**32 - 1
 
 COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
-    p.Hello(id=1, protocol=1, media_address="127.0.0.1", media_port=0, advertised=()),
+    p.Hello(id=1, protocol=2, media_address="127.0.0.1", media_port=0, advertised=()),
     p.Hello(
         id=1,
-        protocol=1,
+        protocol=2,
         media_address="0.0.0.0",
         media_port=40000,
         advertised=("192.0.2.7", "2001:db8::7"),
     ),
-    p.Publish(id=2, peer=_PEER, sdp=_SDP, tracks={"0": _AUDIO, "1": _VIDEO}),
-    p.Publish(id=23, peer=_PEER, sdp=_SDP, tracks={}),
+    p.Publish(id=2, peer=_PEER, sdp=_SDP, tracks={"0": _AUDIO, "1": _VIDEO}, room=_ROOM, sender=_SENDER),
+    p.Publish(id=23, peer=_PEER, sdp=_SDP, tracks={}, room=_ROOM, sender=_SENDER),
     p.Subscribe(
         id=24,
         peer=_PEER,
@@ -47,8 +49,9 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
             p.WantedTrack(track=_AUDIO, kind="audio"),
             p.WantedTrack(track=_VIDEO, kind="video"),
         ),
+        room=_ROOM,
     ),
-    p.Subscribe(id=255, peer=_PEER, tracks=()),
+    p.Subscribe(id=255, peer=_PEER, tracks=(), room=_ROOM),
     p.Answered(id=256, peer=_PEER, generation=3, sdp=_SDP),
     p.AddCandidate(id=65_535, peer=_PEER, candidate=_CANDIDATE),
     p.ClosePeer(id=65_536, peer=_PEER),
@@ -64,15 +67,17 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
     ),
     p.SendLink(id=10, peer=_LINK, data=b"\x00\xff\x83"),
     p.SendLink(id=11, peer=_LINK, data=b""),
-    p.OpenLegOut(id=12, peer=_LINK, leg=_MOST, track=_VIDEO),
+    p.OpenLegOut(id=12, peer=_LINK, leg=_MOST, track=_VIDEO, room=_ROOM),
     p.CloseLegOut(id=13, peer=_LINK, leg=0),
-    p.OpenLegIn(id=14, peer=_LINK, leg=7, track=_AUDIO, kind="audio"),
+    p.OpenLegIn(id=14, peer=_LINK, leg=7, track=_AUDIO, kind="audio", room=_ROOM),
     p.CloseLegIn(id=15, peer=_LINK, leg=7),
+    p.SetRoom(id=17, room=_ROOM, loudest=3, max_height=720, max_bitrate_bps=2**40),
+    p.CloseRoom(id=18, room=_ROOM),
     p.GetStatistics(id=16),
 )
 
 MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
-    p.Ready(id=1, protocol=1, version="0.1.0", addresses=("127.0.0.1:40000", "[::1]:40000")),
+    p.Ready(id=1, protocol=2, version="0.1.0", addresses=("127.0.0.1:40000", "[::1]:40000")),
     p.Done(id=2),
     p.Described(id=3, sdp=_SDP),
     p.LinkOpened(
@@ -131,6 +136,11 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
     p.TrackStarted(track=_AUDIO, codec="opus"),
     p.LinkMessage(peer=_LINK, data=b"\x84\x01\x02\x03\x04"),
     p.LinkMeasured(peer=_LINK, rtt_ms=80.1, jitter_ms=0.7, loss=0.05),
+    p.Speakers(room=_ROOM, speakers=()),
+    p.Speakers(
+        room=_ROOM,
+        speakers=(p.Speaker(track=_AUDIO, level_db=-17), p.Speaker(track=_VIDEO, level_db=-127)),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Raised with every change that an older engine or node would misread; checked at hello.
-pub const ENGINE_PROTOCOL: u64 = 1;
+pub const ENGINE_PROTOCOL: u64 = 2;
 
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,11 +40,14 @@ pub enum Command {
         peer: String,
         sdp: String,
         tracks: BTreeMap<String, String>,
+        room: String,
+        sender: String,
         id: u64,
     },
     Subscribe {
         peer: String,
         tracks: Vec<WantedTrack>,
+        room: String,
         id: u64,
     },
     Answered {
@@ -86,6 +89,7 @@ pub enum Command {
         peer: String,
         leg: u32,
         track: String,
+        room: String,
         id: u64,
     },
     CloseLegOut {
@@ -98,11 +102,23 @@ pub enum Command {
         leg: u32,
         track: String,
         kind: MediaKind,
+        room: String,
         id: u64,
     },
     CloseLegIn {
         peer: String,
         leg: u32,
+        id: u64,
+    },
+    SetRoom {
+        room: String,
+        loudest: u32,
+        max_height: u32,
+        max_bitrate_bps: u64,
+        id: u64,
+    },
+    CloseRoom {
+        room: String,
         id: u64,
     },
     GetStatistics {
@@ -128,6 +144,8 @@ impl Command {
             | Self::CloseLegOut { id, .. }
             | Self::OpenLegIn { id, .. }
             | Self::CloseLegIn { id, .. }
+            | Self::SetRoom { id, .. }
+            | Self::CloseRoom { id, .. }
             | Self::GetStatistics { id } => *id,
         }
     }
@@ -185,6 +203,13 @@ pub struct TrackStatistics {
     pub keyframe_requests: u64,
     pub subscribers: u64,
     pub legs: u64,
+}
+
+/// Somebody who is heard in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Speaker {
+    pub track: String,
+    pub level_db: i64,
 }
 
 /// A reply (with an id) or an event (without).
@@ -248,5 +273,9 @@ pub enum Message {
         rtt_ms: f64,
         jitter_ms: f64,
         loss: f64,
+    },
+    Speakers {
+        room: String,
+        speakers: Vec<Speaker>,
     },
 }

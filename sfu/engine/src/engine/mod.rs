@@ -44,6 +44,7 @@ pub mod peer;
 pub mod publisher;
 pub mod refusal;
 pub mod rewrite;
+pub mod rooms;
 pub mod router;
 pub mod sdp;
 pub mod socket;

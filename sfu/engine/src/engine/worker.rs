@@ -22,6 +22,7 @@ use super::forward::Way;
 use super::packet::MediaPacket;
 use super::peer::Peer;
 use super::rewrite::SourceRun;
+use super::rooms::Rooms;
 use super::router::{PeerKey, Router, TrackKey};
 use super::socket::MediaSocket;
 use super::timers::{Timer, Timers};
@@ -63,6 +64,7 @@ pub struct Worker {
     pub(super) links: Vec<PeerKey>,
     pub(super) demux: Demux,
     pub(super) router: Router,
+    pub(super) rooms: Rooms,
     pub(super) timers: Timers,
     pub(super) counters: Counters,
     pub(super) runs: SourceRun,
@@ -92,6 +94,7 @@ impl Worker {
             links: Vec::new(),
             demux: Demux::default(),
             router: Router::default(),
+            rooms: Rooms::default(),
             timers: Timers::default(),
             counters: Counters::default(),
             runs: 0,
@@ -218,6 +221,7 @@ impl Worker {
         self.demux.forget(key, &peer.fragment);
         self.timers.forget(Timer::Peer(key));
         self.router.forget_peer(key);
+        self.rooms.forget_peer(key);
         if reason != Some("panic") {
             // Say goodbye, so that the other side need not find out by silence.
             let mut parting = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stage::{Client, Node, play, play_for};
+use crate::stage::{Client, Node, ROOM, play, play_for};
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Message, State};
 
@@ -221,6 +221,8 @@ fn a_track_ends_when_its_publisher_says_so_and_comes_back() {
         peer: "again".into(),
         sdp,
         tracks: [(mids[0].clone(), "ann_video".to_owned())].into(),
+        room: ROOM.into(),
+        sender: "again".into(),
         id,
     });
     let Message::Described { sdp, .. } = reply else {

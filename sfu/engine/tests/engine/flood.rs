@@ -7,7 +7,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use crate::stage::{Client, Node, PATIENCE, Path, play};
+use crate::stage::{Client, Node, PATIENCE, Path, ROOM, play};
 use starling_sfu::control::messages::Command;
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 
@@ -211,6 +211,7 @@ fn a_hundred_thousand_bad_datagrams_end_no_call() {
         peer: "lima".into(),
         leg: 1,
         track: "ann_video".into(),
+        room: ROOM.into(),
         id,
     });
     lima.done(|id| Command::OpenLegIn {
@@ -218,6 +219,7 @@ fn a_hundred_thousand_bad_datagrams_end_no_call() {
         leg: 1,
         track: "ann_video".into(),
         kind: Video,
+        room: ROOM.into(),
         id,
     });
     let [mut ann, mut ben, mut cleo] = ["ann", "ben", "cleo"].map(Client::new);

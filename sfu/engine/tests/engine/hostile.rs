@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::stage::{Client, Node, play, play_for};
+use crate::stage::{Client, Node, ROOM, play, play_for};
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Command, ENGINE_PROTOCOL, Message};
 
@@ -56,6 +56,7 @@ fn a_full_frame_is_too_large_for_a_link_and_harms_nobody() {
         peer: "lima".into(),
         leg: 1,
         track: "ann_video".into(),
+        room: ROOM.into(),
         id,
     });
     play(&mut [&mut ann], "the publisher is connected", |all| {
@@ -118,6 +119,8 @@ fn bad_commands_are_refused_by_code() {
             peer: "p".into(),
             sdp,
             tracks: [("0".to_owned(), "t".to_owned())].into(),
+            room: ROOM.into(),
+            sender: "p".into(),
             id,
         }
     };
@@ -186,6 +189,8 @@ fn publish_chromium(node: &mut Node, sdp: &str) -> Message {
         peer: "chromium".into(),
         sdp,
         tracks,
+        room: ROOM.into(),
+        sender: "chromium".into(),
         id,
     })
 }

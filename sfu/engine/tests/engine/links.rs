@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use crate::stage::{Client, Node, Path, play, play_for};
+use crate::stage::{Client, Node, Path, ROOM, play, play_for};
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Command, MediaKind, Message, State};
 
@@ -29,12 +29,14 @@ fn open_leg(
         leg,
         track: track.into(),
         kind,
+        room: ROOM.into(),
         id,
     });
     from.done(|id| Command::OpenLegOut {
         peer: to_name.into(),
         leg,
         track: track.into(),
+        room: ROOM.into(),
         id,
     });
 }
@@ -196,6 +198,7 @@ fn three_nodes_in_a_row_pass_media_on_and_requests_back() {
         peer: "oslo".into(),
         leg: 9,
         track: "ann_video".into(),
+        room: ROOM.into(),
         id,
     });
     perth.subscribe(&mut ben, &[("ann_video", Video)]);

@@ -9,10 +9,33 @@ use crate::control::outgoing::Importance;
 use crate::engine::peer::{Peer, Role};
 use crate::engine::publisher::{self, OfferedTrack, Publisher};
 use crate::engine::refusal::Refusal;
+use crate::engine::rooms::{Part, RoomKey};
 use crate::engine::router::{PeerKey, Sink, Source};
 use crate::engine::sdp::{Stripped, is_usable, strip_candidates};
 use crate::engine::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::worker::Worker;
+
+/// Bytes of a sender's name, which stands before each of its data messages.
+pub const MAX_SENDER_BYTES: usize = 64;
+
+/// Where a publisher is, and who it is to the others there.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub room: &'a str,
+    pub sender: &'a str,
+}
+
+impl Place<'_> {
+    fn check(&self) -> Result<(), Refusal> {
+        if self.sender.is_empty() || self.sender.len() > MAX_SENDER_BYTES {
+            return Err(Refusal::new(
+                "sender_invalid",
+                format!("A sender's name has 1 to {MAX_SENDER_BYTES} bytes."),
+            ));
+        }
+        Ok(())
+    }
+}
 
 impl Worker {
     pub(super) fn publish(
@@ -20,9 +43,11 @@ impl Worker {
         name: &str,
         sdp: &str,
         tracks: &BTreeMap<String, String>,
+        place: Place<'_>,
         id: u64,
         now: Instant,
     ) -> Answer {
+        place.check()?;
         let offer = strip_candidates(sdp)?;
         let mut known = self.find(name, PeerKind::Publisher)?;
         if let Some(key) = known
@@ -32,6 +57,7 @@ impl Worker {
             self.close(key, None);
             known = None;
         }
+        self.rooms.admits(known, place.room)?;
         let key = known.unwrap_or_else(|| {
             let rtc = publisher::browser_config().build(now);
             self.open(name, rtc, Role::Publisher(Publisher::default()), now)
@@ -52,7 +78,8 @@ impl Worker {
                 return Err(refusal);
             }
         };
-        self.set_published(key, accepted.tracks, offer.fingerprint);
+        let room = self.rooms.enter(key, place.room, Part::Publisher)?;
+        self.set_published(key, room, accepted.tracks, offer.fingerprint);
         self.expect_checks(key);
         if known.is_none() {
             self.connect_within(key, now);
@@ -76,6 +103,7 @@ impl Worker {
     fn set_published(
         &mut self,
         key: PeerKey,
+        room: RoomKey,
         tracks: Vec<OfferedTrack>,
         fingerprint: Option<String>,
     ) {
@@ -87,6 +115,7 @@ impl Worker {
                     mid: offered.mid,
                 };
                 let track = self.router.start(&offered.track, offered.kind, source);
+                self.rooms.place(track, room, key);
                 (offered, track)
             })
             .collect();
@@ -103,6 +132,7 @@ impl Worker {
         };
         for (mid, track) in gone {
             self.router.end(track, Source::Publisher { peer: key, mid });
+            self.rooms.displace(track, key);
         }
     }
 
@@ -110,6 +140,7 @@ impl Worker {
         &mut self,
         name: &str,
         tracks: Vec<WantedTrack>,
+        room: &str,
         id: u64,
         now: Instant,
     ) -> Answer {
@@ -120,10 +151,12 @@ impl Worker {
             ));
         }
         let known = self.find(name, PeerKind::Subscriber)?;
+        self.rooms.admits(known, room)?;
         let key = known.unwrap_or_else(|| {
             let rtc = publisher::browser_config().build(now);
             self.open(name, rtc, Role::Subscriber(Subscriber::default()), now)
         });
+        self.rooms.enter(key, room, Part::Subscriber)?;
         if let Some(subscriber) = self.subscriber(key) {
             for (slot, track) in subscriber.want(tracks) {
                 self.router.detach(track, line(key, slot));

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::Answer;
-use crate::control::messages::{MediaKind, Message, PeerKind};
+use crate::control::messages::{Message, PeerKind, WantedTrack};
 use crate::engine::drained::{self, Drained};
 use crate::engine::link::{Introduction, Link};
 use crate::engine::link_class;
 use crate::engine::peer::Role;
 use crate::engine::refusal::Refusal;
+use crate::engine::rooms::Leg;
 use crate::engine::router::{PeerKey, Sink, Source};
 use crate::engine::worker::Worker;
 
@@ -101,10 +102,12 @@ impl Worker {
         name: &str,
         leg: u32,
         track: &str,
+        room: &str,
         id: u64,
         now: Instant,
     ) -> Answer {
         let key = self.need(name, PeerKind::Link)?;
+        self.rooms.open_leg(of_room(key, leg, true), room)?;
         let track = self.router.attach(track, leg_sink(key, leg));
         let before = self
             .link(key)
@@ -121,6 +124,7 @@ impl Worker {
         if let Some(track) = self.link(key).and_then(|link| link.close_leg_out(leg)) {
             self.router.detach(track, leg_sink(key, leg));
         }
+        self.rooms.close_leg(of_room(key, leg, true));
         Ok(Message::Done { id })
     }
 
@@ -128,14 +132,16 @@ impl Worker {
         &mut self,
         name: &str,
         leg: u32,
-        track: &str,
-        kind: MediaKind,
+        track: &WantedTrack,
+        room: &str,
         id: u64,
         now: Instant,
     ) -> Answer {
         let key = self.need(name, PeerKind::Link)?;
+        let room = self.rooms.open_leg(of_room(key, leg, false), room)?;
         let source = Source::Leg { peer: key, leg };
-        let track = self.router.start(track, kind, source);
+        let track = self.router.start(&track.track, track.kind, source);
+        self.rooms.place(track, room, key);
         let mut runs = self.runs;
         let before = self
             .link(key)
@@ -143,6 +149,7 @@ impl Worker {
         self.runs = runs;
         if let Some(before) = before {
             self.router.end(before, source);
+            self.rooms.displace(before, key);
         }
         if self
             .router
@@ -158,7 +165,9 @@ impl Worker {
         let key = self.need(name, PeerKind::Link)?;
         if let Some(track) = self.link(key).and_then(|link| link.close_leg_in(leg)) {
             self.router.end(track, Source::Leg { peer: key, leg });
+            self.rooms.displace(track, key);
         }
+        self.rooms.close_leg(of_room(key, leg, false));
         Ok(Message::Done { id })
     }
 
@@ -167,6 +176,14 @@ impl Worker {
             Some(Role::Link(link)) => Some(link),
             _ => None,
         }
+    }
+}
+
+fn of_room(link: PeerKey, number: u32, outgoing: bool) -> Leg {
+    Leg {
+        link,
+        number,
+        outgoing,
     }
 }
 

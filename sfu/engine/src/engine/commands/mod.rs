@@ -7,15 +7,19 @@ use super::link::Introduction;
 use super::peer::{CONNECT_TIMEOUT, Peer, Role};
 use super::publisher::browser_config;
 use super::refusal::Refusal;
+use super::rooms::Policy;
 use super::router::PeerKey;
 use super::socket::MediaSocket;
 use super::statistics;
 use super::worker::{Asking, Worker};
-use crate::control::messages::{Command, ENGINE_PROTOCOL, Message, PeerKind, State};
+use crate::control::messages::{Command, ENGINE_PROTOCOL, Message, PeerKind, State, WantedTrack};
 use crate::control::outgoing::Importance;
 
 mod browsers;
 mod links;
+mod rooms;
+
+use browsers::Place;
 
 type Answer = Result<Message, Refusal>;
 
@@ -67,9 +71,22 @@ impl Worker {
                 peer,
                 sdp,
                 tracks,
+                room,
+                sender,
                 id,
-            } => self.publish(&peer, &sdp, &tracks, id, now),
-            Command::Subscribe { peer, tracks, id } => self.subscribe(&peer, tracks, id, now),
+            } => {
+                let place = Place {
+                    room: &room,
+                    sender: &sender,
+                };
+                self.publish(&peer, &sdp, &tracks, place, id, now)
+            }
+            Command::Subscribe {
+                peer,
+                tracks,
+                room,
+                id,
+            } => self.subscribe(&peer, tracks, &room, id, now),
             Command::Answered {
                 peer,
                 generation,
@@ -112,17 +129,37 @@ impl Worker {
                 peer,
                 leg,
                 track,
+                room,
                 id,
-            } => self.open_leg_out(&peer, leg, &track, id, now),
+            } => self.open_leg_out(&peer, leg, &track, &room, id, now),
             Command::CloseLegOut { peer, leg, id } => self.close_leg_out(&peer, leg, id),
             Command::OpenLegIn {
                 peer,
                 leg,
                 track,
                 kind,
+                room,
                 id,
-            } => self.open_leg_in(&peer, leg, &track, kind, id, now),
+            } => {
+                let track = WantedTrack { track, kind };
+                self.open_leg_in(&peer, leg, &track, &room, id, now)
+            }
             Command::CloseLegIn { peer, leg, id } => self.close_leg_in(&peer, leg, id),
+            Command::SetRoom {
+                room,
+                loudest,
+                max_height,
+                max_bitrate_bps,
+                id,
+            } => {
+                let policy = Policy {
+                    loudest,
+                    max_height,
+                    max_bitrate_bps,
+                };
+                self.set_room(&room, policy, id)
+            }
+            Command::CloseRoom { room, id } => self.close_room(&room, id),
             Command::GetStatistics { id } => Ok(statistics::read(self, id, now)),
         }
     }

@@ -5,7 +5,7 @@ mod node;
 mod path;
 
 pub use client::Client;
-pub use node::Node;
+pub use node::{Node, ROOM};
 pub use path::Path;
 
 use std::time::{Duration, Instant};

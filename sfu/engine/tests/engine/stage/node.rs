@@ -16,6 +16,9 @@ use starling_sfu::control::messages::{
 
 use super::{Client, PATIENCE};
 
+/// The room that everybody is in who was put in no other.
+pub const ROOM: &str = "lobby";
+
 /// An engine and the conversation with it.
 pub struct Node {
     stream: UnixStream,
@@ -155,11 +158,13 @@ impl Node {
             .zip(kinds)
             .map(|(mid, kind)| (mid.clone(), track(&client.name, *kind)))
             .collect();
-        let peer = client.name.clone();
+        let (peer, sender) = (client.name.clone(), client.name.clone());
         match self.ask(|id| Command::Publish {
             peer,
             sdp,
             tracks,
+            room: ROOM.into(),
+            sender,
             id,
         }) {
             Message::Described { sdp, .. } => client.take_answer(&sdp),
@@ -179,6 +184,7 @@ impl Node {
         self.done(|id| Command::Subscribe {
             peer: client.into(),
             tracks,
+            room: ROOM.into(),
             id,
         });
     }

@@ -1,0 +1,411 @@
+//! Which peers, tracks and legs belong to which room, and what is decided for all of it.
+//!
+//! A room is there while anything is in it or a policy was stated for it. A track is in the room of
+//! whatever it comes from: of its publisher, or of the leg that brings it in.
+
+use std::collections::HashMap;
+
+use slab::Slab;
+
+use super::refusal::Refusal;
+use super::router::{PeerKey, TrackKey};
+
+/// A room of this engine; reused after it emptied.
+pub type RoomKey = usize;
+
+/// Bytes of a room's name: what the node lets a creator pick.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Rooms of one engine: 40 times what a node serves by default; more is a broken node.
+pub const MAX_ROOMS: usize = 20_000;
+
+/// Publishers and subscribers in one room: what one engine carries of them altogether.
+pub const MAX_MEMBERS: usize = 10_000;
+
+/// Legs of one room, both ways and over all links.
+pub const MAX_LEGS: usize = 20_000;
+
+/// What the node wants of a room; zeros are no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// So many audio tracks are forwarded, the loudest.
+    pub loudest: u32,
+    /// Pixels.
+    pub max_height: u32,
+    /// Of one subscriber.
+    pub max_bitrate_bps: u64,
+}
+
+/// One room.
+#[derive(Debug, Default)]
+pub struct Room {
+    pub name: String,
+    stated: Option<Policy>,
+    publishers: Vec<PeerKey>,
+    subscribers: Vec<PeerKey>,
+    /// Links with legs of this room, and how many in both directions.
+    links: Vec<(PeerKey, usize)>,
+}
+
+impl Room {
+    /// What holds here.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.stated.unwrap_or_default()
+    }
+
+    /// The peers that get what is said here.
+    #[must_use]
+    pub fn subscribers(&self) -> &[PeerKey] {
+        &self.subscribers
+    }
+
+    /// The links that this room spans.
+    pub fn links(&self) -> impl Iterator<Item = PeerKey> {
+        self.links.iter().map(|(link, _)| *link)
+    }
+
+    fn is_over(&self) -> bool {
+        self.stated.is_none()
+            && self.publishers.is_empty()
+            && self.subscribers.is_empty()
+            && self.links.is_empty()
+    }
+}
+
+/// What a browser's peer is in its room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Publisher,
+    Subscriber,
+}
+
+/// A leg of a link, by its number and direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Leg {
+    pub link: PeerKey,
+    pub number: u32,
+    pub outgoing: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    room: RoomKey,
+    source: PeerKey,
+}
+
+/// All rooms.
+#[derive(Debug, Default)]
+pub struct Rooms {
+    rooms: Slab<Room>,
+    by_name: HashMap<String, RoomKey>,
+    parts: HashMap<PeerKey, (RoomKey, Part)>,
+    legs: HashMap<Leg, RoomKey>,
+    /// By track key: looked at for every packet of sound.
+    tracks: Vec<Option<Placed>>,
+}
+
+impl Rooms {
+    /// State the policy of a room.
+    ///
+    /// # Errors
+    /// `room_invalid`, `too_many_rooms`.
+    pub fn set_policy(&mut self, name: &str, policy: Policy) -> Result<RoomKey, Refusal> {
+        let key = self.entry(name)?;
+        self.rooms[key].stated = Some(policy);
+        Ok(key)
+    }
+
+    /// Forget a room's policy; what is in the room stays.
+    pub fn forget_policy(&mut self, name: &str) {
+        if let Some(key) = self.by_name.get(name).copied() {
+            self.rooms[key].stated = None;
+            self.forget_over(key);
+        }
+    }
+
+    /// Whether a browser's peer, new or known, may be in this room.
+    ///
+    /// # Errors
+    /// `room_invalid`, `too_many_rooms`, `room_full`.
+    pub fn admits(&self, peer: Option<PeerKey>, name: &str) -> Result<(), Refusal> {
+        let Some(key) = self.find(name) else {
+            return self.may_begin(name);
+        };
+        let is_in = peer.is_some_and(|peer| self.of_peer(peer) == Some(key));
+        let room = &self.rooms[key];
+        if !is_in && room.publishers.len() + room.subscribers.len() >= MAX_MEMBERS {
+            return Err(full(name, MAX_MEMBERS, "peers"));
+        }
+        Ok(())
+    }
+
+    /// Let a browser's peer be in this room, and in no other.
+    ///
+    /// # Errors
+    /// As [`Rooms::admits`]; it stays where it was.
+    pub fn enter(&mut self, peer: PeerKey, name: &str, part: Part) -> Result<RoomKey, Refusal> {
+        self.admits(Some(peer), name)?;
+        let key = self.entry(name)?;
+        if self.parts.get(&peer) == Some(&(key, part)) {
+            return Ok(key);
+        }
+        self.leave(peer);
+        // It may have been the last one in a room of the same name.
+        let key = self.entry(name)?;
+        let room = &mut self.rooms[key];
+        match part {
+            Part::Publisher => room.publishers.push(peer),
+            Part::Subscriber => room.subscribers.push(peer),
+        }
+        self.parts.insert(peer, (key, part));
+        Ok(key)
+    }
+
+    /// Let a leg be of this room, and of no other.
+    ///
+    /// # Errors
+    /// `room_invalid`, `too_many_rooms`, `room_full`; it stays where it was.
+    pub fn open_leg(&mut self, leg: Leg, name: &str) -> Result<RoomKey, Refusal> {
+        let key = self.entry(name)?;
+        if self.legs.get(&leg) == Some(&key) {
+            return Ok(key);
+        }
+        let legs: usize = self.rooms[key].links.iter().map(|(_, legs)| legs).sum();
+        if legs >= MAX_LEGS {
+            return Err(full(name, MAX_LEGS, "legs"));
+        }
+        self.close_leg(leg);
+        let key = self.entry(name)?;
+        self.legs.insert(leg, key);
+        let links = &mut self.rooms[key].links;
+        match links.iter_mut().find(|(link, _)| *link == leg.link) {
+            Some((_, legs)) => *legs += 1,
+            None => links.push((leg.link, 1)),
+        }
+        Ok(key)
+    }
+
+    /// The leg is gone.
+    pub fn close_leg(&mut self, leg: Leg) {
+        let Some(key) = self.legs.remove(&leg) else {
+            return;
+        };
+        let links = &mut self.rooms[key].links;
+        if let Some(at) = links.iter().position(|(link, _)| *link == leg.link) {
+            links[at].1 -= 1;
+            if links[at].1 == 0 {
+                links.swap_remove(at);
+            }
+        }
+        self.forget_over(key);
+    }
+
+    /// A track comes from `source`, which is in this room.
+    pub fn place(&mut self, track: TrackKey, room: RoomKey, source: PeerKey) {
+        if self.tracks.len() <= track {
+            self.tracks.resize(track + 1, None);
+        }
+        self.tracks[track] = Some(Placed { room, source });
+    }
+
+    /// A track comes from `source` no more; from another one it still may.
+    pub fn displace(&mut self, track: TrackKey, source: PeerKey) {
+        if let Some(placed) = self.tracks.get_mut(track)
+            && placed.is_some_and(|placed| placed.source == source)
+        {
+            *placed = None;
+        }
+    }
+
+    /// The room that a track is in.
+    #[must_use]
+    pub fn of_track(&self, track: TrackKey) -> Option<RoomKey> {
+        self.tracks
+            .get(track)
+            .copied()
+            .flatten()
+            .map(|placed| placed.room)
+    }
+
+    /// The room that a publisher or subscriber is in.
+    #[must_use]
+    pub fn of_peer(&self, peer: PeerKey) -> Option<RoomKey> {
+        self.parts.get(&peer).map(|(key, _)| *key)
+    }
+
+    /// The room of that name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<RoomKey> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Look at a room.
+    #[must_use]
+    pub fn get(&self, key: RoomKey) -> Option<&Room> {
+        self.rooms.get(key)
+    }
+
+    /// The peer is gone, with its tracks and legs.
+    pub fn forget_peer(&mut self, peer: PeerKey) {
+        for track in 0..self.tracks.len() {
+            self.displace(track, peer);
+        }
+        let legs: Vec<Leg> = self
+            .legs
+            .keys()
+            .filter(|leg| leg.link == peer)
+            .copied()
+            .collect();
+        for leg in legs {
+            self.close_leg(leg);
+        }
+        self.leave(peer);
+    }
+
+    fn leave(&mut self, peer: PeerKey) {
+        if let Some((key, part)) = self.parts.remove(&peer) {
+            let room = &mut self.rooms[key];
+            match part {
+                Part::Publisher => room.publishers.retain(|known| *known != peer),
+                Part::Subscriber => room.subscribers.retain(|known| *known != peer),
+            }
+            self.forget_over(key);
+        }
+    }
+
+    fn entry(&mut self, name: &str) -> Result<RoomKey, Refusal> {
+        if let Some(key) = self.by_name.get(name) {
+            return Ok(*key);
+        }
+        self.may_begin(name)?;
+        let key = self.rooms.insert(Room {
+            name: name.to_owned(),
+            ..Room::default()
+        });
+        self.by_name.insert(name.to_owned(), key);
+        Ok(key)
+    }
+
+    fn may_begin(&self, name: &str) -> Result<(), Refusal> {
+        if name.is_empty() || name.len() > MAX_NAME_BYTES {
+            return Err(Refusal::new(
+                "room_invalid",
+                format!("A room's name has 1 to {MAX_NAME_BYTES} bytes."),
+            ));
+        }
+        if self.rooms.len() >= MAX_ROOMS {
+            return Err(Refusal::new(
+                "too_many_rooms",
+                format!("There are {MAX_ROOMS} rooms already."),
+            ));
+        }
+        Ok(())
+    }
+
+    fn forget_over(&mut self, key: RoomKey) {
+        if self.rooms.get(key).is_some_and(Room::is_over) {
+            let room = self.rooms.remove(key);
+            self.by_name.remove(&room.name);
+        }
+    }
+}
+
+fn full(name: &str, most: usize, what: &str) -> Refusal {
+    Refusal::new(
+        "room_full",
+        format!("Room {name:?} has {most} {what} already."),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leg(number: u32, outgoing: bool) -> Leg {
+        Leg {
+            link: 9,
+            number,
+            outgoing,
+        }
+    }
+
+    #[test]
+    fn a_room_is_there_while_something_is_in_it() {
+        let mut rooms = Rooms::default();
+        let hall = rooms.enter(1, "hall", Part::Publisher).unwrap();
+        assert_eq!(rooms.enter(2, "hall", Part::Subscriber).unwrap(), hall);
+        assert_eq!(rooms.enter(2, "hall", Part::Subscriber).unwrap(), hall);
+        assert_eq!(rooms.get(hall).unwrap().subscribers(), [2]);
+        rooms.forget_peer(1);
+        assert_eq!(rooms.find("hall"), Some(hall));
+        rooms.enter(2, "yard", Part::Subscriber).unwrap();
+        assert_eq!(rooms.find("hall"), None);
+        let yard = rooms.find("yard").unwrap();
+        assert_eq!(rooms.of_peer(2), Some(yard));
+        rooms.forget_peer(2);
+        assert_eq!(rooms.rooms.len(), 0);
+    }
+
+    #[test]
+    fn a_stated_policy_keeps_its_room_until_it_is_forgotten() {
+        let mut rooms = Rooms::default();
+        let policy = Policy {
+            loudest: 3,
+            ..Policy::default()
+        };
+        let hall = rooms.set_policy("hall", policy).unwrap();
+        assert_eq!(rooms.enter(1, "hall", Part::Publisher).unwrap(), hall);
+        rooms.forget_peer(1);
+        assert_eq!(rooms.get(hall).unwrap().policy(), policy);
+        rooms.enter(1, "hall", Part::Publisher).unwrap();
+        rooms.forget_policy("hall");
+        assert_eq!(rooms.get(hall).unwrap().policy(), Policy::default());
+        rooms.forget_peer(1);
+        assert_eq!(rooms.find("hall"), None);
+    }
+
+    #[test]
+    fn a_room_spans_the_links_that_have_legs_of_it() {
+        let mut rooms = Rooms::default();
+        let hall = rooms.open_leg(leg(1, false), "hall").unwrap();
+        rooms.open_leg(leg(1, true), "hall").unwrap();
+        rooms.open_leg(leg(1, true), "hall").unwrap();
+        let spanned = |rooms: &Rooms| rooms.get(hall).unwrap().links().collect::<Vec<_>>();
+        assert_eq!(spanned(&rooms), [9]);
+        rooms.close_leg(leg(1, false));
+        assert_eq!(spanned(&rooms), [9]);
+        rooms.open_leg(leg(1, true), "yard").unwrap();
+        assert_eq!(rooms.find("hall"), None);
+        rooms.forget_peer(9);
+        assert_eq!(rooms.rooms.len(), 0);
+    }
+
+    #[test]
+    fn a_track_is_in_the_room_of_its_source() {
+        let mut rooms = Rooms::default();
+        let hall = rooms.enter(1, "hall", Part::Publisher).unwrap();
+        let yard = rooms.enter(2, "yard", Part::Publisher).unwrap();
+        rooms.place(4, hall, 1);
+        rooms.place(4, yard, 2);
+        rooms.displace(4, 1);
+        rooms.forget_peer(1);
+        assert_eq!(rooms.of_track(4), Some(yard));
+        rooms.forget_peer(2);
+        assert_eq!(rooms.of_track(4), None);
+    }
+
+    #[test]
+    fn names_and_numbers_are_bounded() {
+        let mut rooms = Rooms::default();
+        for name in ["", &"n".repeat(MAX_NAME_BYTES + 1)] {
+            let refused = rooms.enter(1, name, Part::Publisher).unwrap_err();
+            assert_eq!(refused.code, "room_invalid");
+        }
+        for peer in 0..MAX_MEMBERS {
+            rooms.enter(peer, "hall", Part::Subscriber).unwrap();
+        }
+        let refused = rooms.enter(MAX_MEMBERS, "hall", Part::Publisher);
+        assert_eq!(refused.unwrap_err().code, "room_full");
+    }
+}
