@@ -45,6 +45,7 @@ from session import (
     MemorySeatStore,
     RedisRoomDirectory,
     RedisSeatStore,
+    RoomMedia,
     RoomPolicy,
     Rooms,
     SessionConfig,
@@ -213,6 +214,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         sessions=sessions,
                         view=lambda: alone if membership is None else membership.view,
                         policy=RoomPolicy(config.rooms.on_join),
+                        media=_room_media(config),
                     ),
                     membership=membership,
                     relay=relay,
@@ -245,6 +247,7 @@ async def _open_sessions(stack: AsyncExitStack, config: Config) -> Sessions:
         room_max_participants=config.rooms.max_participants,
         room_policy=RoomPolicy(config.rooms.on_join),
         rooms_on_join=config.rooms.create_on_join,
+        room_media=_room_media(config),
     )
     store: SeatStore
     directory: RoomDirectory
@@ -256,6 +259,16 @@ async def _open_sessions(stack: AsyncExitStack, config: Config) -> Sessions:
         store = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
         directory = MemoryRoomDirectory(max_rooms=settings.max_rooms)
     return await stack.enter_async_context(open_sessions(settings, store=store, directory=directory))
+
+
+def _room_media(config: Config) -> RoomMedia:
+    rooms = config.rooms
+    return RoomMedia(
+        loudest=rooms.loudest,
+        max_height=rooms.max_height,
+        max_bitrate_bps=rooms.max_bitrate_bps,
+        codec_policy=rooms.codec_policy,
+    )
 
 
 async def _bow_out(sessions: Sessions, membership: Membership | None, relay: Relay | None) -> None:

@@ -10,7 +10,7 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 - store_questions.py carries the registry's questions to the store and the answers back.
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
   node, redis_store.py with seats.lua a cluster; both pass one suite. redis_connection.py alone knows redis-py.
-- directory.py and redis_directory.py keep the definitions of rooms.
+- directory.py and redis_directory.py keep the definitions of rooms; room_media.py says what may be forwarded in one.
 - tokens.py is the token chain: user token -> session token -> room token; keys.py signs, claims.py says
   what a token may say, jwt_form.py what one looks like before anything is believed.
 
@@ -46,6 +46,7 @@ from session.room_effects import (
     Tell,
     Want,
 )
+from session.room_media import CodecPolicy, RoomMedia
 from session.rooms import Rooms
 from session.service import Sessions, open_sessions
 from session.store import RoomPolicy, Seat, SeatStore, StoreOutcomeUnknownError, StoreUnavailableError
@@ -56,6 +57,7 @@ __all__ = [
     "Announce",
     "AttemptStale",
     "ClusterKeys",
+    "CodecPolicy",
     "Doubt",
     "EventOutbox",
     "MemoryRoomDirectory",
@@ -68,6 +70,7 @@ __all__ = [
     "RoomDefinition",
     "RoomDirectory",
     "RoomEffect",
+    "RoomMedia",
     "RoomNodes",
     "RoomPolicy",
     "RoomTrack",

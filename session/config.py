@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from session.directory import MAX_ROOM_PARTICIPANTS
+from session.room_media import RoomMedia
 from session.store import RoomPolicy
 from signalling.ids import NodeId, is_node_id
 
@@ -34,6 +35,7 @@ class SessionConfig:
         room_max_participants: cap of a room whose creator named none.
         room_policy: what happens in a room that a join made when a user comes in on a second device.
         rooms_on_join: whether joining an unknown room creates it.
+        room_media: limits on what is forwarded in a room whose creator named none.
     """
 
     cluster: str
@@ -50,6 +52,7 @@ class SessionConfig:
     room_max_participants: int = 100
     room_policy: RoomPolicy = RoomPolicy.REPLACE
     rooms_on_join: bool = True
+    room_media: RoomMedia = field(default_factory=RoomMedia)
 
     def __post_init__(self) -> None:
         """Check what one setting means for another.

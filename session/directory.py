@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from session.room_media import RoomMedia, check_media
 from session.store import RoomPolicy
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, is_room_id
@@ -33,6 +34,7 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
         room: its name.
         max_participants: seats at once.
         policy: what happens when a user comes in again on another device.
+        media: what is forwarded in it.
         created_at_ms: milliseconds since 1970.
         version: of this record.
     """
@@ -40,6 +42,7 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomId
     max_participants: int
     policy: RoomPolicy = RoomPolicy.REPLACE
+    media: RoomMedia = RoomMedia()
     created_at_ms: int = 0
     version: int = RECORD_VERSION
 
@@ -82,17 +85,28 @@ def check_room_name(room: str) -> RoomId:
 
 
 def define_room(
-    room: str, *, max_participants: int, policy: RoomPolicy = RoomPolicy.REPLACE, now_ms: int
+    room: str,
+    *,
+    max_participants: int,
+    policy: RoomPolicy = RoomPolicy.REPLACE,
+    media: RoomMedia | None = None,
+    now_ms: int,
 ) -> RoomDefinition:
     """A checked definition from what a caller asked for.
 
     Raises:
-        Refused: `room_invalid` with what is wrong with the name or the cap.
+        Refused: `room_invalid` with what is wrong with the name, the cap or the limits on media.
     """
     name = check_room_name(room)
     if not 1 <= max_participants <= MAX_ROOM_PARTICIPANTS:
         raise Refused(ErrorCode.ROOM_INVALID, f"A room holds 1 to {MAX_ROOM_PARTICIPANTS} participants.")
-    return RoomDefinition(room=name, max_participants=max_participants, policy=policy, created_at_ms=now_ms)
+    return RoomDefinition(
+        room=name,
+        max_participants=max_participants,
+        policy=policy,
+        media=check_media(media or RoomMedia()),
+        created_at_ms=now_ms,
+    )
 
 
 class MemoryRoomDirectory:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from session.config import SessionConfig
     from session.directory import RoomDefinition, RoomDirectory
+    from session.room_media import RoomMedia
     from session.store import RoomPolicy
     from signalling.ids import RoomId
 
@@ -35,10 +36,13 @@ class RoomDefinitions:
         self._directory = directory
         self._cache: dict[RoomId, RoomDefinition] = {}
 
-    async def create(self, room: str, *, max_participants: int | None, policy: RoomPolicy) -> RoomDefinition:
+    async def create(
+        self, room: str, *, max_participants: int | None, policy: RoomPolicy, media: RoomMedia | None
+    ) -> RoomDefinition:
         """See :meth:`session.service.Sessions.create_room`."""
         cap = self._config.room_max_participants if max_participants is None else max_participants
-        definition = define_room(room, max_participants=cap, policy=policy, now_ms=_now_ms())
+        media = media or self._config.room_media
+        definition = define_room(room, max_participants=cap, policy=policy, media=media, now_ms=_now_ms())
         return self._keep(await _or_refused(self._directory.create(definition)))
 
     async def get(self, room: str) -> RoomDefinition:
@@ -65,6 +69,7 @@ class RoomDefinitions:
             room,
             max_participants=self._config.room_max_participants,
             policy=self._config.room_policy,
+            media=self._config.room_media,
             now_ms=_now_ms(),
         )
         try:
@@ -76,6 +81,11 @@ class RoomDefinitions:
         if found is None:
             raise _unknown(room)
         return self._keep(found)
+
+    def media_of(self, room: RoomId) -> RoomMedia:
+        """See :meth:`session.service.Sessions.media_of`."""
+        known = self._cache.get(room)
+        return self._config.room_media if known is None else known.media
 
     async def _create_or_get(self, wanted: RoomDefinition) -> RoomDefinition | None:
         try:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
     from session.config import SessionConfig
     from session.directory import RoomDefinition, RoomDirectory
+    from session.room_media import RoomMedia
     from session.store import Seat, SeatStore
     from session.tokens import SessionClaims
     from signalling.ids import RoomId, SessionId
@@ -235,14 +236,23 @@ class Sessions:
     # --- rooms ---
 
     async def create_room(
-        self, room: str, *, max_participants: int | None = None, policy: RoomPolicy = RoomPolicy.REPLACE
+        self,
+        room: str,
+        *,
+        max_participants: int | None = None,
+        policy: RoomPolicy = RoomPolicy.REPLACE,
+        media: RoomMedia | None = None,
     ) -> RoomDefinition:
         """Define a room under the name its creator picked.
 
         Raises:
             Refused: `room_invalid`, `room_exists`, `node_full`, `store_unavailable`.
         """
-        return await self._definitions.create(room, max_participants=max_participants, policy=policy)
+        return await self._definitions.create(room, max_participants=max_participants, policy=policy, media=media)
+
+    def media_of(self, room: RoomId) -> RoomMedia:
+        """What is forwarded in a room that somebody has joined here; the defaults where its definition is not known."""
+        return self._definitions.media_of(room)
 
     async def room(self, room: str) -> RoomDefinition:
         """The definition of a room.

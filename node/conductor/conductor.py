@@ -29,6 +29,7 @@ from signalling.client.messages import (
     Mute,
     Ok,
     ParticipantInfo,
+    Prefer,
     Publish,
     Published,
     Trickle,
@@ -194,6 +195,10 @@ class Conductor:
                 effects = self._rooms.mute(session, track, muted=muted)
                 reply(Ok())
                 self.stage.carry_out(effects)
+            case Prefer(tracks=tracks):
+                self._room(session)
+                self.peers.prefer(session, tracks)
+                reply(Ok())
             case Chat(text=text, nonce=nonce):
                 message, at_ms, effects = self._rooms.chat(
                     session, nonce=nonce, text=text, message=new_message_id(), at_ms=_now_ms()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from membership import Position, rank_candidates
 from node.http.backend import NodeCandidate, RoomSummary
+from session import RoomMedia
 from session.store import RoomPolicy
 
 if TYPE_CHECKING:
@@ -25,12 +28,16 @@ class Directory:
         sessions: Keeps the definitions of rooms.
         view: The cluster as this node sees it now; alone, it sees itself.
         policy: What happens in a room whose creator named no policy.
+        media: What is forwarded in a room whose creator named no limits.
     """
 
-    def __init__(self, *, sessions: Sessions, view: Callable[[], ClusterView], policy: RoomPolicy) -> None:
+    def __init__(
+        self, *, sessions: Sessions, view: Callable[[], ClusterView], policy: RoomPolicy, media: RoomMedia
+    ) -> None:
         self._sessions = sessions
         self._view = view
         self._policy = policy
+        self._media = media
 
     async def create_room(self, request: RoomCreation, stage: Stage) -> RoomSummary:
         """Make a room.
@@ -42,6 +49,7 @@ class Directory:
             request.room,
             max_participants=request.max_participants,
             policy=self._policy if request.on_join is None else RoomPolicy(request.on_join),
+            media=msgspec.structs.replace(self._media, **_named_limits(request)),
         )
         return _summary(definition, stage)
 
@@ -80,6 +88,11 @@ class Directory:
         return tuple(member.tags.public_url for member in self._view().alive())
 
 
+def _named_limits(request: RoomCreation) -> dict[str, object]:
+    named = {name: getattr(request, name) for name in RoomMedia.__struct_fields__}
+    return {name: value for name, value in named.items() if value is not None}
+
+
 def _summary(definition: RoomDefinition, stage: Stage) -> RoomSummary:
     present = stage.rooms.snapshot(definition.room)
     return RoomSummary(
@@ -88,4 +101,5 @@ def _summary(definition: RoomDefinition, stage: Stage) -> RoomSummary:
         nodes=tuple(sorted({one.node for one in present})),
         on_join=definition.policy.value,
         max_participants=definition.max_participants,
+        **msgspec.structs.asdict(definition.media),
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sfu import Engine
-    from signalling.client.messages import ClientPeer
+    from signalling.client.messages import ClientPeer, TrackPreference
     from signalling.ids import ParticipantId, RoomId, TrackId
 
 PUBLISHER: Final = "pub:"
@@ -64,6 +64,7 @@ class ClientPeers:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._wanted: dict[SessionId, tuple[RoomId, tuple[WantedTrack, ...]]] = {}
+        self._preferred: dict[SessionId, tuple[TrackPreference, ...]] = {}
         self._publishing: set[SessionId] = set()
         self._unsaid: dict[SessionId, None] = {}
         self._closing: dict[PeerId, None] = {}
@@ -77,8 +78,13 @@ class ClientPeers:
         self._unsaid[session] = None
         self._work.set()
 
+    def prefer(self, session: SessionId, tracks: tuple[TrackPreference, ...]) -> None:
+        """State how this session's client would like to be sent its tracks, from now on."""
+        self._preferred[session] = tracks
+
     def forget(self, session: SessionId) -> None:
         """State that this session has no peer connections any more."""
+        self._preferred.pop(session, None)
         self._unsaid.pop(session, None)
         self._wanted.pop(session, None)
         self._publishing.discard(session)

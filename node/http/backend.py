@@ -25,6 +25,7 @@ from signalling.client.messages import (
     Mute,
     NodeEvent,
     NodeReply,
+    Prefer,
     Publish,
     Trickle,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.errors import ErrorCode
 
-RoomRequest: TypeAlias = Join | Leave | Publish | Answer | Trickle | Mute | Chat
+RoomRequest: TypeAlias = Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat
 """What a client asks once it has a session; the socket itself answers the rest."""
 
 Reply: TypeAlias = Callable[[NodeReply], None]
@@ -79,6 +80,10 @@ class RoomCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     room: RoomId
     on_join: Literal["replace", "multi"] | None = None
     max_participants: int | None = None
+    loudest: int | None = None
+    max_height: int | None = None
+    max_bitrate_bps: int | None = None
+    codec_policy: Literal["restrict", "tell"] | None = None
 
 
 class RoomSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +94,10 @@ class RoomSummary(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeId, ...]
     on_join: str
     max_participants: int
+    loudest: int = 0
+    max_height: int = 0
+    max_bitrate_bps: int = 0
+    codec_policy: str = "restrict"
 
 
 class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):

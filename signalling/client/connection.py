@@ -45,10 +45,12 @@ from signalling.client.messages import (
     Ping,
     Pong,
     PongReply,
+    Prefer,
     Publish,
     Published,
     Reply,
     TrackIntent,
+    TrackPreference,
     Trickle,
     Welcome,
 )
@@ -161,6 +163,10 @@ class Client:
     async def mute(self, track: TrackId, *, muted: bool) -> None:
         """Tell the others that a track of ours is silent or dark, or no longer."""
         await self._expect(Mute(track=track, muted=muted), Ok)
+
+    async def prefer(self, tracks: tuple[TrackPreference, ...]) -> None:
+        """Say how we would like to be sent the others' tracks: all preferences, replacing those before."""
+        await self._expect(Prefer(tracks=tracks), Ok)
 
     async def chat(self, text: str, *, nonce: str | None = None) -> ChatSent:
         """Say something to the room; pass the same ``nonce`` again to repeat a message safely."""

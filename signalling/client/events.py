@@ -19,6 +19,7 @@ from signalling.client.messages import (
     NodeEvent,
     NodeMessage,
     NodeReply,
+    Prefer,
     Publish,
     Trickle,
 )
@@ -26,7 +27,7 @@ from signalling.client.messages import (
 if TYPE_CHECKING:
     from signalling.errors import ErrorCode
 
-NodeRequest: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Chat
+NodeRequest: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat
 """The requests that the node answers; ``ping`` and ``pong`` stay inside the protocol."""
 
 

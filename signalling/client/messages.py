@@ -36,6 +36,12 @@ MAX_CLIENT_MESSAGE_BYTES: Final = 256 * 1024
 MAX_TRACKS_PER_PARTICIPANT: Final = 16
 """Camera, microphone and a screen with sound are four; the rest is room to grow."""
 
+MAX_TRACKS_PREFERRED: Final = 500
+"""As many as one subscriber may be sent."""
+
+MAX_CODECS: Final = 16
+"""Names of codecs in one list; browsers know some eight of each kind."""
+
 MAX_CHAT_CHARACTERS: Final = 2000
 """A long paragraph; with the widest characters still below 10 kB on every wire."""
 
@@ -50,6 +56,10 @@ Mid: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
 """16 characters are what the mid header extension can carry (RFC 8843, section 15)."""
 TrackName: TypeAlias = Annotated[TrackId, msgspec.Meta(pattern=TRACK_ID_PATTERN)]
 """A track as somebody else names it."""
+PictureSize: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=16_384)]
+"""Device pixels; what the codecs we carry can code at all."""
+CodecName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+"""As in RTP, in lower case: ``vp8``, ``opus``."""
 TokenText: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096)]
 
 MediaKind: TypeAlias = Literal["audio", "video"]
@@ -98,6 +108,38 @@ class TrackIntent(_Asked, frozen=True, kw_only=True):
     source: TrackSource
     muted: bool = False
     track: TrackName | None = None
+
+
+class TrackPreference(_Asked, frozen=True, kw_only=True):
+    """How a client would like to be sent one track.
+
+    Attributes:
+        track: Which.
+        width: Of the place where it is shown, in device pixels; 0 when unknown: the whole picture.
+        height: Likewise.
+        priority: Who comes first when there is too little for all; 128 is normal, more is more.
+        paused: Whether to send nothing for now.
+    """
+
+    track: TrackName
+    width: PictureSize = 0
+    height: PictureSize = 0
+    priority: Annotated[int, msgspec.Meta(ge=0, le=255)] = 128
+    paused: bool = False
+
+
+class Speaker(_Told, frozen=True, kw_only=True):
+    """Somebody who is heard.
+
+    Attributes:
+        participant: Who, yourself included.
+        track: With which sound.
+        level_db: How loud, -127 to 0; 0 is the loudest that can be sent (RFC 6464, section 3).
+    """
+
+    participant: ParticipantId
+    track: TrackId
+    level_db: int
 
 
 class TrackOnMid(_Told, frozen=True, kw_only=True):
@@ -179,6 +221,16 @@ class Mute(Request, frozen=True, kw_only=True, tag="mute"):
     muted: bool
 
 
+class Prefer(Request, frozen=True, kw_only=True, tag="prefer"):
+    """Say how I would like to be sent the others' tracks. Answered by :class:`Ok`.
+
+    Declarative: a track that is not named is sent in full, at normal priority. Kept by the node for
+    as long as the session has its seat, over ``restart`` too.
+    """
+
+    tracks: Annotated[tuple[TrackPreference, ...], msgspec.Meta(max_length=MAX_TRACKS_PREFERRED)]
+
+
 class Chat(Request, frozen=True, kw_only=True, tag="chat"):
     """Say something to the room. Answered by :class:`ChatSent`.
 
@@ -199,7 +251,7 @@ class PongReply(Request, frozen=True, kw_only=True, tag="pong"):
     n: int
 
 
-ClientMessage: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Chat | Ping | PongReply
+ClientMessage: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | Ping | PongReply
 
 
 # --- replies and events: node -> client ---------------------------------------------------
@@ -343,6 +395,59 @@ class Offer(Event, frozen=True, kw_only=True, tag="offer"):
     tracks: tuple[TrackOnMid, ...]
 
 
+class Layers(Event, frozen=True, kw_only=True, tag="layers"):
+    """What anybody still watches of your track: stop sending the rest.
+
+    Attributes:
+        track: Which.
+        encodings: Whether each simulcast encoding is wanted, by rid; the rid is empty for a track
+            that is sent as one. All false: nobody watches.
+        spatial: The highest spatial layer that is wanted of an encoding in layers (SVC), 0 the
+            smallest; none where there is no such thing to say.
+    """
+
+    track: TrackId
+    encodings: dict[str, bool]
+    spatial: int | None = None
+
+
+class Speakers(Event, frozen=True, kw_only=True, tag="speakers"):
+    """Who speaks, the loudest first; empty when nobody does. Said when it changes, a few times a second at most."""
+
+    speakers: tuple[Speaker, ...]
+
+
+class TrackRefused(Event, frozen=True, kw_only=True, tag="track_refused"):
+    """You do not get that track, because your side accepts none of what it is sent as.
+
+    It stays published, and comes as soon as it is sent as something that you accept: the node may
+    have asked for that already.
+
+    Attributes:
+        participant: Whose it is.
+        track: Which.
+        codec: What it is sent as.
+        accepted: What you accept instead.
+        message: Why, as a sentence for people.
+    """
+
+    participant: ParticipantId
+    track: TrackId
+    codec: CodecName
+    accepted: tuple[CodecName, ...]
+    message: str
+
+
+class Codecs(Event, frozen=True, kw_only=True, tag="codecs"):
+    """Somebody cannot play what you send: offer your track anew with these codecs alone.
+
+    An empty list lifts that: nobody is left who needs it. Each replaces the one before.
+    """
+
+    track: TrackId
+    codecs: Annotated[tuple[CodecName, ...], msgspec.Meta(max_length=MAX_CODECS)]
+
+
 class Restart(Event, frozen=True, kw_only=True, tag="restart"):
     """The engine is a new one: build both peer connections anew, keeping track ids."""
 
@@ -370,6 +475,10 @@ NodeEvent: TypeAlias = (
     | TrackMuted
     | ChatMessage
     | Offer
+    | Layers
+    | Speakers
+    | TrackRefused
+    | Codecs
     | Restart
     | Replaced
     | SeatLost

@@ -5,7 +5,7 @@ reads more slowly than its room talks, the outbox fills; then the client is drop
 ``slow_consumer`` and connects again, which costs it one snapshot instead of the whole backlog.
 
 A newer fact replaces an older one that nobody has read yet where only the newest matters: the
-session token, and whether a track is muted.
+session token, whether a track is muted, who speaks, and what is wanted or refused of a track.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 import trio
 
 from signalling.client.codec import encode
-from signalling.client.messages import FreshToken, NodeMessage, TrackMuted
+from signalling.client.messages import Codecs, FreshToken, Layers, NodeMessage, Speakers, TrackMuted, TrackRefused
 from signalling.errors import ErrorCode, Refused
 
 MAX_OUTBOX_MESSAGES: Final = 512
@@ -122,8 +122,10 @@ def _newest_only(message: NodeMessage) -> object | None:
     match message:
         case FreshToken():
             return FreshToken
-        case TrackMuted(track=track):
-            return (TrackMuted, track)
+        case Speakers():
+            return Speakers
+        case TrackMuted(track=track) | Layers(track=track) | Codecs(track=track) | TrackRefused(track=track):
+            return (type(message), track)
         case _:
             return None
 

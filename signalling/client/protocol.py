@@ -64,6 +64,7 @@ from signalling.client.messages import (
     Ping,
     Pong,
     PongReply,
+    Prefer,
     Publish,
     Published,
     Replaced,
@@ -106,6 +107,7 @@ SEASON: Final[Mapping[State, Mapping[type[Request], State]]] = MappingProxyType(
             Answer: State.IN_ROOM,
             Trickle: State.IN_ROOM,
             Mute: State.IN_ROOM,
+            Prefer: State.IN_ROOM,
             Chat: State.IN_ROOM,
         },
         State.LEAVING: {},
@@ -123,6 +125,7 @@ REPLY_TO: Final[Mapping[type[Request], type[NodeReply]]] = MappingProxyType(
         Answer: Ok,
         Trickle: Ok,
         Mute: Ok,
+        Prefer: Ok,
         Chat: ChatSent,
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from session.directory import RoomDefinition, RoomDirectory, define_room
+from session.room_media import RoomMedia
 from session.store import RoomPolicy
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId
@@ -13,7 +14,8 @@ MAX_ROOMS = 4
 
 
 def definition(name: str) -> RoomDefinition:
-    return define_room(name, max_participants=7, policy=RoomPolicy.MULTI, now_ms=1)
+    media = RoomMedia(loudest=3, max_height=720, max_bitrate_bps=2_000_000, codec_policy="tell")
+    return define_room(name, max_participants=7, policy=RoomPolicy.MULTI, media=media, now_ms=1)
 
 
 class RoomDirectoryContract:

@@ -14,6 +14,7 @@ from session.config import SessionConfig
 from session.directory import MAX_ROOM_PARTICIPANTS, MemoryRoomDirectory, RoomDefinition
 from session.memory_store import MemorySeatStore
 from session.records import AttemptStale, RoomNodes, SeatLost, SessionRecord
+from session.room_media import RoomMedia
 from session.service import Sessions, open_sessions
 from session.store import (
     RoomPolicy,
@@ -429,6 +430,10 @@ async def test_rooms(autojump_clock: MockClock, sessions: Sessions) -> None:
         with pytest.raises(Refused) as refused:
             await sessions.create_room("big", max_participants=cap)
         assert refused.value.code is ErrorCode.ROOM_INVALID
+    for media in (RoomMedia(loudest=-1), RoomMedia(max_height=20_000), RoomMedia(max_bitrate_bps=-5)):
+        with pytest.raises(Refused) as refused:
+            await sessions.create_room("odd", media=media)
+        assert refused.value.code is ErrorCode.ROOM_INVALID
     with pytest.raises(Refused) as refused:
         await sessions.room("nowhere")
     assert refused.value.code is ErrorCode.ROOM_UNKNOWN
@@ -439,6 +444,20 @@ async def test_rooms(autojump_clock: MockClock, sessions: Sessions) -> None:
     assert await code_of_join(sessions, minted(sessions).session, "one-too-many") is ErrorCode.NODE_FULL
     assert await code_of_join(sessions, minted(sessions).session, "a b") is ErrorCode.ROOM_INVALID
     assert await code_of_join(sessions, SessionId("nobody")) is ErrorCode.UNEXPECTED_MESSAGE
+
+
+async def test_limits_on_media_are_the_rooms_own_else_the_nodes(autojump_clock: MockClock, store: FlakyStore) -> None:
+    """They are read where somebody joined; a directory that never answered leaves the node's own."""
+    usual, few = RoomMedia(max_height=720), RoomMedia(loudest=3)
+    config = SessionConfig(cluster="alps", node=NodeId("n1"), room_media=usual)
+    async with opened(store, config) as sessions:
+        await sessions.create_room("panel", media=few)
+        await sessions.join(minted(sessions).session, ROOM, 1)
+        assert sessions.media_of(RoomId("panel")) == few
+        assert (await sessions.room(ROOM)).media == sessions.media_of(ROOM) == usual
+    async with open_sessions(config, store=store, directory=AwayDirectory(max_rooms=1)) as sessions:
+        await sessions.join(minted(sessions).session, RoomId("panel"), 1)
+        assert sessions.media_of(RoomId("panel")) == usual
 
 
 async def test_joining_does_not_create_where_the_operator_says_so(autojump_clock: MockClock, store: FlakyStore) -> None:

@@ -187,7 +187,10 @@ async def open_house(
                 ),
                 keys=keys,
                 directory=Directory(
-                    sessions=sessions, view=lambda: ClusterView(own_id=HERE), policy=RoomPolicy.REPLACE
+                    sessions=sessions,
+                    view=lambda: ClusterView(own_id=HERE),
+                    policy=RoomPolicy.REPLACE,
+                    media=settings.room_media,
                 ),
                 membership=None,
                 relay=mesh,

@@ -78,6 +78,8 @@ def test_garbage_is_refused_and_nothing_else_is_raised(
         ('{"topic":"chat","text":"","nonce":"n"}', "`$.text`"),
         ('{"topic":"candidate","peer":"nobody","candidate":""}', "`$.peer`"),
         ('{"topic":"mute","muted":true,"track":""}', "`$.track`"),
+        ('{"topic":"prefer","tracks":[{"track":"tr_1","width":-1}]}', "`$.tracks[0].width`"),
+        ('{"topic":"prefer","tracks":[{"track":"tr_1","size":1}]}', "`size`"),
         ('{"topic":"mute","muted":true,"track":"tr_1\\n"}', "`$.track`"),
         ('{"topic":"mute","muted":true,"track":"' + "x" * 65 + '"}', "`$.track`"),
         (

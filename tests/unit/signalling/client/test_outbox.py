@@ -7,7 +7,16 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from signalling.client.codec import decode_node_message, encode
-from signalling.client.messages import FreshToken, NodeMessage, NodePing, Pong, TrackMuted, TrackUnpublished
+from signalling.client.messages import (
+    FreshToken,
+    Layers,
+    NodeMessage,
+    NodePing,
+    Pong,
+    Speakers,
+    TrackMuted,
+    TrackUnpublished,
+)
 from signalling.client.outbox import Outbox
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import ParticipantId, TrackId
@@ -57,6 +66,21 @@ async def test_a_newer_token_and_a_newer_mute_replace_older_ones() -> None:
         gone,
         muted(CAMERA, on=False),
         FreshToken(token="new"),
+    ]
+
+
+async def test_only_the_newest_word_on_speakers_and_on_the_layers_of_a_track_is_kept() -> None:
+    """A stuck client is told of one state, not of how it came about."""
+    outbox = Outbox()
+    for wanted in (True, False):
+        outbox.put_nowait(Speakers(speakers=()))
+        for track in (CAMERA, MICROPHONE):
+            outbox.put_nowait(Layers(track=track, encodings={"f": wanted}))
+    assert outbox.statistics().coalesced == 3
+    assert await drain(outbox) == [
+        Speakers(speakers=()),
+        Layers(track=CAMERA, encodings={"f": False}),
+        Layers(track=MICROPHONE, encodings={"f": False}),
     ]
 
 

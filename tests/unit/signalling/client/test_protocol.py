@@ -49,7 +49,7 @@ from signalling.errors import ErrorCode
 from signalling.ids import RoomId
 from tests.unit.signalling.client.words import GRANTS, REQUESTS
 
-HELLO, JOIN, LEAVE, PUBLISH, _, TRICKLE, MUTE, CHAT = REQUESTS
+HELLO, JOIN, LEAVE, PUBLISH, _, TRICKLE, MUTE, _, CHAT = REQUESTS
 
 PATHS: dict[State, tuple[tuple[NodeRequest, bool], ...]] = {
     State.PROBE: (),

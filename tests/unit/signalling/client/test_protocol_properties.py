@@ -281,7 +281,7 @@ MUTANTS = [SpeaksAfterClose, RepliesTwice, ForgetsToReply, JoinsTwice, ForgivesG
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_the_property_kills_the_mutant(mutant: type[ClientProtocol]) -> None:
     @settings(
-        max_examples=500,
+        max_examples=2000,
         database=None,
         derandomize=True,
         phases=[Phase.generate],

@@ -15,6 +15,7 @@ from signalling.client.messages import (
     Mute,
     NodeReply,
     Ok,
+    Prefer,
     Publish,
     Published,
     Trickle,
@@ -47,6 +48,7 @@ REQUESTS: Final[tuple[NodeRequest, ...]] = (
     Answer(sdp="v=0", generation=1),
     Trickle(peer="publisher", candidate=""),
     Mute(track=TrackId("tr_1"), muted=True),
+    Prefer(tracks=()),
     Chat(text="hi", nonce="1"),
 )
 
@@ -58,5 +60,6 @@ GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
     Answer: Ok(),
     Trickle: Ok(),
     Mute: Ok(),
+    Prefer: Ok(),
     Chat: ChatSent(message=MessageId("me_1"), at_ms=0),
 }
