@@ -344,6 +344,22 @@ class TrackStarted(EngineEvent, frozen=True, tag="track_started"):
     codec: str
 
 
+class TrackRefused(EngineEvent, frozen=True, tag="track_refused"):
+    """A subscriber's client cannot play a track; said once for each line and codec.
+
+    Attributes:
+        peer: The subscriber.
+        track: The track, of which nothing reaches this subscriber while it is coded so.
+        codec: What it is coded in.
+        accepted: The codecs of its kind that the client plays, most wanted first.
+    """
+
+    peer: PeerId
+    track: TrackId
+    codec: str
+    accepted: tuple[str, ...]
+
+
 class LinkMessage(EngineEvent, frozen=True, tag="link_message"):
     """A message came on the link's reliable channel."""
 
@@ -384,6 +400,7 @@ EngineMessage: TypeAlias = (
     | PeerState
     | Offered
     | TrackStarted
+    | TrackRefused
     | LinkMessage
     | LinkMeasured
     | Speakers

@@ -134,6 +134,7 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
     p.PeerState(peer=_PEER, state="closed", reason="ice_disconnected"),
     p.Offered(peer=_PEER, generation=1, sdp=_SDP, tracks={"0": _AUDIO, "1": _VIDEO}),
     p.TrackStarted(track=_AUDIO, codec="opus"),
+    p.TrackRefused(peer=_PEER, track=_VIDEO, codec="av1", accepted=("vp8", "h264")),
     p.LinkMessage(peer=_LINK, data=b"\x84\x01\x02\x03\x04"),
     p.LinkMeasured(peer=_LINK, rtt_ms=80.1, jitter_ms=0.7, loss=0.05),
     p.Speakers(room=_ROOM, speakers=()),

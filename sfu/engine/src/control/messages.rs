@@ -263,6 +263,12 @@ pub enum Message {
         track: String,
         codec: String,
     },
+    TrackRefused {
+        peer: String,
+        track: String,
+        codec: String,
+        accepted: Vec<String>,
+    },
     LinkMessage {
         peer: String,
         #[serde(with = "serde_bytes")]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::keyframes::Asked;
 use super::link_signal::LinkSignal;
+use super::outgoing_stream::RefusedCodec;
 use super::packet::MediaPacket;
 use super::peer::Role;
 use super::router::{PeerKey, Source, TrackKey};
@@ -104,7 +105,31 @@ impl Worker {
             peer.traffic.bytes_out += bytes;
             Ok(())
         });
+        self.tell_refused(key);
         self.settle(key, now);
+    }
+
+    /// Tell the node which tracks a subscriber was found not to play.
+    fn tell_refused(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let refused = match &mut peer.role {
+            Role::Subscriber(subscriber) if !subscriber.refused.is_empty() => {
+                std::mem::take(&mut subscriber.refused)
+            }
+            _ => return,
+        };
+        let name = peer.name.clone();
+        for (track, RefusedCodec { codec, accepted }) in refused {
+            let message = Message::TrackRefused {
+                peer: name.clone(),
+                track,
+                codec: codec.to_owned(),
+                accepted: accepted.into_iter().map(str::to_owned).collect(),
+            };
+            self.tell(&message, Importance::Needed);
+        }
     }
 
     /// Somebody needs a whole picture of a track.

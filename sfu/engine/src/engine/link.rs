@@ -15,16 +15,17 @@ use str0m::ice::IceCreds;
 use str0m::media::Pt;
 use str0m::rtp::{RtpPacket, RtpWrite};
 
-use super::clock::{Anchor, PAST, RtpClock};
+use super::clock::Anchor;
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
+use super::leg::{LegIn, LegOut};
 use super::link_class::{CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
 use super::link_health::LinkHealth;
 use super::link_signal::LinkSignal;
-use super::packet::{Layering, MAX_PAYLOAD_BYTES, MediaPacket};
+use super::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
 use super::refusal::Refusal;
-use super::rewrite::{Rewriter, SourceRun};
+use super::rewrite::SourceRun;
 use super::router::TrackKey;
 
 /// Largest control message: str0m's default for a peer that announces no other.
@@ -33,27 +34,6 @@ pub const MAX_MESSAGE_BYTES: usize = 60 * 1024;
 /// Resends must cover a second of a busy link; a frame a packet, 3,000 packets/s.
 const RESEND_PACKETS: usize = 3000;
 const RESEND_AGE: Duration = Duration::from_secs(3);
-
-/// The pair that ties a leg's time stamps to the sender's clock is repeated this often.
-const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
-
-#[derive(Debug)]
-struct LegOut {
-    track: TrackKey,
-    /// Tells the other end that its numbers start anew.
-    run: u8,
-    rewriter: Rewriter,
-    clock_sent: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct LegIn {
-    track: TrackKey,
-    run: SourceRun,
-    /// The `run` of its newest frame.
-    frame_run: Option<u8>,
-    clock: Option<RtpClock>,
-}
 
 /// What the other end of a link must know.
 #[derive(Debug, Clone)]
@@ -283,18 +263,9 @@ impl Link {
         {
             return None;
         }
-        let rewriter = Rewriter::new(1, leg.wrapping_mul(0x9e37_79b9));
         self.legs_opened = self.legs_opened.wrapping_add(1);
-        let before = self.legs_out.insert(
-            leg,
-            LegOut {
-                track,
-                run: self.legs_opened,
-                rewriter,
-                clock_sent: None,
-            },
-        );
-        before.map(|leg| leg.track)
+        let opened = LegOut::new(leg, track, self.legs_opened);
+        self.legs_out.insert(leg, opened).map(|leg| leg.track)
     }
 
     /// Stop sending a leg. Returns the track that it carried.
@@ -309,25 +280,15 @@ impl Link {
     }
 
     /// Take a leg's frames as this track. Returns the track that they were before.
-    pub fn open_leg_in(
-        &mut self,
-        leg: u32,
-        track: TrackKey,
-        runs: &mut SourceRun,
-    ) -> Option<TrackKey> {
+    pub fn open_leg_in(&mut self, leg: u32, track: TrackKey) -> Option<TrackKey> {
         if let Some(known) = self.legs_in.get(&leg)
             && known.track == track
         {
             return None;
         }
-        *runs += 1;
-        let opened = LegIn {
-            track,
-            run: *runs,
-            frame_run: None,
-            clock: None,
-        };
-        self.legs_in.insert(leg, opened).map(|leg| leg.track)
+        self.legs_in
+            .insert(leg, LegIn::new(track))
+            .map(|leg| leg.track)
     }
 
     /// Drop a leg's frames. Returns the track that they were.
@@ -354,32 +315,9 @@ impl Link {
             counters.count("link_frames_without_leg");
             return None;
         };
-        if leg.frame_run.replace(frame.run) != Some(frame.run) {
-            *runs += 1;
-            leg.run = *runs;
-            leg.clock = None;
-        }
-        if let Some(captured_us) = frame.captured_us {
-            leg.clock = Some(RtpClock {
-                time: frame.time,
-                at: self.anchor.place(captured_us as i64, now),
-            });
-        }
-        let wallclock = leg.clock.map_or_else(
-            || now.checked_sub(PAST).unwrap_or(now),
-            |clock| clock.moment(frame.time, frame.codec.ticks_per_s()),
-        );
-        let media = MediaPacket {
-            codec: frame.codec,
-            run: leg.run,
-            sequence: frame.sequence,
-            time: frame.time,
-            marker: frame.marker,
-            wallclock,
-            audio_level: frame.audio_level,
-            orientation: frame.orientation,
-            layering: Layering::default(),
-            payload: frame.payload.into(),
+        let Some(media) = leg.packet(&frame, &mut self.anchor, runs, now) else {
+            counters.count("link_frames_malformed");
+            return None;
         };
         Some((leg.track, media))
     }
@@ -402,7 +340,11 @@ impl Link {
             let mut api = rtc.direct_api();
             let (mut count, mut bytes) = (0, 0);
             for (leg, packet) in packets {
-                let Some(frame) = self.frame(leg, packet, now) else {
+                let Some(frame) = self
+                    .legs_out
+                    .get_mut(&leg)
+                    .and_then(|out| out.frame(packet, now, self.epoch))
+                else {
                     continue;
                 };
                 if frame.len() > MAX_PAYLOAD_BYTES {
@@ -424,36 +366,6 @@ impl Link {
             }
             (count, bytes)
         })
-    }
-
-    fn frame(&mut self, leg: u32, packet: &MediaPacket, now: Instant) -> Option<Vec<u8>> {
-        let out = self.legs_out.get_mut(&leg)?;
-        let (sequence, time) = out.rewriter.next(
-            packet.run,
-            packet.sequence,
-            packet.time,
-            now,
-            packet.codec.ticks_per_s(),
-        )?;
-        let tell_clock = out.clock_sent.is_none_or(|at| now >= at + CLOCK_INTERVAL);
-        if tell_clock {
-            out.clock_sent = Some(now);
-        }
-        // The moment may lie a little before our zero.
-        let captured = (packet.wallclock + PAST).saturating_duration_since(self.epoch);
-        let frame = LinkFrame {
-            codec: packet.codec,
-            marker: packet.marker,
-            run: out.run,
-            leg,
-            sequence,
-            time,
-            audio_level: packet.audio_level,
-            orientation: packet.orientation,
-            captured_us: tell_clock.then_some(captured.as_micros() as u64),
-            payload: &packet.payload,
-        };
-        Some(frame.encode())
     }
 }
 

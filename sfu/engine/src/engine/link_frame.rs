@@ -1,7 +1,7 @@
 //! A track's packet as it travels between nodes: the payload of one RTP packet of its class.
 //!
 //! ```text
-//!  0      version (4 bits), marker (1 bit), three zero bits
+//!  0      version (4 bits), marker (1 bit), redundant payload (RFC 2198; 1 bit), two zero bits
 //!  1      codec
 //!  2      run: another value means that the numbers of the leg start anew
 //!  3-6    leg
@@ -18,17 +18,31 @@
 use std::fmt;
 
 use super::codec::Codec;
-use super::packet::AudioLevel;
+use super::extensions::MAX_DESCRIPTOR_BYTES;
+use super::packet::{AudioLevel, Layering, PlayoutDelay};
 
 /// The only version there is.
 const VERSION: u8 = 1;
 const MARKER: u8 = 0x08;
+const REDUNDANT: u8 = 0x04;
 const HEADER_BYTES: usize = 18;
+
+/// Header and all extensions.
+const MAX_HEADER_BYTES: usize = HEADER_BYTES + 255;
 const SEQUENCE_MASK: u64 = (1 << 48) - 1;
 
 const EXTENSION_AUDIO_LEVEL: u8 = 1;
 const EXTENSION_ORIENTATION: u8 = 2;
 const EXTENSION_CAPTURED: u8 = 3;
+const EXTENSION_PROFILE: u8 = 4;
+const EXTENSION_PLAYOUT_DELAY: u8 = 5;
+const EXTENSION_DEPENDENCY: u8 = 6;
+const EXTENSION_LAYERING: u8 = 7;
+
+const KEYFRAME: u8 = 0x80;
+const SWITCH_UP: u8 = 0x40;
+const BEGINS_FRAME: u8 = 0x20;
+const ENDS_FRAME: u8 = 0x10;
 
 /// The bytes are not a frame of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +68,11 @@ impl fmt::Display for Malformed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkFrame<'a> {
     pub codec: Codec,
+    /// As in `codec::Format`.
+    pub profile: u8,
     pub marker: bool,
+    /// The payload has copies of earlier ones in it.
+    pub redundant: bool,
     pub run: u8,
     pub leg: u32,
     /// 48 bits: 8,900 years at 1000 packets/s.
@@ -65,6 +83,10 @@ pub struct LinkFrame<'a> {
     /// When this packet's time stamp was captured, microseconds on a clock of the sending engine
     /// (48 bits): the pair that keeps sound and picture in step. Sent now and then.
     pub captured_us: Option<u64>,
+    pub playout_delay: Option<PlayoutDelay>,
+    /// A dependency descriptor, at most [`crate::engine::extensions::MAX_DESCRIPTOR_BYTES`] long.
+    pub dependency: Option<&'a [u8]>,
+    pub layering: Layering,
     pub payload: &'a [u8],
 }
 
@@ -72,13 +94,26 @@ impl<'a> LinkFrame<'a> {
     /// Encode.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut extensions = [0u8; 16];
-        let mut length = 0;
+        let mut bytes = Vec::with_capacity(MAX_HEADER_BYTES + self.payload.len());
+        let flags =
+            if self.marker { MARKER } else { 0 } | if self.redundant { REDUNDANT } else { 0 };
+        bytes.push(VERSION << 4 | flags);
+        bytes.push(self.codec as u8);
+        bytes.push(self.run);
+        bytes.extend_from_slice(&self.leg.to_be_bytes());
+        bytes.extend_from_slice(&(self.sequence & SEQUENCE_MASK).to_be_bytes()[2..]);
+        bytes.extend_from_slice(&self.time.to_be_bytes());
+        bytes.push(0);
+        self.extend(&mut bytes);
+        bytes[HEADER_BYTES - 1] = (bytes.len() - HEADER_BYTES) as u8;
+        bytes.extend_from_slice(self.payload);
+        bytes
+    }
+
+    fn extend(&self, bytes: &mut Vec<u8>) {
         let mut extend = |kind: u8, value: &[u8]| {
-            extensions[length] = kind;
-            extensions[length + 1] = value.len() as u8;
-            extensions[length + 2..length + 2 + value.len()].copy_from_slice(value);
-            length += 2 + value.len();
+            bytes.extend_from_slice(&[kind, value.len() as u8]);
+            bytes.extend_from_slice(value);
         };
         if let Some(level) = self.audio_level {
             let voice = u8::from(level.voice) << 7;
@@ -93,17 +128,23 @@ impl<'a> LinkFrame<'a> {
         if let Some(captured) = self.captured_us {
             extend(EXTENSION_CAPTURED, &captured.to_be_bytes()[2..]);
         }
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + length + self.payload.len());
-        bytes.push(VERSION << 4 | if self.marker { MARKER } else { 0 });
-        bytes.push(self.codec as u8);
-        bytes.push(self.run);
-        bytes.extend_from_slice(&self.leg.to_be_bytes());
-        bytes.extend_from_slice(&(self.sequence & SEQUENCE_MASK).to_be_bytes()[2..]);
-        bytes.extend_from_slice(&self.time.to_be_bytes());
-        bytes.push(length as u8);
-        bytes.extend_from_slice(&extensions[..length]);
-        bytes.extend_from_slice(self.payload);
-        bytes
+        if self.profile != 0 {
+            extend(EXTENSION_PROFILE, &[self.profile]);
+        }
+        if let Some(PlayoutDelay { min, max }) = self.playout_delay {
+            let [a, b] = min.to_be_bytes();
+            let [c, d] = max.to_be_bytes();
+            extend(EXTENSION_PLAYOUT_DELAY, &[a, b, c, d]);
+        }
+        if self.layering != Layering::default() {
+            let (packed, length) = pack(&self.layering);
+            extend(EXTENSION_LAYERING, &packed[..length]);
+        }
+        if let Some(dependency) = self.dependency
+            && dependency.len() <= MAX_DESCRIPTOR_BYTES
+        {
+            extend(EXTENSION_DEPENDENCY, dependency);
+        }
     }
 
     /// Decode; the payload stays where it is.
@@ -124,7 +165,9 @@ impl<'a> LinkFrame<'a> {
         let (mut extensions, payload) = rest.split_at(extension_bytes);
         let mut frame = Self {
             codec: Codec::from_number(head[1]).ok_or(Malformed::Codec)?,
+            profile: 0,
             marker: head[0] & MARKER != 0,
+            redundant: head[0] & REDUNDANT != 0,
             run: head[2],
             leg: u32::from_be_bytes([head[3], head[4], head[5], head[6]]),
             sequence: number(&head[7..13]),
@@ -132,6 +175,9 @@ impl<'a> LinkFrame<'a> {
             audio_level: None,
             orientation: None,
             captured_us: None,
+            playout_delay: None,
+            dependency: None,
+            layering: Layering::default(),
             payload,
         };
         while let [kind, length, tail @ ..] = extensions {
@@ -150,7 +196,7 @@ impl<'a> LinkFrame<'a> {
         }
     }
 
-    fn take_extension(&mut self, kind: u8, value: &[u8]) {
+    fn take_extension(&mut self, kind: u8, value: &'a [u8]) {
         match (kind, value) {
             (EXTENSION_AUDIO_LEVEL, [level]) => {
                 self.audio_level = Some(AudioLevel {
@@ -160,10 +206,59 @@ impl<'a> LinkFrame<'a> {
             }
             (EXTENSION_ORIENTATION, [orientation]) => self.orientation = Some(*orientation),
             (EXTENSION_CAPTURED, [_, _, _, _, _, _]) => self.captured_us = Some(number(value)),
+            (EXTENSION_PROFILE, [profile]) => self.profile = *profile,
+            (EXTENSION_PLAYOUT_DELAY, [a, b, c, d]) => {
+                self.playout_delay = Some(PlayoutDelay {
+                    min: u16::from_be_bytes([*a, *b]),
+                    max: u16::from_be_bytes([*c, *d]),
+                });
+            }
+            (EXTENSION_DEPENDENCY, value) => self.dependency = Some(value),
+            (EXTENSION_LAYERING, value) => {
+                if let Some(layering) = unpack(value) {
+                    self.layering = layering;
+                }
+            }
             // Of a newer version, which keeps to the lengths.
             _ => {}
         }
     }
+}
+
+/// Encoding, spatial and temporal layer (4 bits each, the first byte half empty), flags, and width
+/// and height where they are known.
+fn pack(layering: &Layering) -> ([u8; 7], usize) {
+    let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+    let mut packed = [0; 7];
+    packed[0] = layering.encoding;
+    packed[1] = layering.spatial << 4 | (layering.temporal & 0x0f);
+    packed[2] = flag(layering.keyframe, KEYFRAME)
+        | flag(layering.switch_up, SWITCH_UP)
+        | flag(layering.begins_frame, BEGINS_FRAME)
+        | flag(layering.ends_frame, ENDS_FRAME);
+    let Some((width, height)) = layering.resolution else {
+        return (packed, 3);
+    };
+    packed[3..5].copy_from_slice(&width.to_be_bytes());
+    packed[5..].copy_from_slice(&height.to_be_bytes());
+    (packed, 7)
+}
+
+fn unpack(bytes: &[u8]) -> Option<Layering> {
+    let ([encoding, layers, flags], size) = bytes.split_first_chunk()?;
+    Some(Layering {
+        encoding: *encoding,
+        spatial: layers >> 4,
+        temporal: layers & 0x0f,
+        keyframe: flags & KEYFRAME != 0,
+        switch_up: flags & SWITCH_UP != 0,
+        begins_frame: flags & BEGINS_FRAME != 0,
+        ends_frame: flags & ENDS_FRAME != 0,
+        resolution: match size {
+            [a, b, c, d, ..] => Some((u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]))),
+            _ => None,
+        },
+    })
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -185,13 +280,31 @@ mod tests {
         }
     }
 
+    prop_compose! {
+        fn layerings()(
+            encoding: u8, spatial in 0u8..16, temporal in 0u8..16,
+            (keyframe, switch_up, begins_frame, ends_frame) in any::<(bool, bool, bool, bool)>(),
+            resolution: Option<(u16, u16)>,
+        ) -> Layering {
+            Layering {
+                encoding, spatial, temporal, keyframe, switch_up, begins_frame, ends_frame, resolution,
+            }
+        }
+    }
+
+    const DESCRIPTOR: [u8; MAX_DESCRIPTOR_BYTES] = [9; MAX_DESCRIPTOR_BYTES];
+
     type Decode = for<'a> fn(&'a [u8]) -> Result<LinkFrame<'a>, Malformed>;
 
     prop_compose! {
         /// Frames without payload, and a payload.
         fn frames()(
             codec in prop::sample::select(ALL.to_vec()),
-            (marker, run, leg, time) in any::<(bool, u8, u32, u32)>(),
+            (marker, redundant, run, profile, leg, time) in
+                any::<(bool, bool, u8, u8, u32, u32)>(),
+            delay in prop::option::of(any::<(u16, u16)>()),
+            dependency in prop::option::of(1..MAX_DESCRIPTOR_BYTES),
+            layering in layerings(),
             sequence in 0..=SEQUENCE_MASK,
             audio_level in prop::option::of(audio_levels()),
             orientation in prop::option::of(any::<u8>()),
@@ -199,7 +312,10 @@ mod tests {
             payload in prop::collection::vec(any::<u8>(), 0..100),
         ) -> (LinkFrame<'static>, Vec<u8>) {
             let frame = LinkFrame {
-                codec, marker, run, leg, sequence, time, audio_level, orientation, captured_us,
+                codec, profile, marker, redundant, run, leg, sequence, time, audio_level,
+                orientation, captured_us, layering,
+                playout_delay: delay.map(|(min, max)| PlayoutDelay { min, max }),
+                dependency: dependency.map(|length| &DESCRIPTOR[..length]),
                 payload: &[],
             };
             (frame, payload)
@@ -227,7 +343,16 @@ mod tests {
     #[test]
     fn what_was_encoded_is_decoded_and_a_wrong_decoder_is_found_out() {
         assert!(survives(|bytes| LinkFrame::decode(bytes)));
-        let mutants: [Decode; 4] = [
+        let mutants: [Decode; 5] = [
+            |bytes| {
+                LinkFrame::decode(bytes).map(|frame| LinkFrame {
+                    layering: Layering {
+                        resolution: None,
+                        ..frame.layering
+                    },
+                    ..frame
+                })
+            },
             |bytes| {
                 LinkFrame::decode(bytes).map(|frame| LinkFrame {
                     sequence: frame.sequence & 0xffff_ffff,

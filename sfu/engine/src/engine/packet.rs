@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::codec::Codec;
+use super::codec::{Codec, Format};
+use super::extensions::RawDescriptor;
 use super::rewrite::SourceRun;
 
 /// Larger RTP payloads are dropped at the door: str0m's send path panics above 2000 B in all,
@@ -12,6 +13,18 @@ pub const MAX_PAYLOAD_BYTES: usize = 1400;
 
 /// RTP header without extensions (RFC 3550 section 5.1).
 pub const RTP_HEADER_BYTES: u64 = 12;
+
+/// The payload type of Opus inside [`MediaPacket::redundant`]: that of our own offers.
+pub const REDUNDANT_TYPE: u8 = 111;
+
+/// How long a receiver may hold a picture back (the playout delay extension of libwebrtc).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlayoutDelay {
+    /// In units of 10 ms, 12 bits.
+    pub min: u16,
+    /// In units of 10 ms, 12 bits.
+    pub max: u16,
+}
 
 /// How loud a packet is (RFC 6464).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +77,8 @@ impl Default for Layering {
 #[derive(Clone, Debug)]
 pub struct MediaPacket {
     pub codec: Codec,
+    /// As in [`Format::profile`].
+    pub profile: u8,
     /// Changes whenever `sequence` and `time` start anew.
     pub run: SourceRun,
     /// Extended over rollovers.
@@ -75,11 +90,25 @@ pub struct MediaPacket {
     pub audio_level: Option<AudioLevel>,
     /// Of a picture, clockwise, as in the header extension `urn:3gpp:video-orientation`.
     pub orientation: Option<u8>,
+    pub playout_delay: Option<PlayoutDelay>,
+    /// Of the stream it came in on: its numbers mean nothing beside those of another encoding.
+    pub dependency: Option<Arc<RawDescriptor>>,
     pub layering: Layering,
     pub payload: Arc<[u8]>,
+    /// The payload once more, with copies of earlier ones (RFC 2198), for those who take it so.
+    pub redundant: Option<Arc<[u8]>>,
 }
 
 impl MediaPacket {
+    /// What a receiver must be able to play.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        Format {
+            codec: self.codec,
+            profile: self.profile,
+        }
+    }
+
     /// Bytes of RTP: header and payload.
     #[must_use]
     pub fn rtp_bytes(&self) -> u64 {

@@ -1,19 +1,20 @@
 //! A peer that sends us media: its tracks by mid, its streams by SSRC.
 
 use std::collections::BTreeMap;
-use std::time::{Instant, UNIX_EPOCH};
+use std::time::Instant;
 
 use str0m::change::SdpOffer;
-use str0m::media::{KeyframeRequestKind, Mid, Pt, Rid};
-use str0m::rtp::rtcp::SenderInfo;
+use str0m::media::{KeyframeRequestKind, Mid, Rid};
 use str0m::rtp::{RtpPacket, Ssrc};
 use str0m::{Rtc, RtcConfig};
 
-use super::clock::{Anchor, PAST, RtpClock};
-use super::codec::{Codec, offered};
+use super::clock::Anchor;
+use super::codec::{Format, names, offered};
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
-use super::packet::{AudioLevel, Layering, MAX_PAYLOAD_BYTES, MediaPacket};
+use super::extensions::negotiated;
+use super::incoming::{Coding, IncomingStream};
+use super::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
 use super::refusal::Refusal;
 use super::rewrite::SourceRun;
 use super::router::TrackKey;
@@ -22,6 +23,9 @@ use crate::control::messages::MediaKind;
 
 /// str0m never forgets an SSRC; a browser needs two for a track and one more for each layer.
 const MAX_STREAMS: usize = 64;
+
+/// How often the streams of one peer change their codec together; a call changes it a few times.
+const MAX_PAYLOAD_TYPE_CHANGES: u32 = 128;
 
 /// Packets that a subscriber's stream keeps for resends: two seconds of 1.5 Mbit/s, 0.3 MB.
 const RESEND_PACKETS: usize = 256;
@@ -50,18 +54,6 @@ struct Published {
     rids: Vec<Rid>,
 }
 
-#[derive(Debug)]
-struct Stream {
-    ssrc: Ssrc,
-    mid: Option<Mid>,
-    rid: Option<Rid>,
-    /// Rank of `rid` on its line.
-    encoding: u8,
-    run: SourceRun,
-    reported: Option<SenderInfo>,
-    clock: Option<RtpClock>,
-}
-
 /// What a packet turned out to be.
 #[derive(Debug)]
 pub enum Arrival {
@@ -70,6 +62,8 @@ pub enum Arrival {
     Dropped,
     /// The peer makes streams without end.
     TooManyStreams,
+    /// The peer changes its codec without end.
+    TooManyPayloadTypes,
 }
 
 /// The state of one publisher.
@@ -78,8 +72,9 @@ pub struct Publisher {
     /// Of the peer connection that made the newest offer.
     pub fingerprint: Option<String>,
     published: Vec<Published>,
-    streams: Vec<Stream>,
-    codecs: Vec<(Pt, Codec)>,
+    streams: Vec<IncomingStream>,
+    codings: Vec<Coding>,
+    payload_type_changes: u32,
     anchor: Anchor,
 }
 
@@ -87,7 +82,7 @@ pub struct Publisher {
 /// because an agent that checks would aim packets wherever a client says.
 #[must_use]
 pub fn browser_config() -> RtcConfig {
-    offered(Rtc::builder())
+    negotiated(offered(Rtc::builder()))
         .set_ice_lite(true)
         .set_rtp_mode(true)
         .set_send_buffer_video(RESEND_PACKETS)
@@ -150,7 +145,10 @@ fn receiving(
     if media.remote_pts().is_empty() {
         return Err(Refusal::new(
             "codec_unsupported",
-            format!("Line {mid} offers no codec that is forwarded here (opus, vp8)."),
+            format!(
+                "Line {mid} offers no codec that is forwarded here ({}).",
+                names()
+            ),
         ));
     }
     Ok(Some(OfferedTrack {
@@ -194,11 +192,17 @@ impl Publisher {
         for stream in &mut self.streams {
             stream.encoding = rank(&self.published, stream.mid, stream.rid);
         }
-        self.codecs = drained.peek(|rtc| {
+        self.codings = drained.peek(|rtc| {
             rtc.codec_config()
                 .params()
                 .iter()
-                .filter_map(|params| Some((params.pt(), Codec::from_format(params.spec().codec)?)))
+                .filter_map(|params| {
+                    Some(Coding {
+                        pt: params.pt(),
+                        format: Format::of(&params.spec())?,
+                        red: params.red(),
+                    })
+                })
                 .collect()
         });
         gone
@@ -224,13 +228,7 @@ impl Publisher {
         let Some(at) = self.stream(drained, now, sink, packet.header.ssrc, runs)? else {
             return Ok(Arrival::TooManyStreams);
         };
-        Ok(self.place(at, packet, now).map_or_else(
-            || {
-                counters.count("packets_without_track");
-                Arrival::Dropped
-            },
-            |(track, packet)| Arrival::Media(track, packet),
-        ))
+        Ok(self.place(at, packet, now, counters))
     }
 
     /// The names of a line's simulcast streams by rank; none where it brings one without a name.
@@ -284,73 +282,46 @@ impl Publisher {
         })?;
         *runs += 1;
         let (mid, rid) = (place.map(|(mid, _)| mid), place.and_then(|(_, rid)| rid));
-        self.streams.push(Stream {
-            ssrc,
-            mid,
-            rid,
-            encoding: rank(&self.published, mid, rid),
-            run: *runs,
-            reported: None,
-            clock: None,
-        });
+        let mut stream = IncomingStream::new(ssrc, mid, rid, *runs);
+        stream.encoding = rank(&self.published, mid, rid);
+        self.streams.push(stream);
         Ok(Some(self.streams.len() - 1))
     }
 
+    /// Read the packet of a stream as one of its track.
     fn place(
         &mut self,
         at: usize,
         packet: RtpPacket,
         now: Instant,
-    ) -> Option<(TrackKey, MediaPacket)> {
-        let stream = self.streams.get_mut(at)?;
-        let published = self
+        counters: &mut Counters,
+    ) -> Arrival {
+        let Some(stream) = self.streams.get_mut(at) else {
+            return Arrival::Dropped;
+        };
+        let pt = packet.header.payload_type;
+        let placed = self
             .published
             .iter()
-            .find(|known| Some(known.mid) == stream.mid)?;
-        let header = &packet.header;
-        let (_, codec) = self
-            .codecs
-            .iter()
-            .find(|(pt, _)| *pt == header.payload_type)?;
-        if packet.last_sender_info != stream.reported
-            && let Some(report) = packet.last_sender_info
-        {
-            stream.reported = Some(report);
-            let ntp_us = report
-                .ntp_time
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_micros() as i64);
-            stream.clock = Some(RtpClock {
-                time: report.rtp_time.numer() as u32,
-                at: self.anchor.place(ntp_us, now),
-            });
-        }
-        let wallclock = stream.clock.map_or_else(
-            || now.checked_sub(PAST).unwrap_or(now),
-            |clock| clock.moment(header.timestamp, codec.ticks_per_s()),
-        );
-        let extensions = &header.ext_vals;
-        let media = MediaPacket {
-            codec: *codec,
-            run: stream.run,
-            sequence: *packet.seq_no,
-            time: header.timestamp,
-            marker: header.marker,
-            wallclock,
-            audio_level: extensions.audio_level.map(|level| AudioLevel {
-                below_overload_db: level.unsigned_abs().min(127),
-                voice: extensions.voice_activity.unwrap_or(false),
-            }),
-            orientation: extensions
-                .video_orientation
-                .map(|orientation| orientation as u8),
-            layering: Layering {
-                encoding: stream.encoding,
-                ..Layering::default()
-            },
-            payload: packet.payload,
+            .find(|known| Some(known.mid) == stream.mid)
+            .zip(self.codings.iter().find(|coding| coding.is(pt)));
+        let Some((published, coding)) = placed else {
+            counters.count("packets_without_track");
+            return Arrival::Dropped;
         };
-        Some((published.track, media))
+        if stream.changes_to(coding) {
+            self.payload_type_changes += 1;
+            if self.payload_type_changes > MAX_PAYLOAD_TYPE_CHANGES {
+                return Arrival::TooManyPayloadTypes;
+            }
+        }
+        match stream.read(packet, coding, &mut self.anchor, now) {
+            Some(packet) => Arrival::Media(published.track, packet),
+            None => {
+                counters.count("payloads_malformed");
+                Arrival::Dropped
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! str0m compares the lines of a section with each other, so that one section of 30,000 lines held
 //! up all media for a second (measured): what no client needs is refused unparsed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::refusal::Refusal;
@@ -33,6 +33,8 @@ pub struct Stripped {
     /// The simulcast streams that each line (by mid) is to bring, by `rid`, in the order of the
     /// `send` list of its `a=simulcast` (RFC 8853 section 5.1).
     pub simulcast: BTreeMap<String, Vec<String>>,
+    /// The lines (by mid) that take redundant audio.
+    pub redundant: BTreeSet<String>,
 }
 
 /// Take the candidates out of an SDP.
@@ -45,6 +47,7 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
         unusable: 0,
         fingerprint: None,
         simulcast: BTreeMap::new(),
+        redundant: BTreeSet::new(),
     };
     let (mut sections, mut lines) = (0, 0);
     let mut section = Section::default();
@@ -58,7 +61,7 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
         }
         if line.starts_with("m=") {
             (sections, lines) = (sections + 1, 0);
-            std::mem::take(&mut section).note(&mut stripped.simulcast);
+            std::mem::take(&mut section).note(&mut stripped);
         }
         section.read(line);
         lines += 1;
@@ -79,7 +82,7 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
         stripped.sdp.push_str(line);
         stripped.sdp.push_str("\r\n");
     }
-    section.note(&mut stripped.simulcast);
+    section.note(&mut stripped);
     Ok(stripped)
 }
 
@@ -88,6 +91,7 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
 struct Section<'a> {
     mid: Option<&'a str>,
     simulcast: Option<&'a str>,
+    redundant: bool,
 }
 
 impl<'a> Section<'a> {
@@ -96,15 +100,23 @@ impl<'a> Section<'a> {
             self.mid = Some(mid.trim());
         } else if let Some(simulcast) = line.strip_prefix("a=simulcast:") {
             self.simulcast = Some(simulcast);
+        } else if let Some(map) = line.strip_prefix("a=rtpmap:") {
+            let mut words = map.split_ascii_whitespace();
+            let name = words.nth(1).unwrap_or_default();
+            self.redundant |= name.eq_ignore_ascii_case("red/48000/2");
         }
     }
 
-    fn note(self, noted: &mut BTreeMap<String, Vec<String>>) {
-        if let (Some(mid), Some(simulcast)) = (self.mid, self.simulcast) {
-            let rids = sent_rids(simulcast);
-            if !rids.is_empty() {
-                noted.insert(mid.to_owned(), rids);
-            }
+    fn note(self, stripped: &mut Stripped) {
+        let Some(mid) = self.mid else {
+            return;
+        };
+        let rids = self.simulcast.map(sent_rids).unwrap_or_default();
+        if !rids.is_empty() {
+            stripped.simulcast.insert(mid.to_owned(), rids);
+        }
+        if self.redundant {
+            stripped.redundant.insert(mid.to_owned());
         }
     }
 }
@@ -223,6 +235,10 @@ mod tests {
         let stripped = strip_candidates(sdp).unwrap();
         let ranked = [("1".to_owned(), vec!["h".into(), "m".into(), "l".into()])];
         assert_eq!(stripped.simulcast, ranked.into());
+        assert!(stripped.redundant.is_empty());
+        let sdp = "m=audio 9\r\na=mid:7\r\na=rtpmap:63 red/48000/2\r\nm=video 9\r\na=mid:8";
+        let redundant = strip_candidates(sdp).unwrap().redundant;
+        assert!(redundant.into_iter().eq(["7"]));
         for none in ["", "recv h;l", "send", "send ;"] {
             assert!(sent_rids(none).is_empty(), "{none}");
         }

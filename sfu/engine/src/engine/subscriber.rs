@@ -5,20 +5,18 @@
 //! were ever in use at once, or changed within one offer. What changes while an offer is
 //! outstanding goes into the next one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use str0m::Rtc;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, MediaKind as RtcKind, Mid, Pt};
-use str0m::rtp::{ExtensionValues, RtpWrite, Ssrc, VideoOrientation};
+use str0m::media::{Direction, MediaKind as RtcKind, Mid};
 
-use super::codec::Codec;
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
-use super::packet::MediaPacket;
+use super::outgoing_stream::{OutgoingStream, RefusedCodec};
+use super::packet::{MediaPacket, RTP_HEADER_BYTES};
 use super::refusal::Refusal;
-use super::rewrite::Rewriter;
 use super::router::TrackKey;
 use super::sdp::strip_candidates;
 use crate::control::messages::{MediaKind, WantedTrack};
@@ -29,9 +27,6 @@ pub const MAX_TRACKS: usize = 500;
 /// From an offer to its answer. A client answers within a second or two, and while it is not heard
 /// at all its socket ends sooner: this is for one that is there and does not answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// An outgoing stream starts at most here, far from the wrap that would confuse its receiver.
-const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
 
 #[derive(Debug)]
 struct Line {
@@ -45,14 +40,7 @@ struct Line {
     agreed: bool,
     /// The client said no; the line is of no use any more.
     refused: bool,
-    out: Option<Out>,
-}
-
-#[derive(Debug)]
-struct Out {
-    ssrc: Ssrc,
-    payload_types: Vec<(Codec, Pt)>,
-    rewriter: Rewriter,
+    out: Option<OutgoingStream>,
 }
 
 /// An offer for the client.
@@ -79,6 +67,8 @@ pub struct Subscriber {
     outstanding: Option<SdpPendingOffer>,
     /// The outstanding offer is to be answered by then.
     pub answer_by: Option<Instant>,
+    /// Tracks that the client cannot play, found out since somebody last looked.
+    pub refused: Vec<(String, RefusedCodec)>,
 }
 
 /// A packet for one line.
@@ -188,7 +178,9 @@ impl Subscriber {
         let lines = &mut self.lines;
         let applied = drained.change(now, sink, |rtc| {
             rtc.sdp_api().accept_answer(pending, answer)?;
-            lines.iter_mut().for_each(|line| settle(rtc, line));
+            lines
+                .iter_mut()
+                .for_each(|line| settle(rtc, line, &stripped.redundant));
             Ok::<_, str0m::RtcError>(())
         })?;
         if applied.is_err() {
@@ -203,7 +195,7 @@ impl Subscriber {
         if let Some(line) = self.lines.get_mut(slot as usize) {
             line.live = Some(key);
             if let Some(out) = &mut line.out {
-                out.rewriter.pause();
+                out.begin();
             }
         }
     }
@@ -243,24 +235,33 @@ impl Subscriber {
         packets: impl Iterator<Item = ForLine<'a>>,
         counters: &mut Counters,
     ) -> Result<(u64, u64), Broken> {
-        let lines = &mut self.lines;
+        let (lines, refused) = (&mut self.lines, &mut self.refused);
         drained.change(now, sink, |rtc| {
             let mut api = rtc.direct_api();
             let (mut count, mut bytes) = (0, 0);
             for ForLine { slot, packet } in packets {
-                let Some(out) = lines
-                    .get_mut(slot as usize)
-                    .and_then(|line| line.out.as_mut())
+                let Some(Line {
+                    out: Some(out),
+                    track,
+                    ..
+                }) = lines.get_mut(slot as usize)
                 else {
                     continue;
                 };
-                let Some(write) = out.rewrite(packet, now, counters) else {
+                let Some(pt) = out.payload_type(packet) else {
+                    counters.count("packets_codec_not_negotiated");
+                    if let Some(codec) = out.refuse(packet) {
+                        refused.extend(track.clone().map(|track| (track, codec)));
+                    }
+                    continue;
+                };
+                let Some((write, payload_bytes)) = out.rewrite(pt, packet, now) else {
                     continue;
                 };
                 if let Some(stream) = api.stream_tx(&out.ssrc) {
                     stream.write_rtp(write);
                     count += 1;
-                    bytes += packet.rtp_bytes();
+                    bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
                 }
             }
             (count, bytes)
@@ -368,7 +369,7 @@ fn apply(rtc: &mut Rtc, lines: &mut Vec<Line>, plan: Plan) -> Option<(String, Sd
 }
 
 /// See what the client made of a line.
-fn settle(rtc: &mut Rtc, line: &mut Line) {
+fn settle(rtc: &mut Rtc, line: &mut Line, redundant: &BTreeSet<String>) {
     let Some(media) = rtc.media(line.mid) else {
         line.refused = true;
         return;
@@ -382,76 +383,5 @@ fn settle(rtc: &mut Rtc, line: &mut Line) {
     if !line.agreed || line.out.is_some() {
         return;
     }
-    let accepted = media.remote_pts();
-    let payload_types = rtc
-        .codec_config()
-        .params()
-        .iter()
-        .filter(|params| accepted.contains(&params.pt()))
-        .filter_map(|params| Some((Codec::from_format(params.spec().codec)?, params.pt())))
-        .collect();
-    let mut api = rtc.direct_api();
-    let seed = *api.new_ssrc();
-    line.out = api
-        .stream_tx_by_mid(line.mid, None)
-        .map(|stream| stream.ssrc())
-        .map(|ssrc| Out {
-            ssrc,
-            payload_types,
-            rewriter: Rewriter::new((seed % MAX_FIRST_SEQUENCE) as u16 + 1, seed),
-        });
-}
-
-impl Out {
-    fn rewrite(
-        &mut self,
-        packet: &MediaPacket,
-        now: Instant,
-        counters: &mut Counters,
-    ) -> Option<RtpWrite> {
-        let Some((_, pt)) = self
-            .payload_types
-            .iter()
-            .find(|(codec, _)| *codec == packet.codec)
-        else {
-            counters.count("packets_codec_not_negotiated");
-            return None;
-        };
-        let (sequence, time) = self.rewriter.next(
-            packet.run,
-            packet.sequence,
-            packet.time,
-            now,
-            packet.codec.ticks_per_s(),
-        )?;
-        let extensions = ExtensionValues {
-            audio_level: packet
-                .audio_level
-                .map(|level| -(level.below_overload_db as i8)),
-            voice_activity: packet.audio_level.map(|level| level.voice),
-            video_orientation: packet.orientation.map(orientation),
-            ..ExtensionValues::default()
-        };
-        Some(
-            RtpWrite::new(
-                *pt,
-                sequence.into(),
-                time,
-                packet.wallclock,
-                packet.payload.clone(),
-            )
-            .marker(packet.marker)
-            .nackable(packet.codec.kind() == MediaKind::Video)
-            .ext_vals(extensions),
-        )
-    }
-}
-
-fn orientation(number: u8) -> VideoOrientation {
-    match number & 3 {
-        1 => VideoOrientation::Deg270,
-        2 => VideoOrientation::Deg180,
-        3 => VideoOrientation::Deg90,
-        _ => VideoOrientation::Deg0,
-    }
+    line.out = OutgoingStream::agreed(rtc, line.mid, redundant.contains(&*line.mid));
 }

@@ -289,6 +289,7 @@ impl Worker {
         match arrival {
             Some(Arrival::Media(track, packet)) => self.ingest(track, packet),
             Some(Arrival::TooManyStreams) => self.close(key, Some("too_many_streams")),
+            Some(Arrival::TooManyPayloadTypes) => self.close(key, Some("too_many_payload_types")),
             Some(Arrival::Dropped) | None => {}
         }
     }

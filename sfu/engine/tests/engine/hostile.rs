@@ -203,11 +203,10 @@ fn an_offer_of_many_codecs_and_hidden_addresses_gets_ours() {
         panic!("refused");
     };
     assert!(sdp.contains("a=ice-lite"), "{sdp}");
-    assert!(
-        sdp.contains("VP8/90000") && sdp.contains("opus/48000/2"),
-        "{sdp}"
-    );
-    for other in ["H264", "VP9", "AV1", "red/"] {
+    for ours in ["VP8", "VP9", "H264", "AV1", "opus", "red/48000/2"] {
+        assert!(sdp.contains(ours), "{ours} in {sdp}");
+    }
+    for other in ["G722", "PCMU", "telephone-event", "ulpfec"] {
         assert!(!sdp.contains(other), "{sdp}");
     }
     assert!(node.counter("candidates_ignored") >= 4);
@@ -229,7 +228,12 @@ fn an_offer_of_many_codecs_and_hidden_addresses_gets_ours() {
 #[test]
 fn an_offer_without_a_codec_of_ours_is_refused() {
     let mut node = Node::start();
-    let without = CHROMIUM.replace(" VP8/90000", " VP8x/90000");
+    let video = CHROMIUM.find("m=video").unwrap();
+    let without = format!(
+        "{}{}",
+        &CHROMIUM[..video],
+        CHROMIUM[video..].replace("/90000", "x/90000")
+    );
     match publish_chromium(&mut node, &without) {
         Message::Failed { code, .. } => assert_eq!(code, "codec_unsupported"),
         other => panic!("{other:?}"),

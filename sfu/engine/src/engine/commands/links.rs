@@ -142,11 +142,7 @@ impl Worker {
         let source = Source::Leg { peer: key, leg };
         let track = self.router.start(&track.track, track.kind, source);
         self.rooms.place(track, room, key);
-        let mut runs = self.runs;
-        let before = self
-            .link(key)
-            .and_then(|link| link.open_leg_in(leg, track, &mut runs));
-        self.runs = runs;
+        let before = self.link(key).and_then(|link| link.open_leg_in(leg, track));
         if let Some(before) = before {
             self.router.end(before, source);
             self.rooms.displace(before, key);

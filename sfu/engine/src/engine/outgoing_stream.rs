@@ -1,0 +1,173 @@
+//! The stream of one line of a subscriber: packets of a track, in its numbers and payload types.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::Rtc;
+use str0m::media::{MediaTime, Mid, Pt};
+use str0m::rtp::{ExtensionValues, RtpWrite, Ssrc, VideoOrientation};
+
+use super::codec::Format;
+use super::extensions::takes_descriptors;
+use super::packet::{MediaPacket, REDUNDANT_TYPE};
+use super::payload::red::retype;
+use super::rewrite::Rewriter;
+use crate::control::messages::MediaKind;
+
+/// An outgoing stream starts at most here, far from the wrap that would confuse its receiver.
+const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
+
+/// Formats that one line is said not to play: all that there are.
+const MAX_REFUSED: usize = 32;
+
+/// What a line sends, as its client agreed to it.
+#[derive(Debug)]
+pub struct OutgoingStream {
+    pub ssrc: Ssrc,
+    payload_types: Vec<(Format, Pt)>,
+    /// It takes redundant audio: under that payload type, of frames under the other one.
+    redundant: Option<(Pt, Pt)>,
+    /// It takes dependency descriptors.
+    descriptors: bool,
+    /// What it cannot play, so that this is said once.
+    refused: Vec<Format>,
+    rewriter: Rewriter,
+}
+
+/// A codec that the client does not take, and those that it does.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RefusedCodec {
+    pub codec: &'static str,
+    pub accepted: Vec<&'static str>,
+}
+
+impl OutgoingStream {
+    /// The stream of a line that was answered; `takes_redundant`: the line takes redundant audio.
+    #[must_use]
+    pub fn agreed(rtc: &mut Rtc, mid: Mid, takes_redundant: bool) -> Option<Self> {
+        let media = rtc.media(mid)?;
+        let accepted = media.remote_pts();
+        let descriptors = takes_descriptors(media.remote_extmap());
+        let taken = rtc
+            .codec_config()
+            .params()
+            .iter()
+            .filter(|params| accepted.contains(&params.pt()));
+        let payload_types = taken
+            .clone()
+            .filter_map(|params| Some((Format::of(&params.spec())?, params.pt())))
+            .collect();
+        let redundant = taken
+            .filter(|_| takes_redundant)
+            .find_map(|params| Some((params.red()?, params.pt())));
+        let mut api = rtc.direct_api();
+        let seed = *api.new_ssrc();
+        let ssrc = api.stream_tx_by_mid(mid, None)?.ssrc();
+        Some(Self {
+            ssrc,
+            payload_types,
+            redundant,
+            descriptors,
+            refused: Vec::new(),
+            rewriter: Rewriter::new((seed % MAX_FIRST_SEQUENCE) as u16 + 1, seed),
+        })
+    }
+
+    /// A track begins on the line, perhaps another one than before.
+    pub fn begin(&mut self) {
+        self.rewriter.pause();
+        self.refused.clear();
+    }
+
+    /// The payload type under which the client plays what is coded so.
+    #[must_use]
+    pub fn payload_type(&self, packet: &MediaPacket) -> Option<Pt> {
+        let format = packet.format();
+        let types = &self.payload_types;
+        types
+            .iter()
+            .find(|(known, _)| *known == format)
+            .or_else(|| types.iter().find(|(known, _)| known.plays(format)))
+            .map(|(_, pt)| *pt)
+    }
+
+    /// Note that the client cannot play a packet; what to tell of it, if that was not told before.
+    pub fn refuse(&mut self, packet: &MediaPacket) -> Option<RefusedCodec> {
+        let format = packet.format();
+        if self.refused.contains(&format) || self.refused.len() >= MAX_REFUSED {
+            return None;
+        }
+        self.refused.push(format);
+        let mut accepted: Vec<_> = self
+            .payload_types
+            .iter()
+            .map(|(known, _)| known.codec.name())
+            .collect();
+        accepted.dedup();
+        Some(RefusedCodec {
+            codec: format.codec.name(),
+            accepted,
+        })
+    }
+
+    /// The packet in the numbers of this line, and how long its payload is.
+    pub fn rewrite(
+        &mut self,
+        pt: Pt,
+        packet: &MediaPacket,
+        now: Instant,
+    ) -> Option<(RtpWrite, usize)> {
+        let (sequence, time) = self.rewriter.next(
+            packet.run,
+            packet.sequence,
+            packet.time,
+            now,
+            packet.codec.ticks_per_s(),
+        )?;
+        let (pt, payload) = match (self.redundant, &packet.redundant) {
+            (Some((red, primary)), Some(payload)) => (red, numbered(payload, primary)),
+            _ => (pt, Arc::clone(&packet.payload)),
+        };
+        let length = payload.len();
+        let delay = packet.playout_delay;
+        let mut extensions = ExtensionValues {
+            audio_level: packet
+                .audio_level
+                .map(|level| -(level.below_overload_db as i8)),
+            voice_activity: packet.audio_level.map(|level| level.voice),
+            video_orientation: packet.orientation.map(orientation),
+            play_delay_min: delay.map(|delay| MediaTime::from_hundredths(delay.min.into())),
+            play_delay_max: delay.map(|delay| MediaTime::from_hundredths(delay.max.into())),
+            ..ExtensionValues::default()
+        };
+        if self.descriptors
+            && let Some(descriptor) = &packet.dependency
+        {
+            extensions.user_values.set_arc(Arc::clone(descriptor));
+        }
+        let write = RtpWrite::new(pt, sequence.into(), time, packet.wallclock, payload)
+            .marker(packet.marker)
+            .nackable(packet.codec.kind() == MediaKind::Video)
+            .ext_vals(extensions);
+        Some((write, length))
+    }
+}
+
+/// Redundant audio in the payload type that the client has for its frames, which is seldom not ours.
+fn numbered(payload: &Arc<[u8]>, pt: Pt) -> Arc<[u8]> {
+    if *pt == REDUNDANT_TYPE {
+        return Arc::clone(payload);
+    }
+    let mut bytes = payload.to_vec();
+    retype(&mut bytes, *pt);
+    bytes.into()
+}
+
+fn orientation(number: u8) -> VideoOrientation {
+    match number & 3 {
+        1 => VideoOrientation::Deg270,
+        2 => VideoOrientation::Deg180,
+        3 => VideoOrientation::Deg90,
+        _ => VideoOrientation::Deg0,
+    }
+}

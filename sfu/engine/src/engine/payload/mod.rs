@@ -1,0 +1,7 @@
+//! What packets say of themselves: parsers of payload headers and of the dependency descriptor.
+//!
+//! All are pure, look at no more than the bytes they are given, and take anything: what they do not
+//! understand is `None`. Payloads that their sender encrypted end to end look like garbage here, so
+//! nothing but the choice of layers may depend on them.
+
+pub mod red;
