@@ -170,6 +170,9 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     media_address=config.media.address,
                     media_port=config.media.port,
                     advertised=config.media.advertised,
+                    workers=config.media.workers,
+                    stun_servers=config.media.stun_servers,
+                    tcp=config.media.tcp,
                 )
             )
         )

@@ -40,15 +40,21 @@ class Hello(Command, frozen=True, tag="hello"):
     Attributes:
         protocol: :data:`ENGINE_PROTOCOL` of the node.
         media_address: Address to bind, ``127.0.0.1``, ``0.0.0.0``, ``::``...
-        media_port: UDP port to bind, 0 for any free one.
+        media_port: UDP port of the first worker, the others take those that follow; 0 for any free ones.
         advertised: Addresses to offer as candidates instead of the bound one; none: the bound
             one, or every address of this machine when bound to the unspecified address.
+        workers: Threads that forward, each with a socket of its own; 0 for one per core but one.
+        stun_servers: ``host:port`` of servers to ask under which address the media sockets are seen.
+        tcp: Whether to take media over TCP too, on the same port numbers.
     """
 
     protocol: int
     media_address: str
     media_port: int
     advertised: tuple[str, ...]
+    workers: int
+    stun_servers: tuple[str, ...]
+    tcp: bool
 
 
 class Publish(Command, frozen=True, tag="publish"):
@@ -227,7 +233,7 @@ class EngineReply(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class Ready(EngineReply, frozen=True, tag="ready"):
-    """The engine serves. ``addresses`` are its media sockets as ``host:port``."""
+    """The engine serves. ``addresses`` are its media sockets as ``host:port``, one a worker."""
 
     protocol: int
     version: str
@@ -320,7 +326,8 @@ class PeerState(EngineEvent, frozen=True, tag="peer_state"):
         state: How far.
         reason: Empty unless closed: ``connect_timeout``, ``ice_disconnected``, ``dtls_failed``,
             ``remote_closed``, ``answer_invalid``, ``offer_unanswered`` (20 s), ``too_many_streams``,
-            ``node_slow`` (a link whose messages the node does not take) or ``panic``.
+            ``node_slow`` (a link whose messages the node does not take), ``panic`` or ``worker_lost``
+            (the thread that had it died; another took its place).
     """
 
     peer: PeerId

@@ -180,6 +180,9 @@ class Supervisor:
             media_address=config.media_address,
             media_port=self._port,
             advertised=config.advertised,
+            workers=config.workers,
+            stun_servers=config.stun_servers,
+            tcp=config.tcp,
         )
         try:
             ready = await channel.greet(hello, Ready)

@@ -90,13 +90,19 @@ class MediaConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         address: IP address to bind.
-        port: UDP port to bind; 0 takes any free one.
+        port: UDP port of the first worker, the others take those that follow; 0 takes any free ones.
         advertised: IP addresses told to clients and nodes. Empty: the bound one.
+        workers: Threads that forward, 0 for one per core but one.
+        stun_servers: ``host:port`` of servers that say under which address the media ports are seen.
+        tcp: Whether media is taken over TCP too.
     """
 
     address: str = "127.0.0.1"
     port: AnyPort = 0
     advertised: tuple[str, ...] = ()
+    workers: Annotated[int, Meta(ge=0, le=64)] = 0
+    stun_servers: tuple[str, ...] = ()
+    tcp: bool = False
 
 
 class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -68,6 +68,8 @@ class _Rules:
         self._check_ip(("media", "address"), media.address)
         for address in media.advertised:
             self._check_ip(("media", "advertised"), address)
+        for server in media.stun_servers:
+            self._check_host_port(("media", "stun_servers"), server)
 
     def _check_mesh(self) -> None:
         mesh = self._config.mesh

@@ -32,13 +32,25 @@ _FINGERPRINT: Final = bytes(range(32))
 _MOST: Final = 2**32 - 1
 
 COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
-    p.Hello(id=1, protocol=2, media_address="127.0.0.1", media_port=0, advertised=()),
+    p.Hello(
+        id=1,
+        protocol=2,
+        media_address="127.0.0.1",
+        media_port=0,
+        advertised=(),
+        workers=0,
+        stun_servers=(),
+        tcp=False,
+    ),
     p.Hello(
         id=1,
         protocol=2,
         media_address="0.0.0.0",
         media_port=40000,
         advertised=("192.0.2.7", "2001:db8::7"),
+        workers=64,
+        stun_servers=("stun.example.net:3478", "192.0.2.9:3478"),
+        tcp=True,
     ),
     p.Publish(id=2, peer=_PEER, sdp=_SDP, tracks={"0": _AUDIO, "1": _VIDEO}, room=_ROOM, sender=_SENDER),
     p.Publish(id=23, peer=_PEER, sdp=_SDP, tracks={}, room=_ROOM, sender=_SENDER),

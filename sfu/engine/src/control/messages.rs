@@ -34,6 +34,9 @@ pub enum Command {
         media_address: String,
         media_port: u16,
         advertised: Vec<String>,
+        workers: u16,
+        stun_servers: Vec<String>,
+        tcp: bool,
         id: u64,
     },
     Publish {
@@ -147,6 +150,49 @@ impl Command {
             | Self::SetRoom { id, .. }
             | Self::CloseRoom { id, .. }
             | Self::GetStatistics { id } => *id,
+        }
+    }
+}
+
+/// Who carries a command out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// The worker that has this peer; a command that `opens` it may choose one.
+    Peer { peer: &'a str, opens: bool },
+    /// All workers.
+    Everywhere,
+    /// The engine as a whole.
+    Engine,
+}
+
+impl Command {
+    /// Who is to carry it out.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        match self {
+            Self::Hello { .. } | Self::GetStatistics { .. } => Place::Engine,
+            Self::SetRoom { .. } | Self::CloseRoom { .. } => Place::Everywhere,
+            Self::Publish { peer, .. }
+            | Self::Subscribe { peer, .. }
+            | Self::OpenLink { peer, .. } => Place::Peer { peer, opens: true },
+            Self::Answered { peer, .. }
+            | Self::AddCandidate { peer, .. }
+            | Self::ClosePeer { peer, .. }
+            | Self::ConnectLink { peer, .. }
+            | Self::SendLink { peer, .. }
+            | Self::OpenLegOut { peer, .. }
+            | Self::CloseLegOut { peer, .. }
+            | Self::OpenLegIn { peer, .. }
+            | Self::CloseLegIn { peer, .. } => Place::Peer { peer, opens: false },
+        }
+    }
+
+    /// The peer that it is about.
+    #[must_use]
+    pub fn peer(&self) -> Option<&str> {
+        match self.place() {
+            Place::Peer { peer, .. } => Some(peer),
+            Place::Everywhere | Place::Engine => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::exchange::Note;
 use super::keyframes::Asked;
 use super::link_signal::LinkSignal;
 use super::outgoing_stream::RefusedCodec;
@@ -34,6 +35,13 @@ impl Worker {
             };
             self.tell(&message, Importance::Needed);
         }
+        self.export(track, &packet);
+        self.pending.push((track, packet));
+    }
+
+    /// Take a packet that another worker took in; it has told the node.
+    pub(super) fn ingest_crossed(&mut self, track: TrackKey, packet: MediaPacket) {
+        self.router.note(track, &packet);
         self.pending.push((track, packet));
     }
 
@@ -162,6 +170,12 @@ impl Worker {
         let Some(track) = self.router.get_mut(key) else {
             return;
         };
+        if let Some(export) = self.exchange.source_of(&track.id) {
+            let number = export.number;
+            self.exchange
+                .tell(export.worker, Note::KeyframeWanted { number });
+            return;
+        }
         let Some(source) = track.source else {
             return;
         };

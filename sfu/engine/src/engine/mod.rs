@@ -1,6 +1,8 @@
 //! The forwarding half of the program.
 //!
-//! A [`worker`] owns a socket and its peers. A peer is an `Rtc` that is always [`drained`], in one of
+//! The [`dispatch`]er takes the node's commands and gives each to the worker of its peer, by its
+//! mailbox ([`post`]). A [`worker`] owns a socket and its peers; what workers tell each other is in
+//! [`exchange`]. A peer is an `Rtc` that is always [`drained`], in one of
 //! three roles: a [`publisher`] sends us tracks, a [`subscriber`] gets them, a [`link`] is another
 //! node and does both. The [`router`] knows which track goes where. A packet comes in through
 //! [`socket`] and [`demux`], becomes a [`packet`] of a track, and leaves for every sink of it in the
@@ -17,12 +19,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use mio::{Poll, Waker};
-
 use crate::control::frame;
 use crate::control::messages::Numbered;
 use crate::control::outgoing::Outgoing;
-use worker::{Asking, WAKE, Worker};
+use dispatch::{Dispatcher, Said};
+use post::Asking;
+use worker::EachTurn;
 
 pub mod address;
 pub mod batch;
@@ -30,8 +32,11 @@ pub mod clock;
 pub mod codec;
 mod commands;
 pub mod counters;
+mod crossing;
 pub mod demux;
+pub mod dispatch;
 pub mod drained;
+pub mod exchange;
 pub mod extensions;
 mod forward;
 pub mod incoming;
@@ -46,6 +51,7 @@ pub mod outgoing_stream;
 pub mod packet;
 pub mod payload;
 pub mod peer;
+pub mod post;
 pub mod publisher;
 pub mod refusal;
 pub mod rewrite;
@@ -59,8 +65,8 @@ pub mod timers;
 mod turn;
 pub mod worker;
 
-/// Commands that may wait for a turn; the node has few outstanding, and then waits itself.
-const MAX_WAITING_COMMANDS: usize = 256;
+/// What may wait for the dispatcher, which never waits for anybody: commands, and reports on them.
+const MAX_WAITING: usize = 1024;
 
 /// Serve the node on the inherited socket `control_fd` until it closes its end.
 ///
@@ -83,34 +89,39 @@ pub fn run(control_fd: i32) -> io::Result<()> {
 /// Serve the node on `stream`; `on_end` is called from another thread when it closed its end.
 ///
 /// # Errors
-/// When a thread or the poll cannot be made, or the node stops reading.
+/// When a thread cannot be made, a worker hangs, or the node stops reading.
 pub fn serve(stream: UnixStream, on_end: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
-    let poll = Poll::new()?;
-    // Kept here too: closing its last descriptor would take the last wake with it.
-    let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
-    let waking = Arc::clone(&waker);
-    let (asking, asked) = sync_channel(MAX_WAITING_COMMANDS);
+    serve_watched(stream, on_end, None)
+}
+
+/// [`serve`], with `each_turn` called in every turn of every worker: a test makes them fail there.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_watched(
+    stream: UnixStream,
+    on_end: impl Fn() + Send + Sync + 'static,
+    each_turn: Option<EachTurn>,
+) -> io::Result<()> {
+    let (asking, said) = sync_channel(MAX_WAITING);
+    let reports = asking.clone();
     let on_end = Arc::new(on_end);
     let on_write_end = Arc::clone(&on_end);
     let outgoing = Outgoing::start(stream.try_clone()?, move || on_write_end())?;
     thread::Builder::new()
         .name("control-in".into())
         .spawn(move || {
-            let worker_lives = read_commands(stream, &asking, &waking);
-            drop(asking);
-            if worker_lives {
+            if read_commands(stream, &asking) {
                 on_end();
             }
-            let _ = waking.wake();
+            let _ = asking.send(Said::NodeEnded);
         })?;
-    let outcome = Worker::new(poll, asked, outgoing).run();
-    drop(waker);
-    outcome
+    Dispatcher::new(said, reports, outgoing, each_turn).run()
 }
 
 /// Read until the node closes its end, or says what cannot be understood nor answered. `false` when
-/// the worker ended before; then it is the one that says why.
-fn read_commands(mut stream: UnixStream, asking: &SyncSender<Asking>, waker: &Waker) -> bool {
+/// the dispatcher ended before; then it is the one that says why.
+fn read_commands(mut stream: UnixStream, asking: &SyncSender<Said>) -> bool {
     loop {
         let body = match frame::read(&mut stream) {
             Ok(Some(body)) => body,
@@ -137,7 +148,7 @@ fn read_commands(mut stream: UnixStream, asking: &SyncSender<Asking>, waker: &Wa
                 }
             },
         };
-        if asking.send(next).is_err() || waker.wake().is_err() {
+        if asking.send(Said::Asked(next)).is_err() {
             return false;
         }
     }

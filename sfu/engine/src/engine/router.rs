@@ -4,14 +4,16 @@
 //! when the source is replaced, so that nothing here depends on the order in which the node says
 //! things.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use slab::Slab;
 use str0m::media::Mid;
 
 use super::codec::Codec;
+use super::exchange::Export;
 use super::keyframes::KeyframeThrottle;
 use super::packet::MediaPacket;
+use super::post::WorkerIndex;
 use crate::control::messages::MediaKind;
 
 /// A peer of this engine; reused after it closed.
@@ -52,7 +54,11 @@ pub struct Track {
     pub id: String,
     pub kind: Option<MediaKind>,
     pub source: Option<Source>,
+    /// Serial of the command that made the source.
+    pub since: u64,
     pub sinks: Vec<Sink>,
+    /// Other workers with sinks of this track.
+    pub exports: Vec<Export>,
     pub codec: Option<Codec>,
     pub packets: u64,
     pub bytes: u64,
@@ -66,7 +72,9 @@ impl Track {
             id: id.to_owned(),
             kind: None,
             source: None,
+            since: 0,
             sinks: Vec::new(),
+            exports: Vec::new(),
             codec: None,
             packets: 0,
             bytes: 0,
@@ -92,6 +100,10 @@ impl Track {
 pub struct Router {
     tracks: Slab<Track>,
     by_id: HashMap<String, TrackKey>,
+    /// Serial of the command that is carried out.
+    pub serial: u64,
+    /// Tracks whose source or sinks changed since other workers were told.
+    touched: HashSet<String>,
 }
 
 impl Router {
@@ -104,6 +116,8 @@ impl Router {
             track.codec = None;
         }
         track.kind = Some(kind);
+        track.since = self.serial;
+        self.touch(key);
         key
     }
 
@@ -114,6 +128,7 @@ impl Router {
         {
             track.source = None;
             track.codec = None;
+            self.touch(key);
             self.forget_unknown(key);
         }
     }
@@ -125,6 +140,7 @@ impl Router {
         if !track.sinks.contains(&sink) {
             track.sinks.push(sink);
         }
+        self.touch(key);
         key
     }
 
@@ -132,7 +148,55 @@ impl Router {
     pub fn detach(&mut self, key: TrackKey, sink: Sink) {
         if let Some(track) = self.tracks.get_mut(key) {
             track.sinks.retain(|known| *known != sink);
+            self.touch(key);
             self.forget_unknown(key);
+        }
+    }
+
+    /// Let the track go to another worker too.
+    pub fn export(&mut self, id: &str, export: Export) {
+        let key = self.entry(id);
+        let track = &mut self.tracks[key];
+        if !track.exports.contains(&export) {
+            track.exports.push(export);
+        }
+        self.touch(key);
+    }
+
+    /// The track goes to that worker under that number no more.
+    pub fn unexport(&mut self, id: &str, export: Export) {
+        self.retain_exports(id, |known| *known != export);
+    }
+
+    /// The track goes to that worker no more.
+    pub fn forget_exports_to(&mut self, id: &str, worker: WorkerIndex) {
+        self.retain_exports(id, |known| known.worker != worker);
+    }
+
+    fn retain_exports(&mut self, id: &str, keep: impl FnMut(&Export) -> bool) {
+        if let Some(key) = self.key(id) {
+            self.tracks[key].exports.retain(keep);
+            self.touch(key);
+            self.forget_unknown(key);
+        }
+    }
+
+    /// The track of that id, if it is known.
+    #[must_use]
+    pub fn key(&self, id: &str) -> Option<TrackKey> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The tracks whose source or sinks changed since the last call.
+    pub fn take_touched(&mut self) -> HashSet<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    fn touch(&mut self, key: TrackKey) {
+        if let Some(track) = self.tracks.get(key)
+            && !self.touched.contains(&track.id)
+        {
+            self.touched.insert(track.id.clone());
         }
     }
 
@@ -141,12 +205,18 @@ impl Router {
         let keys: Vec<TrackKey> = self.tracks.iter().map(|(key, _)| key).collect();
         for key in keys {
             let track = &mut self.tracks[key];
+            let sinks = track.sinks.len();
             track.sinks.retain(|sink| sink.peer != peer);
+            let mut changed = track.sinks.len() < sinks;
             if track.source.is_some_and(|source| source.peer() == peer) {
                 track.source = None;
                 track.codec = None;
+                changed = true;
             }
-            self.forget_unknown(key);
+            if changed {
+                self.touch(key);
+                self.forget_unknown(key);
+            }
         }
     }
 
@@ -186,10 +256,9 @@ impl Router {
     }
 
     fn forget_unknown(&mut self, key: TrackKey) {
-        let unknown = self
-            .tracks
-            .get(key)
-            .is_some_and(|track| track.source.is_none() && track.sinks.is_empty());
+        let unknown = self.tracks.get(key).is_some_and(|track| {
+            track.source.is_none() && track.sinks.is_empty() && track.exports.is_empty()
+        });
         if unknown {
             let track = self.tracks.remove(key);
             self.by_id.remove(&track.id);

@@ -6,10 +6,8 @@ use super::router::{Source, Track};
 use super::worker::Worker;
 use crate::control::messages::{MediaKind, Message, TrackStatistics};
 
-/// Read everything.
+/// Read everything that this worker has; the dispatcher puts it together with the others'.
 pub(super) fn read(worker: &Worker, id: u64, now: Instant) -> Message {
-    let mut counters = worker.counters.snapshot();
-    counters.insert("events_dropped".into(), worker.events_dropped());
     Message::Statistics {
         peers: worker
             .peers
@@ -17,7 +15,7 @@ pub(super) fn read(worker: &Worker, id: u64, now: Instant) -> Message {
             .map(|(_, peer)| peer.statistics(now))
             .collect(),
         tracks: worker.router.iter().filter_map(track).collect(),
-        counters,
+        counters: worker.counters.snapshot(),
         id,
     }
 }

@@ -1,12 +1,13 @@
 //! The media worker: one thread that owns one UDP socket and every peer on it.
 //!
-//! A turn: wait for datagrams, commands or a deadline; hand each datagram to its peer; forward what
-//! came of them; wake who is due; obey commands; send everything in one go. Nobody else touches
-//! this state, so there are no locks.
+//! A turn: wait for datagrams, mail or a deadline; hand each datagram to its peer; forward what
+//! came of them; wake who is due; read the mail; tell the other workers; send everything in one go.
+//! Nobody else touches this state, so there are no locks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
@@ -17,14 +18,18 @@ use super::address::Addresses;
 use super::batch::Batch;
 use super::counters::Counters;
 use super::demux::Demux;
+use super::dispatch::{Report, Said};
 use super::drained::{Broken, Sink};
+use super::exchange::Exchange;
 use super::forward::Way;
 use super::packet::MediaPacket;
 use super::peer::Peer;
+use super::post::{Mail, Post, WorkerIndex};
 use super::rewrite::SourceRun;
 use super::rooms::Rooms;
 use super::router::{PeerKey, Router, TrackKey};
 use super::socket::MediaSocket;
+use super::statistics;
 use super::timers::{Timer, Timers};
 use crate::control::frame;
 use crate::control::messages::{Command, Message, State};
@@ -32,7 +37,7 @@ use crate::control::outgoing::{Importance, Outgoing};
 
 const SOCKET: Token = Token(0);
 
-/// The token by which the control reader wakes the worker.
+/// The token by which mail wakes the worker.
 pub const WAKE: Token = Token(1);
 
 /// Commands between two looks at the socket.
@@ -41,22 +46,43 @@ const MAX_COMMANDS_PER_TURN: usize = 32;
 /// The longest sleep; nothing depends on it.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
 
-/// What the control reader hands over.
-#[derive(Debug)]
-pub enum Asking {
-    Command(Command),
-    /// Not understood, but numbered.
-    Garbled {
-        id: u64,
-        why: String,
-    },
+/// While other workers have no room for notes they are tried again this often.
+const HELD_UP_SLEEP: Duration = Duration::from_millis(5);
+
+/// Wants and runs of one worker's life are numbered from its life times this: none is used twice.
+const NUMBERS_PER_LIFE: u64 = 1 << 40;
+
+/// Called at the start of every turn, with the worker's number.
+pub type EachTurn = Arc<dyn Fn(WorkerIndex) + Send + Sync>;
+
+/// What a worker is started with.
+pub struct Start {
+    pub index: WorkerIndex,
+    /// How many workers were started before in this engine.
+    pub life: u64,
+    pub poll: Poll,
+    pub socket: MediaSocket,
+    /// The mailboxes of all workers.
+    pub posts: Vec<Post>,
+    pub reports: SyncSender<Said>,
+    pub outgoing: Outgoing,
+    /// For tests of what happens when a worker fails; nobody else has one.
+    pub each_turn: Option<EachTurn>,
 }
 
 /// The worker's whole state.
 pub struct Worker {
-    pub(super) poll: Poll,
-    commands: Receiver<Asking>,
+    index: WorkerIndex,
+    poll: Poll,
+    post: Post,
+    /// Mail that was taken and not read yet.
+    mail: VecDeque<Mail>,
+    reports: SyncSender<Said>,
+    each_turn: Option<EachTurn>,
+    /// Serial of the newest command that was read.
+    serial: u64,
     outgoing: Outgoing,
+    pub(super) exchange: Exchange,
     pub(super) socket: Option<MediaSocket>,
     pub(super) addresses: Addresses,
     pub(super) peers: Slab<Peer>,
@@ -80,15 +106,26 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker without socket; `hello` binds it.
-    #[must_use]
-    pub fn new(poll: Poll, commands: Receiver<Asking>, outgoing: Outgoing) -> Self {
-        Self {
-            poll,
-            commands,
-            outgoing,
-            socket: None,
-            addresses: Addresses::default(),
+    /// A worker without peers.
+    ///
+    /// # Errors
+    /// When its socket cannot be polled.
+    pub fn new(start: Start) -> io::Result<Self> {
+        let mut socket = start.socket;
+        socket.register(start.poll.registry(), SOCKET)?;
+        let first = start.life * NUMBERS_PER_LIFE;
+        Ok(Self {
+            index: start.index,
+            poll: start.poll,
+            post: start.posts[start.index].clone(),
+            mail: VecDeque::new(),
+            reports: start.reports,
+            each_turn: start.each_turn,
+            serial: 0,
+            outgoing: start.outgoing,
+            exchange: Exchange::new(start.index, start.posts, first),
+            addresses: socket.addresses().clone(),
+            socket: Some(socket),
             peers: Slab::new(),
             names: HashMap::new(),
             links: Vec::new(),
@@ -97,7 +134,7 @@ impl Worker {
             rooms: Rooms::default(),
             timers: Timers::default(),
             counters: Counters::default(),
-            runs: 0,
+            runs: first,
             batch: Batch::default(),
             events: Vec::new(),
             pending: Vec::new(),
@@ -106,10 +143,10 @@ impl Worker {
             readable: false,
             wake_again: false,
             stuck: false,
-        }
+        })
     }
 
-    /// Serve until the commands end.
+    /// Serve until told to stop.
     ///
     /// # Errors
     /// When polling fails, or the node stopped reading what we write.
@@ -120,9 +157,14 @@ impl Worker {
             let wait = if self.readable || std::mem::take(&mut self.wake_again) {
                 Duration::ZERO
             } else {
-                self.timers.next().map_or(MAX_SLEEP, |at| {
-                    at.saturating_duration_since(now).min(MAX_SLEEP)
-                })
+                let longest = if self.exchange.is_held_up() {
+                    HELD_UP_SLEEP
+                } else {
+                    MAX_SLEEP
+                };
+                self.timers
+                    .next()
+                    .map_or(longest, |at| at.saturating_duration_since(now).min(longest))
             };
             match self.poll.poll(&mut polled, Some(wait)) {
                 Ok(()) => {}
@@ -142,24 +184,20 @@ impl Worker {
         }
     }
 
-    /// One turn; `false` when the commands ended.
+    /// One turn; `false` when it was the last.
     fn turn(&mut self) -> bool {
         let now = Instant::now();
+        if let Some(each_turn) = &self.each_turn {
+            each_turn(self.index);
+        }
         self.receive(now);
         self.forward(now);
         self.wake(now);
-        let goes_on = self.obey(now);
+        let goes_on = self.read_mail(now);
         self.forward(now);
+        self.cross(now);
         self.flush();
         goes_on
-    }
-
-    /// Bind the media socket to this worker.
-    pub(super) fn take_socket(&mut self, mut socket: MediaSocket) -> io::Result<()> {
-        socket.register(self.poll.registry(), SOCKET)?;
-        self.addresses = socket.addresses().clone();
-        self.socket = Some(socket);
-        Ok(())
     }
 
     /// Tell the node; `false` when the message fits no frame and was not told.
@@ -182,8 +220,9 @@ impl Worker {
             .is_ok_and(|bytes| self.outgoing.push(bytes, Importance::OfLink).is_ok())
     }
 
-    pub(super) fn events_dropped(&self) -> u64 {
-        self.outgoing.dropped()
+    /// Tell the dispatcher; it takes what it gets, and when it is gone the process is about to be.
+    fn report(&self, report: Report) {
+        let _ = self.reports.send(Said::Report(self.index, report));
     }
 
     /// Run `act` on a peer; if that breaks it, the peer is closed.
@@ -235,6 +274,10 @@ impl Worker {
                 .change(Instant::now(), &mut sink, |rtc| rtc.close().is_ok());
         }
         if let Some(reason) = reason {
+            self.report(Report::Gone {
+                peer: peer.name.clone(),
+                serial: self.serial,
+            });
             let message = Message::PeerState {
                 peer: peer.name,
                 state: State::Closed,
@@ -251,17 +294,48 @@ impl Worker {
         }
     }
 
-    fn obey(&mut self, now: Instant) -> bool {
-        for _ in 0..MAX_COMMANDS_PER_TURN {
-            match self.commands.try_recv() {
-                Ok(asking) => self.answer(asking, now),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
+    /// Read the mail, up to a bound of commands; `false` when told to stop.
+    fn read_mail(&mut self, now: Instant) -> bool {
+        if self.mail.is_empty() {
+            self.post.take(&mut self.mail);
+        }
+        let mut commands = 0;
+        while let Some(mail) = self.mail.pop_front() {
+            match mail {
+                Mail::Command {
+                    serial,
+                    command,
+                    quiet,
+                } => {
+                    self.obey(serial, command, quiet, now);
+                    commands += 1;
+                }
+                Mail::ReadStatistics { question } => {
+                    let part = statistics::read(self, question, now);
+                    self.report(Report::Statistics { question, part });
+                }
+                Mail::Look => self.report(Report::Alive),
+                Mail::Letter { from, letter } => self.on_letter(from, letter, now),
+                Mail::Replaced { worker } => self.on_replaced(worker),
+                Mail::End => return false,
+            }
+            if commands == MAX_COMMANDS_PER_TURN {
+                break;
             }
         }
-        // More may wait; their wake-up is spent.
-        self.wake_again = true;
+        // What came while we read was announced to an empty box: its wake-up is still to come.
+        self.wake_again = !self.mail.is_empty();
         true
+    }
+
+    fn obey(&mut self, serial: u64, command: Command, quiet: bool, now: Instant) {
+        self.serial = serial;
+        self.router.serial = serial;
+        let peer = command.peer().map(str::to_owned);
+        self.answer(command, quiet, now);
+        let there = peer.is_some_and(|peer| self.names.contains_key(&peer));
+        self.report(Report::Obeyed { serial, there });
+        self.speak_after(now);
     }
 
     pub(super) fn flush(&mut self) {

@@ -81,6 +81,9 @@ fn bad_commands_are_refused_by_code() {
             media_address,
             media_port: 0,
             advertised: Vec::new(),
+            workers: 1,
+            stun_servers: Vec::new(),
+            tcp: false,
             id,
         }
     };
@@ -109,6 +112,9 @@ fn bad_commands_are_refused_by_code() {
         media_address: "127.0.0.1".into(),
         media_port: port,
         advertised: Vec::new(),
+        workers: 1,
+        stun_servers: Vec::new(),
+        tcp: false,
         id,
     });
     assert_eq!(taken, "media_port_taken");

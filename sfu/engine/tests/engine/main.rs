@@ -7,3 +7,4 @@ mod links;
 mod rebuilt;
 mod stage;
 mod stolen;
+mod workers;

@@ -216,7 +216,7 @@ impl Worker {
     }
 
     /// After a reply: the offers that its command led to.
-    pub(super) fn speak_after(&mut self, now: Instant) {
+    pub(in crate::engine) fn speak_after(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.to_offer) {
             let offer = self
                 .with(key, |peer, sink, _, _| match &mut peer.role {

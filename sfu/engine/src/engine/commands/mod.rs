@@ -5,14 +5,11 @@ use std::time::Instant;
 use super::drained::Drained;
 use super::link::Introduction;
 use super::peer::{CONNECT_TIMEOUT, Peer, Role};
-use super::publisher::browser_config;
 use super::refusal::Refusal;
 use super::rooms::Policy;
 use super::router::PeerKey;
-use super::socket::MediaSocket;
-use super::statistics;
-use super::worker::{Asking, Worker};
-use crate::control::messages::{Command, ENGINE_PROTOCOL, Message, PeerKind, State, WantedTrack};
+use super::worker::Worker;
+use crate::control::messages::{Command, Message, PeerKind, State, WantedTrack};
 use crate::control::outgoing::Importance;
 
 mod browsers;
@@ -21,52 +18,38 @@ mod rooms;
 
 use browsers::Place;
 
-type Answer = Result<Message, Refusal>;
+pub(super) type Answer = Result<Message, Refusal>;
+
+/// The reply that tells the outcome of command `id`.
+pub(super) fn reply(id: u64, answer: Answer) -> Message {
+    answer.unwrap_or_else(|refusal| Message::Failed {
+        code: refusal.code.to_owned(),
+        message: refusal.message,
+        id,
+    })
+}
+
+/// Stands for the reply to `id` that fits no frame.
+pub(super) fn too_large(id: u64) -> Message {
+    Message::Failed {
+        code: "reply_too_large".to_owned(),
+        message: "The reply is larger than a frame.".to_owned(),
+        id,
+    }
+}
 
 impl Worker {
-    /// Obey and reply.
-    pub(super) fn answer(&mut self, asking: Asking, now: Instant) {
-        let (id, answer) = match asking {
-            Asking::Command(command) => (command.id(), self.carry_out(command, now)),
-            Asking::Garbled { id, why } => (
-                id,
-                Err(Refusal::new(
-                    "command_invalid",
-                    format!("The command was not understood: {why}."),
-                )),
-            ),
-        };
-        let reply = answer.unwrap_or_else(|refusal| Message::Failed {
-            code: refusal.code.to_owned(),
-            message: refusal.message,
-            id,
-        });
-        if !self.tell(&reply, Importance::Needed) {
-            let refusal = Message::Failed {
-                code: "reply_too_large".to_owned(),
-                message: "The reply is larger than a frame.".to_owned(),
-                id,
-            };
-            self.tell(&refusal, Importance::Needed);
+    /// Obey and reply, or leave the reply to another worker that does the same.
+    pub(super) fn answer(&mut self, command: Command, quiet: bool, now: Instant) {
+        let id = command.id();
+        let reply = reply(id, self.carry_out(command, now));
+        if !quiet && !self.tell(&reply, Importance::Needed) {
+            self.tell(&too_large(id), Importance::Needed);
         }
-        self.speak_after(now);
     }
 
     fn carry_out(&mut self, command: Command, now: Instant) -> Answer {
-        if self.socket.is_none() && !matches!(command, Command::Hello { .. }) {
-            return Err(Refusal::new(
-                "hello_missing",
-                "The first command is hello; it binds the media socket.",
-            ));
-        }
         match command {
-            Command::Hello {
-                protocol,
-                media_address,
-                media_port,
-                advertised,
-                id,
-            } => self.hello(protocol, &media_address, media_port, &advertised, id, now),
             Command::Publish {
                 peer,
                 sdp,
@@ -160,51 +143,11 @@ impl Worker {
                 self.set_room(&room, policy, id)
             }
             Command::CloseRoom { room, id } => self.close_room(&room, id),
-            Command::GetStatistics { id } => Ok(statistics::read(self, id, now)),
+            Command::Hello { .. } | Command::GetStatistics { .. } => Err(Refusal::new(
+                "command_misdirected",
+                "That is answered by the engine as a whole, not by a worker.",
+            )),
         }
-    }
-
-    fn hello(
-        &mut self,
-        protocol: u64,
-        address: &str,
-        port: u16,
-        advertised: &[String],
-        id: u64,
-        now: Instant,
-    ) -> Answer {
-        if protocol != ENGINE_PROTOCOL {
-            return Err(Refusal::new(
-                "protocol_unsupported",
-                format!(
-                    "The node speaks protocol {protocol}, this engine {ENGINE_PROTOCOL}; install \
-                     both from one build."
-                ),
-            ));
-        }
-        if self.socket.is_some() {
-            return Err(Refusal::new(
-                "hello_repeated",
-                "The media socket is bound already.",
-            ));
-        }
-        // The first key that the cipher library makes takes 20 ms: no client is to wait for that.
-        drop(browser_config().build(now));
-        let socket = MediaSocket::bind(address, port, advertised)
-            .map_err(|error| Refusal::new(error.code, error.message))?;
-        let bound = socket.bound();
-        self.take_socket(socket).map_err(|error| {
-            Refusal::new(
-                "media_bind_failed",
-                format!("Polling the media socket failed: {error}."),
-            )
-        })?;
-        Ok(Message::Ready {
-            protocol: ENGINE_PROTOCOL,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            addresses: vec![bound.to_string()],
-            id,
-        })
     }
 
     /// The peer of that name, if there is one; another kind of peer is refused.

@@ -14,6 +14,8 @@ use starling_sfu::control::messages::{
     WantedTrack,
 };
 
+use starling_sfu::engine::worker::EachTurn;
+
 use super::{Client, PATIENCE};
 
 /// The room that everybody is in who was put in no other.
@@ -25,7 +27,9 @@ pub struct Node {
     messages: Receiver<Message>,
     pub events: Vec<Message>,
     last_id: u64,
+    /// Of the first worker.
     pub address: SocketAddr,
+    pub addresses: Vec<SocketAddr>,
 }
 
 fn reply_id(message: &Message) -> Option<u64> {
@@ -43,8 +47,13 @@ fn reply_id(message: &Message) -> Option<u64> {
 impl Node {
     /// Start an engine that has not been greeted.
     pub fn silent() -> Self {
+        Self::silent_watched(None)
+    }
+
+    /// Start an engine that calls `each_turn` in every turn of every worker.
+    pub fn silent_watched(each_turn: Option<EachTurn>) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        thread::spawn(move || starling_sfu::engine::serve(theirs, || {}));
+        thread::spawn(move || starling_sfu::engine::serve_watched(theirs, || {}, each_turn));
         let mut reading = ours.try_clone().unwrap();
         let (sender, messages) = channel();
         thread::spawn(move || {
@@ -62,6 +71,7 @@ impl Node {
             events: Vec::new(),
             last_id: 0,
             address: ([127, 0, 0, 1], 0).into(),
+            addresses: Vec::new(),
         }
     }
 
@@ -72,17 +82,31 @@ impl Node {
 
     /// Start an engine on that address that tells others these.
     pub fn start_at(address: &str, advertised: &[&str]) -> Self {
-        let mut node = Self::silent();
+        Self::silent().greet(address, advertised, 1)
+    }
+
+    /// Start an engine of so many workers on loopback.
+    pub fn start_with(workers: u16) -> Self {
+        Self::silent().greet("127.0.0.1", &[], workers)
+    }
+
+    /// Say hello.
+    pub fn greet(self, address: &str, advertised: &[&str], workers: u16) -> Self {
+        let mut node = self;
         let Message::Ready { addresses, .. } = node.ask(|id| Command::Hello {
             protocol: ENGINE_PROTOCOL,
             media_address: address.into(),
             media_port: 0,
             advertised: advertised.iter().map(ToString::to_string).collect(),
+            workers,
+            stun_servers: Vec::new(),
+            tcp: false,
             id,
         }) else {
             panic!("the engine did not get ready");
         };
-        node.address = addresses[0].parse().unwrap();
+        node.addresses = addresses.iter().map(|at| at.parse().unwrap()).collect();
+        node.address = node.addresses[0];
         node
     }
 
