@@ -10,11 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::Ssrc;
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use super::address::Addresses;
 use super::batch::Batch;
+use super::opened::opened;
 use super::socket::Incoming;
+use super::stream_gate::{Newcomer, Place};
 
 /// Timeouts due at once that one drain follows; str0m's pacer hands out one packet for each.
 const MAX_TIMEOUTS_PER_DRAIN: usize = 64;
@@ -62,6 +65,8 @@ pub enum Taken {
     Yes,
     /// It is not for this peer, or bad; nothing has changed.
     No,
+    /// Media that does not open: forged, sent again, or of no stream that is known.
+    Unopened,
 }
 
 /// The one way to an `Rtc`.
@@ -140,30 +145,37 @@ impl Drained {
         incoming: &Incoming<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Taken, Broken> {
-        let local = incoming.local;
-        self.guarded(now, sink, |rtc, known| {
-            let received = Receive::new(
-                Protocol::Udp,
-                incoming.source,
-                incoming.destination,
-                incoming.bytes,
-            );
-            let Ok(received) = received else {
-                return Ok(Taken::No);
-            };
-            let input = Input::Receive(now, received);
-            if !rtc.accepts(&input) {
-                return Ok(Taken::No);
+        self.guarded(now, sink, |rtc, local| hand_over(rtc, local, now, incoming))
+    }
+
+    /// Hand over a packet of a stream of which nothing has opened yet. Unless this one opens, what
+    /// str0m made of its header alone is put back.
+    ///
+    /// # Errors
+    /// [`Broken`] when the peer is to be closed, which one bad datagram never causes.
+    pub fn try_stream(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming<'_>,
+        sink: &mut Sink<'_>,
+        newcomer: &mut Newcomer,
+    ) -> Result<Taken, Broken> {
+        self.guarded(now, sink, |rtc, local| {
+            let named = newcomer
+                .place
+                .filter(|place| rtc.media(place.mid).is_some());
+            let before = named.and_then(|place| streams_at(rtc, place));
+            let taken = hand_over(rtc, local, now, incoming)?;
+            match named {
+                Some(place) if taken != Taken::Yes => {
+                    put_back(rtc, newcomer.ssrc, place, before);
+                }
+                None if taken == Taken::Yes => {
+                    newcomer.place = place_of(rtc, newcomer.ssrc);
+                }
+                _ => {}
             }
-            if is_stun(incoming.bytes) {
-                // Only a check shows by its integrity that the other end itself sent it here.
-                *known = local;
-            }
-            match rtc.handle_input(input) {
-                Ok(()) => Ok(Taken::Yes),
-                Err(_) if rtc.is_alive() => Ok(Taken::No),
-                Err(_) => Err(Broken::Failed),
-            }
+            Ok(taken)
         })
     }
 
@@ -229,6 +241,73 @@ impl Drained {
             _ => {}
         }
     }
+}
+
+fn hand_over(
+    rtc: &mut Rtc,
+    local: &mut Option<IpAddr>,
+    now: Instant,
+    incoming: &Incoming<'_>,
+) -> Result<Taken, Broken> {
+    let received = Receive::new(
+        Protocol::Udp,
+        incoming.source,
+        incoming.destination,
+        incoming.bytes,
+    );
+    let Ok(received) = received else {
+        return Ok(Taken::No);
+    };
+    let input = Input::Receive(now, received);
+    if !rtc.accepts(&input) {
+        return Ok(Taken::No);
+    }
+    if is_stun(incoming.bytes) {
+        // Only a check shows by its integrity that the other end itself sent it here.
+        *local = incoming.local;
+    }
+    let before = opened();
+    match rtc.handle_input(input) {
+        Ok(()) if is_media(incoming.bytes) && opened() == before => Ok(Taken::Unopened),
+        Ok(()) => Ok(Taken::Yes),
+        Err(_) if rtc.is_alive() => Ok(Taken::No),
+        Err(_) => Err(Broken::Failed),
+    }
+}
+
+/// The media stream at a place, and the one of its resends.
+fn streams_at(rtc: &mut Rtc, place: Place) -> Option<(Ssrc, Option<Ssrc>)> {
+    let mut api = rtc.direct_api();
+    let stream = api.stream_rx_by_mid(place.mid, place.rid)?;
+    Some((stream.ssrc(), stream.rtx()))
+}
+
+fn place_of(rtc: &mut Rtc, ssrc: u32) -> Option<Place> {
+    let mut api = rtc.direct_api();
+    let stream = api.stream_rx(&Ssrc::from(ssrc))?;
+    Some(Place {
+        mid: stream.mid(),
+        rid: stream.rid(),
+        resends: false,
+    })
+}
+
+/// Bind the streams at a place as they were; str0m still knows how far their numbers got. Resends
+/// where there were none may stay: the first that open take their place.
+fn put_back(rtc: &mut Rtc, newcomer: u32, place: Place, before: Option<(Ssrc, Option<Ssrc>)>) {
+    let newcomer = Ssrc::from(newcomer);
+    let mut api = rtc.direct_api();
+    if before.is_none_or(|(ssrc, _)| ssrc != newcomer) {
+        api.remove_stream_rx(newcomer);
+    }
+    if let Some((ssrc, resends)) = before {
+        api.expect_stream_rx(ssrc, resends, place.mid, place.rid);
+    }
+}
+
+/// SRTP or SRTCP (RFC 7983).
+fn is_media(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(128..=191))
 }
 
 fn is_stun(bytes: &[u8]) -> bool {

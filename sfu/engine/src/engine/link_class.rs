@@ -10,6 +10,7 @@ use str0m::format::{Codec as Format, FormatParams};
 use str0m::media::{Frequency, MediaKind as RtcKind};
 use str0m::rtp::Ssrc;
 
+use super::opened::provider;
 use crate::control::messages::MediaKind;
 
 /// Both classes count their own time stamps in this rate; nobody reads them.
@@ -71,6 +72,7 @@ pub fn build(now: Instant) -> Rtc {
         .clear_codecs()
         .clear_extension_map()
         .set_rtp_mode(true)
+        .set_crypto_provider(provider())
         .set_stats_interval(None);
     for class in &CLASSES {
         config.codec_config().add_config(

@@ -2,9 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::drained::Drained;
+use super::counters::Counters;
+use super::drained::{Broken, Drained, Sink, Taken};
 use super::link::Link;
 use super::publisher::Publisher;
+use super::socket::Incoming;
+use super::stream_gate::{StreamGate, Verdict};
 use super::subscriber::Subscriber;
 use crate::control::messages::{PeerKind, PeerStatistics, State};
 
@@ -47,6 +50,8 @@ pub struct Peer {
     pub name: String,
     pub drained: Drained,
     pub role: Role,
+    /// Of a publisher.
+    pub gate: StreamGate,
     pub state: State,
     pub traffic: Traffic,
     /// It must be connected by then.
@@ -65,11 +70,64 @@ impl Peer {
             name,
             drained,
             role,
+            gate: StreamGate::default(),
             state: State::Connecting,
             traffic: Traffic::default(),
             connect_by: None,
             gone_by: None,
             fragment: String::new(),
+        }
+    }
+
+    /// Hand over a datagram, as far as it is good for anything in this role.
+    ///
+    /// # Errors
+    /// [`Broken`] when the peer is to be closed, which one bad datagram never causes.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming<'_>,
+        sink: &mut Sink<'_>,
+        counters: &mut Counters,
+    ) -> Result<Taken, Broken> {
+        if !is_rtp(incoming.bytes) {
+            return self.drained.receive(now, incoming, sink);
+        }
+        match self.role {
+            Role::Publisher(_) => {}
+            // It was offered to be sent to, and nothing else.
+            Role::Subscriber(_) => {
+                counters.count("packets_unwanted");
+                return Ok(Taken::No);
+            }
+            Role::Link(_) => return self.drained.receive(now, incoming, sink),
+        }
+        match self.gate.judge(incoming.bytes, now) {
+            Verdict::Known(at) => {
+                let taken = self.drained.receive(now, incoming, sink)?;
+                if taken == Taken::Yes {
+                    self.gate.heard(at, now);
+                }
+                Ok(taken)
+            }
+            Verdict::Trial(mut newcomer) => {
+                let taken = self
+                    .drained
+                    .try_stream(now, incoming, sink, &mut newcomer)?;
+                if taken == Taken::Yes {
+                    self.gate.admit(newcomer, now);
+                }
+                Ok(taken)
+            }
+            Verdict::Taken => {
+                counters.count("packets_stream_taken");
+                Ok(Taken::No)
+            }
+            Verdict::TooMany => {
+                counters.count("packets_stream_too_many");
+                Ok(Taken::No)
+            }
+            Verdict::Malformed => Ok(Taken::No),
         }
     }
 
@@ -126,6 +184,11 @@ impl Peer {
             loss: health.map(|health| health.loss),
         }
     }
+}
+
+/// RTP and not RTCP (RFC 5761 section 4).
+fn is_rtp(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..=191, second, ..] if !(64..96).contains(&(second & 0x7f)))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
 use super::extensions::negotiated;
 use super::incoming::{Coding, IncomingStream};
+use super::opened::provider;
 use super::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
 use super::refusal::Refusal;
 use super::rewrite::SourceRun;
@@ -85,6 +86,7 @@ pub fn browser_config() -> RtcConfig {
     negotiated(offered(Rtc::builder()))
         .set_ice_lite(true)
         .set_rtp_mode(true)
+        .set_crypto_provider(provider())
         .set_send_buffer_video(RESEND_PACKETS)
         .set_stats_interval(None)
 }

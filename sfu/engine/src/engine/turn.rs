@@ -117,6 +117,7 @@ impl Worker {
             // str0m took it, so its integrity was right: the sender knows the password.
             Some(Taken::Yes) if proves => self.demux.learn(incoming.source, key, now),
             Some(Taken::No) => self.counters.count("datagrams_refused"),
+            Some(Taken::Unopened) => self.counters.count("packets_unopened"),
             _ => {}
         }
     }
@@ -127,8 +128,8 @@ impl Worker {
         incoming: &Incoming<'_>,
         now: Instant,
     ) -> Option<Taken> {
-        let taken = self.with(key, |peer, sink, _, _| {
-            peer.drained.receive(now, incoming, sink)
+        let taken = self.with(key, |peer, sink, counters, _| {
+            peer.receive(now, incoming, sink, counters)
         });
         self.settle(key, now);
         taken.filter(|_| self.peers.contains(key))

@@ -41,8 +41,10 @@ impl Dice {
     }
 }
 
-/// The shapes of an attack, over what was seen on the wire.
-const SHAPES: [fn(&mut Dice, &[Vec<u8>]) -> Vec<u8>; 12] = [
+/// Makes a datagram of what was seen on the wire.
+type Shape = fn(&mut Dice, &[Vec<u8>]) -> Vec<u8>;
+
+const SHAPES: [Shape; 12] = [
     // A copy.
     |dice, seen| dice.pick(seen).to_vec(),
     |dice, seen| flipped(dice, seen, 1),
@@ -272,8 +274,14 @@ fn a_hundred_thousand_bad_datagrams_end_no_call() {
         }
     }
 
-    // The same calls: media, changes.
+    // The same calls: media, requests for pictures, changes.
     flows(&mut ann, &mut [&mut ben, &mut cleo]);
+    let asked = ann.keyframe_requests.len();
+    let ssrc = ben.ssrc_of(600);
+    ben.ask_picture(ssrc);
+    play(&mut [&mut ann, &mut ben], "a picture is asked for", |all| {
+        all[0].keyframe_requests.len() > asked
+    });
     oslo.subscribe(&mut ben, &[("ann_video", Video), ("ann_audio", Audio)]);
     play(&mut [&mut ann, &mut ben], "sound flows too", |all| {
         all[0].send(Audio, &[6; 60]);
@@ -303,4 +311,80 @@ fn a_hundred_thousand_bad_datagrams_end_no_call() {
             "{name} in {counters:?}"
         );
     }
+}
+
+/// The names of streams stand in the clear. A packet that nobody can open, with a name that is right
+/// and an SSRC of its own, must not take the place of the stream that bears the name.
+#[test]
+fn a_forged_name_takes_no_stream() {
+    let mut node = Node::start();
+    let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
+    node.publish(&mut ann, &[Audio, Video]);
+    node.subscribe(&mut ben, &[("ann_audio", Audio), ("ann_video", Video)]);
+    flows(&mut ann, &mut [&mut ben]);
+    play(&mut [&mut ann, &mut ben], "sound flows too", |all| {
+        all[0].send(Audio, &[6; 60]);
+        all[1]
+            .packets
+            .iter()
+            .any(|packet| packet.payload.len() == 60)
+    });
+    let named: Vec<Vec<u8>> = [60, 600]
+        .iter()
+        .filter_map(|bytes| ann.sent_lately.iter().find(|sent| is_rtp(sent, *bytes)))
+        .cloned()
+        .collect();
+    // A client that was understood names its streams no more; of str0m that is true of sound.
+    play(
+        &mut [&mut ann, &mut ben],
+        "streams are named no more",
+        |all| {
+            all[0].send(Audio, &[6; 60]);
+            let mut sent = all[0].sent_lately.iter().rev();
+            sent.find(|sent| is_rtp(sent, 60))
+                .is_some_and(|last| last.len() < named[0].len())
+        },
+    );
+    flows(&mut ann, &mut [&mut ben]);
+    for number in 0..200u32 {
+        let mut forged = named[number as usize % 2].clone();
+        forged[8..12].copy_from_slice(&(0x7000_0000 + number).to_be_bytes());
+        if number % 4 == 3 {
+            // As a resend.
+            forged[1] = (forged[1] & 0x80) | ((forged[1] & 0x7f) + 1);
+        }
+        let _ = ann.socket.send_to(&forged, node.address);
+    }
+    flows(&mut ann, &mut [&mut ben]);
+    let counters = node.statistics().2;
+    assert!(counters["packets_stream_taken"] >= 100, "{counters:?}");
+    let asked = ann.keyframe_requests.len();
+    let ssrc = ben.ssrc_of(600);
+    ben.ask_picture(ssrc);
+    play(&mut [&mut ann, &mut ben], "a picture is asked for", |all| {
+        all[0].keyframe_requests.len() > asked
+    });
+    // What is lost is still sent again, and sound still comes: none of their places was taken.
+    let count = |client: &Client, bytes: usize| {
+        let packets = client.packets.iter();
+        packets
+            .filter(|packet| packet.payload.len() == bytes)
+            .count()
+    };
+    let before = (count(&ben, 60), count(&ben, 500));
+    ann.swallow_next = 1;
+    for _ in 0..20 {
+        ann.send(Video, &[7; 500]);
+        ann.send(Audio, &[6; 60]);
+    }
+    play(&mut [&mut ann, &mut ben], "all came after all", |all| {
+        count(all[1], 60) >= before.0 + 20 && count(all[1], 500) >= before.1 + 20
+    });
+}
+
+/// An RTP packet with a payload of so many bytes, one that may have a name in its header.
+fn is_rtp(bytes: &[u8], payload: usize) -> bool {
+    let most = payload + 80;
+    matches!(bytes, [128..=191, second, ..] if !(64..96).contains(&(second & 0x7f)))
+        && (payload..most).contains(&bytes.len())
 }

@@ -12,6 +12,7 @@ use crate::engine::refusal::Refusal;
 use crate::engine::rooms::{Part, RoomKey};
 use crate::engine::router::{PeerKey, Sink, Source};
 use crate::engine::sdp::{Stripped, is_usable, strip_candidates};
+use crate::engine::stream_gate::Naming;
 use crate::engine::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::worker::Worker;
 
@@ -79,6 +80,9 @@ impl Worker {
             }
         };
         let room = self.rooms.enter(key, place.room, Part::Publisher)?;
+        if let Some(peer) = self.peers.get_mut(key) {
+            peer.gate.set_naming(Naming::read(&offer.sdp));
+        }
         self.set_published(key, room, accepted.tracks, offer.fingerprint);
         self.expect_checks(key);
         if known.is_none() {

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use starling_sfu::control::messages::MediaKind;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
-use str0m::media::{Direction, KeyframeRequest, MediaKind as RtcKind, Mid};
+use str0m::media::{Direction, KeyframeRequest, KeyframeRequestKind, MediaKind as RtcKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite};
+use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 /// Datagrams that are remembered, to be sent again in a worse state.
@@ -35,6 +35,8 @@ pub struct Client {
     /// One in so many RTP packets is lost before it arrives; 0 for none.
     pub lose_one_in: usize,
     arrived: usize,
+    /// So many RTP packets that we send are lost on their way.
+    pub swallow_next: usize,
     /// Datagrams as they came, to be sent again in a worse state.
     pub received: Vec<Vec<u8>>,
     /// The newest datagrams that we sent, for the same end.
@@ -69,6 +71,7 @@ impl Client {
             keyframe_requests: Vec::new(),
             lose_one_in: 0,
             arrived: 0,
+            swallow_next: 0,
             received: Vec::new(),
             sent_lately: VecDeque::new(),
             checks: Vec::new(),
@@ -148,6 +151,21 @@ impl Client {
         self.elapse();
     }
 
+    /// The stream that brought a payload of so many bytes.
+    pub fn ssrc_of(&self, bytes: usize) -> Ssrc {
+        let mut packets = self.packets.iter();
+        let packet = packets.find(|packet| packet.payload.len() == bytes);
+        packet.unwrap().header.ssrc
+    }
+
+    /// Ask for a whole picture of a stream that we get.
+    pub fn ask_picture(&mut self, ssrc: Ssrc) {
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_rx(&ssrc).unwrap();
+        stream.request_keyframe(KeyframeRequestKind::Pli);
+        self.elapse();
+    }
+
     fn line(&self, kind: RtcKind) -> Mid {
         *self
             .lines
@@ -208,6 +226,10 @@ impl Client {
                     self.sent_lately.push_back(transmit.contents.to_vec());
                     if self.sent_lately.len() > OVERHEARD {
                         self.sent_lately.pop_front();
+                    }
+                    if self.swallow_next > 0 && (128..192).contains(&transmit.contents[0]) {
+                        self.swallow_next -= 1;
+                        continue;
                     }
                     let _ = self
                         .socket
