@@ -9,10 +9,12 @@ use str0m::rtp::{ExtensionValues, RtpPacket, Ssrc};
 
 use super::clock::{Anchor, PAST, RtpClock};
 use super::codec::{Codec, Format};
-use super::extensions::descriptor;
+use super::extensions::{RawDescriptor, descriptor};
 use super::packet::{AudioLevel, Layering, MediaPacket, PlayoutDelay, REDUNDANT_TYPE};
+use super::payload::layers::{LayerReader, Seen};
 use super::payload::red::{Red, retype};
 use super::rewrite::SourceRun;
+use crate::control::messages::MediaKind;
 
 /// What a payload type of a peer stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub struct IncomingStream {
     /// The payload type that packets have.
     pt: Option<Pt>,
     reported: Option<SenderInfo>,
+    layers: LayerReader,
     clock: Option<RtpClock>,
     /// The clock comes from the packets themselves, which know better than reports.
     captured: bool,
@@ -60,6 +63,7 @@ impl IncomingStream {
             run,
             pt: None,
             reported: None,
+            layers: LayerReader::default(),
             clock: None,
             captured: false,
         }
@@ -89,6 +93,17 @@ impl IncomingStream {
             (packet.payload, None)
         };
         let values = &header.ext_vals;
+        let dependency = descriptor(values);
+        let layering = match codec.kind() {
+            MediaKind::Audio => Layering::default(),
+            MediaKind::Video => self.layers.read(Seen {
+                codec,
+                time: header.timestamp,
+                marker: header.marker,
+                payload: &payload,
+                descriptor: dependency.as_deref().map(RawDescriptor::bytes),
+            }),
+        };
         Some(MediaPacket {
             codec,
             profile,
@@ -105,10 +120,10 @@ impl IncomingStream {
                 .video_orientation
                 .map(|orientation| orientation as u8),
             playout_delay: playout_delay(values),
-            dependency: descriptor(values),
+            dependency,
             layering: Layering {
                 encoding: self.encoding,
-                ..Layering::default()
+                ..layering
             },
             payload,
             redundant,
