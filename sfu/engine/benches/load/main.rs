@@ -1,0 +1,46 @@
+//! The load that benchmarks put on a media server: clients that send, clients that receive, and the
+//! bare loop that a server is compared with.
+//!
+//! ```text
+//!   tests/bench  <--lines of JSON-->  load clients   WebRTC clients, not counted
+//!                <--lines of JSON-->  load bare      receive, open, N x seal, sendmmsg: counted
+//! ```
+//!
+//! It is no part of the engine: `cargo build --release --bench load` makes it for `make bench` alone.
+//! One conversation serves every mode: a line in is a [`words::Command`], and each is answered by
+//! one line out.
+
+use std::io;
+use std::process::ExitCode;
+
+mod bare;
+mod clients;
+mod peer;
+mod picture;
+mod plain;
+mod schedule;
+mod sender;
+mod wan;
+mod words;
+
+fn main() -> ExitCode {
+    let mode = std::env::args().nth(1).unwrap_or_default();
+    let outcome = match mode.as_str() {
+        "clients" => clients::serve(),
+        "bare" => bare::serve(),
+        // `cargo bench` and `cargo test --benches` call it without a mode.
+        _ => {
+            println!("load: run by `make bench`, as: load clients | bare");
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &io::Error) -> ExitCode {
+    eprintln!("load: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,170 @@
+"""Forwarding scenes: who sends what to how many, through an engine, a link or the bare loop."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from signalling.ids import PeerId
+from tests.bench.accounting import Usage, watch
+from tests.bench.load import open_load
+from tests.bench.served import ROOM, open_served
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from sfu.protocol import Statistics
+    from tests.bench.load import Shape
+    from tests.bench.rounds import Rounds
+    from tests.bench.served import Served
+
+LINK: Final = PeerId("li_bench")
+SETTLE_S: Final = 0.5
+"""After the last packet was sent, until everything has arrived or is lost."""
+
+OPENED_AT_ONCE: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """What is forwarded.
+
+    Attributes:
+        name: As it stands in the report.
+        shape: How the publisher sends.
+        tracks: Video tracks of the one publisher, among which the shape is spread.
+        subscribers: Each gets every track.
+        link: Send every track over a link too, to an engine that is not counted.
+    """
+
+    name: str
+    shape: Shape
+    tracks: int = 1
+    subscribers: int = 10
+    link: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What came of it.
+
+    Attributes:
+        usage: Of the server alone, while it was measured.
+        due: Packets that were to be sent: those sent to the server, times those who want them.
+        sent: Packets that the server says it sent; None for the bare loop.
+        arrived: Packets that arrived at clients of the load.
+        segments_per_send: Datagrams a system call.
+        notes: Whatever else the server tells: counters, estimate.
+    """
+
+    usage: Usage
+    due: int
+    sent: int | None
+    arrived: int
+    segments_per_send: float
+    notes: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> int:
+        """Packets due that the server did not send, or that did not arrive where it does not count them."""
+        return self.due - (self.arrived if self.sent is None else self.sent)
+
+
+async def through_engine(program: Path, scene: Scene, rounds: Rounds) -> Reading:
+    """Forward a scene through an engine."""
+    async with AsyncExitStack() as stack:
+        load = await stack.enter_async_context(open_load(program, "clients"))
+        served = await stack.enter_async_context(open_served(load))
+        tracks = await served.publish("one", video=scene.tracks)
+        for first in range(0, scene.subscribers, OPENED_AT_ONCE):
+            last = min(first + OPENED_AT_ONCE, scene.subscribers)
+            for number in range(first, last):
+                await served.subscribe(f"s{number}", tracks)
+            await served.wait_connected(1 + last)
+        if scene.link:
+            far = await stack.enter_async_context(_linked(program, served))
+            for leg, track in enumerate(tracks):
+                await far.engine.open_leg_in(LINK, leg, track.track, track.kind, ROOM)
+                await served.engine.open_leg_out(LINK, leg, track.track, ROOM)
+        await load.play(scene.shape)
+        await trio.sleep(rounds.warm_up_s)
+        before = await served.statistics()
+
+        async def forwarded() -> int:
+            return _sent(await served.statistics(), scene)
+
+        usage = await watch(served.pid, forwarded, rounds.measure_s)
+        after = await served.statistics()
+        await load.stop()
+        await trio.sleep(SETTLE_S)
+        report = await load.report()
+        sinks = scene.subscribers + int(scene.link)
+        calls = after.counters["send_calls"] - before.counters["send_calls"]
+        datagrams = after.counters["datagrams_out"] - before.counters["datagrams_out"]
+        return Reading(
+            usage=usage,
+            due=report.clients["one"].sent * sinks,
+            sent=_sent(await served.statistics(), scene),
+            arrived=sum(tally.received for tally in report.clients.values()),
+            segments_per_send=datagrams / max(calls, 1),
+            notes=_notes(after),
+        )
+
+
+async def through_bare_loop(program: Path, scene: Scene, rounds: Rounds) -> Reading:
+    """Forward a scene's packets through the bare loop, to plain sockets."""
+    async with open_load(program, "clients") as load, open_load(program, "bare") as bare:
+        address = await bare.forward(await load.sinks(scene.subscribers))
+        await load.plain(address, scene.shape, scene.tracks)
+        await trio.sleep(1)  # it has nothing to warm up to
+
+        async def forwarded() -> int:
+            return (await load.report()).plain_sent * scene.subscribers
+
+        usage = await watch(bare.pid, forwarded, rounds.measure_s)
+        await load.stop()
+        await trio.sleep(SETTLE_S)
+        report = await load.report()
+        arrived = sum(report.plain_received)
+        return Reading(
+            usage=usage,
+            due=report.plain_sent * scene.subscribers,
+            sent=None,
+            arrived=arrived,
+            segments_per_send=1.0,
+        )
+
+
+@asynccontextmanager
+async def _linked(program: Path, here: Served) -> AsyncIterator[Served]:
+    async with open_load(program, "clients") as nobody, open_served(nobody) as far:
+        ours = await here.engine.open_link(LINK, controlling=True)
+        theirs = await far.engine.open_link(LINK, controlling=False)
+        for served, other in ((here, theirs), (far, ours)):
+            await served.engine.connect_link(
+                LINK,
+                ufrag=other.ufrag,
+                password=other.password,
+                fingerprint=other.fingerprint,
+                candidates=other.candidates,
+            )
+        with trio.fail_after(10):
+            while not all(peer.state == "connected" for peer in (await far.statistics()).peers):
+                await trio.sleep(0.05)
+        yield far
+
+
+def _sent(statistics: Statistics, scene: Scene) -> int:
+    """Packets sent to subscribers and links; where there are none, those received."""
+    peers = statistics.peers
+    if not scene.subscribers and not scene.link:
+        return sum(peer.packets_in for peer in peers)
+    return sum(peer.packets_out for peer in peers if peer.kind != "publisher")
+
+
+def _notes(statistics: Statistics) -> dict[str, object]:
+    return {"counters": dict(statistics.counters)}

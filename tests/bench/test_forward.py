@@ -1,0 +1,140 @@
+"""What a forwarded packet costs: against the bare loop, with more subscribers and tracks, over a link.
+
+Every figure is CPU of the server process alone, by the scheduler's account. A scene and its yardstick are measured one
+after the other in each round; the ratio is taken within the round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+import trio
+
+from tests.bench.forwarding import Reading, Scene, through_bare_loop, through_engine
+from tests.bench.load import build, frames, smooth
+from tests.bench.report import Goal, Report, at_most, publish, watch_machine
+from tests.bench.rounds import Rounds
+
+pytestmark = pytest.mark.bench
+
+RECORDING: Final = Path(__file__).with_name("frames_720p.json")
+"""Packets of one Chromium sending 720p: see `record_frames.py`."""
+
+Measure = Callable[[Path, Scene, Rounds], Awaitable[Reading]]
+
+
+def scenes() -> dict[str, tuple[Scene, Measure]]:
+    """Everything that is measured, by name."""
+    recording = [(gap, size, bool(last)) for gap, size, last in json.loads(RECORDING.read_text(encoding="ascii"))]
+    pictures = frames(recording)
+    seconds = sum(gap for gap, _, _ in recording) / 1e6
+    # As many tracks at their own pace as make the smooth shape's packets a second.
+    tracks = max(1, round(1000 * seconds / len(recording)))
+    of_engine = [
+        Scene(name="smooth_10k", shape=smooth(1000)),
+        Scene(name="smooth_30k", shape=smooth(3000)),
+        Scene(name="frames", shape=pictures, tracks=tracks),
+        Scene(name="smooth_10k_of_1", shape=smooth(10_000), subscribers=1),
+        Scene(name="smooth_10k_of_100", shape=smooth(100), subscribers=100),
+        Scene(name="frames_of_100", shape=pictures, subscribers=100),
+        Scene(name="tracks_50", shape=smooth(1000), tracks=50),
+        Scene(name="input", shape=smooth(3000), tracks=10, subscribers=0),
+        Scene(name="link", shape=smooth(3000), tracks=10, subscribers=0, link=True),
+    ]
+    of_bare_loop = [
+        Scene(name="bare_smooth_10k", shape=smooth(1000)),
+        Scene(name="bare_smooth_30k", shape=smooth(3000)),
+        Scene(name="bare_frames", shape=pictures, tracks=tracks),
+    ]
+    # A scene stands beside what it is compared with.
+    order = (
+        *("bare_smooth_10k", "smooth_10k", "smooth_10k_of_100", "tracks_50", "smooth_10k_of_1"),
+        *("bare_smooth_30k", "smooth_30k", "input", "link", "bare_frames", "frames", "frames_of_100"),
+    )
+    known: dict[str, tuple[Scene, Measure]] = {scene.name: (scene, through_engine) for scene in of_engine}
+    known |= {scene.name: (scene, through_bare_loop) for scene in of_bare_loop}
+    return {name: known[name] for name in order}
+
+
+async def measure(program: Path, rounds: Rounds) -> dict[str, list[Reading]]:
+    """Measure every scene in every round, and say each figure as it comes."""
+    readings: dict[str, list[Reading]] = defaultdict(list)
+    for number in range(rounds.count):
+        for name, (scene, through) in scenes().items():
+            if not rounds.wants(name):
+                continue
+            reading = await through(program, scene, rounds)
+            readings[name].append(reading)
+            usage = reading.usage
+            print(
+                f"{number + 1}/{rounds.count} {name:18} {usage.cost_us:6.2f} us a packet, "
+                f"{usage.packets / usage.seconds:6.0f}/s, {reading.segments_per_send:4.1f} a send, "
+                f"{reading.lost} lost, {usage.idle_percent:.0f} % idle",
+                flush=True,
+            )
+    return readings
+
+
+def goals(readings: dict[str, list[Reading]]) -> list[Goal]:
+    """Judge what was measured; what was left out is not judged."""
+
+    def costs(name: str) -> list[float]:
+        return [reading.usage.cost_us for reading in readings[name]]
+
+    def ratio(what: str, limit: float, name: str, against: str) -> list[Goal]:
+        if name not in readings or against not in readings:
+            return []
+        pairs = zip(costs(name), costs(against), strict=True)
+        return [at_most(what, limit, [one / other for one, other in pairs])]
+
+    judged = [
+        *ratio("smooth, 10k/s / bare loop", 1.6, "smooth_10k", "bare_smooth_10k"),
+        *ratio("smooth, 30k/s / bare loop", 1.6, "smooth_30k", "bare_smooth_30k"),
+        *ratio("frames, 10k/s / bare loop", 1.0, "frames", "bare_frames"),
+        *ratio("100 subscribers / 10, smooth", 1.25, "smooth_10k_of_100", "smooth_10k"),
+        *ratio("100 subscribers / 10, frames", 1.25, "frames_of_100", "frames"),
+        *ratio("50 tracks / 1", 1.5, "tracks_50", "smooth_10k"),
+    ]
+    if all(name in readings for name in ("input", "link", "smooth_30k")):
+        legs = zip(readings["link"], readings["input"], readings["smooth_30k"], strict=True)
+        shares = [_leg(link, taken) / _subscriber_leg(smooth, taken) for link, taken, smooth in legs]
+        judged.append(at_most("link leg / smooth subscriber leg", 0.4, shares))
+    counted = [reading for name in readings for reading in readings[name] if not name.startswith("bare")]
+    lost = [sum(abs(reading.lost) for reading in counted) / max(1, sum(reading.due for reading in counted))]
+    return [*judged, at_most("packets due that were not sent", 0.0, lost)]
+
+
+def _leg(link: Reading, taken: Reading) -> float:
+    """What sending a packet on a leg costs beyond receiving it, microseconds."""
+    return link.usage.cost_us - taken.usage.cost_us
+
+
+def _subscriber_leg(smooth: Reading, taken: Reading) -> float:
+    """The same for a subscriber, of which one packet that comes in serves ten."""
+    return smooth.usage.cost_us - taken.usage.cost_us / 10
+
+
+def test_forward() -> None:
+    described = watch_machine()
+    rounds = Rounds.from_environment()
+    readings = trio.run(measure, build(), rounds)
+    raw = {
+        name: [
+            {
+                "cost_us": reading.usage.cost_us,
+                "core_share": reading.usage.load,
+                "packets_per_s": reading.usage.packets / reading.usage.seconds,
+                "idle_percent": reading.usage.idle_percent,
+                **msgspec.to_builtins(reading, builtin_types=(float,)),
+            }
+            for reading in every
+        ]
+        for name, every in readings.items()
+    }
+    publish(Report(name="forward", goals=tuple(goals(readings)), raw=raw, machine=described()))
