@@ -77,16 +77,16 @@ def at_most(what: str, limit: float, rounds: Sequence[float]) -> Goal:
 
 def watch_machine() -> Callable[[], Machine]:
     """Start watching; call what is returned, once, when the benchmark has ended."""
-    started, busy = time.monotonic(), _busy_s()
+    started, idle = time.monotonic(), _idle_s()
 
     def describe() -> Machine:
         offered = (time.monotonic() - started) * (os.cpu_count() or 1)
-        used = _busy_s() - busy
+        unused = _idle_s() - idle
         return Machine(
             system=platform.platform(),
             processor=_processor(),
             cores=os.cpu_count() or 1,
-            idle_percent=round(100 * max(0.0, 1 - used / offered), 1) if offered else 0.0,
+            idle_percent=round(100 * min(1.0, unused / offered), 1) if offered else 0.0,
         )
 
     return describe
@@ -107,11 +107,14 @@ def publish(report: Report, folder: Path = OUTPUT) -> Path:
     return path
 
 
-def _busy_s() -> float:
-    """Return the seconds that all cores together have worked since boot (proc(5), /proc/stat)."""
-    fields = [int(field) for field in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
-    user, nice, system, _idle, _waiting, irq, softirq, steal = fields
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+def _idle_s() -> float:
+    """Return the seconds that all cores together have been idle since boot (proc(5), /proc/stat).
+
+    A core that goes to sleep notes when; what it works is only sampled at ticks, and short turns fall between them.
+    """
+    fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+    idle, waiting = int(fields[4]), int(fields[5])
+    return (idle + waiting) / os.sysconf("SC_CLK_TCK")
 
 
 def _processor() -> str:
