@@ -25,6 +25,9 @@ use crate::control::messages::MediaKind;
 /// str0m never forgets an SSRC; a browser needs two for a track and one more for each layer.
 const MAX_STREAMS: usize = 64;
 
+/// Tracks of one publisher, each with its resends: as many as it may have streams.
+const MAX_TRACKS: usize = MAX_STREAMS / 2;
+
 /// How often the streams of one peer change their codec together; a call changes it a few times.
 const MAX_PAYLOAD_TYPE_CHANGES: u32 = 128;
 
@@ -102,12 +105,20 @@ pub fn accept(
     offer: &Stripped,
     tracks: &BTreeMap<String, String>,
 ) -> Result<Result<Accepted, Refusal>, Broken> {
+    if tracks.len() > MAX_TRACKS {
+        return Ok(Err(Refusal::new(
+            "too_many_tracks",
+            format!(
+                "{} tracks where {MAX_TRACKS} may be published.",
+                tracks.len()
+            ),
+        )));
+    }
     let simulcast = &offer.simulcast;
-    let offer = match SdpOffer::from_sdp_string(&offer.sdp) {
-        Ok(offer) => offer,
-        Err(error) => return Ok(Err(invalid(&error.to_string()))),
-    };
+    // Inside the guard from the first byte on: what a client wrote may find a flaw in the reader too.
     drained.change(now, sink, |rtc| {
+        let offer =
+            SdpOffer::from_sdp_string(&offer.sdp).map_err(|error| invalid(&error.to_string()))?;
         let answer = rtc
             .sdp_api()
             .accept_offer(offer)

@@ -162,15 +162,16 @@ impl Subscriber {
             Err(refusal) => return Ok(Err(refusal)),
         };
         counters.add("candidates_ignored", stripped.unusable);
-        let answer = match SdpAnswer::from_sdp_string(&stripped.sdp) {
-            Ok(answer) => answer,
-            Err(error) => {
-                return Ok(Err(Refusal::new(
-                    "sdp_invalid",
-                    format!("The SDP was not understood: {error}."),
-                )));
-            }
-        };
+        let answer =
+            match drained.change(now, sink, |_| SdpAnswer::from_sdp_string(&stripped.sdp))? {
+                Ok(answer) => answer,
+                Err(error) => {
+                    return Ok(Err(Refusal::new(
+                        "sdp_invalid",
+                        format!("The SDP was not understood: {error}."),
+                    )));
+                }
+            };
         let Some(pending) = self.outstanding.take() else {
             return Ok(Ok(()));
         };

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -273,13 +274,18 @@ impl Worker {
                 .drained
                 .change(Instant::now(), &mut sink, |rtc| rtc.close().is_ok());
         }
+        let name = std::mem::take(&mut peer.name);
+        // What broke may break once more when it is taken apart.
+        if catch_unwind(AssertUnwindSafe(|| drop(peer))).is_err() {
+            self.counters.count("peer_panics");
+        }
         if let Some(reason) = reason {
             self.report(Report::Gone {
-                peer: peer.name.clone(),
+                peer: name.clone(),
                 serial: self.serial,
             });
             let message = Message::PeerState {
-                peer: peer.name,
+                peer: name,
                 state: State::Closed,
                 reason: reason.to_owned(),
             };

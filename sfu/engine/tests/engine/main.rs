@@ -3,6 +3,7 @@
 mod calls;
 mod flood;
 mod hostile;
+mod hostile_sdp;
 mod links;
 mod rebuilt;
 mod stage;
