@@ -26,6 +26,7 @@ from relay.events import (
     RelayEvent,
     RelayStatistics,
     RemoteChat,
+    RemoteRestriction,
     RemoteRoom,
 )
 from relay.ports import Gossip, LinkEngine
@@ -44,6 +45,7 @@ __all__ = [
     "RelayEvent",
     "RelayStatistics",
     "RemoteChat",
+    "RemoteRestriction",
     "RemoteRoom",
     "open_relay",
 ]

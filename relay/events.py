@@ -70,7 +70,16 @@ class LegOpen:
     track: TrackId
 
 
-RelayEvent: TypeAlias = RemoteRoom | RemoteChat | LinkUp | LinkLost | LegOpen
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteRestriction:
+    """Somebody on that node plays none but these codecs of a track of ours; an empty list takes it back."""
+
+    node: NodeId
+    track: TrackId
+    codecs: tuple[str, ...]
+
+
+RelayEvent: TypeAlias = RemoteRoom | RemoteChat | RemoteRestriction | LinkUp | LinkLost | LegOpen
 
 
 class LinkState(enum.StrEnum):

@@ -18,7 +18,7 @@ from relay import legs as legs_core
 from relay import rooms as rooms_core
 from relay.end import LinkEnd
 from relay.envelope import Garbled, open_payload, seal, signature_holds
-from relay.events import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRoom
+from relay.events import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRestriction, RemoteRoom
 from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
 from relay.negotiation.effects import (
@@ -85,6 +85,14 @@ class ChatSaid:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CodecsRestricted:
+    """Somebody here plays none but these codecs of that node's track."""
+
+    node: NodeId
+    word: words.RestrictCodecs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outlets:
     """Where things go that take time. None of them waits.
 
@@ -113,6 +121,7 @@ Item: TypeAlias = (
     | Change
     | GossipHeard
     | ChatSaid
+    | CodecsRestricted
 )
 """What the owner takes in."""
 
@@ -174,6 +183,8 @@ class Owner:
             case ChatSaid(chat=chat, nodes=nodes):
                 for node in sorted(nodes):
                     self._tell(node, chat)
+            case CodecsRestricted(node=node, word=word):
+                self._tell(node, word)
             case NodeAppeared() | NodeChanged() | NodeGone() | ViewReset():
                 self._see_change(item)
             case _ if isinstance(item, NegotiationEvent):
@@ -318,6 +329,11 @@ class Owner:
                     self._outlets.emit(RemoteChat(node=end.node, chat=word))
                 else:
                     self.oddities["chat_refused"] += 1
+            case words.RestrictCodecs(track=track, codecs=codecs):
+                if track in self.rooms.tracks_for(end.node):
+                    self._outlets.emit(RemoteRestriction(node=end.node, track=track, codecs=codecs))
+                else:
+                    self.oddities["restriction_refused"] += 1
             case words.Want() | words.Unwant() | words.WantRefused():
                 self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
 

@@ -23,9 +23,10 @@ from relay.legs import TracksWanted
 from relay.link_peer import node_of_link
 from relay.negotiation import Phase
 from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
-from relay.owner import ChatSaid, GossipHeard, Item, Outlets, Owner
+from relay.owner import ChatSaid, CodecsRestricted, GossipHeard, Item, Outlets, Owner
 from relay.rooms import RoomShared
 from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
+from signalling.mesh.link import RestrictCodecs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -137,6 +138,14 @@ class Relay:
         """
         self._queue_stated()
         self._put(ChatSaid(chat=chat, nodes=nodes))
+
+    def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
+        """Tell a node that somebody here plays none but these codecs of its track; an empty list takes it back.
+
+        Said once, in order with what is stated; without a link it is not heard.
+        """
+        self._queue_stated()
+        self._put(CodecsRestricted(node=node, word=RestrictCodecs(track, codecs)))
 
     def set_draining(self, draining: bool) -> None:
         """State whether this node drains: then it makes no new link and refuses offers; links that are up stay."""

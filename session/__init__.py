@@ -47,6 +47,7 @@ from session.room_effects import (
     Want,
 )
 from session.room_media import CodecPolicy, RoomMedia
+from session.room_view import FoundTrack
 from session.rooms import Rooms
 from session.service import Sessions, open_sessions
 from session.store import RoomPolicy, Seat, SeatStore, StoreOutcomeUnknownError, StoreUnavailableError
@@ -60,6 +61,7 @@ __all__ = [
     "CodecPolicy",
     "Doubt",
     "EventOutbox",
+    "FoundTrack",
     "MemoryRoomDirectory",
     "MemorySeatStore",
     "RedisConnection",

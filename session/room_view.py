@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from signalling.client.messages import LeaveReason
     from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
 
-__all__ = ["LiveRoom", "Local", "View", "compute_view", "differences", "tracks_of"]
+__all__ = ["FoundTrack", "LiveRoom", "Local", "View", "compute_view", "differences", "tracks_of"]
 
 View: TypeAlias = "dict[ParticipantId, ParticipantInfo]"
 
@@ -37,6 +37,16 @@ class Local:
     session: SessionId
     info: ParticipantInfo
     listening: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundTrack:
+    """A published track: in which room, whose, and the session here that publishes it; none for another node's."""
+
+    room: RoomId
+    owner: ParticipantInfo
+    track: TrackInfo
+    session: SessionId | None
 
 
 @dataclass(slots=True)

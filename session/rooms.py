@@ -28,16 +28,20 @@ from session.room_effects import (
     Tell,
     Want,
 )
-from session.room_view import LiveRoom, Local, compute_view, differences, tracks_of
+from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences, tracks_of
 from signalling.client.messages import (
     ChatMessage,
     ParticipantInfo,
+    Speaker,
+    Speakers,
     TrackInfo,
 )
 from signalling.errors import ErrorCode, Refused
 from signalling.mesh.link import RoomChat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from signalling.client.messages import LeaveReason
     from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
 
@@ -252,13 +256,36 @@ class Rooms:
         seat = self._seats.get(session)
         return None if seat is None else seat[0]
 
-    def owner_of(self, track: TrackId) -> ParticipantId | None:
+    def find_track(self, track: TrackId) -> FoundTrack | None:
         """Whose track this is, in whatever room; None when nobody here knows it."""
         for live in self._rooms.values():
             for who, info in live.view.items():
-                if any(known.track == track for known in info.tracks):
-                    return who
+                for known in info.tracks:
+                    if known.track == track:
+                        local = live.locals.get(who)
+                        session = None if local is None else local.session
+                        return FoundTrack(room=live.room, owner=info, track=known, session=session)
         return None
+
+    def owner_of(self, track: TrackId) -> ParticipantId | None:
+        """Whose track this is, in whatever room; None when nobody here knows it."""
+        found = self.find_track(track)
+        return None if found is None else found.owner.participant
+
+    def speak(self, room: RoomId, levels: Iterable[tuple[TrackId, int]]) -> tuple[RoomEffect, ...]:
+        """These tracks are heard in the room now, the loudest first, at these levels in dB; nobody else is."""
+        live = self._rooms.get(room)
+        if live is None:
+            return ()
+        owners = {track.track: track.participant for track in tracks_of(live.view)}
+        event = Speakers(
+            speakers=tuple(
+                Speaker(participant=owners[track], track=track, level_db=level)
+                for track, level in levels
+                if track in owners
+            )
+        )
+        return tuple(Tell(session=local.session, event=event) for local in live.locals.values() if local.listening)
 
     def live_rooms(self) -> tuple[RoomId, ...]:
         """Rooms with somebody here."""
@@ -299,7 +326,8 @@ class Rooms:
             if not local.listening:
                 continue
             others = tuple(track for track in tracks if track.participant != who)
-            if others != live.subscribed.get(local.session, ()):
+            # The first time also where there is nothing to send: data messages come without tracks.
+            if others != live.subscribed.get(local.session):
                 effects.append(Subscribe(session=local.session, room=live.room, tracks=others))
             live.subscribed[local.session] = others
 

@@ -34,6 +34,8 @@ from sfu.protocol import (
     OpenLegIn,
     OpenLegOut,
     OpenLink,
+    Prefer,
+    PreferredTrack,
     Publish,
     SendLink,
     SetRoom,
@@ -101,6 +103,10 @@ class Engine:
     async def subscribe(self, peer: PeerId, tracks: Iterable[WantedTrack], *, room: RoomId) -> None:
         """Send a subscriber exactly these tracks; an ``Offered`` event follows if that changes its m-lines."""
         await self._ask(Subscribe(id=0, peer=peer, tracks=tuple(tracks), room=room), Done)
+
+    async def prefer(self, peer: PeerId, tracks: Iterable[PreferredTrack]) -> None:
+        """State how a subscriber's client would like to be sent its tracks: all wishes, replacing those before."""
+        await self._ask(Prefer(id=0, peer=peer, tracks=tuple(tracks)), Done)
 
     async def answered(self, peer: PeerId, generation: int, sdp: str) -> None:
         """Hand over a subscriber's answer to the offer of that generation."""

@@ -98,6 +98,34 @@ class Subscribe(Command, frozen=True, tag="subscribe"):
     room: RoomId
 
 
+class PreferredTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """How a subscriber's client would like to be sent a track.
+
+    Attributes:
+        track: Which.
+        width: Of the place where it is shown, pixels; 0 when unknown: the whole picture.
+        height: Likewise.
+        priority: 0 to 255, 128 is normal: who comes first when there is too little for all.
+        paused: Whether to send nothing for now.
+    """
+
+    track: TrackId
+    width: int
+    height: int
+    priority: int
+    paused: bool
+
+
+class Prefer(Command, frozen=True, tag="prefer"):
+    """How a subscriber's client would like to be sent its tracks; one that is not named has no wish.
+
+    The whole set, kept as long as the peer. Answered by :class:`Done`.
+    """
+
+    peer: PeerId
+    tracks: tuple[PreferredTrack, ...]
+
+
 class Answered(Command, frozen=True, tag="answered"):
     """The subscriber's SDP answer to the offer of that generation. Answered by :class:`Done`."""
 
@@ -210,6 +238,7 @@ NodeCommand: TypeAlias = (
     Hello
     | Publish
     | Subscribe
+    | Prefer
     | Answered
     | AddCandidate
     | ClosePeer
@@ -351,6 +380,22 @@ class TrackStarted(EngineEvent, frozen=True, tag="track_started"):
     codec: str
 
 
+class LayersWanted(EngineEvent, frozen=True, tag="layers_wanted"):
+    """What anybody still wants of a track, here or over links; its publisher may stop sending the rest.
+
+    Attributes:
+        peer: The publisher.
+        track: Which.
+        encodings: By rid of each simulcast encoding, whether it is wanted; empty rid where there is one without.
+        spatial: The highest spatial layer that is wanted of an encoding in layers; none where it has none.
+    """
+
+    peer: PeerId
+    track: TrackId
+    encodings: dict[str, bool]
+    spatial: int | None
+
+
 class TrackRefused(EngineEvent, frozen=True, tag="track_refused"):
     """A subscriber's client cannot play a track; said once for each line and codec.
 
@@ -407,6 +452,7 @@ EngineMessage: TypeAlias = (
     | PeerState
     | Offered
     | TrackStarted
+    | LayersWanted
     | TrackRefused
     | LinkMessage
     | LinkMeasured

@@ -17,6 +17,7 @@ from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
 from node.http.backend import OpenedSession, ReadinessProblem
 from session import AttemptStale
+from sfu import PreferredTrack
 from signalling.client.messages import (
     Answer,
     Chat,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from session import ClusterKeys, Rooms, SessionRecord, Sessions
     from sfu import Engine
     from signalling.client.admission import SessionGrant, SessionRequest
-    from signalling.client.messages import Hello
+    from signalling.client.messages import Hello, TrackPreference
     from signalling.ids import RoomId, SessionId
 
 
@@ -85,7 +86,7 @@ class Conductor:
         self._keys = keys
         self._membership = membership
         self._relay = relay
-        self.peers = ClientPeers(engine)
+        self.peers = ClientPeers(engine, sessions.media_of)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
         self._rooms = rooms
         self._directory = directory
@@ -197,7 +198,7 @@ class Conductor:
                 self.stage.carry_out(effects)
             case Prefer(tracks=tracks):
                 self._room(session)
-                self.peers.prefer(session, tracks)
+                self.peers.prefer(session, tuple(_as_preferred(track) for track in tracks))
                 reply(Ok())
             case Chat(text=text, nonce=nonce):
                 message, at_ms, effects = self._rooms.chat(
@@ -328,6 +329,12 @@ def _uncertified(view: ClusterView) -> list[str]:
         for member in view.unusable
         if member.code == "uncertified" and member.state is MemberState.ALIVE
     ]
+
+
+def _as_preferred(wish: TrackPreference) -> PreferredTrack:
+    return PreferredTrack(
+        track=wish.track, width=wish.width, height=wish.height, priority=wish.priority, paused=wish.paused
+    )
 
 
 def _now_ms() -> int:

@@ -1,8 +1,9 @@
 """The two peer connections of each client, as the engine is to have them.
 
-A session's peers are named after it. What a subscriber is to receive is stated as a whole set and
-reconciled by one task: many changes at once become one command, and after the death of an engine
-the same statements build the next one up.
+A session's peers are named after it. What a subscriber is to receive, and how its client would like
+to, is stated as a whole set and reconciled by one task: many changes at once become one command, and
+after the death of an engine the same statements build the next one up. Limits of a room reach the
+engine before anybody of that room does.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from signalling.errors import ErrorCode, Refused
 from signalling.ids import PeerId, SessionId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from sfu import Engine
-    from signalling.client.messages import ClientPeer, TrackPreference
+    from session import RoomMedia
+    from sfu import Engine, PreferredTrack
+    from signalling.client.messages import ClientPeer
     from signalling.ids import ParticipantId, RoomId, TrackId
 
 PUBLISHER: Final = "pub:"
@@ -59,15 +61,23 @@ class ClientPeers:
 
     Args:
         engine: The engine.
+        limits: What is forwarded in a room; asked when the first of it needs the engine.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, limits: Callable[[RoomId], RoomMedia]) -> None:
         self._engine = engine
+        self._limits = limits
         self._wanted: dict[SessionId, tuple[RoomId, tuple[WantedTrack, ...]]] = {}
-        self._preferred: dict[SessionId, tuple[TrackPreference, ...]] = {}
+        self._preferred: dict[SessionId, tuple[PreferredTrack, ...]] = {}
         self._publishing: set[SessionId] = set()
         self._unsaid: dict[SessionId, None] = {}
+        self._unsaid_preferences: dict[SessionId, None] = {}
         self._closing: dict[PeerId, None] = {}
+        # Peers that the engine has, or is about to have; what ended before that is no news.
+        self._opened: set[PeerId] = set()
+        # Rooms whose limits the engine knows, and those whose limits it may forget.
+        self._limited: set[RoomId] = set()
+        self._empty: dict[RoomId, None] = {}
         self._work = trio.Event()
 
     def receive(self, session: SessionId, room: RoomId, tracks: tuple[WantedTrack, ...]) -> None:
@@ -78,40 +88,66 @@ class ClientPeers:
         self._unsaid[session] = None
         self._work.set()
 
-    def prefer(self, session: SessionId, tracks: tuple[TrackPreference, ...]) -> None:
+    def prefer(self, session: SessionId, tracks: tuple[PreferredTrack, ...]) -> None:
         """State how this session's client would like to be sent its tracks, from now on."""
+        if self._preferred.get(session, ()) == tracks:
+            return
         self._preferred[session] = tracks
+        self._unsaid_preferences[session] = None
+        self._work.set()
 
     def forget(self, session: SessionId) -> None:
         """State that this session has no peer connections any more."""
-        self._preferred.pop(session, None)
         self._unsaid.pop(session, None)
-        self._wanted.pop(session, None)
+        self._unsaid_preferences.pop(session, None)
+        self._preferred.pop(session, None)
+        wanted = self._wanted.pop(session, None)
+        if wanted is not None:
+            self._release_limits(wanted[0])
         self._publishing.discard(session)
-        self._closing[publisher_of(session)] = None
-        self._closing[subscriber_of(session)] = None
-        self._work.set()
+        self._close_both(session)
+
+    def _release_limits(self, room: RoomId) -> None:
+        """Have the engine forget the limits of a room that nobody here is in any more."""
+        if room in self._limited and all(other != room for other, _ in self._wanted.values()):
+            self._limited.discard(room)
+            self._empty[room] = None
 
     def restate_all(self) -> None:
         """Say everything again: the engine is a new one and knows nothing."""
         self._closing.clear()
+        self._empty.clear()
+        self._opened.clear()
+        self._limited.clear()
         self._unsaid = dict.fromkeys(self._wanted)
+        self._unsaid_preferences = dict.fromkeys(self._preferred)
         self._work.set()
 
-    def rebuild(self, session: SessionId) -> bool:
-        """State that both peer connections of a session are to be built anew; false when it has none.
+    def rebuild(self, peer: PeerId) -> bool:
+        """State that a peer ended by itself, so that both of its session are to be built anew.
 
         The one that still stands goes as well: its client is about to close it, and an offer for a
         new connection must not reach the old one.
+
+        Returns:
+            Whether that is news: not of a session that is gone, nor of the second of two peers that
+            ended together, as when the thread that had them died.
         """
-        if session not in self._wanted and session not in self._publishing:
+        session = session_of(peer)
+        if session is None or peer not in self._opened:
             return False
-        self._closing[publisher_of(session)] = None
-        self._closing[subscriber_of(session)] = None
+        self._close_both(session)
         if session in self._wanted:
             self._unsaid[session] = None
-        self._work.set()
+        if session in self._preferred:
+            self._unsaid_preferences[session] = None
         return True
+
+    def _close_both(self, session: SessionId) -> None:
+        for peer in (publisher_of(session), subscriber_of(session)):
+            self._opened.discard(peer)
+            self._closing[peer] = None
+        self._work.set()
 
     async def reconcile(self) -> None:
         """Bring the engine to what is stated; runs until cancelled.
@@ -122,14 +158,27 @@ class ClientPeers:
         while True:
             await self._work.wait()
             self._work = trio.Event()
-            while self._closing or self._unsaid:
-                if self._closing:
-                    peer, _ = self._closing.popitem()
-                    await self._attempt_close(peer)
-                else:
-                    session = next(iter(self._unsaid))
-                    del self._unsaid[session]
-                    await self._attempt_subscribe(session)
+            while await self._say_next():
+                pass
+
+    async def _say_next(self) -> bool:
+        """Say one thing that the engine does not know yet; false when it knows all that can be said."""
+        if self._closing:
+            peer, _ = self._closing.popitem()
+            await self._attempt_close(peer)
+        elif self._unsaid:
+            session = next(iter(self._unsaid))
+            del self._unsaid[session]
+            await self._attempt_subscribe(session)
+        elif wishful := next((session for session in self._unsaid_preferences if session in self._wanted), None):
+            del self._unsaid_preferences[wishful]
+            await self._attempt("prefer", self._engine.prefer(subscriber_of(wishful), self._preferred[wishful]))
+        elif self._empty:
+            room, _ = self._empty.popitem()
+            await self._attempt("close_room", self._engine.close_room(room))
+        else:
+            return False
+        return True
 
     async def publish(
         self, session: SessionId, sdp: str, tracks: Mapping[str, TrackId], *, room: RoomId, sender: ParticipantId
@@ -141,9 +190,11 @@ class ClientPeers:
         """
         peer = publisher_of(session)
         self._publishing.add(session)
+        await self._state_limits(room)
         if peer in self._closing:
             del self._closing[peer]
             await self._attempt_close(peer)
+        self._opened.add(peer)
         try:
             return await self._engine.publish(peer, sdp, tracks, room=room, sender=sender)
         except EngineRefused as refused:
@@ -175,21 +226,37 @@ class ClientPeers:
             _LOG.debug("candidate_lost", session=session, peer=peer)
 
     async def _attempt_subscribe(self, session: SessionId) -> None:
+        await self._state_limits(self._wanted[session][0])
+        if session not in self._wanted:
+            return  # forgotten meanwhile
         room, tracks = self._wanted[session]
-        try:
-            await self._engine.subscribe(subscriber_of(session), tracks, room=room)
-        except EngineRefused as refused:
-            _LOG.error("subscribe_refused", session=session, code=refused.code, message=refused.message)
-        except EngineLostError as lost:
-            _LOG.warning("subscribe_lost", session=session, reason=str(lost))
+        peer = subscriber_of(session)
+        self._opened.add(peer)
+        await self._attempt("subscribe", self._engine.subscribe(peer, tracks, room=room))
 
     async def _attempt_close(self, peer: PeerId) -> None:
+        await self._attempt("close", self._engine.close_peer(peer))
+
+    async def _state_limits(self, room: RoomId) -> None:
+        """Have the engine know a room's limits before anybody of it, if there are any."""
+        media = self._limits(room)
+        if room in self._limited or not (media.loudest or media.max_height or media.max_bitrate_bps):
+            return
+        self._limited.add(room)
+        self._empty.pop(room, None)
+        stated = self._engine.set_room(
+            room, loudest=media.loudest, max_height=media.max_height, max_bitrate_bps=media.max_bitrate_bps
+        )
+        await self._attempt("set_room", stated)
+
+    @staticmethod
+    async def _attempt(what: str, command: Awaitable[None]) -> None:
         try:
-            await self._engine.close_peer(peer)
+            await command
         except EngineRefused as refused:
-            _LOG.error("close_refused", peer=peer, code=refused.code, message=refused.message)
+            _LOG.error(f"{what}_refused", code=refused.code, message=refused.message)
         except EngineLostError as lost:
-            _LOG.warning("close_lost", peer=peer, reason=str(lost))
+            _LOG.warning(f"{what}_lost", reason=str(lost))
 
 
 def _as_refusal(refused: EngineRefused) -> Refused:

@@ -36,6 +36,10 @@ class OtherNodes(Protocol):
         """Say something to a room's other nodes."""
         ...
 
+    def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
+        """Somebody here plays none but these codecs of that node's track; an empty list takes it back."""
+        ...
+
     def handle_engine_event(self, event: EngineEvent) -> None:
         """Something happened to a link in the engine."""
         ...

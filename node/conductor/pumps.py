@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING
 import structlog
 
 from node.conductor.peers import session_of
-from relay import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRoom
+from relay import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRestriction, RemoteRoom
 from session import RoomNodes, SeatLost
-from sfu import EngineStarted, LinkMeasured, LinkMessage, Offered, PeerState, TrackStarted
-from signalling.client.messages import Replaced, Restart
+from sfu import (
+    EngineStarted,
+    LayersWanted,
+    LinkMeasured,
+    LinkMessage,
+    Offered,
+    PeerState,
+    Speakers,
+    TrackRefused,
+    TrackStarted,
+)
+from signalling.client.messages import Layers, Replaced, Restart
 from signalling.client.messages import SeatLost as SeatLostEvent
 
 if TYPE_CHECKING:
@@ -43,6 +53,10 @@ async def pump_relay(relay: OtherNodes, stage: Stage) -> None:
             case RemoteRoom(node=node, room=room, participants=participants):
                 stage.carry_out(stage.rooms.remote(node, room, participants, is_lost=event.is_lost))
                 stage.room_is_heard_from(room, node, lives=bool(participants))
+                if event.is_lost:
+                    stage.codecs.forget_node(node)
+            case RemoteRestriction(node=node, track=track, codecs=codecs):
+                stage.codecs.refused_over_there(node, track, codecs)
             case RemoteChat(chat=chat):
                 stage.carry_out(stage.rooms.remote_chat(chat))
             case LinkUp(node=node, setup_ms=setup_ms):
@@ -76,8 +90,18 @@ async def pump_engine(
                 if state == "closed":
                     sessions.peer_closed(session)
                     # The seat stays with the socket; the client builds both connections anew.
-                    if peers.rebuild(session):
+                    if peers.rebuild(peer):
                         stage.tell(session, Restart(epoch=engine.epoch))
+            case LayersWanted(peer=peer, track=track):
+                session = session_of(peer)
+                if session is not None:
+                    stage.tell(session, Layers(track=track, encodings=event.encodings, spatial=event.spatial))
+            case Speakers(room=room, speakers=speakers):
+                stage.carry_out(stage.rooms.speak(room, ((each.track, each.level_db) for each in speakers)))
+            case TrackRefused(peer=peer):
+                session = session_of(peer)
+                if session is not None:
+                    stage.codecs.refused(session, event)
             case TrackStarted(track=track, codec=codec):
                 _LOG.debug("track_started", track=track, codec=codec)
             case PeerState() | LinkMessage() | LinkMeasured() if relay is not None:

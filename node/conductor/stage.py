@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from node.conductor.codecs import CodecDesk
 from session import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
 from sfu import WantedTrack
 from signalling.client.messages import Offer, TrackOnMid
@@ -32,6 +33,7 @@ class Stage:
 
     def __init__(self, *, rooms: Rooms, sessions: Sessions, peers: ClientPeers, relay: OtherNodes | None) -> None:
         self.rooms = rooms
+        self.codecs = CodecDesk(stage=self, limits=sessions.media_of, relay=relay)
         self._sessions = sessions
         self._peers = peers
         self._relay = relay
@@ -132,3 +134,4 @@ class Stage:
         """The session has no seat any more: its peer connections end."""
         self._whose.pop(session, None)
         self._peers.forget(session)
+        self.codecs.forget(session)

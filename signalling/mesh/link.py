@@ -8,11 +8,11 @@ no harm, and a link that comes back starts with saying all of it again.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from signalling.client.messages import ParticipantInfo, TrackName
+from signalling.client.messages import MAX_CODECS, CodecName, ParticipantInfo, TrackName
 from signalling.ids import MessageId, ParticipantId, RoomId
 
 MAX_LINK_MESSAGE_BYTES: Final = 60_000
@@ -69,4 +69,14 @@ class RoomChat(_LinkWord, frozen=True, tag=5):
     at_ms: int
 
 
-LinkMessage: TypeAlias = RoomState | Want | Unwant | WantRefused | RoomChat
+class RestrictCodecs(_LinkWord, frozen=True, tag=6):
+    """Somebody on my node plays none but these codecs of that track of yours, and cannot see what you send.
+
+    Replaces what I said of the track before; an empty list takes it back.
+    """
+
+    track: TrackName
+    codecs: Annotated[tuple[CodecName, ...], msgspec.Meta(max_length=MAX_CODECS)]
+
+
+LinkMessage: TypeAlias = RoomState | Want | Unwant | WantRefused | RoomChat | RestrictCodecs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from relay import LegOpen, LinkLost, LinkState, LinkUp, RelayEvent, RemoteChat, RemoteRoom
+from relay import LegOpen, LinkLost, LinkState, LinkUp, RelayEvent, RemoteChat, RemoteRestriction, RemoteRoom
 from relay.service import INBOX_LIMIT
 from sfu.protocol import LinkMeasured, LinkMessage, PeerState
 from signalling.ids import MessageId, NodeId, ParticipantId, PeerId, RoomId, TrackId
@@ -138,6 +138,20 @@ async def test_chat_is_in_order_with_what_is_stated_and_nobody_speaks_for_others
         assert heard == ["me_3"]
         assert world.relays[B].statistics().oddities["chat_refused"] == 2
         assert world.of("b", RemoteRoom)[-1] == RemoteRoom(node=A, room=ROOM, participants=())
+
+
+async def test_a_restriction_of_codecs_crosses_for_tracks_that_are_shared_and_for_no_other(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        await meet(world)
+        (track,) = (each.track for each in ANN.tracks)
+        world.relays[B].restrict_codecs(A, track, ("vp8", "h264"))
+        world.relays[B].restrict_codecs(A, TrackId("tr_nobodys"), ("vp8",))
+        await trio.sleep(1.0)
+        expected = RemoteRestriction(node=B, track=track, codecs=("vp8", "h264"))
+        assert world.of("a", RemoteRestriction) == [expected]
+        assert world.relays[A].statistics().oddities["restriction_refused"] == 1
 
 
 async def test_a_link_that_takes_nothing_is_made_anew_and_tells_everything_again(autojump_clock: MockClock) -> None:

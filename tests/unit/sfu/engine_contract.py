@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from sfu import Engine, EngineRefused, EngineStarted, Offered, WantedTrack
+from sfu import Engine, EngineRefused, EngineStarted, Offered, PreferredTrack, WantedTrack
 from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ class EngineContract:
         with pytest.raises(EngineRefused) as refusal:
             await engine.answered(PeerId("nobody"), 1, "v=0\r\n")
         assert refusal.value.code == "peer_unknown"
+
+    async def test_wishes_of_nobody_are_refused(self, engine: Engine) -> None:
+        wish = PreferredTrack(track=TrackId("tr_v"), width=320, height=180, priority=128, paused=False)
+        with pytest.raises(EngineRefused) as refusal:
+            await engine.prefer(PeerId("nobody"), [wish])
+        assert refusal.value.code == "peer_unknown"
+        await engine.subscribe(PeerId("sb_1"), [], room=ROOM)
+        await engine.prefer(PeerId("sb_1"), [wish])
 
     async def test_subscriber_is_offered_its_tracks(self, engine: Engine) -> None:
         assert isinstance(await next_event(engine), EngineStarted)

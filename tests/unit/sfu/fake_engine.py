@@ -95,7 +95,7 @@ class FakeEngine:
                 tracks = {str(mid): wanted.track for mid, wanted in enumerate(command.tracks)}
                 offer = p.Offered(peer=command.peer, generation=generation, sdp="v=0\r\n", tracks=tracks)
                 return (p.Done(id=command.id), offer)
-            case p.Answered() if command.peer not in self._kinds:
+            case p.Prefer() | p.Answered() if command.peer not in self._kinds:
                 return (p.Failed(id=command.id, code="peer_unknown", message="There is no such peer."),)
             case p.ClosePeer():
                 self._kinds.pop(command.peer, None)

@@ -25,6 +25,16 @@ pub struct WantedTrack {
     pub kind: MediaKind,
 }
 
+/// How a subscriber's client would like to be sent a track.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreferredTrack {
+    pub track: String,
+    pub width: u32,
+    pub height: u32,
+    pub priority: u8,
+    pub paused: bool,
+}
+
 /// Asked of the engine; answered by exactly one reply with the same id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -51,6 +61,11 @@ pub enum Command {
         peer: String,
         tracks: Vec<WantedTrack>,
         room: String,
+        id: u64,
+    },
+    Prefer {
+        peer: String,
+        tracks: Vec<PreferredTrack>,
         id: u64,
     },
     Answered {
@@ -137,6 +152,7 @@ impl Command {
             Self::Hello { id, .. }
             | Self::Publish { id, .. }
             | Self::Subscribe { id, .. }
+            | Self::Prefer { id, .. }
             | Self::Answered { id, .. }
             | Self::AddCandidate { id, .. }
             | Self::ClosePeer { id, .. }
@@ -175,7 +191,8 @@ impl Command {
             Self::Publish { peer, .. }
             | Self::Subscribe { peer, .. }
             | Self::OpenLink { peer, .. } => Place::Peer { peer, opens: true },
-            Self::Answered { peer, .. }
+            Self::Prefer { peer, .. }
+            | Self::Answered { peer, .. }
             | Self::AddCandidate { peer, .. }
             | Self::ClosePeer { peer, .. }
             | Self::ConnectLink { peer, .. }
@@ -308,6 +325,12 @@ pub enum Message {
     TrackStarted {
         track: String,
         codec: String,
+    },
+    LayersWanted {
+        peer: String,
+        track: String,
+        encodings: BTreeMap<String, bool>,
+        spatial: Option<u8>,
     },
     TrackRefused {
         peer: String,

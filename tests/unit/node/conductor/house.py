@@ -16,6 +16,7 @@ from session import (
     ClusterKeys,
     MemoryRoomDirectory,
     MemorySeatStore,
+    RoomMedia,
     RoomPolicy,
     Rooms,
     SessionConfig,
@@ -71,6 +72,7 @@ class Mesh:
         self.shared: dict[RoomId, tuple[frozenset[NodeId], tuple[ParticipantInfo, ...]]] = {}
         self.wanted: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
         self.chats: list[tuple[RoomChat, frozenset[NodeId]]] = []
+        self.restrictions: list[tuple[NodeId, TrackId, tuple[str, ...]]] = []
         self.engine_events: list[EngineEvent] = []
         self.epochs: list[int] = []
 
@@ -89,6 +91,9 @@ class Mesh:
 
     def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
         self.chats.append((chat, nodes))
+
+    def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
+        self.restrictions.append((node, track, codecs))
 
     def handle_engine_event(self, event: EngineEvent) -> None:
         self.engine_events.append(event)
@@ -164,11 +169,15 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    *, mesh: Mesh | None = None, grace_s: float = 4.0, store: MemorySeatStore | None = None
+    *,
+    mesh: Mesh | None = None,
+    grace_s: float = 4.0,
+    store: MemorySeatStore | None = None,
+    media: RoomMedia | None = None,
 ) -> AsyncIterator[House]:
     """Run it all for the length of the block; needs an autojump clock only where time matters."""
     keys = ClusterKeys.generate()
-    settings = SessionConfig(cluster="test", node=HERE, grace_s=grace_s)
+    settings = SessionConfig(cluster="test", node=HERE, grace_s=grace_s, room_media=media or RoomMedia())
     host = FakeHost()
     store = store or MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
     rooms = MemoryRoomDirectory(max_rooms=10)

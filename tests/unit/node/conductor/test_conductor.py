@@ -215,7 +215,7 @@ async def test_an_offer_for_a_new_publisher_never_reaches_the_old_one() -> None:
         await ada.join()
         await ada.publish("video")
         before = len(house.engine.commands)
-        assert house.conductor.peers.rebuild(ada.session)
+        assert house.conductor.peers.rebuild(PeerId(f"pub:{ada.session}"))
         await ada.publish("video")
         order = [type(command) for command in house.engine.commands[before:] if command_is_for(command, "pub:")]
         assert order == [p.ClosePeer, p.Publish]

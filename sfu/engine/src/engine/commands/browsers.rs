@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Answer;
-use crate::control::messages::{Message, PeerKind, State, WantedTrack};
+use crate::control::messages::{Message, PeerKind, PreferredTrack, State, WantedTrack};
 use crate::control::outgoing::Importance;
 use crate::engine::peer::{Peer, Role};
 use crate::engine::publisher::{self, OfferedTrack, Publisher};
@@ -149,10 +149,7 @@ impl Worker {
         now: Instant,
     ) -> Answer {
         if tracks.len() > MAX_TRACKS {
-            return Err(Refusal::new(
-                "too_many_tracks",
-                format!("{} tracks where {MAX_TRACKS} fit an offer.", tracks.len()),
-            ));
+            return Err(too_many_tracks(tracks.len()));
         }
         let known = self.find(name, PeerKind::Subscriber)?;
         self.rooms.admits(known, room)?;
@@ -168,6 +165,14 @@ impl Worker {
         }
         self.begin_lines(key, now);
         self.to_offer.push(key);
+        Ok(Message::Done { id })
+    }
+
+    pub(super) fn prefer(&mut self, name: &str, tracks: &[PreferredTrack], id: u64) -> Answer {
+        if tracks.len() > MAX_TRACKS {
+            return Err(too_many_tracks(tracks.len()));
+        }
+        self.need(name, PeerKind::Subscriber)?;
         Ok(Message::Done { id })
     }
 
@@ -266,6 +271,13 @@ impl Worker {
             _ => None,
         }
     }
+}
+
+fn too_many_tracks(named: usize) -> Refusal {
+    Refusal::new(
+        "too_many_tracks",
+        format!("{named} tracks where {MAX_TRACKS} fit an offer."),
+    )
 }
 
 fn line(peer: PeerKey, slot: u32) -> Sink {

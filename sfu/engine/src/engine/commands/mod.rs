@@ -142,6 +142,7 @@ impl Worker {
                 };
                 self.set_room(&room, policy, id)
             }
+            Command::Prefer { peer, tracks, id } => self.prefer(&peer, &tracks, id),
             Command::CloseRoom { room, id } => self.close_room(&room, id),
             Command::Hello { .. } | Command::GetStatistics { .. } => Err(Refusal::new(
                 "command_misdirected",
