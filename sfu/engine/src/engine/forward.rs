@@ -25,7 +25,7 @@ pub(super) struct Way {
 
 impl Worker {
     /// Take a packet of a track into this turn.
-    pub(super) fn ingest(&mut self, track: TrackKey, packet: MediaPacket) {
+    pub(super) fn ingest(&mut self, track: TrackKey, mut packet: MediaPacket, now: Instant) {
         if self.router.note(track, &packet)
             && let Some(known) = self.router.get(track)
         {
@@ -34,6 +34,9 @@ impl Worker {
                 codec: packet.codec.name().to_owned(),
             };
             self.tell(&message, Importance::Needed);
+        }
+        if packet.codec.kind() == MediaKind::Audio && !self.listen(track, &mut packet, now) {
+            return;
         }
         self.export(track, &packet);
         self.pending.push((track, packet));

@@ -4,11 +4,13 @@
 //! whatever it comes from: of its publisher, or of the leg that brings it in.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use slab::Slab;
 
 use super::refusal::Refusal;
 use super::router::{PeerKey, TrackKey};
+use super::speakers::voices::Voices;
 
 /// A room of this engine; reused after it emptied.
 pub type RoomKey = usize;
@@ -45,6 +47,7 @@ pub struct Room {
     subscribers: Vec<PeerKey>,
     /// Links with legs of this room, and how many in both directions.
     links: Vec<(PeerKey, usize)>,
+    voices: Voices,
 }
 
 impl Room {
@@ -110,16 +113,25 @@ impl Rooms {
     ///
     /// # Errors
     /// `room_invalid`, `too_many_rooms`.
-    pub fn set_policy(&mut self, name: &str, policy: Policy) -> Result<RoomKey, Refusal> {
+    pub fn set_policy(
+        &mut self,
+        name: &str,
+        policy: Policy,
+        now: Instant,
+    ) -> Result<RoomKey, Refusal> {
         let key = self.entry(name)?;
-        self.rooms[key].stated = Some(policy);
+        let room = &mut self.rooms[key];
+        room.stated = Some(policy);
+        room.voices.set_loudest(policy.loudest as usize, now);
         Ok(key)
     }
 
     /// Forget a room's policy; what is in the room stays.
-    pub fn forget_policy(&mut self, name: &str) {
+    pub fn forget_policy(&mut self, name: &str, now: Instant) {
         if let Some(key) = self.by_name.get(name).copied() {
-            self.rooms[key].stated = None;
+            let room = &mut self.rooms[key];
+            room.stated = None;
+            room.voices.set_loudest(0, now);
             self.forget_over(key);
         }
     }
@@ -202,20 +214,36 @@ impl Rooms {
     }
 
     /// A track comes from `source`, which is in this room.
-    pub fn place(&mut self, track: TrackKey, room: RoomKey, source: PeerKey) {
+    pub fn place(&mut self, track: TrackKey, room: RoomKey, source: PeerKey, now: Instant) {
         if self.tracks.len() <= track {
             self.tracks.resize(track + 1, None);
         }
-        self.tracks[track] = Some(Placed { room, source });
+        let before = self.tracks[track].replace(Placed { room, source });
+        if let Some(before) = before
+            && before.room != room
+        {
+            self.silence(track, before.room, now);
+        }
     }
 
     /// A track comes from `source` no more; from another one it still may.
-    pub fn displace(&mut self, track: TrackKey, source: PeerKey) {
-        if let Some(placed) = self.tracks.get_mut(track)
-            && placed.is_some_and(|placed| placed.source == source)
+    pub fn displace(&mut self, track: TrackKey, source: PeerKey, now: Instant) {
+        if let Some(slot) = self.tracks.get_mut(track)
+            && let Some(placed) = slot.take_if(|placed| placed.source == source)
         {
-            *placed = None;
+            self.silence(track, placed.room, now);
         }
+    }
+
+    fn silence(&mut self, track: TrackKey, room: RoomKey, now: Instant) {
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.voices.end(track, now);
+        }
+    }
+
+    /// The tracks of sound of a room.
+    pub fn voices(&mut self, key: RoomKey) -> Option<&mut Voices> {
+        self.rooms.get_mut(key).map(|room| &mut room.voices)
     }
 
     /// The room that a track is in.
@@ -247,9 +275,9 @@ impl Rooms {
     }
 
     /// The peer is gone, with its tracks and legs.
-    pub fn forget_peer(&mut self, peer: PeerKey) {
+    pub fn forget_peer(&mut self, peer: PeerKey, now: Instant) {
         for track in 0..self.tracks.len() {
-            self.displace(track, peer);
+            self.displace(track, peer, now);
         }
         let legs: Vec<Leg> = self
             .legs
@@ -337,13 +365,13 @@ mod tests {
         assert_eq!(rooms.enter(2, "hall", Part::Subscriber).unwrap(), hall);
         assert_eq!(rooms.enter(2, "hall", Part::Subscriber).unwrap(), hall);
         assert_eq!(rooms.get(hall).unwrap().subscribers(), [2]);
-        rooms.forget_peer(1);
+        rooms.forget_peer(1, Instant::now());
         assert_eq!(rooms.find("hall"), Some(hall));
         rooms.enter(2, "yard", Part::Subscriber).unwrap();
         assert_eq!(rooms.find("hall"), None);
         let yard = rooms.find("yard").unwrap();
         assert_eq!(rooms.of_peer(2), Some(yard));
-        rooms.forget_peer(2);
+        rooms.forget_peer(2, Instant::now());
         assert_eq!(rooms.rooms.len(), 0);
     }
 
@@ -354,14 +382,14 @@ mod tests {
             loudest: 3,
             ..Policy::default()
         };
-        let hall = rooms.set_policy("hall", policy).unwrap();
+        let hall = rooms.set_policy("hall", policy, Instant::now()).unwrap();
         assert_eq!(rooms.enter(1, "hall", Part::Publisher).unwrap(), hall);
-        rooms.forget_peer(1);
+        rooms.forget_peer(1, Instant::now());
         assert_eq!(rooms.get(hall).unwrap().policy(), policy);
         rooms.enter(1, "hall", Part::Publisher).unwrap();
-        rooms.forget_policy("hall");
+        rooms.forget_policy("hall", Instant::now());
         assert_eq!(rooms.get(hall).unwrap().policy(), Policy::default());
-        rooms.forget_peer(1);
+        rooms.forget_peer(1, Instant::now());
         assert_eq!(rooms.find("hall"), None);
     }
 
@@ -377,7 +405,7 @@ mod tests {
         assert_eq!(spanned(&rooms), [9]);
         rooms.open_leg(leg(1, true), "yard").unwrap();
         assert_eq!(rooms.find("hall"), None);
-        rooms.forget_peer(9);
+        rooms.forget_peer(9, Instant::now());
         assert_eq!(rooms.rooms.len(), 0);
     }
 
@@ -386,12 +414,12 @@ mod tests {
         let mut rooms = Rooms::default();
         let hall = rooms.enter(1, "hall", Part::Publisher).unwrap();
         let yard = rooms.enter(2, "yard", Part::Publisher).unwrap();
-        rooms.place(4, hall, 1);
-        rooms.place(4, yard, 2);
-        rooms.displace(4, 1);
-        rooms.forget_peer(1);
+        rooms.place(4, hall, 1, Instant::now());
+        rooms.place(4, yard, 2, Instant::now());
+        rooms.displace(4, 1, Instant::now());
+        rooms.forget_peer(1, Instant::now());
         assert_eq!(rooms.of_track(4), Some(yard));
-        rooms.forget_peer(2);
+        rooms.forget_peer(2, Instant::now());
         assert_eq!(rooms.of_track(4), None);
     }
 

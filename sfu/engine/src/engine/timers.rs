@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
+use super::rooms::RoomKey;
 use super::router::{PeerKey, TrackKey};
 
 /// What a deadline is for.
@@ -11,6 +12,8 @@ pub enum Timer {
     Peer(PeerKey),
     /// A keyframe request that was put off.
     Keyframe(TrackKey),
+    /// Somebody speaks there.
+    Room(RoomKey),
 }
 
 /// One deadline for each timer, earliest first.

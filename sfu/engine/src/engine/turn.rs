@@ -56,6 +56,7 @@ impl Worker {
             match self.timers.pop(now) {
                 Some(Timer::Peer(key)) => self.wake_peer(key, now),
                 Some(Timer::Keyframe(track)) => self.wake_keyframe(track, now),
+                Some(Timer::Room(room)) => self.compare_voices(room, now),
                 None => return,
             }
         }
@@ -288,7 +289,7 @@ impl Worker {
             }
         });
         match arrival {
-            Some(Arrival::Media(track, packet)) => self.ingest(track, packet),
+            Some(Arrival::Media(track, packet)) => self.ingest(track, packet, now),
             Some(Arrival::TooManyStreams) => self.close(key, Some("too_many_streams")),
             Some(Arrival::TooManyPayloadTypes) => self.close(key, Some("too_many_payload_types")),
             Some(Arrival::Dropped) | None => {}

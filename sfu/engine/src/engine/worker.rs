@@ -261,7 +261,7 @@ impl Worker {
         self.demux.forget(key, &peer.fragment);
         self.timers.forget(Timer::Peer(key));
         self.router.forget_peer(key);
-        self.rooms.forget_peer(key);
+        self.rooms.forget_peer(key, Instant::now());
         if reason != Some("panic") {
             // Say goodbye, so that the other side need not find out by silence.
             let mut parting = Vec::new();

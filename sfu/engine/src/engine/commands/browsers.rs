@@ -119,7 +119,7 @@ impl Worker {
                     mid: offered.mid,
                 };
                 let track = self.router.start(&offered.track, offered.kind, source);
-                self.rooms.place(track, room, key);
+                self.rooms.place(track, room, key, Instant::now());
                 (offered, track)
             })
             .collect();
@@ -136,7 +136,7 @@ impl Worker {
         };
         for (mid, track) in gone {
             self.router.end(track, Source::Publisher { peer: key, mid });
-            self.rooms.displace(track, key);
+            self.rooms.displace(track, key, Instant::now());
         }
     }
 

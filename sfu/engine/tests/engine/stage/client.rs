@@ -26,6 +26,8 @@ pub struct Client {
     lines: Vec<Mid>,
     sent: BTreeMap<Mid, u64>,
     pub connected: bool,
+    /// How loud its sound says it is, dB.
+    pub level_db: i8,
     /// Track by mid, as the last offer said.
     pub tracks: BTreeMap<String, String>,
     /// Who sent us datagrams.
@@ -65,6 +67,7 @@ impl Client {
             lines: Vec::new(),
             sent: BTreeMap::new(),
             connected: false,
+            level_db: -42,
             tracks: BTreeMap::new(),
             senders: BTreeSet::new(),
             packets: Vec::new(),
@@ -130,7 +133,7 @@ impl Client {
         let sequence = *sent;
         let now = Instant::now();
         let extensions = ExtensionValues {
-            audio_level: Some(-42),
+            audio_level: Some(self.level_db),
             voice_activity: Some(true),
             ..ExtensionValues::default()
         };

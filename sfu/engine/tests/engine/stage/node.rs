@@ -241,6 +241,17 @@ impl Node {
         self.negotiate(client);
     }
 
+    /// Let only so many be heard in the room.
+    pub fn set_loudest(&mut self, loudest: u32) {
+        self.done(|id| Command::SetRoom {
+            room: ROOM.into(),
+            loudest,
+            max_height: 0,
+            max_bitrate_bps: 0,
+            id,
+        });
+    }
+
     pub fn statistics(
         &mut self,
     ) -> (
