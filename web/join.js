@@ -1,8 +1,8 @@
 /** The join page: name and room, a look in the mirror, the call, and what is said when it is over. */
 
 import { Room } from "./sdk/starling.js";
-import { capture, fillPicker, Meter } from "./media.js";
-import { Tile, layOut } from "./tiles.js";
+import { Gallery } from "./gallery.js";
+import { capture, captureScreen, fillPicker, Meter } from "./media.js";
 
 const LEVEL_INTERVAL = 150;
 const REFRESH_INTERVAL = 1_000;
@@ -32,8 +32,9 @@ const meter = new Meter();
 
 /** @type {Room | null} */
 let room = null;
-/** @type {Map<string, Tile>} */
-const tiles = new Map();
+const gallery = new Gallery($("grid"), () => notice("Click anywhere to hear the others."));
+/** What we share of our screen: the publications of its picture and, perhaps, its sound. */
+let shared = [];
 let noticeTimer = 0;
 
 /* --- before the call --- */
@@ -141,7 +142,7 @@ function showOwn() {
   if (video.srcObject?.getTracks()[0] !== picture) video.srcObject = picture && new MediaStream([picture]);
   video.hidden = !picture;
   show("preview-note", picture ? "" : track ? "Your camera is off." : "No camera. Others will see your initials.");
-  const own = tiles.get("me");
+  const { own } = gallery;
   own?.picture(picture);
   if (own) own.silenced = !(mine.audio.track && mine.audio.wanted);
 }
@@ -185,6 +186,45 @@ async function publish(kind) {
 
 function forgetPublications() {
   for (const held of Object.values(mine)) held.publication = null;
+  for (const publication of shared) publication.media.stop();
+  shared = [];
+  showShared();
+}
+
+/** Share the screen, or no longer. */
+async function toggleScreen() {
+  if (shared.length) return stopSharing();
+  const { tracks, problem } = await captureScreen();
+  if (problem) notice(problem);
+  try {
+    for (const track of tracks) {
+      track.addEventListener("ended", stopSharing); // by the browser's own button
+      shared.push(await room.publish(track, { source: track.kind === "video" ? "screen" : "screen_audio" }));
+    }
+  } catch (error) {
+    notice(error.message);
+    tracks.forEach((track) => track.stop());
+    return stopSharing();
+  }
+  showShared();
+  return undefined;
+}
+
+async function stopSharing() {
+  const before = shared;
+  shared = [];
+  showShared();
+  for (const publication of before) {
+    publication.media.stop();
+    await room?.unpublish(publication).catch((error) => notice(error.message));
+  }
+}
+
+function showShared() {
+  const picture = shared.find(({ kind }) => kind === "video");
+  $("call-screen").setAttribute("aria-pressed", String(shared.length > 0));
+  $("call-screen").title = shared.length ? "Stop sharing your screen" : "Share your screen";
+  gallery.share(picture?.media ?? null, { id: "me", name: room?.name ?? "", node: room?.home?.node ?? "", region: "" });
 }
 
 function enter(name, roomName) {
@@ -195,73 +235,31 @@ function enter(name, roomName) {
   document.title = `${roomName} · Starling`;
   history.replaceState(null, "", `?${new URLSearchParams({ room: roomName })}`);
   const { node, region } = room.home;
-  const own = new Tile({ id: room.me, name, node, region, mine: true });
-  tiles.set("me", own);
-  $("grid").prepend(own.element);
+  gallery.enter({ id: room.me, name, node, region });
   showOwn();
   showWhere();
-  layOut($("grid"));
   $("call-mic").disabled ? $("call-chat").focus() : $("call-mic").focus();
 }
 
 /** @param {Room} room */
 function listen(room) {
+  gallery.listen(room);
   const on = (name, act) => room.addEventListener(name, ({ detail }) => act(detail));
-  on("participantjoined", ({ participant }) => {
-    const tile = new Tile(participant);
-    tiles.set(participant.id, tile);
-    $("grid").append(tile.element);
-    layOut($("grid"));
-  });
-  on("participantleft", ({ participant }) => {
-    tiles.get(participant.id)?.remove();
-    tiles.delete(participant.id);
-    layOut($("grid"));
-  });
-  on("trackadded", async ({ participant, track }) => {
-    const tile = tiles.get(participant.id);
-    if (track.kind === "video") tile?.picture(track.media);
-    else if (!(await tile?.sound(track.media))) notice("Click anywhere to hear the others.");
-    showTrack(participant, track);
-  });
-  on("trackmuted", ({ participant, track }) => showTrack(participant, track));
-  on("trackremoved", ({ participant, track }) => {
-    const tile = tiles.get(participant.id);
-    if (track.kind === "video") tile?.picture(null);
-    else tile?.sound(null);
-  });
   on("chat", addChat);
   on("trouble", ({ message }) => notice(message));
-  on("reconnecting", () => {
-    show("banner", "The connection broke. Reconnecting…");
-    for (const [id, tile] of tiles) if (id !== "me") tile.picture(null);
-  });
+  on("reconnecting", () => show("banner", "The connection broke. Reconnecting…"));
   on("resumed", () => {
     show("banner", "");
     const { node, region } = room.home;
-    tiles.get("me")?.rename({ name: room.name, node, region });
+    gallery.own?.rename({ name: room.name, node, region });
   });
   on("statechange", showWhere);
   on("closed", ({ code, message }) => over(code, message));
 }
 
-function showTrack(participant, track) {
-  const tile = tiles.get(participant.id);
-  if (!tile) return;
-  if (track.kind === "video") tile.dark = track.muted;
-  else tile.silenced = track.muted;
-}
-
 function showLevels() {
   $("meter").style.transform = `scaleY(${mine.audio.wanted ? meter.level : 0})`;
-  if (!room) return;
-  const own = tiles.get("me");
-  if (own) own.level = mine.audio.wanted ? meter.level / 4 : 0;
-  for (const { id, tracks } of room.participants.values()) {
-    const levels = [...tracks.values()].map((track) => track.receiver?.getSynchronizationSources?.()[0]?.audioLevel ?? 0);
-    const tile = tiles.get(id);
-    if (tile) tile.level = Math.max(0, ...levels);
-  }
+  gallery.level(mine.audio.wanted ? meter.level / 4 : 0);
 }
 
 /** The lesser of two times, either of which may not have been measured. */
@@ -303,8 +301,13 @@ function notice(text) {
 }
 
 function wireCall() {
-  setInterval(showWhere, REFRESH_INTERVAL);
-  new ResizeObserver(() => layOut($("grid"))).observe($("grid"));
+  setInterval(() => {
+    showWhere();
+    gallery.describe();
+  }, REFRESH_INTERVAL);
+  $("call-screen").hidden = !navigator.mediaDevices?.getDisplayMedia;
+  $("call-screen").addEventListener("click", toggleScreen);
+  showShared();
   $("leave").addEventListener("click", () => room?.leave());
   $("again").addEventListener("click", backToLobby);
   $("call-chat").addEventListener("click", () => openChat($("chat").hidden));
@@ -318,7 +321,7 @@ function wireCall() {
   });
   document.addEventListener("click", (event) => {
     if (!$("where").contains(event.target)) $("where").open = false;
-    for (const tile of tiles.values()) tile.audio?.srcObject && tile.audio.paused && tile.audio.play().catch(() => {});
+    gallery.resume();
   });
 }
 
@@ -380,8 +383,7 @@ function over(code, message) {
   if ($("call").hidden) return; // still in the lobby, where the form says it
   room = null;
   forgetPublications();
-  for (const tile of tiles.values()) tile.remove();
-  tiles.clear();
+  gallery.close();
   $("chat-log").replaceChildren();
   show("banner", "");
   openChat(false);

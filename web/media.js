@@ -30,6 +30,20 @@ export async function capture(kind, device) {
   }
 }
 
+/**
+ * Have the person choose a screen, window or tab; its sound too, where the browser gives that.
+ * @returns {Promise<{tracks: MediaStreamTrack[], problem: string}>} no tracks and no problem when they changed their mind
+ */
+export async function captureScreen() {
+  try {
+    const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 30 } }, audio: true });
+    return { tracks: stream.getTracks(), problem: "" };
+  } catch (error) {
+    const problem = error.name === "NotAllowedError" ? "" : "The browser could not share a screen.";
+    return { tracks: [], problem };
+  }
+}
+
 /** Fill a picker with the devices of a kind. @param {HTMLSelectElement} picker @param {"audioinput" | "videoinput"} kind */
 export async function fillPicker(picker, kind, current) {
   const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];

@@ -1,17 +1,20 @@
-/** The grid: one tile for each participant, as large as they all fit. */
+/** The grid: one tile for each participant and each shared screen, as large as they all fit. */
 
 const SPEAKING = 0.02;
 const GAP = 10;
 const RATIO = 16 / 9;
 const SMALLEST = 148;
 
-/** One participant's picture, sound, name and place. */
+/** One participant's picture, sound, name and place; or the screen that they share. */
 export class Tile {
-  /** @param {{id: string, name: string, node: string, region: string, mine?: boolean}} who */
-  constructor({ id, name, node, region, mine = false }) {
+  /** @param {{id: string, name: string, node: string, region: string, mine?: boolean, screen?: boolean}} who */
+  constructor({ id, name, node, region, mine = false, screen = false }) {
     this.mine = mine;
+    this.screen = screen;
     this.element = document.createElement("div");
-    this.element.className = mine ? "tile me" : "tile";
+    this.element.className = "tile";
+    this.element.classList.toggle("me", mine);
+    this.element.classList.toggle("screen", screen);
     this.element.setAttribute("role", "listitem");
     this.element.dataset.participant = id;
     this.video = document.createElement("video");
@@ -26,7 +29,11 @@ export class Tile {
     this.silent.append(icon("mic-off"), make("span", "visually-hidden", "muted"));
     this.node = make("span", "node");
     caption.append(this.who, this.silent, this.node);
-    this.element.append(this.video, this.avatar, caption);
+    this.quality = make("span", "quality");
+    this.quality.setAttribute("aria-hidden", "true");
+    this.refusal = make("p", "refusal");
+    this.refusal.setAttribute("role", "status");
+    this.element.append(this.video, this.avatar, this.refusal, this.quality, caption);
     if (this.audio) {
       this.audio.autoplay = true;
       this.element.append(this.audio);
@@ -35,7 +42,8 @@ export class Tile {
   }
 
   rename({ name, node, region }) {
-    this.who.textContent = this.mine ? `${name} (you)` : name;
+    const whose = this.screen ? `${name}: screen` : name;
+    this.who.textContent = this.mine ? `${whose} (you)` : whose;
     this.avatar.textContent = initials(name);
     this.node.textContent = node;
     if (region && region !== node) this.node.append(make("span", "region", ` · ${region}`));
@@ -46,7 +54,13 @@ export class Tile {
   /** @param {MediaStreamTrack | null} track */
   picture(track) {
     this.video.srcObject = track && new MediaStream([track]);
-    this.element.classList.toggle("picture", Boolean(track));
+    this.dark = false;
+  }
+
+  /** Why there is no picture, or that there is a size; either may be empty. */
+  explain(refusal, quality) {
+    if (this.refusal.textContent !== refusal) this.refusal.textContent = refusal;
+    if (this.quality.textContent !== quality) this.quality.textContent = quality;
   }
 
   /** @param {MediaStreamTrack | null} track @returns {Promise<boolean>} false when the browser wants a click first */
@@ -70,7 +84,11 @@ export class Tile {
 
   /** @param {number} level 0 to 1 */
   set level(level) {
-    this.element.classList.toggle("speaking", level > SPEAKING && !this.element.classList.contains("silenced"));
+    this.speaking = level > SPEAKING;
+  }
+
+  set speaking(speaking) {
+    this.element.classList.toggle("speaking", speaking && !this.element.classList.contains("silenced"));
   }
 
   remove() {

@@ -41,7 +41,9 @@ export class Preferences {
   /** Watch an element that shows a track. @param {string} track @param {Element} element @param {number} [priority] */
   show(track, element, priority = NORMAL_PRIORITY) {
     this.#watch();
-    this.#shown.set(element, { track, priority, width: 0, height: 0, visible: true });
+    // An element that shows another track now keeps its size, of which no observer would tell again.
+    const { width = 0, height = 0, visible = true } = this.#shown.get(element) ?? {};
+    this.#shown.set(element, { track, priority, width, height, visible });
     this.#sizes?.observe(element);
     this.#sights?.observe(element);
     this.#change();

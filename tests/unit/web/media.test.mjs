@@ -105,6 +105,16 @@ test("a track that is shown twice is wanted for the larger place", () => {
   assert.equal(preferences.tracks[0].width, 160);
 });
 
+test("an element that shows another track keeps its place", () => {
+  const { preferences } = told();
+  const tile = {};
+  preferences.show("tr_1", tile);
+  sized(tile, 80, 40);
+  seen(tile, false);
+  preferences.show("tr_2", tile);
+  assert.deepEqual(preferences.tracks, [{ track: "tr_2", width: 160, height: 80, priority: 128, paused: true }]);
+});
+
 test("a choice by hand wins until it is lifted; a track that is over is forgotten", () => {
   const { preferences } = told();
   const tile = {};
