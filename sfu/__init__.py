@@ -23,6 +23,7 @@ from sfu.errors import EngineError, EngineLostError, EngineRefused, EngineStartE
 from sfu.protocol import (
     EngineEvent,
     LayersWanted,
+    LegStatistics,
     LinkMeasured,
     LinkMessage,
     LinkOpened,
@@ -37,6 +38,7 @@ from sfu.protocol import (
     TrackStarted,
     TrackStatistics,
     WantedTrack,
+    WorkerStatistics,
 )
 from sfu.supervision import EngineStarted, SupervisionStatistics
 
@@ -51,6 +53,7 @@ __all__ = [
     "EngineStarted",
     "EngineTimeoutError",
     "LayersWanted",
+    "LegStatistics",
     "LinkMeasured",
     "LinkMessage",
     "LinkOpened",
@@ -66,5 +69,6 @@ __all__ = [
     "TrackStarted",
     "TrackStatistics",
     "WantedTrack",
+    "WorkerStatistics",
     "open_engine",
 ]

@@ -10,8 +10,9 @@ serves the first start and every later one.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
 import trio
 
 from sfu.errors import EngineLostError, EngineRefused, EngineStartError, EngineTimeoutError
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
 R = TypeVar("R", bound=EngineReply)
+
+MAX_STATISTICS_PAGES: Final = 100
+"""Pages of 250 rows that one reading takes at most; an engine has a tenth of them when it is full."""
 
 
 class Engine:
@@ -170,8 +174,21 @@ class Engine:
         await self._ask(CloseRoom(id=0, room=room), Done)
 
     async def statistics(self) -> Statistics:
-        """Read the engine's counters: peers, tracks, oddities."""
-        return await self._ask(GetStatistics(id=0), Statistics)
+        """Read the engine's numbers, all pages of them: workers, peers, tracks, legs, oddities.
+
+        The pages are read one after the other: whoever comes or goes meanwhile may be missing or seen
+        twice. Each costs the engine a copy of what it has; a second between two readings is plenty.
+        """
+        first = page = await self._ask(GetStatistics(id=0), Statistics)
+        peers, tracks, legs = list(first.peers), list(first.tracks), list(first.legs)
+        while page.page + 1 < min(page.pages, MAX_STATISTICS_PAGES):
+            page = await self._ask(GetStatistics(id=0, page=page.page + 1), Statistics)
+            peers += page.peers
+            tracks += page.tracks
+            legs += page.legs
+        return msgspec.structs.replace(
+            page, page=0, pages=1, peers=tuple(peers), tracks=tuple(tracks), legs=tuple(legs)
+        )
 
     async def _ask(self, command: Command, reply: type[R]) -> R:
         supervisor = self._supervisor

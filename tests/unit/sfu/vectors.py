@@ -95,6 +95,7 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
     p.SetRoom(id=17, room=_ROOM, loudest=3, max_height=720, max_bitrate_bps=2**40),
     p.CloseRoom(id=18, room=_ROOM),
     p.GetStatistics(id=16),
+    p.GetStatistics(id=19, page=2),
 )
 
 MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
@@ -112,6 +113,9 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
     p.Statistics(id=6, peers=(), tracks=(), counters={}),
     p.Statistics(
         id=7,
+        page=1,
+        pages=2,
+        workers=(p.WorkerStatistics(worker=1, peers=2, tracks=1, turns=2**33, busy_ms=12_000, waiting=3),),
         peers=(
             p.PeerStatistics(
                 peer=_PEER,
@@ -121,6 +125,23 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
                 bytes_in=1200,
                 packets_out=0,
                 bytes_out=0,
+            ),
+            p.PeerStatistics(
+                peer=_PEER,
+                kind="subscriber",
+                state="connected",
+                worker=1,
+                packets_in=0,
+                bytes_in=0,
+                packets_out=7,
+                bytes_out=8400,
+                nacks=4,
+                keyframe_requests=2,
+                rtt_ms=48.5,
+                loss=0.25,
+                estimate_bps=2_500_000,
+                desired_bps=1_700_000,
+                handshake_ms=31.5,
             ),
             p.PeerStatistics(
                 peer=_LINK,
@@ -144,10 +165,19 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
                 packets=1000,
                 bytes=1_200_000,
                 keyframe_requests=2,
+                nacks=5,
                 subscribers=3,
                 legs=1,
+                jitter_ms=1.5,
+                loss=0.125,
             ),
         ),
+        legs=(
+            p.LegStatistics(peer=_LINK, leg=2**31, track=_VIDEO, outgoing=True, packets=9, bytes=10_000),
+            p.LegStatistics(peer=_LINK, leg=7, track=_AUDIO, outgoing=False, packets=0, bytes=0),
+        ),
+        memory_bytes=2**26,
+        queued_bytes=130,
         counters={"candidates_ignored": 4, "datagrams_unknown": 5},
     ),
     p.PeerState(peer=_PEER, state="connected", reason=""),

@@ -140,6 +140,7 @@ pub enum Command {
         id: u64,
     },
     GetStatistics {
+        page: u64,
         id: u64,
     },
 }
@@ -165,7 +166,7 @@ impl Command {
             | Self::CloseLegIn { id, .. }
             | Self::SetRoom { id, .. }
             | Self::CloseRoom { id, .. }
-            | Self::GetStatistics { id } => *id,
+            | Self::GetStatistics { id, .. } => *id,
         }
     }
 }
@@ -245,13 +246,19 @@ pub struct PeerStatistics {
     pub peer: String,
     pub kind: PeerKind,
     pub state: State,
+    pub worker: u64,
     pub packets_in: u64,
     pub bytes_in: u64,
     pub packets_out: u64,
     pub bytes_out: u64,
+    pub nacks: u64,
+    pub keyframe_requests: u64,
     pub rtt_ms: Option<f64>,
     pub jitter_ms: Option<f64>,
     pub loss: Option<f64>,
+    pub estimate_bps: Option<u64>,
+    pub desired_bps: Option<u64>,
+    pub handshake_ms: Option<f64>,
 }
 
 /// Counters of one track since its first packet.
@@ -264,8 +271,33 @@ pub struct TrackStatistics {
     pub packets: u64,
     pub bytes: u64,
     pub keyframe_requests: u64,
+    pub nacks: u64,
     pub subscribers: u64,
     pub legs: u64,
+    pub jitter_ms: Option<f64>,
+    pub loss: Option<f64>,
+}
+
+/// Counters of one leg since it was opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LegStatistics {
+    pub peer: String,
+    pub leg: u64,
+    pub track: String,
+    pub outgoing: bool,
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+/// One worker since it was started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WorkerStatistics {
+    pub worker: u64,
+    pub peers: u64,
+    pub tracks: u64,
+    pub turns: u64,
+    pub busy_ms: u64,
+    pub waiting: u64,
 }
 
 /// Somebody who is heard in a room.
@@ -309,6 +341,12 @@ pub enum Message {
         peers: Vec<PeerStatistics>,
         tracks: Vec<TrackStatistics>,
         counters: BTreeMap<String, u64>,
+        legs: Vec<LegStatistics>,
+        workers: Vec<WorkerStatistics>,
+        memory_bytes: u64,
+        queued_bytes: u64,
+        page: u64,
+        pages: u64,
         id: u64,
     },
     PeerState {

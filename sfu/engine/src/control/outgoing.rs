@@ -122,6 +122,12 @@ impl Outgoing {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
+    /// What waits to be written, bytes.
+    #[must_use]
+    pub fn queued_bytes(&self) -> u64 {
+        self.shared.lock().bytes as u64
+    }
+
     /// Let the writer finish what is queued and end.
     pub fn close(&self) {
         self.shared.lock().closed = true;

@@ -26,6 +26,22 @@ pub struct LegOut {
     /// Tells the other end that its numbers start anew.
     run: u8,
     encodings: Vec<EncodingOut>,
+    pub carried: Carried,
+}
+
+/// Frames and their bytes since a leg was opened.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Carried {
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+impl Carried {
+    /// Count a frame.
+    pub fn count(&mut self, bytes: usize) {
+        self.packets += 1;
+        self.bytes += bytes as u64;
+    }
 }
 
 #[derive(Debug)]
@@ -43,6 +59,7 @@ impl LegOut {
             leg,
             run,
             encodings: Vec::new(),
+            carried: Carried::default(),
         }
     }
 
@@ -91,7 +108,9 @@ impl LegOut {
             layering: packet.layering,
             payload: packet.redundant.as_ref().unwrap_or(&packet.payload),
         };
-        Some(frame.encode())
+        let bytes = frame.encode();
+        self.carried.count(bytes.len());
+        Some(bytes)
     }
 }
 
@@ -102,6 +121,7 @@ pub struct LegIn {
     /// The `run` of its newest frame.
     frame_run: Option<u8>,
     encodings: [Option<EncodingIn>; MAX_ENCODINGS],
+    pub carried: Carried,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -118,6 +138,7 @@ impl LegIn {
             track,
             frame_run: None,
             encodings: [None; MAX_ENCODINGS],
+            carried: Carried::default(),
         }
     }
 

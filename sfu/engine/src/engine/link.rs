@@ -18,7 +18,7 @@ use str0m::rtp::{RtpPacket, RtpWrite};
 use super::clock::Anchor;
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
-use super::leg::{LegIn, LegOut};
+use super::leg::{Carried, LegIn, LegOut};
 use super::link_class::{CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
 use super::link_health::LinkHealth;
@@ -273,6 +273,14 @@ impl Link {
         self.legs_out.remove(&leg).map(|leg| leg.track)
     }
 
+    /// Every leg: its number, its track, whether we send it, what it carried.
+    pub fn legs(&self) -> impl Iterator<Item = (u32, TrackKey, bool, Carried)> {
+        let out = self.legs_out.iter();
+        let out = out.map(|(number, leg)| (*number, leg.track, true, leg.carried));
+        let legs_in = self.legs_in.iter();
+        out.chain(legs_in.map(|(number, leg)| (*number, leg.track, false, leg.carried)))
+    }
+
     /// The track that goes out on a leg.
     #[must_use]
     pub fn track_out(&self, leg: u32) -> Option<TrackKey> {
@@ -315,6 +323,7 @@ impl Link {
             counters.count("link_frames_without_leg");
             return None;
         };
+        leg.carried.count(packet.payload.len());
         let Some(media) = leg.packet(&frame, &mut self.anchor, runs, now) else {
             counters.count("link_frames_malformed");
             return None;

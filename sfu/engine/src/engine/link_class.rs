@@ -10,6 +10,7 @@ use str0m::format::{Codec as Format, FormatParams};
 use str0m::media::{Frequency, MediaKind as RtcKind};
 use str0m::rtp::Ssrc;
 
+use super::measured::STATS_INTERVAL;
 use super::opened::provider;
 use crate::control::messages::MediaKind;
 
@@ -73,7 +74,7 @@ pub fn build(now: Instant) -> Rtc {
         .clear_extension_map()
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
-        .set_stats_interval(None);
+        .set_stats_interval(Some(STATS_INTERVAL));
     for class in &CLASSES {
         config.codec_config().add_config(
             class.pt.into(),

@@ -48,6 +48,7 @@ pub mod link_frame;
 pub mod link_health;
 pub mod link_signal;
 mod listen;
+pub mod measured;
 pub mod opened;
 pub mod outgoing_stream;
 pub mod packet;

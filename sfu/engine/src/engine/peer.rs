@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink, Taken};
 use super::link::Link;
+use super::measured::Measured;
 use super::publisher::Publisher;
 use super::socket::Incoming;
 use super::stream_gate::{StreamGate, Verdict};
@@ -54,6 +55,10 @@ pub struct Peer {
     pub gate: StreamGate,
     pub state: State,
     pub traffic: Traffic,
+    pub measured: Measured,
+    opened: Instant,
+    /// From its opening to its first connection.
+    handshake: Option<Duration>,
     /// It must be connected by then.
     pub connect_by: Option<Instant>,
     /// It must have come back by then.
@@ -65,7 +70,7 @@ pub struct Peer {
 impl Peer {
     /// A peer that nobody has connected to yet.
     #[must_use]
-    pub fn new(name: String, drained: Drained, role: Role) -> Self {
+    pub fn new(name: String, drained: Drained, role: Role, now: Instant) -> Self {
         Self {
             name,
             drained,
@@ -73,6 +78,9 @@ impl Peer {
             gate: StreamGate::default(),
             state: State::Connecting,
             traffic: Traffic::default(),
+            measured: Measured::default(),
+            opened: now,
+            handshake: None,
             connect_by: None,
             gone_by: None,
             fragment: String::new(),
@@ -164,24 +172,40 @@ impl Peer {
         }
     }
 
+    /// Note how far it got; `true` when that is new.
+    pub fn reach(&mut self, state: State, now: Instant) -> bool {
+        if state == State::Connected && self.handshake.is_none() {
+            self.handshake = Some(now.saturating_duration_since(self.opened));
+        }
+        std::mem::replace(&mut self.state, state) != state
+    }
+
     /// As the node reads it.
     #[must_use]
-    pub fn statistics(&self, now: Instant) -> PeerStatistics {
+    pub fn statistics(&self, worker: usize, now: Instant) -> PeerStatistics {
         let health = match &self.role {
             Role::Link(link) => link.health.as_ref().and_then(|health| health.measured(now)),
             _ => None,
         };
+        let measured = &self.measured;
+        let sends = matches!(self.role, Role::Subscriber(_));
         PeerStatistics {
             peer: self.name.clone(),
             kind: self.role.kind(),
             state: self.state,
+            worker: worker as u64,
             packets_in: self.traffic.packets_in,
             bytes_in: self.traffic.bytes_in,
             packets_out: self.traffic.packets_out,
             bytes_out: self.traffic.bytes_out,
-            rtt_ms: health.map(|health| health.rtt_ms),
+            nacks: measured.nacks(),
+            keyframe_requests: measured.keyframe_requests(),
+            rtt_ms: health.map_or(measured.rtt_ms(), |health| Some(health.rtt_ms)),
             jitter_ms: health.map(|health| health.jitter_ms),
-            loss: health.map(|health| health.loss),
+            loss: health.map_or(measured.loss(sends), |health| Some(health.loss)),
+            estimate_bps: measured.estimate_bps(),
+            desired_bps: None,
+            handshake_ms: self.handshake.map(|took| took.as_secs_f64() * 1000.0),
         }
     }
 }
@@ -207,7 +231,7 @@ mod tests {
         let now = Instant::now();
         let drained = Drained::new(browser_config().build(now), now);
         let role = Role::Subscriber(Subscriber::default());
-        let mut peer = Peer::new("ben".into(), drained, role);
+        let mut peer = Peer::new("ben".into(), drained, role, now);
         let Role::Subscriber(subscriber) = &mut peer.role else {
             panic!("as made above");
         };

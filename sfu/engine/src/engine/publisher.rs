@@ -14,6 +14,7 @@ use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
 use super::extensions::negotiated;
 use super::incoming::{Coding, IncomingStream};
+use super::measured::STATS_INTERVAL;
 use super::opened::provider;
 use super::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
 use super::refusal::Refusal;
@@ -91,7 +92,7 @@ pub fn browser_config() -> RtcConfig {
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
         .set_send_buffer_video(RESEND_PACKETS)
-        .set_stats_interval(None)
+        .set_stats_interval(Some(STATS_INTERVAL))
 }
 
 /// Take an offer whose lines carry `tracks` (by mid).

@@ -196,10 +196,9 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        if peer.state == state {
+        if !peer.reach(state, Instant::now()) {
             return;
         }
-        peer.state = state;
         let message = Message::PeerState {
             peer: peer.name.clone(),
             state,
@@ -237,6 +236,11 @@ impl Worker {
             }
             Event::ChannelData(data) => self.on_channel(key, data, now),
             Event::Closed => self.close(key, Some("remote_closed")),
+            Event::PeerStats(_) | Event::MediaEgressStats(_) | Event::MediaIngressStats(_) => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.measured.note(&event);
+                }
+            }
             _ => {}
         }
     }

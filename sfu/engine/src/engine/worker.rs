@@ -73,11 +73,11 @@ pub struct Start {
 
 /// The worker's whole state.
 pub struct Worker {
-    index: WorkerIndex,
+    pub(super) index: WorkerIndex,
     poll: Poll,
     post: Post,
     /// Mail that was taken and not read yet.
-    mail: VecDeque<Mail>,
+    pub(super) mail: VecDeque<Mail>,
     reports: SyncSender<Said>,
     each_turn: Option<EachTurn>,
     /// Serial of the newest command that was read.
@@ -102,8 +102,17 @@ pub struct Worker {
     /// Subscribers whose wants or state changed in this command.
     pub(super) to_offer: Vec<PeerKey>,
     pub(super) readable: bool,
+    pub(super) load: Load,
     wake_again: bool,
     stuck: bool,
+}
+
+/// How much a worker works.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Load {
+    pub turns: u64,
+    /// In turns; the rest of the time it waits.
+    pub busy: Duration,
 }
 
 impl Worker {
@@ -142,6 +151,7 @@ impl Worker {
             ways: Vec::new(),
             to_offer: Vec::new(),
             readable: false,
+            load: Load::default(),
             wake_again: false,
             stuck: false,
         })
@@ -198,6 +208,8 @@ impl Worker {
         self.forward(now);
         self.cross(now);
         self.flush();
+        self.load.turns += 1;
+        self.load.busy += now.elapsed();
         goes_on
     }
 

@@ -88,7 +88,7 @@ fn bad_commands_are_refused_by_code() {
         }
     };
     assert_eq!(
-        node.refused(|id| Command::GetStatistics { id }),
+        node.refused(|id| Command::GetStatistics { page: 0, id }),
         "hello_missing"
     );
     assert_eq!(node.refused(hello(99, "127.0.0.1")), "protocol_unsupported");

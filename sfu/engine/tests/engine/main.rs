@@ -6,6 +6,7 @@ mod hostile;
 mod hostile_sdp;
 mod links;
 mod rebuilt;
+mod seeing;
 mod speakers;
 mod stage;
 mod stolen;

@@ -178,7 +178,9 @@ impl Worker {
     }
 
     fn insert(&mut self, name: &str, drained: Drained, role: Role, now: Instant) -> PeerKey {
-        let key = self.peers.insert(Peer::new(name.to_owned(), drained, role));
+        let key = self
+            .peers
+            .insert(Peer::new(name.to_owned(), drained, role, now));
         self.names.insert(name.to_owned(), key);
         let candidates = self.addresses.candidates().to_vec();
         self.with(key, |peer, sink, _, _| {

@@ -2,14 +2,63 @@
 
 use std::collections::BTreeMap;
 
-use crate::control::messages::{Message, PeerStatistics, TrackStatistics};
+use crate::control::messages::{
+    LegStatistics, Message, PeerStatistics, TrackStatistics, WorkerStatistics,
+};
+use crate::control::outgoing::Outgoing;
+
+/// Rows of each kind in one reply. A row takes up to 600 bytes with the longest names, three kinds of
+/// them fill a frame at most half.
+const PAGE_ROWS: usize = 250;
+
+/// What the engine as a whole says of itself.
+#[derive(Debug, Default, Clone)]
+pub struct Own {
+    pub counters: BTreeMap<String, u64>,
+    /// Resident memory of the process.
+    pub memory_bytes: u64,
+    /// Waiting to be read by the node.
+    pub queued_bytes: u64,
+}
+
+impl Own {
+    /// Read it.
+    #[must_use]
+    pub fn read(counters: &BTreeMap<&'static str, u64>, outgoing: &Outgoing) -> Self {
+        let mut own = Self {
+            counters: counters
+                .iter()
+                .map(|(name, count)| ((*name).to_owned(), *count))
+                .collect(),
+            memory_bytes: resident_bytes().unwrap_or(0),
+            queued_bytes: outgoing.queued_bytes(),
+        };
+        let dropped = outgoing.dropped();
+        own.counters.insert("events_dropped".to_owned(), dropped);
+        own
+    }
+}
+
+/// Resident memory of this process (proc(5), `VmRSS`); `None` where the system does not tell.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
 
 /// What the workers have answered so far.
 #[derive(Debug, Default)]
 pub struct Merged {
+    workers: Vec<WorkerStatistics>,
     peers: Vec<PeerStatistics>,
     tracks: BTreeMap<String, TrackStatistics>,
+    legs: Vec<LegStatistics>,
     counters: BTreeMap<String, u64>,
+    memory_bytes: u64,
+    queued_bytes: u64,
 }
 
 impl Merged {
@@ -20,18 +69,29 @@ impl Merged {
         }
     }
 
+    /// Add what the engine as a whole says.
+    pub fn own(&mut self, own: Own) {
+        self.count(own.counters);
+        self.memory_bytes = own.memory_bytes;
+        self.queued_bytes = own.queued_bytes;
+    }
+
     /// Add a worker's answer.
     pub fn add(&mut self, part: Message) {
         let Message::Statistics {
+            workers,
             peers,
             tracks,
+            legs,
             counters,
             ..
         } = part
         else {
             return;
         };
+        self.workers.extend(workers);
         self.peers.extend(peers);
+        self.legs.extend(legs);
         for track in tracks {
             match self.tracks.get_mut(&track.track) {
                 Some(known) => join(known, &track),
@@ -43,16 +103,36 @@ impl Merged {
         self.count(counters);
     }
 
-    /// The answer to command `id`.
+    /// The answer to command `id`: all that is one of its kind, and a page of what is many.
     #[must_use]
-    pub fn answer(self, id: u64) -> Message {
+    pub fn answer(mut self, id: u64, page: u64) -> Message {
+        self.peers.sort_by(|one, other| one.peer.cmp(&other.peer));
+        self.legs.sort_by(|one, other| {
+            (&one.peer, one.leg, one.outgoing).cmp(&(&other.peer, other.leg, other.outgoing))
+        });
+        self.workers.sort_by_key(|worker| worker.worker);
+        let most = self.peers.len().max(self.tracks.len()).max(self.legs.len());
         Message::Statistics {
-            peers: self.peers,
-            tracks: self.tracks.into_values().collect(),
+            page,
+            pages: most.div_ceil(PAGE_ROWS).max(1) as u64,
+            workers: self.workers,
+            peers: rows(self.peers, page),
+            tracks: rows(self.tracks.into_values(), page),
+            legs: rows(self.legs, page),
+            memory_bytes: self.memory_bytes,
+            queued_bytes: self.queued_bytes,
             counters: self.counters,
             id,
         }
     }
+}
+
+fn rows<T>(all: impl IntoIterator<Item = T>, page: u64) -> Vec<T> {
+    let before = usize::try_from(page).unwrap_or(usize::MAX);
+    all.into_iter()
+        .skip(before.saturating_mul(PAGE_ROWS))
+        .take(PAGE_ROWS)
+        .collect()
 }
 
 /// A track is counted by the worker that has its source and by those it crosses to: its packets
@@ -62,29 +142,46 @@ fn join(known: &mut TrackStatistics, other: &TrackStatistics) {
     known.packets = known.packets.max(other.packets);
     known.bytes = known.bytes.max(other.bytes);
     known.keyframe_requests = known.keyframe_requests.max(other.keyframe_requests);
+    known.nacks = known.nacks.max(other.nacks);
     known.subscribers += other.subscribers;
     known.legs += other.legs;
+    known.jitter_ms = known.jitter_ms.or(other.jitter_ms);
+    known.loss = known.loss.or(other.loss);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::messages::MediaKind;
+    use crate::control::frame::{MAX_FRAME_BYTES, encode};
+    use crate::control::messages::{MediaKind, PeerKind, State};
 
-    fn part(track: &str, packets: u64, subscribers: u64) -> Message {
+    fn track(track: &str, packets: u64, subscribers: u64) -> TrackStatistics {
+        TrackStatistics {
+            track: track.into(),
+            kind: MediaKind::Audio,
+            codec: "opus".into(),
+            relayed: false,
+            packets,
+            bytes: packets * 100,
+            keyframe_requests: 0,
+            nacks: 0,
+            subscribers,
+            legs: 1,
+            jitter_ms: None,
+            loss: None,
+        }
+    }
+
+    fn part(peers: Vec<PeerStatistics>, tracks: Vec<TrackStatistics>) -> Message {
         Message::Statistics {
-            peers: Vec::new(),
-            tracks: vec![TrackStatistics {
-                track: track.into(),
-                kind: MediaKind::Audio,
-                codec: "opus".into(),
-                relayed: false,
-                packets,
-                bytes: packets * 100,
-                keyframe_requests: 0,
-                subscribers,
-                legs: 1,
-            }],
+            page: 0,
+            pages: 1,
+            workers: Vec::new(),
+            peers,
+            tracks,
+            legs: Vec::new(),
+            memory_bytes: 0,
+            queued_bytes: 0,
             counters: [("datagrams_out".to_owned(), 5)].into(),
             id: 0,
         }
@@ -93,12 +190,12 @@ mod tests {
     #[test]
     fn a_track_that_crosses_is_one_track() {
         let mut merged = Merged::default();
-        for (track, packets, subscribers) in [("t", 10, 2), ("t", 9, 3), ("u", 1, 1)] {
-            merged.add(part(track, packets, subscribers));
+        for (name, packets, subscribers) in [("t", 10, 2), ("t", 9, 3), ("u", 1, 1)] {
+            merged.add(part(Vec::new(), vec![track(name, packets, subscribers)]));
         }
         let Message::Statistics {
             tracks, counters, ..
-        } = merged.answer(7)
+        } = merged.answer(7, 0)
         else {
             panic!("as made above");
         };
@@ -108,5 +205,47 @@ mod tests {
             .collect();
         assert_eq!(shown, [(10, 5, 2), (1, 1, 1)]);
         assert_eq!(counters["datagrams_out"], 15);
+    }
+
+    #[test]
+    fn thousands_of_rows_come_in_pages_that_fit_a_frame() {
+        const PEERS: usize = 2000;
+        let name = |number: usize| format!("{number:0>128}");
+        let peers = (0..PEERS).rev().map(|number| PeerStatistics {
+            peer: name(number),
+            kind: PeerKind::Subscriber,
+            state: State::Connected,
+            worker: u64::MAX,
+            packets_in: u64::MAX,
+            bytes_in: u64::MAX,
+            packets_out: u64::MAX,
+            bytes_out: u64::MAX,
+            nacks: u64::MAX,
+            keyframe_requests: u64::MAX,
+            rtt_ms: Some(0.1),
+            jitter_ms: Some(0.1),
+            loss: Some(0.1),
+            estimate_bps: Some(u64::MAX),
+            desired_bps: Some(u64::MAX),
+            handshake_ms: Some(0.1),
+        });
+        let tracks = (0..PEERS).map(|number| track(&name(number), u64::MAX / 100, u64::MAX));
+        let whole = part(peers.collect(), tracks.collect());
+        let mut seen = Vec::new();
+        for page in 0.. {
+            let mut merged = Merged::default();
+            merged.add(whole.clone());
+            let answer = merged.answer(1, page);
+            assert!(encode(&answer).unwrap().len() < MAX_FRAME_BYTES / 2);
+            let Message::Statistics { peers, pages, .. } = answer else {
+                panic!("as made above");
+            };
+            seen.extend(peers.into_iter().map(|peer| peer.peer));
+            if page + 1 >= pages {
+                break;
+            }
+        }
+        assert_eq!(seen, (0..PEERS).map(name).collect::<Vec<_>>());
+        assert!(rows([1, 2, 3], u64::MAX).is_empty());
     }
 }

@@ -22,6 +22,7 @@ use super::worker::EachTurn;
 use crate::control::frame;
 use crate::control::messages::{Command, ENGINE_PROTOCOL, Message, Place, State};
 use crate::control::outgoing::{Importance, Outgoing};
+use merging::Own;
 use placement::Placement;
 use questions::{Questions, Tick, Watch};
 use workers::{MediaConfig, Workers};
@@ -268,7 +269,7 @@ impl Dispatcher {
                     id,
                 });
             }
-            Command::GetStatistics { id } => {
+            Command::GetStatistics { page, id } => {
                 let running = self.running.as_ref().ok_or_else(hello_missing)?;
                 let question = self.serial;
                 let waits_for: Vec<WorkerIndex> = (0..running.workers.len())
@@ -279,7 +280,8 @@ impl Dispatcher {
                         let _ = post.put(Mail::ReadStatistics { question });
                     }
                 }
-                self.questions.ask(question, id, waits_for, Instant::now());
+                self.questions
+                    .ask(question, (id, page), waits_for, Instant::now());
             }
             _ => {}
         }
@@ -440,13 +442,7 @@ impl Dispatcher {
     /// Answer the questions that have all their parts, or whose time is over.
     fn answer_overdue(&mut self, now: Instant) {
         loop {
-            let own = || {
-                self.counters
-                    .iter()
-                    .map(|(name, count)| ((*name).to_owned(), *count))
-                    .chain([("events_dropped".to_owned(), self.outgoing.dropped())])
-                    .collect()
-            };
+            let own = || Own::read(&self.counters, &self.outgoing);
             let Some((id, answer)) = self.questions.pop(now, own) else {
                 return;
             };

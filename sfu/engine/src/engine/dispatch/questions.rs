@@ -1,9 +1,8 @@
 //! Questions that all workers answer together, and the watch over workers that answer nothing.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::merging::Merged;
+use super::merging::{Merged, Own};
 use crate::control::messages::Message;
 use crate::engine::post::WorkerIndex;
 
@@ -20,6 +19,7 @@ const MAX_UNANSWERED_LOOKS: u32 = 8;
 struct Question {
     number: u64,
     id: u64,
+    page: u64,
     by: Instant,
     waits_for: Vec<WorkerIndex>,
     merged: Merged,
@@ -32,11 +32,18 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// These workers were asked for the reply to `id`, under this number.
-    pub fn ask(&mut self, number: u64, id: u64, workers: Vec<WorkerIndex>, now: Instant) {
+    /// These workers were asked for a page of the reply to a command, under this number.
+    pub fn ask(
+        &mut self,
+        number: u64,
+        (id, page): (u64, u64),
+        workers: Vec<WorkerIndex>,
+        now: Instant,
+    ) {
         self.open.push(Question {
             number,
             id,
+            page,
             by: now + STATISTICS_TIMEOUT,
             waits_for: workers,
             merged: Merged::default(),
@@ -65,25 +72,21 @@ impl Questions {
     }
 
     /// The reply, and its id, of a question that has all its parts or whose time is over; how many
-    /// workers said nothing is counted in it, beside the `own` counters.
-    pub fn pop(
-        &mut self,
-        now: Instant,
-        own: impl FnOnce() -> BTreeMap<String, u64>,
-    ) -> Option<(u64, Message)> {
+    /// workers said nothing is counted in it, beside the engine's `own` numbers.
+    pub fn pop(&mut self, now: Instant, own: impl FnOnce() -> Own) -> Option<(u64, Message)> {
         let at = self
             .open
             .iter()
             .position(|asked| asked.waits_for.is_empty() || asked.by <= now)?;
         let mut asked = self.open.remove(at);
-        asked.merged.count(own());
+        asked.merged.own(own());
         let silent = asked.waits_for.len() as u64;
         if silent > 0 {
             asked
                 .merged
                 .count([("workers_silent".to_owned(), silent)].into());
         }
-        Some((asked.id, asked.merged.answer(asked.id)))
+        Some((asked.id, asked.merged.answer(asked.id, asked.page)))
     }
 }
 
@@ -133,8 +136,14 @@ mod tests {
 
     fn part() -> Message {
         Message::Statistics {
+            page: 0,
+            pages: 1,
+            workers: Vec::new(),
             peers: Vec::new(),
             tracks: Vec::new(),
+            legs: Vec::new(),
+            memory_bytes: 0,
+            queued_bytes: 0,
             counters: [("datagrams_out".to_owned(), 5)].into(),
             id: 0,
         }
@@ -144,14 +153,14 @@ mod tests {
     fn a_worker_that_says_nothing_does_not_hold_the_answer_up_for_ever() {
         let now = Instant::now();
         let mut questions = Questions::default();
-        questions.ask(1, 70, vec![0, 1], now);
-        questions.ask(2, 71, vec![0], now);
+        questions.ask(1, (70, 0), vec![0, 1], now);
+        questions.ask(2, (71, 0), vec![0], now);
         questions.take(1, 0, part());
         questions.take(2, 0, part());
-        assert_eq!(questions.pop(now, BTreeMap::new).unwrap().0, 71);
-        assert!(questions.pop(now, BTreeMap::new).is_none());
+        assert_eq!(questions.pop(now, Own::default).unwrap().0, 71);
+        assert!(questions.pop(now, Own::default).is_none());
         let end = questions.deadline().unwrap();
-        let (id, answer) = questions.pop(end, BTreeMap::new).unwrap();
+        let (id, answer) = questions.pop(end, Own::default).unwrap();
         let Message::Statistics { counters, .. } = answer else {
             panic!("as made above");
         };
@@ -166,10 +175,10 @@ mod tests {
     fn a_lost_worker_is_not_waited_for() {
         let now = Instant::now();
         let mut questions = Questions::default();
-        questions.ask(1, 70, vec![0, 1], now);
+        questions.ask(1, (70, 0), vec![0, 1], now);
         questions.forget(1);
         questions.take(1, 0, part());
-        assert!(questions.pop(now, BTreeMap::new).is_some());
+        assert!(questions.pop(now, Own::default).is_some());
         assert_eq!(questions.deadline(), None);
     }
 

@@ -259,7 +259,7 @@ impl Node {
         Vec<TrackStatistics>,
         BTreeMap<String, u64>,
     ) {
-        match self.ask(|id| Command::GetStatistics { id }) {
+        match self.ask(|id| Command::GetStatistics { page: 0, id }) {
             Message::Statistics {
                 peers,
                 tracks,
