@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 API_PREFIX = "/v1/"
+SDK_PREFIX = "/sdk/"
 
 
 class NodeApp(QuartTrio):
@@ -108,8 +109,8 @@ def _add_cors(app: NodeApp, api: Api) -> None:
 
 
 def _is_shared(path: str) -> bool:
-    """Whether pages of other nodes ask for this path."""
-    return path.startswith(API_PREFIX)
+    """Whether pages of other origins ask for this path."""
+    return path.startswith((API_PREFIX, SDK_PREFIX))
 
 
 def _add_errors(app: NodeApp) -> None:

@@ -165,6 +165,15 @@ PAGE = {"Origin": "https://other.test"}
 PREFLIGHT = {**PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
 
 
+async def test_a_page_of_an_allowed_origin_imports_the_sdk(client: TestClientProtocol, backend: FakeBackend) -> None:
+    backend.urls = ("https://other.test",)
+    response = await client.get("/sdk/starling.js", headers=PAGE)
+    assert response.status_code == 200
+    assert response.headers["Access-Control-Allow-Origin"] == PAGE["Origin"]
+    refused = await client.get("/sdk/starling.js", headers={"Origin": "https://elsewhere.test"})
+    assert refused.status_code == 403
+
+
 async def test_pages_of_other_members_may_ask(client: TestClientProtocol, backend: FakeBackend) -> None:
     backend.urls = ("https://other.test/",)
     preflight = await client.options("/v1/sessions", headers=PREFLIGHT)
