@@ -16,7 +16,7 @@ impl Worker {
         }
         for (number, packet) in letter.packets {
             match self.exchange.imported(from, number) {
-                Some(track) => self.ingest_crossed(track, packet),
+                Some(track) => self.ingest_crossed(track, packet, now),
                 None => self.counters.count("exchange_packets_unwanted"),
             }
         }
@@ -40,13 +40,13 @@ impl Worker {
                     self.begin_import(track, now);
                 }
             }
-            Note::KeyframeWanted { number } => {
+            Note::KeyframeWanted { number, encoding } => {
                 let track = self
                     .exchange
                     .exported(from, number)
                     .and_then(|id| self.router.key(id));
                 if let Some(track) = track {
-                    self.ask_keyframe(track, now);
+                    self.ask_keyframe(track, encoding, now);
                 }
             }
         }
@@ -84,7 +84,7 @@ impl Worker {
 
     /// Packets of a track come from another worker now: they begin in the middle of a picture.
     fn begin_import(&mut self, track: TrackKey, now: Instant) {
-        self.ask_keyframe(track, now);
+        self.ask_all_keyframes(track, now);
     }
 
     /// Hand a packet to the other workers that want its track.

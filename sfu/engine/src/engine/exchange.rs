@@ -38,8 +38,8 @@ pub enum Note {
         number: WantNumber,
         since: Option<u64>,
     },
-    /// Somebody here needs a whole picture of what I want under this number.
-    KeyframeWanted { number: WantNumber },
+    /// Somebody here needs a whole picture of an encoding of what I want under this number.
+    KeyframeWanted { number: WantNumber, encoding: u8 },
 }
 
 /// All that one worker has for another after a turn.

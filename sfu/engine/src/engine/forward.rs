@@ -26,7 +26,11 @@ pub(super) struct Way {
 impl Worker {
     /// Take a packet of a track into this turn.
     pub(super) fn ingest(&mut self, track: TrackKey, mut packet: MediaPacket, now: Instant) {
-        if self.router.note(track, &packet)
+        let noted = self.router.note(track, &packet, now);
+        if noted.layer_appears {
+            self.layer_appears(track, now);
+        }
+        if noted.first
             && let Some(known) = self.router.get(track)
         {
             let message = Message::TrackStarted {
@@ -43,8 +47,10 @@ impl Worker {
     }
 
     /// Take a packet that another worker took in; it has told the node.
-    pub(super) fn ingest_crossed(&mut self, track: TrackKey, packet: MediaPacket) {
-        self.router.note(track, &packet);
+    pub(super) fn ingest_crossed(&mut self, track: TrackKey, packet: MediaPacket, now: Instant) {
+        if self.router.note(track, &packet, now).layer_appears {
+            self.layer_appears(track, now);
+        }
         self.pending.push((track, packet));
     }
 
@@ -74,10 +80,7 @@ impl Worker {
     /// Where each packet goes, peer by peer, so that each peer is drained once and its datagrams
     /// leave in one run; packets keep their order.
     fn find_ways(&self, pending: &[(TrackKey, MediaPacket)], ways: &mut Vec<Way>) {
-        for (at, (track, packet)) in pending.iter().enumerate() {
-            if packet.layering.encoding != 0 {
-                continue;
-            }
+        for (at, (track, _)) in pending.iter().enumerate() {
             if let Some(track) = self.router.get(*track) {
                 ways.extend(track.ways().map(|sink| Way {
                     peer: sink.peer,
@@ -143,40 +146,40 @@ impl Worker {
         }
     }
 
-    /// Somebody needs a whole picture of a track.
-    pub(super) fn ask_keyframe(&mut self, key: TrackKey, now: Instant) {
+    /// Somebody needs a whole picture of an encoding of a track.
+    pub(super) fn ask_keyframe(&mut self, key: TrackKey, encoding: u8, now: Instant) {
         let Some(track) = self.router.get_mut(key) else {
             return;
         };
         if track.kind == Some(MediaKind::Audio) {
             return;
         }
-        match track.throttle.ask(now) {
-            Asked::Now => self.request_keyframe(key, now),
-            Asked::At(at) => self.timers.wake_by(at, Timer::Keyframe(key)),
+        match track.throttles.of(encoding).ask(now) {
+            Asked::Now => self.request_keyframe(key, encoding, now),
+            Asked::At(at) => self.timers.wake_by(at, Timer::Keyframe(key, encoding)),
             Asked::Already => {}
         }
     }
 
     /// A request that was put off.
-    pub(super) fn wake_keyframe(&mut self, key: TrackKey, now: Instant) {
+    pub(super) fn wake_keyframe(&mut self, key: TrackKey, encoding: u8, now: Instant) {
         let due = self
             .router
             .get_mut(key)
-            .is_some_and(|track| track.throttle.due(now));
+            .is_some_and(|track| track.throttles.of(encoding).due(now));
         if due {
-            self.request_keyframe(key, now);
+            self.request_keyframe(key, encoding, now);
         }
     }
 
-    fn request_keyframe(&mut self, key: TrackKey, now: Instant) {
+    fn request_keyframe(&mut self, key: TrackKey, encoding: u8, now: Instant) {
         let Some(track) = self.router.get_mut(key) else {
             return;
         };
         if let Some(export) = self.exchange.source_of(&track.id) {
             let number = export.number;
             self.exchange
-                .tell(export.worker, Note::KeyframeWanted { number });
+                .tell(export.worker, Note::KeyframeWanted { number, encoding });
             return;
         }
         let Some(source) = track.source else {
@@ -187,14 +190,14 @@ impl Worker {
             Source::Publisher { peer, mid } => {
                 self.with(peer, |peer, sink, _, _| match &peer.role {
                     Role::Publisher(publisher) => {
-                        publisher.request_keyframe(&mut peer.drained, now, sink, mid, 0)
+                        publisher.request_keyframe(&mut peer.drained, now, sink, mid, encoding)
                     }
                     _ => Ok(()),
                 });
                 self.settle(peer, now);
             }
             Source::Leg { peer, leg } => {
-                self.signal(peer, LinkSignal::KeyframeWanted { leg }, now);
+                self.signal(peer, LinkSignal::KeyframeWanted { leg, encoding }, now);
             }
         }
     }

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::sdp::MAX_ENCODINGS;
+
 /// A keyframe costs ten frames' bits; three a second is what a source can bear.
 pub const KEYFRAME_WINDOW: Duration = Duration::from_millis(300);
 
@@ -19,7 +21,22 @@ pub enum Asked {
     Already,
 }
 
-/// The throttle of one track.
+/// The throttles of one track, one for each encoding that was ever asked for.
+#[derive(Debug, Default)]
+pub struct KeyframeThrottles(Vec<KeyframeThrottle>);
+
+impl KeyframeThrottles {
+    /// Of an encoding; what lies beyond all that there may be shares the last one.
+    pub fn of(&mut self, encoding: u8) -> &mut KeyframeThrottle {
+        let at = usize::from(encoding).min(MAX_ENCODINGS - 1);
+        if at >= self.0.len() {
+            self.0.resize_with(at + 1, KeyframeThrottle::default);
+        }
+        &mut self.0[at]
+    }
+}
+
+/// The throttle of one encoding.
 #[derive(Debug, Default)]
 pub struct KeyframeThrottle {
     last: Option<Instant>,

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::clock::{Anchor, PAST, RtpClock};
 use super::extensions::RawDescriptor;
+use super::layers::demand::Wanted;
+use super::layers::selector::bit;
 use super::link_frame::LinkFrame;
 use super::packet::MediaPacket;
 use super::payload::red::Red;
@@ -26,6 +28,8 @@ pub struct LegOut {
     /// Tells the other end that its numbers start anew.
     run: u8,
     encodings: Vec<EncodingOut>,
+    /// What the other end wants of it.
+    pub wanted: Wanted,
     pub carried: Carried,
 }
 
@@ -60,6 +64,7 @@ impl LegOut {
             run,
             encodings: Vec::new(),
             carried: Carried::default(),
+            wanted: Wanted::ALL,
         }
     }
 
@@ -78,10 +83,22 @@ impl LegOut {
             });
         }
         let out = &mut self.encodings[rank];
-        let (sequence, time) = out.rewriter.next(
+        let layering = &packet.layering;
+        if self.wanted.encodings & bit(layering.encoding) == 0 {
+            // Its numbers go on without a gap when it is wanted again.
+            out.rewriter.pause();
+            return None;
+        }
+        if layering.spatial > self.wanted.spatial {
+            out.rewriter
+                .leave_out(packet.run, packet.sequence, packet.time, false);
+            return None;
+        }
+        let numbers = out.rewriter.next(
             packet.run,
             packet.sequence,
             packet.time,
+            packet.wallclock,
             now,
             packet.codec.ticks_per_s(),
         )?;
@@ -98,8 +115,8 @@ impl LegOut {
             redundant: packet.redundant.is_some(),
             run: self.run,
             leg: self.leg,
-            sequence,
-            time,
+            sequence: numbers.sequence,
+            time: numbers.time,
             audio_level: packet.audio_level,
             orientation: packet.orientation,
             captured_us: tell_clock.then_some(captured.as_micros() as u64),

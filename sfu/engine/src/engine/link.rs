@@ -18,6 +18,7 @@ use str0m::rtp::{RtpPacket, RtpWrite};
 use super::clock::Anchor;
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
+use super::layers::demand::Wanted;
 use super::leg::{Carried, LegIn, LegOut};
 use super::link_class::{CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
@@ -279,6 +280,21 @@ impl Link {
         let out = out.map(|(number, leg)| (*number, leg.track, true, leg.carried));
         let legs_in = self.legs_in.iter();
         out.chain(legs_in.map(|(number, leg)| (*number, leg.track, false, leg.carried)))
+    }
+
+    /// Note what the other end wants of a leg. Returns its track if that is news.
+    pub fn want_out(&mut self, leg: u32, wanted: Wanted) -> Option<TrackKey> {
+        let out = self.legs_out.get_mut(&leg)?;
+        let before = std::mem::replace(&mut out.wanted, wanted);
+        (before != wanted).then_some(out.track)
+    }
+
+    /// What the other end wants of a leg.
+    #[must_use]
+    pub fn wanted_out(&self, leg: u32) -> Wanted {
+        self.legs_out
+            .get(&leg)
+            .map_or(Wanted::ALL, |out| out.wanted)
     }
 
     /// The track that goes out on a leg.

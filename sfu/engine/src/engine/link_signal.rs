@@ -3,13 +3,21 @@
 //! One byte says which message; unknown ones are of a newer version and ignored. Everything here
 //! is said again while it matters, because nothing here is resent.
 
+use super::layers::demand::Wanted;
+
 /// A message between the two engines of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkSignal {
     Keepalive(Keepalive),
-    /// Whoever watches the leg needs a whole picture.
+    /// Whoever watches the leg needs a whole picture of an encoding.
     KeyframeWanted {
         leg: u32,
+        encoding: u8,
+    },
+    /// All that is wanted of the leg. A leg of which nothing is said gets everything.
+    LayersWanted {
+        leg: u32,
+        wanted: Wanted,
     },
 }
 
@@ -27,6 +35,7 @@ pub struct Keepalive {
 
 const KEEPALIVE: u8 = 1;
 const KEYFRAME_WANTED: u8 = 2;
+const LAYERS_WANTED: u8 = 3;
 
 impl LinkSignal {
     /// Encode.
@@ -41,9 +50,16 @@ impl LinkSignal {
                 bytes.extend_from_slice(&keepalive.held_us.to_be_bytes());
                 bytes
             }
-            Self::KeyframeWanted { leg } => {
+            Self::KeyframeWanted { leg, encoding } => {
                 let mut bytes = vec![KEYFRAME_WANTED];
                 bytes.extend_from_slice(&leg.to_be_bytes());
+                bytes.push(*encoding);
+                bytes
+            }
+            Self::LayersWanted { leg, wanted } => {
+                let mut bytes = vec![LAYERS_WANTED];
+                bytes.extend_from_slice(&leg.to_be_bytes());
+                bytes.extend_from_slice(&[wanted.encodings, wanted.spatial, wanted.temporal]);
                 bytes
             }
         }
@@ -67,9 +83,22 @@ impl LinkSignal {
                 }))
             }
             KEYFRAME_WANTED => {
-                let (leg, _) = body.split_first_chunk()?;
+                let (leg, body) = body.split_first_chunk()?;
                 Some(Self::KeyframeWanted {
                     leg: u32::from_be_bytes(*leg),
+                    encoding: *body.first()?,
+                })
+            }
+            LAYERS_WANTED => {
+                let (leg, body) = body.split_first_chunk()?;
+                let ([encodings, spatial, temporal], _) = body.split_first_chunk()?;
+                Some(Self::LayersWanted {
+                    leg: u32::from_be_bytes(*leg),
+                    wanted: Wanted {
+                        encodings: *encodings,
+                        spatial: *spatial,
+                        temporal: *temporal,
+                    },
                 })
             }
             _ => None,
@@ -86,7 +115,10 @@ mod tests {
         #[test]
         fn what_was_encoded_is_decoded(sequence: u32, sent_us: u64, echo_us: u64, held_us: u32) {
             let keepalive = LinkSignal::Keepalive(Keepalive { sequence, sent_us, echo_us, held_us });
-            for signal in [keepalive, LinkSignal::KeyframeWanted { leg: sequence }] {
+            let keyframe = LinkSignal::KeyframeWanted { leg: sequence, encoding: held_us as u8 };
+            let wanted = Wanted { encodings: sequence as u8, spatial: held_us as u8, temporal: 2 };
+            let layers = LinkSignal::LayersWanted { leg: held_us, wanted };
+            for signal in [keepalive, keyframe, layers] {
                 let mut bytes = signal.encode();
                 for cut in 0..bytes.len() {
                     prop_assert_eq!(LinkSignal::decode(&bytes[..cut]), None);

@@ -9,6 +9,8 @@ use str0m::rtp::{ExtensionValues, RtpWrite, Ssrc, VideoOrientation};
 
 use super::codec::Format;
 use super::extensions::takes_descriptors;
+use super::layers::line::LineLayers;
+use super::layers::selector::Verdict;
 use super::packet::{MediaPacket, REDUNDANT_TYPE};
 use super::payload::red::retype;
 use super::rewrite::Rewriter;
@@ -32,6 +34,8 @@ pub struct OutgoingStream {
     /// What it cannot play, so that this is said once.
     refused: Vec<Format>,
     rewriter: Rewriter,
+    /// Of a picture.
+    pub layers: Option<LineLayers>,
 }
 
 /// A codec that the client does not take, and those that it does.
@@ -46,6 +50,7 @@ impl OutgoingStream {
     #[must_use]
     pub fn agreed(rtc: &mut Rtc, mid: Mid, takes_redundant: bool) -> Option<Self> {
         let media = rtc.media(mid)?;
+        let is_picture = !media.kind().is_audio();
         let accepted = media.remote_pts();
         let descriptors = takes_descriptors(media.remote_extmap());
         let taken = rtc
@@ -70,6 +75,7 @@ impl OutgoingStream {
             descriptors,
             refused: Vec::new(),
             rewriter: Rewriter::new((seed % MAX_FIRST_SEQUENCE) as u16 + 1, seed),
+            layers: is_picture.then(LineLayers::default),
         })
     }
 
@@ -77,6 +83,9 @@ impl OutgoingStream {
     pub fn begin(&mut self) {
         self.rewriter.pause();
         self.refused.clear();
+        if let Some(layers) = &mut self.layers {
+            layers.begin();
+        }
     }
 
     /// The payload type under which the client plays what is coded so.
@@ -110,17 +119,36 @@ impl OutgoingStream {
         })
     }
 
-    /// The packet in the numbers of this line, and how long its payload is.
+    /// Whether nothing of such a packet goes out here.
+    #[must_use]
+    pub fn ignores(&self, packet: &MediaPacket) -> bool {
+        self.layers
+            .as_ref()
+            .is_some_and(|layers| layers.ignores(packet.layering.encoding))
+    }
+
+    /// The packet in the numbers of this line, and how long its payload is; `None` when it is not
+    /// of the layers that the line gets, or came too late.
     pub fn rewrite(
         &mut self,
         pt: Pt,
         packet: &MediaPacket,
         now: Instant,
     ) -> Option<(RtpWrite, usize)> {
-        let (sequence, time) = self.rewriter.next(
+        let (marker, begins) = match self.layers.as_mut().map(|one| one.selector.take(packet)) {
+            None => (packet.marker, false),
+            Some(Verdict::Forward { marker, begins }) => (marker, begins),
+            Some(Verdict::Drop { picture }) => return self.fill(pt, packet, picture),
+            Some(Verdict::Ignore) => return None,
+        };
+        if begins {
+            self.rewriter.pause();
+        }
+        let numbers = self.rewriter.next(
             packet.run,
             packet.sequence,
             packet.time,
+            packet.wallclock,
             now,
             packet.codec.ticks_per_s(),
         )?;
@@ -128,6 +156,13 @@ impl OutgoingStream {
             (Some((red, primary)), Some(payload)) => (red, numbered(payload, primary)),
             _ => (pt, Arc::clone(&packet.payload)),
         };
+        let mut patch = None;
+        let mut descriptor = packet.dependency.clone();
+        if let Some(layers) = &mut self.layers {
+            let pictures = &mut layers.pictures;
+            patch = pictures.patch(packet, begins, numbers.pictures_left_out);
+            descriptor = descriptor.map(|raw| pictures.renumber(raw, begins));
+        }
         let length = payload.len();
         let delay = packet.playout_delay;
         let mut extensions = ExtensionValues {
@@ -141,15 +176,30 @@ impl OutgoingStream {
             ..ExtensionValues::default()
         };
         if self.descriptors
-            && let Some(descriptor) = &packet.dependency
+            && let Some(descriptor) = descriptor
         {
-            extensions.user_values.set_arc(Arc::clone(descriptor));
+            extensions.user_values.set_arc(descriptor);
         }
-        let write = RtpWrite::new(pt, sequence.into(), time, packet.wallclock, payload)
-            .marker(packet.marker)
+        let (sequence, time) = (numbers.sequence.into(), numbers.time);
+        let mut write = RtpWrite::new(pt, sequence, time, packet.wallclock, payload)
+            .marker(marker)
             .nackable(packet.codec.kind() == MediaKind::Video)
             .ext_vals(extensions);
+        if let Some(patch) = patch {
+            write = write.vp8_patch(patch);
+        }
         Some((write, length))
+    }
+
+    /// Leave a packet out. One that came late and for which a number was kept goes out empty, or
+    /// the receiver would ask for it in vain.
+    fn fill(&mut self, pt: Pt, packet: &MediaPacket, picture: bool) -> Option<(RtpWrite, usize)> {
+        let numbers = self
+            .rewriter
+            .leave_out(packet.run, packet.sequence, packet.time, picture)?;
+        let (sequence, time) = (numbers.sequence.into(), numbers.time);
+        let write = RtpWrite::new(pt, sequence, time, packet.wallclock, Arc::<[u8]>::from([]));
+        Some((write.nackable(true), 0))
     }
 }
 

@@ -5,13 +5,16 @@
 //! things.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use slab::Slab;
 use str0m::media::Mid;
 
 use super::codec::Codec;
 use super::exchange::Export;
-use super::keyframes::KeyframeThrottle;
+use super::keyframes::KeyframeThrottles;
+use super::layers::demand::Demand;
+use super::layers::table::LayerTable;
 use super::packet::MediaPacket;
 use super::post::WorkerIndex;
 use crate::control::messages::MediaKind;
@@ -63,7 +66,11 @@ pub struct Track {
     pub packets: u64,
     pub bytes: u64,
     pub keyframe_requests: u64,
-    pub throttle: KeyframeThrottle,
+    pub throttles: KeyframeThrottles,
+    /// What its source sends.
+    pub layers: LayerTable,
+    /// What its source was told to send.
+    pub demand: Demand,
 }
 
 impl Track {
@@ -79,7 +86,9 @@ impl Track {
             packets: 0,
             bytes: 0,
             keyframe_requests: 0,
-            throttle: KeyframeThrottle::default(),
+            throttles: KeyframeThrottles::default(),
+            layers: LayerTable::default(),
+            demand: Demand::default(),
         }
     }
 
@@ -95,6 +104,15 @@ impl Track {
     }
 }
 
+/// What a packet was to its track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Noted {
+    /// The first of its source.
+    pub first: bool,
+    /// A layer that did not flow before.
+    pub layer_appears: bool,
+}
+
 /// All tracks.
 #[derive(Debug, Default)]
 pub struct Router {
@@ -104,6 +122,8 @@ pub struct Router {
     pub serial: u64,
     /// Tracks whose source or sinks changed since other workers were told.
     touched: HashSet<String>,
+    /// Tracks of which perhaps something else is wanted now.
+    unsettled: Vec<TrackKey>,
 }
 
 impl Router {
@@ -114,6 +134,8 @@ impl Router {
         if track.source != Some(source) {
             track.source = Some(source);
             track.codec = None;
+            track.layers = LayerTable::default();
+            track.demand = Demand::default();
         }
         track.kind = Some(kind);
         track.since = self.serial;
@@ -193,6 +215,7 @@ impl Router {
     }
 
     fn touch(&mut self, key: TrackKey) {
+        self.unsettle(key);
         if let Some(track) = self.tracks.get(key)
             && !self.touched.contains(&track.id)
         {
@@ -220,14 +243,32 @@ impl Router {
         }
     }
 
-    /// Count a packet that came in; `true` for the first of its source.
-    pub fn note(&mut self, key: TrackKey, packet: &MediaPacket) -> bool {
+    /// Count a packet that came in.
+    pub fn note(&mut self, key: TrackKey, packet: &MediaPacket, now: Instant) -> Noted {
         let Some(track) = self.tracks.get_mut(key) else {
-            return false;
+            return Noted::default();
         };
+        let bytes = packet.rtp_bytes();
         track.packets += 1;
-        track.bytes += packet.rtp_bytes();
-        track.codec.replace(packet.codec).is_none()
+        track.bytes += bytes;
+        Noted {
+            first: track.codec.replace(packet.codec).is_none(),
+            layer_appears: packet.codec.kind() == MediaKind::Video
+                && track.layers.note(&packet.layering, bytes, now),
+        }
+    }
+
+    /// The tracks whose source or sinks changed since the last call, or whose sinks want something
+    /// else now.
+    pub fn take_unsettled(&mut self) -> Vec<TrackKey> {
+        std::mem::take(&mut self.unsettled)
+    }
+
+    /// Somebody wants something else of the track now.
+    pub fn unsettle(&mut self, key: TrackKey) {
+        if !self.unsettled.contains(&key) {
+            self.unsettled.push(key);
+        }
     }
 
     /// Look at a track.

@@ -14,6 +14,9 @@ use str0m::media::{Direction, MediaKind as RtcKind, Mid};
 
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink};
+use super::layers::demand::Wanted;
+use super::layers::line::LineLayers;
+use super::layers::share::Share;
 use super::outgoing_stream::{OutgoingStream, RefusedCodec};
 use super::packet::{MediaPacket, RTP_HEADER_BYTES};
 use super::refusal::Refusal;
@@ -69,6 +72,15 @@ pub struct Subscriber {
     pub answer_by: Option<Instant>,
     /// Tracks that the client cannot play, found out since somebody last looked.
     pub refused: Vec<(String, RefusedCodec)>,
+    /// Its bandwidth.
+    pub share: Share,
+}
+
+/// A line with a picture that flows.
+pub struct PictureLine<'a> {
+    pub track: &'a str,
+    pub key: TrackKey,
+    pub layers: &'a mut LineLayers,
 }
 
 /// A packet for one line.
@@ -201,21 +213,33 @@ impl Subscriber {
         }
     }
 
-    /// The video tracks that flow, to ask for whole pictures of.
-    pub fn live_video(&self) -> impl Iterator<Item = TrackKey> {
-        self.lines
-            .iter()
-            .filter(|line| line.kind == MediaKind::Video)
-            .filter_map(|line| line.live)
+    /// The lines with pictures that flow, and the state of the bandwidth that they share.
+    pub fn picture_lines(&mut self) -> (&mut Share, impl Iterator<Item = PictureLine<'_>>) {
+        let lines = self.lines.iter_mut().filter_map(|line| {
+            Some(PictureLine {
+                key: line.live?,
+                track: line.track.as_deref()?,
+                layers: line.out.as_mut()?.layers.as_mut()?,
+            })
+        });
+        (&mut self.share, lines)
     }
 
-    /// The track on a line of the client.
+    /// What a line wants of its track: everything, as long as nobody said otherwise.
     #[must_use]
-    pub fn track_on(&self, mid: Mid) -> Option<TrackKey> {
+    pub fn wanted_on(&self, slot: u32) -> Wanted {
         self.lines
-            .iter()
-            .find(|line| line.mid == mid)
-            .and_then(|line| line.live)
+            .get(slot as usize)
+            .and_then(|line| line.out.as_ref()?.layers.as_ref())
+            .map_or(Wanted::ALL, |layers| layers.wanted)
+    }
+
+    /// The track on a line of the client, and the encoding that the line gets or waits for.
+    #[must_use]
+    pub fn track_on(&self, mid: Mid) -> Option<(TrackKey, u8)> {
+        let line = self.lines.iter().find(|line| line.mid == mid)?;
+        let layers = line.out.as_ref().and_then(|out| out.layers.as_ref());
+        Some((line.live?, layers.map_or(0, LineLayers::encoding)))
     }
 
     /// How many m-lines there are.
@@ -233,10 +257,21 @@ impl Subscriber {
         drained: &mut Drained,
         now: Instant,
         sink: &mut Sink<'_>,
-        packets: impl Iterator<Item = ForLine<'a>>,
+        packets: impl Iterator<Item = ForLine<'a>> + Clone,
         counters: &mut Counters,
     ) -> Result<(u64, u64), Broken> {
         let (lines, refused) = (&mut self.lines, &mut self.refused);
+        let audio_bytes = &mut self.share.audio_bytes;
+        // Of other encodings nothing goes out, and draining would cost as much as sending.
+        let ignored = |ForLine { slot, packet }: ForLine<'_>| {
+            lines
+                .get(slot as usize)
+                .and_then(|line| line.out.as_ref())
+                .is_none_or(|out| out.ignores(packet))
+        };
+        if packets.clone().all(ignored) {
+            return Ok((0, 0));
+        }
         drained.change(now, sink, |rtc| {
             let mut api = rtc.direct_api();
             let (mut count, mut bytes) = (0, 0);
@@ -263,6 +298,9 @@ impl Subscriber {
                     stream.write_rtp(write);
                     count += 1;
                     bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
+                    if packet.codec.kind() == MediaKind::Audio {
+                        *audio_bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
+                    }
                 }
             }
             (count, bytes)

@@ -10,8 +10,12 @@ use super::router::{PeerKey, TrackKey};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     Peer(PeerKey),
-    /// A keyframe request that was put off.
-    Keyframe(TrackKey),
+    /// A keyframe request that was put off, of one encoding.
+    Keyframe(TrackKey, u8),
+    /// A subscriber's bandwidth is to be shared anew.
+    Allocation(PeerKey),
+    /// The source of a track is to hear what is wanted of it.
+    Demand(TrackKey),
     /// Somebody speaks there.
     Room(RoomKey),
 }
@@ -73,9 +77,9 @@ mod tests {
         let now = Instant::now();
         let mut timers = Timers::default();
         timers.wake_by(now + 2 * S, Timer::Peer(2));
-        timers.wake_by(now + S, Timer::Keyframe(1));
+        timers.wake_by(now + S, Timer::Keyframe(1, 0));
         assert_eq!(timers.pop(now), None);
-        assert_eq!(timers.pop(now + 3 * S), Some(Timer::Keyframe(1)));
+        assert_eq!(timers.pop(now + 3 * S), Some(Timer::Keyframe(1, 0)));
         assert_eq!(timers.pop(now + 3 * S), Some(Timer::Peer(2)));
         assert_eq!(timers.next(), None);
     }

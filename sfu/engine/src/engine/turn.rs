@@ -55,7 +55,11 @@ impl Worker {
         for _ in 0..MAX_TIMERS_PER_TURN {
             match self.timers.pop(now) {
                 Some(Timer::Peer(key)) => self.wake_peer(key, now),
-                Some(Timer::Keyframe(track)) => self.wake_keyframe(track, now),
+                Some(Timer::Keyframe(track, encoding)) => {
+                    self.wake_keyframe(track, encoding, now);
+                }
+                Some(Timer::Allocation(key)) => self.allocate(key, now),
+                Some(Timer::Demand(track)) => self.tend_demand(track, now),
                 Some(Timer::Room(room)) => self.compare_voices(room, now),
                 None => return,
             }
@@ -217,10 +221,11 @@ impl Worker {
                     Some(Role::Subscriber(subscriber)) => subscriber.track_on(request.mid),
                     _ => None,
                 };
-                if let Some(track) = track {
-                    self.ask_keyframe(track, now);
+                if let Some((track, encoding)) = track {
+                    self.ask_keyframe(track, encoding, now);
                 }
             }
+            Event::EgressBitrateEstimate(estimate) => self.on_estimate(key, &estimate, now),
             Event::ChannelOpen(channel, _) => {
                 let opened = match self.peers.get_mut(key).map(|peer| &mut peer.role) {
                     Some(Role::Link(link)) => link.channel_opened(channel, now),
@@ -249,17 +254,13 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let tracks: Vec<_> = match &peer.role {
-            // A link is connected when its channels are.
-            Role::Link(_) => return,
-            Role::Publisher(_) => Vec::new(),
-            Role::Subscriber(subscriber) => subscriber.live_video().collect(),
-        };
+        // A link is connected when its channels are.
+        if matches!(peer.role, Role::Link(_)) {
+            return;
+        }
         peer.connect_by = None;
         self.set_state(key, State::Connected);
-        for track in tracks {
-            self.ask_keyframe(track, now);
-        }
+        self.allocate(key, now);
     }
 
     fn on_ice(&mut self, key: PeerKey, state: IceConnectionState, now: Instant) {
@@ -326,9 +327,14 @@ impl Worker {
                     self.on_health(key, effect, now);
                 }
             }
-            Heard::Signal(LinkSignal::KeyframeWanted { leg }) => {
+            Heard::Signal(LinkSignal::KeyframeWanted { leg, encoding }) => {
                 if let Some(track) = link.track_out(leg) {
-                    self.ask_keyframe(track, now);
+                    self.ask_keyframe(track, encoding, now);
+                }
+            }
+            Heard::Signal(LinkSignal::LayersWanted { leg, wanted }) => {
+                if let Some(track) = link.want_out(leg, wanted) {
+                    self.router.unsettle(track);
                 }
             }
             Heard::Nothing => {}

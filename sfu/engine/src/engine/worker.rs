@@ -206,6 +206,7 @@ impl Worker {
         self.wake(now);
         let goes_on = self.read_mail(now);
         self.forward(now);
+        self.tend_demands(now);
         self.cross(now);
         self.flush();
         self.load.turns += 1;
@@ -272,6 +273,7 @@ impl Worker {
         self.links.retain(|link| *link != key);
         self.demux.forget(key, &peer.fragment);
         self.timers.forget(Timer::Peer(key));
+        self.timers.forget(Timer::Allocation(key));
         self.router.forget_peer(key);
         self.rooms.forget_peer(key, Instant::now());
         if reason != Some("panic") {

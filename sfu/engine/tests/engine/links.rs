@@ -84,7 +84,7 @@ fn a_track_crosses_a_link_and_the_keyframe_request_comes_back() {
         assert!(
             of.iter()
                 .enumerate()
-                .all(|(number, packet)| packet.payload[0] == number as u8)
+                .all(|(number, packet)| packet.payload[1] == number as u8)
         );
         assert!(
             of.windows(2)
@@ -363,7 +363,7 @@ fn a_link_repairs_what_its_path_loses() {
             .packets
             .iter()
             .filter(|packet| packet.payload.len() == bytes);
-        of.map(|packet| packet.payload[0])
+        of.map(|packet| packet.payload[1])
             .filter(|number| *number < 195)
             .collect::<BTreeSet<u8>>()
             .len()

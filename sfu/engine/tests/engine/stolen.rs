@@ -34,11 +34,10 @@ fn nobody_takes_an_address_that_another_peer_holds() {
         ann.send(Video, &[7; 600]);
         play_for(&mut [&mut ann, &mut ben], Duration::from_millis(2));
     }
-    flows(&mut ann, &mut ben);
-    assert!(
-        ben.packets.len() >= before + 190,
-        "{}",
-        ben.packets.len() - before
+    play(
+        &mut [&mut ann, &mut ben],
+        "nearly all that was sent arrived",
+        |all| all[1].packets.len() >= before + 190,
     );
 }
 
@@ -60,11 +59,10 @@ fn a_check_that_is_sent_again_from_elsewhere_moves_no_call() {
         ann.send(Video, &[7; 600]);
         play_for(&mut [&mut ann, &mut ben], Duration::from_millis(2));
     }
-    flows(&mut ann, &mut ben);
-    assert!(
-        ben.packets.len() >= before + 190,
-        "{}",
-        ben.packets.len() - before
+    play(
+        &mut [&mut ann, &mut ben],
+        "nearly all that was sent arrived",
+        |all| all[1].packets.len() >= before + 190,
     );
     let mut buffer = [0; 2000];
     while let Ok(length) = stranger.recv(&mut buffer) {

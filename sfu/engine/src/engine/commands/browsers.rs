@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use str0m::bwe::Bitrate;
+
 use super::Answer;
 use crate::control::messages::{Message, PeerKind, PreferredTrack, State, WantedTrack};
 use crate::control::outgoing::Importance;
+use crate::engine::layers::line::Wish;
+use crate::engine::layers::share::INITIAL_BPS;
 use crate::engine::peer::{Peer, Role};
 use crate::engine::publisher::{self, OfferedTrack, Publisher};
 use crate::engine::refusal::Refusal;
@@ -154,7 +158,9 @@ impl Worker {
         let known = self.find(name, PeerKind::Subscriber)?;
         self.rooms.admits(known, room)?;
         let key = known.unwrap_or_else(|| {
-            let rtc = publisher::browser_config().build(now);
+            let rtc = publisher::browser_config()
+                .enable_bwe(Some(Bitrate::from(INITIAL_BPS)))
+                .build(now);
             self.open(name, rtc, Role::Subscriber(Subscriber::default()), now)
         });
         self.rooms.enter(key, room, Part::Subscriber)?;
@@ -165,14 +171,6 @@ impl Worker {
         }
         self.begin_lines(key, now);
         self.to_offer.push(key);
-        Ok(Message::Done { id })
-    }
-
-    pub(super) fn prefer(&mut self, name: &str, tracks: &[PreferredTrack], id: u64) -> Answer {
-        if tracks.len() > MAX_TRACKS {
-            return Err(too_many_tracks(tracks.len()));
-        }
-        self.need(name, PeerKind::Subscriber)?;
         Ok(Message::Done { id })
     }
 
@@ -203,6 +201,35 @@ impl Worker {
         Ok(Message::Done { id })
     }
 
+    /// Note how the page shows its pictures.
+    pub(super) fn prefer(
+        &mut self,
+        name: &str,
+        tracks: Vec<PreferredTrack>,
+        id: u64,
+        now: Instant,
+    ) -> Answer {
+        let key = self.need(name, PeerKind::Subscriber)?;
+        if tracks.len() > MAX_TRACKS {
+            return Err(too_many_tracks(tracks.len()));
+        }
+        if let Some(subscriber) = self.subscriber(key) {
+            subscriber.share.wishes = tracks
+                .into_iter()
+                .map(|shown| {
+                    let wish = Wish {
+                        size: (clamp(shown.width), clamp(shown.height)),
+                        priority: shown.priority,
+                        paused: shown.paused,
+                    };
+                    (shown.track, wish)
+                })
+                .collect();
+        }
+        self.reallocate(key, now);
+        Ok(Message::Done { id })
+    }
+
     /// Attach the lines that the client agreed to, and get whole pictures for them.
     fn begin_lines(&mut self, key: PeerKey, now: Instant) {
         let beginning = self
@@ -214,13 +241,13 @@ impl Worker {
             if let Some(subscriber) = self.subscriber(key) {
                 subscriber.set_live(begins.slot, track);
             }
-            if self
-                .peers
-                .get(key)
-                .is_some_and(|peer| peer.state == State::Connected)
-            {
-                self.ask_keyframe(track, now);
-            }
+        }
+        if self
+            .peers
+            .get(key)
+            .is_some_and(|peer| peer.state == State::Connected)
+        {
+            self.allocate(key, now);
         }
     }
 
@@ -286,4 +313,9 @@ fn line(peer: PeerKey, slot: u32) -> Sink {
         slot,
         leg: false,
     }
+}
+
+/// No picture has more pixels in a row.
+fn clamp(pixels: u32) -> u16 {
+    u16::try_from(pixels).unwrap_or(u16::MAX)
 }

@@ -115,7 +115,7 @@ impl Worker {
         if let Some(before) = before {
             self.router.detach(before, leg_sink(key, leg));
         }
-        self.ask_keyframe(track, now);
+        self.ask_all_keyframes(track, now);
         Ok(Message::Done { id })
     }
 
@@ -152,7 +152,7 @@ impl Worker {
             .get(track)
             .is_some_and(|track| !track.sinks.is_empty())
         {
-            self.ask_keyframe(track, now);
+            self.ask_all_keyframes(track, now);
         }
         Ok(Message::Done { id })
     }

@@ -81,6 +81,7 @@ impl Worker {
                 candidate,
                 id,
             } => self.add_candidate(&peer, &candidate, id),
+            Command::Prefer { peer, tracks, id } => self.prefer(&peer, tracks, id, now),
             Command::ClosePeer { peer, id } => {
                 if let Some(key) = self.names.get(&peer) {
                     self.close(*key, None);
@@ -142,7 +143,6 @@ impl Worker {
                 };
                 self.set_room(&room, policy, id)
             }
-            Command::Prefer { peer, tracks, id } => self.prefer(&peer, &tracks, id),
             Command::CloseRoom { room, id } => self.close_room(&room, id),
             Command::Hello { .. } | Command::GetStatistics { .. } => Err(Refusal::new(
                 "command_misdirected",

@@ -6,10 +6,15 @@ use std::time::Instant;
 
 use starling_sfu::control::messages::MediaKind;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
-use str0m::media::{Direction, KeyframeRequest, KeyframeRequestKind, MediaKind as RtcKind, Mid};
+use str0m::media::{
+    Direction, KeyframeRequest, KeyframeRequestKind, MediaKind as RtcKind, Mid, Pt, Simulcast,
+    SimulcastLayer,
+};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc};
+
+use super::bottleneck::Bottleneck;
 
 /// Datagrams that are remembered, to be sent again in a worse state.
 const OVERHEARD: usize = 200;
@@ -45,6 +50,8 @@ pub struct Client {
     pub sent_lately: VecDeque<Vec<u8>>,
     /// ICE checks as they were sent, to be sent again from elsewhere.
     pub checks: Vec<Vec<u8>>,
+    /// The way that datagrams come to us.
+    pub way: Bottleneck,
 }
 
 impl Client {
@@ -78,6 +85,7 @@ impl Client {
             received: Vec::new(),
             sent_lately: VecDeque::new(),
             checks: Vec::new(),
+            way: Bottleneck::default(),
         }
     }
 
@@ -115,19 +123,59 @@ impl Client {
         answer.to_sdp_string()
     }
 
-    /// Send one packet on the line of that kind; its sequence number starts far from zero.
+    /// Offer to send one picture in these simulcast streams; returns the offer and the mid.
+    pub fn offer_simulcast(&mut self, rids: &[&str]) -> (String, String) {
+        let mut simulcast = Simulcast::new();
+        for rid in rids {
+            simulcast.add_send_layer(SimulcastLayer::new(rid));
+        }
+        let mut api = self.rtc.sdp_api();
+        let mid = api.add_media(
+            RtcKind::Video,
+            Direction::SendOnly,
+            None,
+            None,
+            Some(simulcast),
+        );
+        let (offer, pending) = api.apply().unwrap();
+        self.pending = Some(pending);
+        self.lines.push(mid);
+        (offer.to_sdp_string(), mid.to_string())
+    }
+
+    /// Send one packet of VP8 on a simulcast stream.
+    pub fn send_encoding(&mut self, rid: &str, sequence: u64, time: u32, payload: &[u8]) {
+        let mid = self.line(RtcKind::Video);
+        let pt = self.payload_type(str0m::format::Codec::Vp8);
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, Some(rid.into())).unwrap();
+        let now = Instant::now();
+        let write = RtpWrite::new(pt, sequence.into(), time, now, payload.to_vec());
+        stream.write_rtp(write.marker(true).nackable(true));
+        self.elapse();
+    }
+
+    fn payload_type(&self, codec: str0m::format::Codec) -> Pt {
+        self.rtc
+            .codec_config()
+            .find(|params| params.spec().codec == codec)
+            .unwrap()
+            .pt()
+    }
+
+    /// Send one packet on the line of that kind; its sequence number starts far from zero. The
+    /// first byte of a picture's payload becomes one that says nothing about it.
     pub fn send(&mut self, kind: MediaKind, payload: &[u8]) {
         let (rtc_kind, codec) = match kind {
             MediaKind::Audio => (RtcKind::Audio, str0m::format::Codec::Opus),
             MediaKind::Video => (RtcKind::Video, str0m::format::Codec::Vp8),
         };
         let mid = self.line(rtc_kind);
-        let pt = self
-            .rtc
-            .codec_config()
-            .find(|params| params.spec().codec == codec)
-            .unwrap()
-            .pt();
+        let pt = self.payload_type(codec);
+        let mut payload = payload.to_vec();
+        if kind == MediaKind::Video {
+            payload[0] = 0;
+        }
         let sent = self.sent.entry(mid).or_insert(60_000);
         *sent += 1;
         let sequence = *sent;
@@ -140,16 +188,10 @@ impl Client {
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None).unwrap();
         stream.write_rtp(
-            RtpWrite::new(
-                pt,
-                sequence.into(),
-                (sequence * 3000) as u32,
-                now,
-                payload.to_vec(),
-            )
-            .marker(true)
-            .nackable(true)
-            .ext_vals(extensions),
+            RtpWrite::new(pt, sequence.into(), (sequence * 3000) as u32, now, payload)
+                .marker(true)
+                .nackable(true)
+                .ext_vals(extensions),
         );
         self.elapse();
     }
@@ -185,7 +227,10 @@ impl Client {
     pub fn turn(&mut self) {
         let mut buffer = [0; 2000];
         while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
-            let bytes = &buffer[..length];
+            self.way.push(source, &buffer[..length], Instant::now());
+        }
+        while let Some((source, bytes)) = self.way.pop(Instant::now()) {
+            let bytes = &bytes[..];
             self.senders.insert(source);
             if self.received.len() < OVERHEARD {
                 self.received.push(bytes.to_vec());

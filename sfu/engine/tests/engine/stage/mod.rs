@@ -1,5 +1,6 @@
 //! A stage for whole calls: engines as the node sees them, and clients made of str0m, over loopback.
 
+mod bottleneck;
 mod client;
 mod node;
 mod path;

@@ -182,6 +182,15 @@ impl Node {
             .zip(kinds)
             .map(|(mid, kind)| (mid.clone(), track(&client.name, *kind)))
             .collect();
+        self.publish_offered(client, sdp, tracks);
+    }
+
+    fn publish_offered(
+        &mut self,
+        client: &mut Client,
+        sdp: String,
+        tracks: BTreeMap<String, String>,
+    ) {
         let (peer, sender) = (client.name.clone(), client.name.clone());
         match self.ask(|id| Command::Publish {
             peer,
@@ -194,6 +203,16 @@ impl Node {
             Message::Described { sdp, .. } => client.take_answer(&sdp),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Let a client publish `<client>_video` in these simulcast streams.
+    pub fn publish_simulcast(&mut self, client: &mut Client, rids: &[&str]) {
+        let (sdp, mid) = client.offer_simulcast(rids);
+        self.publish_offered(
+            client,
+            sdp,
+            [(mid, track(&client.name, MediaKind::Video))].into(),
+        );
     }
 
     /// Say what a client wants.

@@ -1,0 +1,314 @@
+use std::time::Instant;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use super::*;
+use crate::engine::codec::Codec;
+use crate::engine::packet::Layering;
+
+fn packet(sequence: u64, time: u32, layering: Layering) -> MediaPacket {
+    MediaPacket {
+        codec: Codec::Vp8,
+        profile: 0,
+        run: u64::from(layering.encoding) + 1,
+        sequence,
+        time,
+        marker: false,
+        wallclock: Instant::now(),
+        audio_level: None,
+        orientation: None,
+        playout_delay: None,
+        dependency: None,
+        layering,
+        payload: vec![0; 4].into(),
+        redundant: None,
+    }
+}
+
+fn delta(encoding: u8, spatial: u8, temporal: u8) -> Layering {
+    Layering {
+        encoding,
+        spatial,
+        temporal,
+        ..Layering::default()
+    }
+}
+
+fn key(encoding: u8, spatial: u8) -> Layering {
+    Layering {
+        keyframe: true,
+        ..delta(encoding, spatial, 0)
+    }
+}
+
+fn to(encoding: u8, spatial: u8, temporal: u8) -> Aim {
+    Aim::Layer {
+        layer: Layer {
+            encoding,
+            spatial,
+            temporal,
+        },
+        begin_with: 0xff,
+        relieve: false,
+    }
+}
+
+const SENT: Verdict = Verdict::Forward {
+    marker: false,
+    begins: false,
+};
+const BEGINS: Verdict = Verdict::Forward {
+    marker: false,
+    begins: true,
+};
+
+#[test]
+fn a_stream_begins_with_a_keyframe_and_changes_at_one_of_the_other() {
+    let mut selector = Selector::default();
+    selector.aim(to(1, 0, 3), 0b11);
+    assert_eq!(selector.waits_for(), Some(1));
+    assert_eq!(
+        selector.take(&packet(1, 0, delta(0, 0, 0))),
+        Verdict::Ignore
+    );
+    assert_eq!(selector.take(&packet(2, 10, key(0, 0))), BEGINS);
+    assert_eq!(selector.waits_for(), Some(1));
+    let continued = Layering {
+        begins_frame: false,
+        ..key(1, 0)
+    };
+    assert_eq!(selector.take(&packet(5, 10, continued)), Verdict::Ignore);
+    assert_eq!(selector.take(&packet(3, 20, delta(0, 0, 0))), SENT);
+    assert_eq!(selector.take(&packet(6, 20, key(1, 0))), BEGINS);
+    assert_eq!(selector.waits_for(), None);
+    assert_eq!(
+        selector.take(&packet(4, 30, delta(0, 0, 0))),
+        Verdict::Ignore
+    );
+    assert_eq!(selector.take(&packet(7, 30, delta(1, 0, 0))), SENT);
+}
+
+#[test]
+fn a_stream_without_structure_is_begun_anywhere_and_goes_on() {
+    let mut selector = Selector::default();
+    assert_eq!(selector.take(&packet(1, 0, delta(0, 0, 0))), BEGINS);
+    assert_eq!(selector.take(&packet(2, 0, delta(0, 0, 0))), SENT);
+    selector.aim(to(0, 0, 0), 0);
+    selector.restart();
+    assert_eq!(selector.take(&packet(3, 1, delta(0, 0, 0))), BEGINS);
+}
+
+#[test]
+fn a_source_that_begins_anew_needs_a_keyframe_anew() {
+    let mut selector = Selector::default();
+    selector.aim(to(0, 0, 0), 1);
+    assert_eq!(selector.take(&packet(1, 0, key(0, 0))), BEGINS);
+    let other = |sequence, layering| MediaPacket {
+        run: 77,
+        ..packet(sequence, 5, layering)
+    };
+    assert_eq!(selector.take(&other(1, delta(0, 0, 0))), Verdict::Ignore);
+    assert_eq!(selector.take(&other(2, key(0, 0))), BEGINS);
+}
+
+#[test]
+fn a_pause_ends_after_the_picture_and_resumes_at_a_keyframe() {
+    let mut selector = Selector::default();
+    selector.aim(to(0, 0, 0), 1);
+    selector.take(&packet(1, 0, key(0, 0)));
+    selector.aim(Aim::Pause, 0);
+    assert_eq!(selector.take(&packet(2, 0, delta(0, 0, 0))), SENT);
+    assert_eq!(
+        selector.take(&packet(3, 9, delta(0, 0, 0))),
+        Verdict::Ignore
+    );
+    assert_eq!(selector.current(), None);
+    selector.aim(to(0, 0, 0), 0);
+    assert_eq!(
+        selector.take(&packet(4, 18, delta(0, 0, 0))),
+        Verdict::Ignore
+    );
+    assert_eq!(selector.take(&packet(5, 27, key(0, 0))), BEGINS);
+}
+
+#[test]
+fn time_goes_down_between_pictures_and_up_where_it_may() {
+    let mut selector = Selector::default();
+    selector.aim(to(0, 0, 2), 1);
+    selector.take(&packet(1, 0, key(0, 0)));
+    let first = Layering {
+        ends_frame: false,
+        ..delta(0, 0, 2)
+    };
+    assert_eq!(selector.take(&packet(2, 1, first)), SENT);
+    selector.aim(to(0, 0, 0), 0);
+    let rest = Layering {
+        begins_frame: false,
+        ..delta(0, 0, 2)
+    };
+    assert_eq!(selector.take(&packet(3, 1, rest)), SENT);
+    let dropped = Verdict::Drop { picture: true };
+    assert_eq!(selector.take(&packet(4, 2, delta(0, 0, 1))), dropped);
+    selector.aim(to(0, 0, 2), 0);
+    assert_eq!(selector.take(&packet(5, 3, delta(0, 0, 2))), dropped);
+    let up = Layering {
+        switch_up: true,
+        ..delta(0, 0, 1)
+    };
+    assert_eq!(selector.take(&packet(6, 4, up)), SENT);
+    assert_eq!(selector.take(&packet(7, 5, delta(0, 0, 2))), dropped);
+    assert_eq!(selector.take(&packet(8, 6, key(0, 0))), SENT);
+    assert_eq!(selector.take(&packet(9, 7, delta(0, 0, 2))), SENT);
+}
+
+#[test]
+fn the_last_packet_of_what_is_seen_of_a_picture_is_marked() {
+    let mut selector = Selector::default();
+    selector.aim(to(0, 1, 0), 1);
+    let marked = Verdict::Forward {
+        marker: true,
+        begins: false,
+    };
+    let cut = Verdict::Drop { picture: false };
+    let mut sequence = 0;
+    let mut picture = |selector: &mut Selector, time: u32, keyframe: bool| {
+        [0, 1, 2].map(|spatial| {
+            sequence += 1;
+            let layering = Layering {
+                keyframe,
+                ..delta(0, spatial, 0)
+            };
+            selector.take(&packet(sequence, time, layering))
+        })
+    };
+    // That there is more above is not known before it was seen.
+    assert_eq!(picture(&mut selector, 1, true), [BEGINS, SENT, cut]);
+    assert_eq!(picture(&mut selector, 2, false), [SENT, marked, cut]);
+    selector.aim(to(0, 2, 0), 0);
+    assert_eq!(selector.waits_for(), Some(0));
+    assert_eq!(picture(&mut selector, 3, false), [SENT, marked, cut]);
+    assert_eq!(picture(&mut selector, 4, true), [SENT, SENT, SENT]);
+    selector.aim(to(0, 0, 0), 0);
+    assert_eq!(picture(&mut selector, 5, false), [marked, cut, cut]);
+}
+
+#[test]
+fn on_the_way_down_the_current_encoding_is_thinned_out() {
+    let mut selector = Selector::default();
+    selector.aim(to(1, 0, 2), 0b11);
+    selector.take(&packet(1, 0, key(1, 0)));
+    selector.aim(
+        Aim::Layer {
+            layer: Layer::default(),
+            begin_with: 1,
+            relieve: true,
+        },
+        0,
+    );
+    let dropped = Verdict::Drop { picture: true };
+    assert_eq!(selector.take(&packet(2, 1, delta(1, 0, 1))), dropped);
+    assert_eq!(selector.take(&packet(3, 2, delta(1, 0, 0))), SENT);
+    assert_eq!(selector.take(&packet(1, 3, key(0, 0))), BEGINS);
+}
+
+type Take = fn(&mut Selector, &MediaPacket) -> Verdict;
+
+/// Whatever is aimed at when: what goes out can be decoded. A frame needs the one before it on its
+/// encoding and those layers below, all of them, all their packets.
+fn decodes(take: Take) -> bool {
+    let aims = prop::collection::vec((0u8..3, 0u8..3, any::<bool>(), 0usize..12), 60..120);
+    let outcome = TestRunner::deterministic().run(&aims, |steps| {
+        let mut selector = Selector::default();
+        selector.aim(to(0, 0, 0), 0b111);
+        let mut sequences = [0u64; 3];
+        // What the decoder has: the encoding, and of each temporal layer the newest picture.
+        let mut decoding: Option<(u8, [u32; 3])> = None;
+        for (number, (encoding, temporal, keyframe, cut)) in steps.into_iter().enumerate() {
+            let time = number as u32;
+            let layer = [0u8, 2, 1, 2][number % 4];
+            for sender in 0..3u8 {
+                let is_key = keyframe && encoding == sender;
+                let at = if is_key { 0 } else { layer };
+                let mut whole = Vec::new();
+                for part in 0..3 {
+                    if part == cut % 4 && sender == encoding {
+                        selector.aim(to(encoding, 0, temporal), 0);
+                    }
+                    sequences[usize::from(sender)] += 1;
+                    let layering = Layering {
+                        keyframe: is_key,
+                        switch_up: at > 0 && number % 8 < 4,
+                        begins_frame: part == 0,
+                        ends_frame: part == 2,
+                        ..delta(sender, 0, at)
+                    };
+                    let next = packet(sequences[usize::from(sender)], time, layering);
+                    whole.push(matches!(
+                        take(&mut selector, &next),
+                        Verdict::Forward { .. }
+                    ));
+                }
+                prop_assert!(whole.iter().all(|sent| *sent == whole[0]), "half a frame");
+                let at = usize::from(at);
+                if !whole[0] {
+                    if let Some((decoded, has)) = &mut decoding
+                        && *decoded == sender
+                    {
+                        // A decoder that missed a frame of a layer waits for a switching point.
+                        has[at..].fill(u32::MAX);
+                    }
+                    continue;
+                }
+                match &mut decoding {
+                    _ if is_key => decoding = Some((sender, [time; 3])),
+                    Some((decoded, has)) => {
+                        prop_assert_eq!(*decoded, sender, "another stream without a keyframe");
+                        let switches = number % 8 < 4;
+                        prop_assert!(at == 0 || switches || has[at] != u32::MAX, "too early");
+                        has[at] = time;
+                    }
+                    None => prop_assert!(false, "begins without a keyframe"),
+                }
+            }
+        }
+        Ok(())
+    });
+    outcome.is_ok()
+}
+
+#[test]
+fn what_goes_out_can_be_decoded_and_a_selector_that_does_not_care_is_found_out() {
+    assert!(decodes(|selector, packet| selector.take(packet)));
+    // Changes anywhere.
+    assert!(!decodes(|selector, packet| {
+        selector.structured = 0;
+        let unread = Layering {
+            keyframe: false,
+            ..packet.layering
+        };
+        selector.take(&MediaPacket {
+            layering: unread,
+            ..packet.clone()
+        })
+    }));
+    // Takes every frame for a switching point.
+    assert!(!decodes(|selector, packet| {
+        let eager = Layering {
+            switch_up: true,
+            ..packet.layering
+        };
+        selector.take(&MediaPacket {
+            layering: eager,
+            ..packet.clone()
+        })
+    }));
+    // Goes down in the midst of a frame.
+    assert!(!decodes(|selector, packet| {
+        let (_, temporal) = selector.reach(packet.layering.encoding);
+        if let Some(current) = &mut selector.current {
+            current.temporal = current.temporal.min(temporal);
+        }
+        selector.take(packet)
+    }));
+}

@@ -1,0 +1,178 @@
+//! The bandwidth of one subscriber: what is known of it, and what its lines were told.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use str0m::bwe::{Bitrate, BweKind};
+
+use super::line::Wish;
+
+/// Where the estimate of a new subscriber begins: a small picture and sound; probes find the rest
+/// within a second or two.
+pub const INITIAL_BPS: u64 = 1_000_000;
+
+/// At least this long between two allocations of one subscriber.
+pub const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
+
+/// At most this long, while packets flow.
+pub const ALLOCATION_PERIOD: Duration = Duration::from_secs(1);
+
+/// Nobody is starved so soon after an estimate first came: it is still finding its level.
+const SETTLING: Duration = Duration::from_secs(4);
+
+/// Nobody is starved before an estimate was too low for so long: one bad second is no state.
+const STARVE_AFTER: Duration = Duration::from_secs(2);
+
+/// Changes of the wish below one in so many are not worth another probe.
+const TELL_CHANGES: u64 = 20;
+
+/// The state of one subscriber's bandwidth.
+#[derive(Debug, Default)]
+pub struct Share {
+    /// What the page asks for, by track.
+    pub wishes: HashMap<String, Wish>,
+    estimate_bps: Option<u64>,
+    /// The estimate comes from feedback on every packet, not from the receiver's own guess.
+    by_feedback: bool,
+    estimated_since: Option<Instant>,
+    too_low_since: Option<Instant>,
+    allocated_at: Option<Instant>,
+    measured_at: Option<Instant>,
+    /// Bytes of sound since they were last measured.
+    pub audio_bytes: u64,
+    audio_bps: u64,
+    told: Option<(u64, u64)>,
+    pub sum_bps: u64,
+}
+
+impl Share {
+    /// Note an estimate; `true` when it changes what can be had.
+    pub fn estimate(&mut self, kind: &BweKind, now: Instant) -> bool {
+        let estimate = match kind {
+            BweKind::Twcc { estimate, .. } => {
+                self.by_feedback = true;
+                estimate.as_u64()
+            }
+            BweKind::Remb { estimate, .. } if !self.by_feedback => estimate.as_u64(),
+            _ => return false,
+        };
+        self.estimated_since.get_or_insert(now);
+        let before = self.estimate_bps.replace(estimate);
+        before.is_none_or(|before| before.abs_diff(estimate) * TELL_CHANGES >= before)
+    }
+
+    /// Bit/s that the path takes, while anybody knows.
+    #[must_use]
+    pub fn estimate_bps(&self) -> Option<u64> {
+        self.estimate_bps
+    }
+
+    /// What the path was said to be used for: wanted in all.
+    #[must_use]
+    pub fn desired_bps(&self) -> u64 {
+        self.told.map_or(0, |(_, desired)| desired)
+    }
+
+    /// The earliest moment for the next allocation.
+    #[must_use]
+    pub fn next_allocation(&self, now: Instant) -> Instant {
+        self.allocated_at
+            .map_or(now, |at| (at + ALLOCATION_INTERVAL).max(now))
+    }
+
+    /// Begin an allocation. Returns the bit/s of sound.
+    pub fn begin(&mut self, now: Instant) -> u64 {
+        self.allocated_at = Some(now);
+        let since = *self.measured_at.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        // A shorter time says nothing about a stream of fifty packets a second.
+        if elapsed >= ALLOCATION_PERIOD / 2 {
+            self.audio_bps = self.audio_bytes * 8 * 1000 / elapsed.as_millis() as u64;
+            self.audio_bytes = 0;
+            self.measured_at = Some(now);
+        }
+        self.audio_bps
+    }
+
+    /// Whether lines may get nothing at all.
+    #[must_use]
+    pub fn may_starve(&mut self, least_bps: u64, now: Instant) -> bool {
+        let too_low = self
+            .estimate_bps
+            .is_some_and(|estimate| estimate < least_bps);
+        if !too_low {
+            self.too_low_since = None;
+            return true;
+        }
+        let since = *self.too_low_since.get_or_insert(now);
+        let settled = self
+            .estimated_since
+            .is_some_and(|since| now >= since + SETTLING);
+        settled && now >= since + STARVE_AFTER
+    }
+
+    /// Note what the estimator is to aim at; returns it when it is news.
+    pub fn tell(&mut self, minimum: u64, desired: u64) -> Option<(Bitrate, Bitrate)> {
+        let close = |one: u64, other: u64| one.abs_diff(other) * TELL_CHANGES <= one.max(other);
+        if self
+            .told
+            .is_some_and(|(before, wish)| close(before, minimum) && close(wish, desired))
+        {
+            return None;
+        }
+        self.told = Some((minimum, desired));
+        Some((Bitrate::from(minimum), Bitrate::from(desired)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feedback(bps: u64) -> BweKind {
+        BweKind::Twcc {
+            estimate: Bitrate::from(bps),
+            can_probe: true,
+        }
+    }
+
+    #[test]
+    fn what_packets_show_counts_more_than_what_receivers_guess() {
+        let now = Instant::now();
+        let mut share = Share::default();
+        let guess = BweKind::Remb {
+            estimate: Bitrate::from(900_000),
+            mid: "0".into(),
+        };
+        assert!(share.estimate(&guess, now));
+        assert!(share.estimate(&feedback(400_000), now));
+        assert!(!share.estimate(&guess, now));
+        assert!(!share.estimate(&feedback(401_000), now));
+        assert_eq!(share.estimate_bps(), Some(401_000));
+    }
+
+    #[test]
+    fn one_bad_second_starves_nobody() {
+        let now = Instant::now();
+        let mut share = Share::default();
+        assert!(share.may_starve(500_000, now));
+        share.estimate(&feedback(100_000), now);
+        assert!(!share.may_starve(500_000, now));
+        assert!(!share.may_starve(500_000, now + STARVE_AFTER));
+        assert!(share.may_starve(500_000, now + SETTLING));
+        share.estimate(&feedback(600_000), now);
+        assert!(share.may_starve(500_000, now + SETTLING));
+        share.estimate(&feedback(100_000), now);
+        assert!(!share.may_starve(500_000, now + SETTLING));
+    }
+
+    #[test]
+    fn the_estimator_hears_of_real_changes() {
+        let mut share = Share::default();
+        assert!(share.tell(0, 1_000_000).is_some());
+        assert!(share.tell(0, 1_030_000).is_none());
+        assert!(share.tell(0, 1_200_000).is_some());
+        assert!(share.tell(700_000, 1_200_000).is_some());
+        assert_eq!(share.desired_bps(), 1_200_000);
+    }
+}
