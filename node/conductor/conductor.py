@@ -11,6 +11,7 @@ import trio
 
 from membership import MemberState
 from node.conductor.measures import collect_samples
+from node.conductor.media_measures import MediaMeasures
 from node.conductor.peers import ClientPeers
 from node.conductor.pumps import pump_engine, pump_relay, pump_sessions
 from node.conductor.stage import Stage
@@ -81,6 +82,7 @@ class Conductor:
         rooms: Rooms,
     ) -> None:
         self._engine = engine
+        self._media = MediaMeasures(engine)
         self._sessions = sessions
         self._admission = admission
         self._keys = keys
@@ -120,12 +122,13 @@ class Conductor:
 
     async def samples(self) -> tuple[Sample, ...]:
         """See :class:`node.http.backend.Backend`."""
-        return collect_samples(
+        services = collect_samples(
             engine=self._engine.supervision(),
             sessions=self._sessions.statistics(),
             membership=None if self._membership is None else self._membership.statistics(),
             relay=None if self._relay is None else self._relay.statistics(),
         )
+        return services + await self._media.samples()
 
     def readiness(self) -> tuple[ReadinessProblem, ...]:
         """See :class:`node.http.backend.Backend`."""
