@@ -6,9 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Moments are placed this far in the past, because the first report may have been the slowest
-/// ever and str0m refuses to report on a moment that is still to come.
-pub const PAST: Duration = Duration::from_millis(100);
+/// Moments are placed this far in the past, because the first word of a peer's clock may be about
+/// its slowest track and str0m reports nonsense (time stamp 0) on a moment that is still to come. It
+/// is the same for all tracks of the peer, so that nobody can tell.
+pub const PAST: Duration = Duration::from_secs(1);
 
 /// A clock that jumps further than this was set anew; it is tied anew.
 const MAX_DRIFT: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! One RTP stream that a publisher sends: from str0m's packets to ours.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use str0m::media::{Mid, Pt, Rid};
 use str0m::rtp::rtcp::SenderInfo;
@@ -15,6 +15,12 @@ use super::payload::layers::{LayerReader, Seen};
 use super::payload::red::{Red, retype};
 use super::rewrite::SourceRun;
 use crate::control::messages::MediaKind;
+
+/// A report that places a packet further from its arrival than this is not about what is sent:
+/// str0m's own speak of time stamp 0 until the first packet, and anybody may say anything.
+const MAX_AGE: Duration = Duration::from_secs(10);
+
+type Payload = Arc<[u8]>;
 
 /// What a payload type of a peer stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +90,9 @@ impl IncomingStream {
         anchor: &mut Anchor,
         now: Instant,
     ) -> Option<MediaPacket> {
-        self.tell_clock(&packet, anchor, now);
-        let header = packet.header;
         let Format { codec, profile } = coding.format;
+        self.tell_clock(&packet, codec, anchor, now);
+        let header = packet.header;
         let (payload, redundant) = if coding.red == Some(header.payload_type) {
             unwrapped(packet.payload, coding.pt)?
         } else {
@@ -131,12 +137,16 @@ impl IncomingStream {
     }
 
     /// Learn when time stamps were captured: from the packet itself, else from the last report.
-    fn tell_clock(&mut self, packet: &RtpPacket, anchor: &mut Anchor, now: Instant) {
+    fn tell_clock(&mut self, packet: &RtpPacket, codec: Codec, anchor: &mut Anchor, now: Instant) {
         let mut tell = |time: u32, theirs: SystemTime| {
-            self.clock = Some(RtpClock {
+            let clock = RtpClock {
                 time,
                 at: anchor.place(unix_us(theirs), now),
-            });
+            };
+            let moment = clock.moment(packet.header.timestamp, codec.ticks_per_s());
+            if moment < now + MAX_AGE && now < moment + MAX_AGE {
+                self.clock = Some(clock);
+            }
         };
         if let Some(capture) = packet.header.ext_vals.abs_capture_time {
             tell(packet.header.timestamp, capture.capture_time);
@@ -154,7 +164,7 @@ impl IncomingStream {
     fn moment(&self, time: u32, codec: Codec, now: Instant) -> Instant {
         self.clock.map_or_else(
             || now.checked_sub(PAST).unwrap_or(now),
-            |clock| clock.moment(time, codec.ticks_per_s()),
+            |clock| clock.moment(time, codec.ticks_per_s()).min(now),
         )
     }
 }
@@ -167,7 +177,7 @@ fn unix_us(time: SystemTime) -> i64 {
 }
 
 /// The primary, and the whole as our own offers would number it if its copies are of one kind.
-fn unwrapped(payload: Arc<[u8]>, pt: Pt) -> Option<(Arc<[u8]>, Option<Arc<[u8]>>)> {
+fn unwrapped(payload: Arc<[u8]>, pt: Pt) -> Option<(Payload, Option<Payload>)> {
     let red = Red::parse(&payload)?;
     if red.payload_type != *pt {
         return None;

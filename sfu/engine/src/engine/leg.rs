@@ -194,7 +194,7 @@ impl LegIn {
         }
         let wallclock = encoding.clock.map_or_else(
             || now.checked_sub(PAST).unwrap_or(now),
-            |clock| clock.moment(frame.time, frame.codec.ticks_per_s()),
+            |clock| clock.moment(frame.time, frame.codec.ticks_per_s()).min(now),
         );
         Some(MediaPacket {
             codec: frame.codec,

@@ -19,6 +19,10 @@ use crate::control::messages::MediaKind;
 /// An outgoing stream starts at most here, far from the wrap that would confuse its receiver.
 const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
 
+/// Time stamps start between 2^30 and 2^31. str0m reports time stamp 0 until the first packet, and
+/// libwebrtc forgets a report as soon as the next ones are further than 2^25 from it.
+const FIRST_TIME: u32 = 1 << 30;
+
 /// Formats that one line is said not to play: all that there are.
 const MAX_REFUSED: usize = 32;
 
@@ -74,7 +78,10 @@ impl OutgoingStream {
             redundant,
             descriptors,
             refused: Vec::new(),
-            rewriter: Rewriter::new((seed % MAX_FIRST_SEQUENCE) as u16 + 1, seed),
+            rewriter: Rewriter::new(
+                (seed % MAX_FIRST_SEQUENCE) as u16 + 1,
+                FIRST_TIME + seed % FIRST_TIME,
+            ),
             layers: is_picture.then(LineLayers::default),
         })
     }

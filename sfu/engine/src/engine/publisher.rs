@@ -1,7 +1,7 @@
 //! A peer that sends us media: its tracks by mid, its streams by SSRC.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::change::SdpOffer;
 use str0m::media::{KeyframeRequestKind, Mid, Rid};
@@ -31,6 +31,10 @@ const MAX_TRACKS: usize = MAX_STREAMS / 2;
 
 /// How often the streams of one peer change their codec together; a call changes it a few times.
 const MAX_PAYLOAD_TYPE_CHANGES: u32 = 128;
+
+/// Sound and picture are in step from the first reports of both; every five seconds, which is the
+/// least that RFC 3550 section 6.2 asks of sound, would be too late to begin with.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Packets that a subscriber's stream keeps for resends: two seconds of 1.5 Mbit/s, 0.3 MB.
 const RESEND_PACKETS: usize = 256;
@@ -93,6 +97,7 @@ pub fn browser_config() -> RtcConfig {
         .set_crypto_provider(provider())
         .set_send_buffer_video(RESEND_PACKETS)
         .set_stats_interval(Some(STATS_INTERVAL))
+        .set_rtcp_report_interval_audio(REPORT_INTERVAL)
 }
 
 /// Take an offer whose lines carry `tracks` (by mid).

@@ -1,6 +1,7 @@
 //! Engines, clients and links in one process, over loopback: whole calls, as the node orders them.
 
 mod calls;
+mod codecs;
 mod flood;
 mod hostile;
 mod hostile_sdp;

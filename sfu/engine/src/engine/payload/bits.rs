@@ -56,7 +56,7 @@ mod tests {
         let mut bits = Bits::new(&[0b1010_0000, 0b1111_0001]);
         assert_eq!(bits.flag(), Some(true));
         assert_eq!(bits.take(2), Some(0b01));
-        assert_eq!(bits.take(9), Some(0b0000_0111_1));
+        assert_eq!(bits.take(9), Some(0b0_0000_1111));
         assert_eq!(bits.take(0), Some(0));
         assert_eq!(bits.take(5), None);
         assert_eq!(bits.take(4), Some(1));

@@ -1,23 +1,26 @@
 //! A client as a browser would be: full ICE, SDP, RTP.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
 
 use starling_sfu::control::messages::MediaKind;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{
-    Direction, KeyframeRequest, KeyframeRequestKind, MediaKind as RtcKind, Mid, Pt, Simulcast,
+    Direction, KeyframeRequest, KeyframeRequestKind, MediaKind as RtcKind, Mid, Pt, Rid, Simulcast,
     SimulcastLayer,
 };
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc};
-use str0m::{Candidate, Event, Input, Output, Rtc};
+use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use super::bottleneck::Bottleneck;
 
 /// Datagrams that are remembered, to be sent again in a worse state.
 const OVERHEARD: usize = 200;
+
+/// Streams count from far above zero.
+const FIRST_SEQUENCE: u64 = 60_000;
 
 /// A peer connection with a socket of its own.
 pub struct Client {
@@ -29,7 +32,7 @@ pub struct Client {
     pending: Option<SdpPendingOffer>,
     /// The lines we send on.
     lines: Vec<Mid>,
-    sent: BTreeMap<Mid, u64>,
+    sent: HashMap<(Mid, Option<Rid>), u64>,
     pub connected: bool,
     /// How loud its sound says it is, dB.
     pub level_db: i8,
@@ -52,17 +55,33 @@ pub struct Client {
     pub checks: Vec<Vec<u8>>,
     /// The way that datagrams come to us.
     pub way: Bottleneck,
+    /// Estimates and statistics, as they came.
+    pub events: Vec<Event>,
+}
+
+/// A packet to be sent as it stands here.
+pub struct Written<'a> {
+    pub kind: MediaKind,
+    pub rid: Option<&'a str>,
+    pub pt: Pt,
+    pub time: u32,
+    pub wallclock: Instant,
+    pub values: ExtensionValues,
+    pub payload: &'a [u8],
 }
 
 impl Client {
+    /// A client with all of str0m's codecs and its standard extensions.
     pub fn new(name: &str) -> Self {
+        Self::with(name, Rtc::builder().set_stats_interval(None))
+    }
+
+    /// A client that was set up so.
+    pub fn with(name: &str, config: RtcConfig) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
-        let mut rtc = Rtc::builder()
-            .set_rtp_mode(true)
-            .set_stats_interval(None)
-            .build(Instant::now());
+        let mut rtc = config.set_rtp_mode(true).build(Instant::now());
         rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
         Self {
             name: name.into(),
@@ -72,7 +91,7 @@ impl Client {
             deadline: Instant::now(),
             pending: None,
             lines: Vec::new(),
-            sent: BTreeMap::new(),
+            sent: HashMap::new(),
             connected: false,
             level_db: -42,
             tracks: BTreeMap::new(),
@@ -86,6 +105,7 @@ impl Client {
             sent_lately: VecDeque::new(),
             checks: Vec::new(),
             way: Bottleneck::default(),
+            events: Vec::new(),
         }
     }
 
@@ -145,7 +165,7 @@ impl Client {
 
     /// Send one packet of VP8 on a simulcast stream.
     pub fn send_encoding(&mut self, rid: &str, sequence: u64, time: u32, payload: &[u8]) {
-        let mid = self.line(RtcKind::Video);
+        let mid = self.line(MediaKind::Video);
         let pt = self.payload_type(str0m::format::Codec::Vp8);
         let mut api = self.rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, Some(rid.into())).unwrap();
@@ -166,33 +186,48 @@ impl Client {
     /// Send one packet on the line of that kind; its sequence number starts far from zero. The
     /// first byte of a picture's payload becomes one that says nothing about it.
     pub fn send(&mut self, kind: MediaKind, payload: &[u8]) {
-        let (rtc_kind, codec) = match kind {
-            MediaKind::Audio => (RtcKind::Audio, str0m::format::Codec::Opus),
-            MediaKind::Video => (RtcKind::Video, str0m::format::Codec::Vp8),
+        let codec = match kind {
+            MediaKind::Audio => str0m::format::Codec::Opus,
+            MediaKind::Video => str0m::format::Codec::Vp8,
         };
-        let mid = self.line(rtc_kind);
         let pt = self.payload_type(codec);
         let mut payload = payload.to_vec();
         if kind == MediaKind::Video {
             payload[0] = 0;
         }
-        let sent = self.sent.entry(mid).or_insert(60_000);
-        *sent += 1;
-        let sequence = *sent;
-        let now = Instant::now();
-        let extensions = ExtensionValues {
-            audio_level: Some(self.level_db),
-            voice_activity: Some(true),
-            ..ExtensionValues::default()
-        };
-        let mut api = self.rtc.direct_api();
-        let stream = api.stream_tx_by_mid(mid, None).unwrap();
-        stream.write_rtp(
-            RtpWrite::new(pt, sequence.into(), (sequence * 3000) as u32, now, payload)
-                .marker(true)
-                .nackable(true)
-                .ext_vals(extensions),
+        let mid = self.line(kind);
+        let next = self.sent.get(&(mid, None)).unwrap_or(&FIRST_SEQUENCE) + 1;
+        self.write(Written {
+            kind,
+            rid: None,
+            pt,
+            time: (next * 3000) as u32,
+            wallclock: Instant::now(),
+            values: ExtensionValues {
+                audio_level: Some(self.level_db),
+                voice_activity: Some(true),
+                ..ExtensionValues::default()
+            },
+            payload: &payload,
+        });
+    }
+
+    /// Send one packet as it is described.
+    pub fn write(&mut self, written: Written<'_>) {
+        let mid = self.line(written.kind);
+        let rid = written.rid.map(Rid::from);
+        let sequence = self.sent.entry((mid, rid)).or_insert(FIRST_SEQUENCE);
+        *sequence += 1;
+        let packet = RtpWrite::new(
+            written.pt,
+            (*sequence).into(),
+            written.time,
+            written.wallclock,
+            written.payload.to_vec(),
         );
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, rid).unwrap();
+        stream.write_rtp(packet.marker(true).nackable(true).ext_vals(written.values));
         self.elapse();
     }
 
@@ -211,7 +246,11 @@ impl Client {
         self.elapse();
     }
 
-    fn line(&self, kind: RtcKind) -> Mid {
+    fn line(&self, kind: MediaKind) -> Mid {
+        let kind = match kind {
+            MediaKind::Audio => RtcKind::Audio,
+            MediaKind::Video => RtcKind::Video,
+        };
         *self
             .lines
             .iter()
@@ -288,6 +327,9 @@ impl Client {
                 Output::Event(Event::KeyframeRequest(request)) => {
                     self.keyframe_requests.push(request);
                 }
+                Output::Event(
+                    event @ (Event::EgressBitrateEstimate(_) | Event::MediaEgressStats(_)),
+                ) => self.events.push(event),
                 Output::Event(_) => {}
             }
         }

@@ -5,7 +5,7 @@ mod client;
 mod node;
 mod path;
 
-pub use client::Client;
+pub use client::{Client, Written};
 pub use node::{Node, ROOM};
 pub use path::Path;
 
