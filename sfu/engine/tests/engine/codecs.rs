@@ -1,84 +1,20 @@
 //! Codecs, repair and header extensions between clients that negotiated different things.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Message, State};
 use starling_sfu::engine::codec::{Codec, Format, offered};
-use starling_sfu::engine::extensions::{RawDescriptor, descriptor, negotiated};
-use str0m::media::{MediaTime, Pt, Simulcast, SimulcastLayer};
-use str0m::rtp::{AbsCaptureTime, ExtensionValues, RtpPacket};
+use starling_sfu::engine::extensions::{RawDescriptor, descriptor};
+use str0m::media::{MediaTime, Pt};
+use str0m::rtp::ExtensionValues;
 use str0m::{Event, Rtc, RtcConfig};
 
-use crate::stage::{Client, Node, Written, play, play_for};
-
-/// What stands at the end of every payload, before its number.
-const MARK: [u8; 3] = *b"end";
-
-/// A whole picture of a codec, as far as anybody looks, that carries a number.
-fn picture(codec: Codec, number: u8) -> Vec<u8> {
-    let mut payload = match codec {
-        Codec::Opus => vec![0x78, 1, 2],
-        Codec::Vp8 => vec![
-            0x10, 0x00, 0x00, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01,
-        ],
-        Codec::Vp9 => vec![0x8c, 0x05],
-        Codec::H264 => vec![0x65, 0x88],
-        Codec::Av1 => vec![0x18, 0x32],
-    };
-    payload.resize(200, 0x55);
-    payload.extend_from_slice(&MARK);
-    payload.push(number);
-    payload
-}
-
-fn number(packet: &RtpPacket) -> Option<u8> {
-    let (number, before) = packet.payload.split_last()?;
-    before.ends_with(&MARK).then_some(*number)
-}
-
-fn written(payload: &[u8], pt: Pt, time: u32) -> Written<'_> {
-    Written {
-        kind: Video,
-        rid: None,
-        pt,
-        time,
-        wallclock: Instant::now(),
-        values: ExtensionValues::default(),
-        payload,
-    }
-}
-
-/// The formats that a client negotiated, under its payload types.
-fn formats(client: &Client) -> Vec<(Format, Pt)> {
-    client
-        .rtc
-        .codec_config()
-        .params()
-        .iter()
-        .filter_map(|params| Some((Format::of(&params.spec())?, params.pt())))
-        .collect()
-}
-
-fn pt_of(client: &Client, codec: Codec) -> Pt {
-    formats(client)
-        .into_iter()
-        .find(|(format, _)| format.codec == codec)
-        .unwrap()
-        .1
-}
-
-/// A client that negotiates what the engine does.
-fn like_engine() -> RtcConfig {
-    negotiated(offered(Rtc::builder())).set_stats_interval(None)
-}
-
-fn both_connected(ann: &mut Client, ben: &mut Client) {
-    play(&mut [ann, ben], "both are connected", |all| {
-        all.iter().all(|client| client.connected)
-    });
-}
+use crate::stage::{
+    Client, Node, Written, both_connected, formats, like_engine, number, picture, play, play_for,
+    pt_of, written,
+};
 
 #[test]
 fn every_codec_reaches_a_client_that_numbers_it_otherwise() {
@@ -295,80 +231,6 @@ fn who_cannot_play_a_track_is_named_once() {
     });
 }
 
-/// When what was in a packet was captured, by the reports on its stream, seconds since 1970.
-fn captured(packet: &RtpPacket, rate: f64) -> Option<f64> {
-    let report = packet
-        .last_sender_info
-        .filter(|report| report.sender_packet_count > 0)?;
-    let ticks = packet
-        .header
-        .timestamp
-        .wrapping_sub(report.rtp_time.numer() as u32) as i32;
-    let reported = report
-        .ntp_time
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()?;
-    Some(reported.as_secs_f64() + f64::from(ticks) / rate)
-}
-
-/// By how many seconds sound was captured before the picture that is sent with it, as a subscriber
-/// works it out. `capture` says it in the packets; else the client's own reports do.
-fn sound_before_picture(capture: bool, sound_ago: Duration, picture_ago: Duration) -> f64 {
-    let config = || like_engine().set_rtcp_report_interval_audio(Duration::from_millis(200));
-    let mut node = Node::start();
-    let (mut ann, mut ben) = (Client::with("ann", config()), Client::with("ben", config()));
-    node.publish(&mut ann, &[Audio, Video]);
-    node.subscribe(&mut ben, &[("ann_audio", Audio), ("ann_video", Video)]);
-    both_connected(&mut ann, &mut ben);
-    let pts = [pt_of(&ann, Codec::Opus), pt_of(&ann, Codec::Vp8)];
-    let start = Instant::now();
-    let last = |client: &Client, audio: bool| {
-        let wanted = picture(if audio { Codec::Opus } else { Codec::Vp8 }, 1);
-        let mut packets = client.packets.iter().rev();
-        let packet = packets.find(|packet| *packet.payload == *wanted)?;
-        captured(packet, if audio { 48_000.0 } else { 90_000.0 })
-    };
-    play(&mut [&mut ann, &mut ben], "reports tell of both", |all| {
-        let now = Instant::now();
-        let elapsed = (now - start).as_micros() as u64;
-        for (kind, pt, ago) in [(Audio, pts[0], sound_ago), (Video, pts[1], picture_ago)] {
-            let (codec, rate) = match kind {
-                Audio => (Codec::Opus, 48_000),
-                Video => (Codec::Vp8, 90_000),
-            };
-            let values = ExtensionValues {
-                abs_capture_time: capture.then(|| AbsCaptureTime {
-                    capture_time: SystemTime::now() - ago,
-                    clock_offset: None,
-                }),
-                ..ExtensionValues::default()
-            };
-            let payload = picture(codec, 1);
-            all[0].write(Written {
-                kind,
-                wallclock: if capture { now } else { now - ago },
-                values,
-                ..written(&payload, pt, (elapsed * rate / 1_000_000) as u32)
-            });
-        }
-        // A report before the first word of the source's clock is placed anyhow: let them settle.
-        elapsed > 4_000_000 && last(all[1], true).is_some() && last(all[1], false).is_some()
-    });
-    last(&ben, false).unwrap() - last(&ben, true).unwrap()
-}
-
-#[test]
-fn sound_and_picture_stay_as_far_apart_as_they_were_captured() {
-    let [early, late] = [500, 200].map(Duration::from_millis);
-    for capture in [true, false] {
-        let apart = sound_before_picture(capture, early, late);
-        assert!(
-            (apart - 0.3).abs() < 0.02,
-            "{apart} s, capture times: {capture}"
-        );
-    }
-}
-
 #[test]
 fn the_cipher_is_authenticated_encryption() {
     let mut node = Node::start();
@@ -456,11 +318,7 @@ fn all_simulcast_streams_come_in_and_pictures_are_asked_of_them() {
     let mut node = Node::start();
     let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
     let rids = ["h", "m", "l"];
-    let mut simulcast = Simulcast::new();
-    for rid in rids {
-        simulcast.add_send_layer(SimulcastLayer::new(rid));
-    }
-    node.publish_simulcast(&mut ann, &[Video], Some(&simulcast));
+    node.publish_simulcast(&mut ann, &rids);
     node.subscribe(&mut ben, &[("ann_video", Video)]);
     both_connected(&mut ann, &mut ben);
     let pt = pt_of(&ann, Codec::Vp8);

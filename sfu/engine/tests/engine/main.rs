@@ -7,6 +7,7 @@ mod hostile;
 mod hostile_sdp;
 mod layers;
 mod links;
+mod lip_sync;
 mod negotiation;
 mod rebuilt;
 mod seeing;

@@ -4,10 +4,12 @@ mod bottleneck;
 mod client;
 mod node;
 mod path;
+mod pictures;
 
 pub use client::{Client, Written};
 pub use node::{Node, ROOM};
 pub use path::Path;
+pub use pictures::{both_connected, formats, like_engine, number, picture, pt_of, written};
 
 use std::time::{Duration, Instant};
 
