@@ -110,23 +110,39 @@ export function orderCodecs(codecs, source, { codec, svc, red = source === "micr
 }
 
 /**
- * An answer with the Opus parameters of our choice: they say what the far side would like to be sent.
- * @param {string} sdp @param {Map<string, {fec: boolean, dtx: boolean}>} choices By mid.
+ * An answer as if the far side wished for what we prefer to send: a browser sends the first codec of an answer, with the
+ * Opus parameters that stand there.
+ * @param {string} sdp
+ * @param {Map<string, {order: string[], opus: {fec: boolean, dtx: boolean}}>} choices By mid; `order` names codecs.
  */
-export function withOpusChoices(sdp, choices) {
+export function asChosen(sdp, choices) {
   return sdp
     .split(/(?=^m=)/m)
     .map((section) => {
       const choice = choices.get(/^a=mid:(\S+)/m.exec(section)?.[1] ?? "");
-      const type = /^a=rtpmap:(\d+) opus\//im.exec(section)?.[1];
-      if (!choice || !type) return section;
-      const said = `useinbandfec=${Number(choice.fec)};usedtx=${Number(choice.dtx)}`;
-      const line = new RegExp(`^a=fmtp:${type} (.*?)(\\r?)$`, "m");
-      if (!line.test(section)) return section.replace(/^(a=rtpmap:\d+ opus\/.*?)(\r?\n)/im, `$1$2a=fmtp:${type} ${said}$2`);
-      return section.replace(line, (_, given, end) => {
-        const kept = given.split(";").filter((one) => !/^\s*(useinbandfec|usedtx)=/.test(one));
-        return `a=fmtp:${type} ${[...kept, said].join(";")}${end}`;
-      });
+      return choice ? withOpus(inOrder(section, choice.order), choice.opus) : section;
     })
     .join("");
+}
+
+/** One m-line's section with its payload types in this order of codecs; what is not named follows as it was. */
+function inOrder(section, order) {
+  const names = new Map([...section.matchAll(/^a=rtpmap:(\d+) ([^/\s]+)/gm)].map(([, type, name]) => [type, name.toLowerCase()]));
+  const rank = (type) => (order.indexOf(names.get(type) ?? "") + order.length + 1) % (order.length + 1);
+  return section.replace(/^(m=\S+ \S+ \S+ )([\d ]+)/, (_, head, types) => {
+    const sorted = types.trim().split(" ").sort((one, other) => rank(one) - rank(other));
+    return head + sorted.join(" ");
+  });
+}
+
+function withOpus(section, { fec, dtx }) {
+  const type = /^a=rtpmap:(\d+) opus\//im.exec(section)?.[1];
+  if (!type) return section;
+  const said = `useinbandfec=${Number(fec)};usedtx=${Number(dtx)}`;
+  const line = new RegExp(`^a=fmtp:${type} (.*?)(\\r?)$`, "m");
+  if (!line.test(section)) return section.replace(/^(a=rtpmap:\d+ opus\/.*?)(\r?\n)/im, `$1$2a=fmtp:${type} ${said}$2`);
+  return section.replace(line, (_, given, end) => {
+    const kept = given.split(";").filter((one) => !/^\s*(useinbandfec|usedtx)=/.test(one));
+    return `a=fmtp:${type} ${[...kept, said].join(";")}${end}`;
+  });
 }

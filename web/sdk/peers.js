@@ -1,7 +1,7 @@
 /** The two peer connections: the publisher, where this side offers, and the subscriber, where the node does. */
 
 import { hearData } from "./data.js";
-import { withOpusChoices } from "./encodings.js";
+import { asChosen } from "./encodings.js";
 import { applyTransform, configurationFor } from "./transform.js";
 
 /** @typedef {import("./signal.js").Signal} Signal */
@@ -78,8 +78,8 @@ export class Publisher {
     pc.sendCandidates();
     const { sdp, tracks: ids } = await reply;
     if (this.#closed) return;
-    const opus = new Map(current.map((publication) => [publication.transceiver.mid, publication.opus]));
-    await pc.setRemoteDescription({ type: "answer", sdp: withOpusChoices(sdp, opus) });
+    const choices = new Map(current.map(({ transceiver, choice }) => [transceiver.mid, choice]));
+    await pc.setRemoteDescription({ type: "answer", sdp: asChosen(sdp, choices) });
     for (const [publication, muted] of said) {
       publication.id = ids[publication.transceiver.mid] ?? publication.id;
       if (publication.muted !== muted) await this.sayMuted(publication);

@@ -1,6 +1,6 @@
 /** A track of ours: what it is sent as, and what the node wants of it. */
 
-import { asWanted, encodingsFor, orderCodecs } from "./encodings.js";
+import { asWanted, encodingsFor, nameOf, orderCodecs } from "./encodings.js";
 
 /** @typedef {"audio" | "video"} MediaKind */
 /** @typedef {"microphone" | "camera" | "screen" | "screen_audio"} Source */
@@ -10,6 +10,8 @@ import { asWanted, encodingsFor, orderCodecs } from "./encodings.js";
 export class Publication {
   /** The codecs that everybody plays, when somebody does not play all. @type {string[] | null} */
   #allowed = null;
+  /** Names of the codecs, the one to send first. @type {string[]} */
+  #order = [];
   #chain = Promise.resolve();
 
   /** @param {MediaStreamTrack} media @param {Source} source @param {boolean} muted @param {PublishOptions} [options] */
@@ -29,9 +31,10 @@ export class Publication {
     if (source === "screen" && "contentHint" in media) media.contentHint = options.hint ?? "detail";
   }
 
-  /** Opus parameters that the far side is to ask for. */
-  get opus() {
-    return { fec: this.options.fec ?? true, dtx: this.options.dtx ?? false };
+  /** What the far side is to wish for in its answer: codecs in order, and how to send Opus. */
+  get choice() {
+    const opus = { fec: this.options.fec ?? true, dtx: this.options.dtx ?? false };
+    return { order: this.#order, opus };
   }
 
   /** Put it on a peer connection. @param {RTCPeerConnection} pc */
@@ -81,6 +84,7 @@ export class Publication {
     const known = RTCRtpReceiver.getCapabilities(this.kind)?.codecs ?? [];
     const ordered = orderCodecs(known, this.source, this.options, this.#allowed);
     if (ordered.length === 0) return this.#allowed === null;
+    this.#order = [...new Set(ordered.map(nameOf))];
     this.transceiver?.setCodecPreferences(ordered);
     return true;
   }

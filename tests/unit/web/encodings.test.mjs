@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { asWanted, encodingsFor, nameOf, orderCodecs, withOpusChoices } from "../../../web/sdk/encodings.js";
+import { asChosen, asWanted, encodingsFor, nameOf, orderCodecs } from "../../../web/sdk/encodings.js";
 
 const camera = (height) => ({ kind: "video", getSettings: () => ({ height }) });
 const rids = (encodings) => encodings.map(({ rid }) => rid);
@@ -78,10 +78,19 @@ test("a restriction leaves only what everybody plays, and nothing where that is 
 test("an answer gets the Opus parameters of the line it names, and keeps the rest", () => {
   const sdp = ["v=0", "m=audio 9 X 111", "a=mid:0", "a=rtpmap:111 opus/48000/2", "a=fmtp:111 minptime=10;useinbandfec=1",
     "m=audio 9 X 111", "a=mid:1", "a=rtpmap:111 opus/48000/2", "m=video 9 X 96", "a=mid:2", ""].join("\r\n");
-  const changed = withOpusChoices(sdp, new Map([["0", { fec: false, dtx: true }], ["1", { fec: true, dtx: false }]]));
-  const lines = changed.split("\r\n");
+  const choice = (fec, dtx) => ({ order: ["opus"], opus: { fec, dtx } });
+  const lines = asChosen(sdp, new Map([["0", choice(false, true)], ["1", choice(true, false)]])).split("\r\n");
   assert.equal(lines[4], "a=fmtp:111 minptime=10;useinbandfec=0;usedtx=1");
   assert.equal(lines[8], "a=fmtp:111 useinbandfec=1;usedtx=0");
   assert.deepEqual(lines.slice(9), ["m=video 9 X 96", "a=mid:2", ""]);
-  assert.equal(withOpusChoices(sdp, new Map()), sdp);
+  assert.equal(asChosen(sdp, new Map()), sdp);
+});
+
+test("an answer names first what we prefer to send; what we do not know follows as it was", () => {
+  const sdp = ["m=video 9 UDP/TLS/RTP/SAVPF 96 97 45 46 120", "a=mid:0", "a=rtpmap:96 VP8/90000", "a=rtpmap:97 rtx/90000",
+    "a=rtpmap:45 AV1/90000", "a=rtpmap:46 rtx/90000", "a=rtpmap:120 weather/90000", ""].join("\r\n");
+  const opus = { fec: true, dtx: false };
+  const first = (order) => asChosen(sdp, new Map([["0", { order, opus }]])).split("\r\n")[0];
+  assert.equal(first(["av1", "vp8", "rtx"]), "m=video 9 UDP/TLS/RTP/SAVPF 45 96 97 46 120");
+  assert.equal(first([]), "m=video 9 UDP/TLS/RTP/SAVPF 96 97 45 46 120");
 });
