@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::exchange::{Export, Letter, Note};
+use super::layers::demand::Demand;
 use super::packet::MediaPacket;
 use super::post::WorkerIndex;
 use super::router::TrackKey;
@@ -38,6 +39,15 @@ impl Worker {
             Note::Claim { number, since } => {
                 if let Some(track) = self.exchange.note_claim(from, number, since) {
                     self.begin_import(track, now);
+                }
+            }
+            Note::LayersWanted { number, wanted } => {
+                let worker = from;
+                if let Some(id) = self.exchange.exported(from, number)
+                    && let Some(track) = self.router.key(id)
+                {
+                    self.router
+                        .want_exported(track, Export { worker, number }, wanted);
                 }
             }
             Note::KeyframeWanted { number, encoding } => {
@@ -82,8 +92,13 @@ impl Worker {
         self.counters.add("exchange_packets_dropped", dropped);
     }
 
-    /// Packets of a track come from another worker now: they begin in the middle of a picture.
+    /// Packets of a track come from another worker now: they begin in the middle of a picture, and
+    /// that worker does not know what is wanted here.
     fn begin_import(&mut self, track: TrackKey, now: Instant) {
+        if let Some(known) = self.router.get_mut(track) {
+            known.demand = Demand::default();
+        }
+        self.router.unsettle(track);
         self.ask_all_keyframes(track, now);
     }
 

@@ -18,6 +18,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::layers::demand::Wanted;
 use super::packet::MediaPacket;
 use super::post::{Post, WorkerIndex};
 use super::router::TrackKey;
@@ -40,6 +41,8 @@ pub enum Note {
     },
     /// Somebody here needs a whole picture of an encoding of what I want under this number.
     KeyframeWanted { number: WantNumber, encoding: u8 },
+    /// All that anybody here wants of it; before this is said, everything.
+    LayersWanted { number: WantNumber, wanted: Wanted },
 }
 
 /// All that one worker has for another after a turn.

@@ -204,7 +204,10 @@ impl Peer {
             jitter_ms: health.map(|health| health.jitter_ms),
             loss: health.map_or(measured.loss(sends), |health| Some(health.loss)),
             estimate_bps: measured.estimate_bps(),
-            desired_bps: None,
+            desired_bps: match &self.role {
+                Role::Subscriber(subscriber) => subscriber.share.desired_bps(),
+                _ => None,
+            },
             handshake_ms: self.handshake.map(|took| took.as_secs_f64() * 1000.0),
         }
     }

@@ -13,7 +13,7 @@ use str0m::media::Mid;
 use super::codec::Codec;
 use super::exchange::Export;
 use super::keyframes::KeyframeThrottles;
-use super::layers::demand::Demand;
+use super::layers::demand::{Demand, Wanted};
 use super::layers::table::LayerTable;
 use super::packet::MediaPacket;
 use super::post::WorkerIndex;
@@ -62,6 +62,8 @@ pub struct Track {
     pub sinks: Vec<Sink>,
     /// Other workers with sinks of this track.
     pub exports: Vec<Export>,
+    /// What those want of it that said so.
+    exports_want: Vec<(Export, Wanted)>,
     pub codec: Option<Codec>,
     pub packets: u64,
     pub bytes: u64,
@@ -82,6 +84,7 @@ impl Track {
             since: 0,
             sinks: Vec::new(),
             exports: Vec::new(),
+            exports_want: Vec::new(),
             codec: None,
             packets: 0,
             bytes: 0,
@@ -90,6 +93,19 @@ impl Track {
             layers: LayerTable::default(),
             demand: Demand::default(),
         }
+    }
+
+    /// What other workers want of this track.
+    #[must_use]
+    pub fn wanted_elsewhere(&self) -> Wanted {
+        let of = |export: &Export| {
+            let said = self.exports_want.iter().find(|(known, _)| known == export);
+            said.map_or(Wanted::ALL, |(_, wanted)| *wanted)
+        };
+        self.exports
+            .iter()
+            .map(of)
+            .fold(Wanted::default(), Wanted::or)
     }
 
     /// The sinks of this track, without the link that it came over: a leg never goes back.
@@ -255,6 +271,18 @@ impl Router {
             first: track.codec.replace(packet.codec).is_none(),
             layer_appears: packet.codec.kind() == MediaKind::Video
                 && track.layers.note(&packet.layering, bytes, now),
+        }
+    }
+
+    /// Note what another worker wants of a track.
+    pub fn want_exported(&mut self, key: TrackKey, export: Export, wanted: Wanted) {
+        if let Some(track) = self.tracks.get_mut(key) {
+            let exports = &track.exports;
+            track
+                .exports_want
+                .retain(|(known, _)| *known != export && exports.contains(known));
+            track.exports_want.push((export, wanted));
+            self.unsettle(key);
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use str0m::bwe::{Bitrate, BweKind};
 
+use super::exchange::{Export, Note};
 use super::layers::allocator::{Ask, Budget, allocate};
 use super::layers::demand::Wanted;
 use super::layers::line::{ASK_AGAIN_AFTER, pixels_of_height};
@@ -186,10 +187,9 @@ impl Worker {
         let Some(track) = self.router.get(key) else {
             return;
         };
-        let Some(source) = track.source else {
-            return;
-        };
-        if track.kind != Some(MediaKind::Video) {
+        let import = self.exchange.source_of(&track.id);
+        let source = track.source;
+        if track.kind == Some(MediaKind::Audio) || (import.is_none() && source.is_none()) {
             return;
         }
         let wanted = self.wanted_of(track);
@@ -200,14 +200,22 @@ impl Worker {
         if let Some(at) = track.demand.deadline() {
             self.timers.wake_by(at, Timer::Demand(key));
         }
+        if let Some(Export { worker, number }) = import {
+            if let Some(wanted) = news {
+                self.exchange
+                    .tell(worker, Note::LayersWanted { number, wanted });
+            }
+            return;
+        }
         match source {
-            Source::Publisher { peer, mid } => {
+            None => {}
+            Some(Source::Publisher { peer, mid }) => {
                 if let Some(wanted) = news {
                     let track = track.id.clone();
                     self.tell_wanted(peer, mid, track, wanted);
                 }
             }
-            Source::Leg { peer, leg } => {
+            Some(Source::Leg { peer, leg }) => {
                 let wanted = track.demand.told();
                 if news.is_some() || wanted != Wanted::ALL {
                     self.timers
@@ -220,12 +228,7 @@ impl Worker {
 
     /// What anybody wants of a track.
     fn wanted_of(&self, track: &Track) -> Wanted {
-        let of_exports = if track.exports.is_empty() {
-            Wanted::default()
-        } else {
-            Wanted::ALL
-        };
-        track.ways().fold(of_exports, |wanted, sink| {
+        track.ways().fold(track.wanted_elsewhere(), |wanted, sink| {
             let of_sink = match self.peers.get(sink.peer).map(|peer| &peer.role) {
                 Some(Role::Subscriber(subscriber)) => subscriber.wanted_on(sink.slot),
                 Some(Role::Link(link)) => link.wanted_out(sink.slot),

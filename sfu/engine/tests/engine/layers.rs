@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::stage::{Client, Node, play_for};
+use crate::stage::{Client, Node, ROOM, play_for};
 use starling_sfu::control::messages::MediaKind::Video;
 use starling_sfu::control::messages::{Command, Message, PreferredTrack};
 use str0m::rtp::{RtpPacket, Vp8Descriptor};
@@ -90,6 +90,8 @@ fn encoding(packet: &RtpPacket) -> Option<usize> {
 /// The stage: ann sends to ben, for as long as it takes.
 struct Stage {
     node: Node,
+    /// Where ben is, when that is another node.
+    far: Option<Node>,
     ann: Client,
     ben: Client,
     camera: Camera,
@@ -97,12 +99,18 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let mut node = Node::start();
+        Self::on(Node::start(), None)
+    }
+
+    fn on(mut node: Node, mut far: Option<Node>) -> Self {
         let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
         node.publish_simulcast(&mut ann, &RIDS);
-        node.subscribe(&mut ben, &[(TRACK, Video)]);
+        far.as_mut()
+            .unwrap_or(&mut node)
+            .subscribe(&mut ben, &[(TRACK, Video)]);
         Self {
             node,
+            far,
             ann,
             ben,
             camera: Camera::new(),
@@ -110,7 +118,8 @@ impl Stage {
     }
 
     fn prefer(&mut self, size: (u32, u32), paused: bool) {
-        self.node.done(|id| Command::Prefer {
+        let node = self.far.as_mut().unwrap_or(&mut self.node);
+        node.done(|id| Command::Prefer {
             peer: "ben".into(),
             tracks: vec![PreferredTrack {
                 track: TRACK.into(),
@@ -149,12 +158,30 @@ impl Stage {
         });
     }
 
+    /// What ben wants reaches ann's client, wherever ben is.
+    fn wishes_arrive(&mut self) {
+        self.prefer((320, 180), false);
+        self.play_until_seen(0);
+        assert_eq!(self.wanted(), told(["l"]));
+        self.prefer((1280, 720), false);
+        self.play_until_seen(2);
+        assert_eq!(self.wanted(), told(RIDS));
+        assert_seamless(&self.ben.packets);
+    }
+
     fn wanted(&mut self) -> BTreeMap<String, bool> {
         self.node.event(|event| match event {
             Message::LayersWanted { encodings, .. } => Some(encodings.clone()),
             _ => None,
         })
     }
+}
+
+/// The streams that are wanted, of all.
+fn told<const N: usize>(wanted: [&str; N]) -> BTreeMap<String, bool> {
+    RIDS.iter()
+        .map(|rid| ((*rid).to_owned(), wanted.contains(rid)))
+        .collect()
 }
 
 /// What a decoder needs: no number missing, time that goes on, every change at a keyframe.
@@ -182,14 +209,7 @@ fn assert_seamless(packets: &[RtpPacket]) {
 #[test]
 fn a_page_gets_the_size_that_it_shows_and_the_rest_is_not_wanted() {
     let mut stage = Stage::new();
-    stage.prefer((320, 180), false);
-    stage.play_until_seen(0);
-    let small = [("h", false), ("l", true), ("m", false)].map(|(rid, on)| (rid.to_owned(), on));
-    assert_eq!(stage.wanted(), small.into());
-    stage.prefer((1280, 720), false);
-    stage.play_until_seen(2);
-    let all = ["h", "l", "m"].map(|rid| (rid.to_owned(), true));
-    assert_eq!(stage.wanted(), all.into());
+    stage.wishes_arrive();
     stage.prefer((600, 340), false);
     stage.play_until_seen(1);
     assert_seamless(&stage.ben.packets);
@@ -207,10 +227,9 @@ fn a_page_gets_the_size_that_it_shows_and_the_rest_is_not_wanted() {
     let mut end = Instant::now() + Duration::from_millis(500);
     stage.play_until("a pause is over", |_| Instant::now() > end);
     assert!(stage.ben.packets.len() <= count + 60);
-    let none = ["h", "l", "m"].map(|rid| (rid.to_owned(), false));
     end = Instant::now() + Duration::from_secs(2);
     stage.play_until("nothing is wanted", |_| Instant::now() > end);
-    while stage.wanted() != none.clone().into() {}
+    while stage.wanted() != told([]) {}
     stage.prefer((0, 0), false);
     stage.play_until_seen(2);
     assert_seamless(&stage.ben.packets);
@@ -235,4 +254,31 @@ fn an_encoding_that_falls_silent_is_replaced_by_another() {
     stage.camera.off[2] = false;
     stage.play_until_seen(2);
     assert_seamless(&stage.ben.packets);
+}
+
+#[test]
+fn what_is_wanted_beyond_a_link_is_told_over_it() {
+    let (mut oslo, mut lima) = (Node::start(), Node::start());
+    Node::link((&mut oslo, "lima"), (&mut lima, "oslo"));
+    lima.done(|id| Command::OpenLegIn {
+        peer: "oslo".into(),
+        leg: 1,
+        track: TRACK.into(),
+        kind: Video,
+        room: ROOM.into(),
+        id,
+    });
+    oslo.done(|id| Command::OpenLegOut {
+        peer: "lima".into(),
+        leg: 1,
+        track: TRACK.into(),
+        room: ROOM.into(),
+        id,
+    });
+    Stage::on(oslo, Some(lima)).wishes_arrive();
+}
+
+#[test]
+fn what_is_wanted_on_another_worker_is_told_to_the_first() {
+    Stage::on(Node::start_with(2), None).wishes_arrive();
 }

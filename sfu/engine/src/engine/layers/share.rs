@@ -67,10 +67,10 @@ impl Share {
         self.estimate_bps
     }
 
-    /// What the path was said to be used for: wanted in all.
+    /// What the estimator was told to aim at, in all.
     #[must_use]
-    pub fn desired_bps(&self) -> u64 {
-        self.told.map_or(0, |(_, desired)| desired)
+    pub fn desired_bps(&self) -> Option<u64> {
+        self.told.map(|(_, desired)| desired)
     }
 
     /// The earliest moment for the next allocation.
@@ -173,6 +173,6 @@ mod tests {
         assert!(share.tell(0, 1_030_000).is_none());
         assert!(share.tell(0, 1_200_000).is_some());
         assert!(share.tell(700_000, 1_200_000).is_some());
-        assert_eq!(share.desired_bps(), 1_200_000);
+        assert_eq!(share.desired_bps(), Some(1_200_000));
     }
 }
