@@ -8,6 +8,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use str0m::Candidate;
+use str0m::net::TcpType;
+
 /// Which text was no address.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Invalid(pub String);
@@ -38,6 +41,12 @@ pub struct Addresses {
     candidates: Vec<SocketAddr>,
     /// Whether candidates are addresses of this machine, usable as the source of a packet.
     local: bool,
+    /// Where STUN servers see our socket.
+    mapped: Vec<SocketAddr>,
+    /// The port that takes TCP, if one does.
+    tcp_port: Option<u16>,
+    /// Whether our socket sends IPv4, IPv6.
+    families: [bool; 2],
 }
 
 impl Addresses {
@@ -55,20 +64,23 @@ impl Addresses {
         interfaces: &[IpAddr],
     ) -> Result<Self, Invalid> {
         let port = bound.port();
+        let dual = bound.is_ipv6() && bound.ip().is_unspecified();
+        let rest = Self {
+            families: [bound.is_ipv4() || dual, bound.is_ipv6()],
+            ..Self::default()
+        };
         if !advertised.is_empty() {
             let candidates = advertised
                 .iter()
                 .map(|text| parse(text).map(|ip| SocketAddr::new(ip, port)))
                 .collect::<Result<_, _>>()?;
-            return Ok(Self {
-                candidates,
-                local: false,
-            });
+            return Ok(Self { candidates, ..rest });
         }
         if !bound.ip().is_unspecified() {
             return Ok(Self {
                 candidates: vec![bound],
                 local: true,
+                ..rest
             });
         }
         let usable = interfaces
@@ -85,13 +97,92 @@ impl Addresses {
                 .map(|ip| SocketAddr::new(ip, port))
                 .collect(),
             local: true,
+            ..rest
         })
     }
 
-    /// What we tell others.
+    /// What we tell others to reach us at directly.
     #[must_use]
     pub fn candidates(&self) -> &[SocketAddr] {
         &self.candidates
+    }
+
+    /// Where others see us who are behind no NAT of ours: what STUN servers say, less what we tell
+    /// anyway.
+    pub fn reflexive(&self) -> impl Iterator<Item = SocketAddr> {
+        self.mapped
+            .iter()
+            .copied()
+            .filter(|mapped| !self.candidates.contains(mapped))
+    }
+
+    /// Note where STUN servers see our socket.
+    pub fn set_mapped(&mut self, mapped: Vec<SocketAddr>) {
+        self.mapped = mapped;
+    }
+
+    /// Note the port that takes TCP.
+    pub fn set_tcp_port(&mut self, port: u16) {
+        self.tcp_port = Some(port);
+    }
+
+    /// Whether our socket sends to addresses of this kind.
+    #[must_use]
+    pub fn reaches(&self, other: IpAddr) -> bool {
+        self.families[usize::from(other.is_ipv6())]
+    }
+
+    /// Everything that a client is told, as str0m wants it. All are host candidates: an ICE-lite
+    /// agent has no others (RFC 8445 section 5.2), and to the client the kind is but a word.
+    #[must_use]
+    pub fn for_clients(&self) -> Vec<Candidate> {
+        let udp = self.candidates.iter().copied().chain(self.reflexive());
+        let tcp = self.tcp_candidates().filter_map(|at| {
+            let builder = Candidate::builder().tcp().host(at);
+            builder.tcptype(TcpType::Passive).build().ok()
+        });
+        udp.filter_map(|at| Candidate::host(at, "udp").ok())
+            .chain(tcp)
+            .collect()
+    }
+
+    /// Everything that another node is told, as str0m wants it; nodes do not speak TCP.
+    #[must_use]
+    pub fn for_nodes(&self) -> Vec<Candidate> {
+        self.candidates
+            .iter()
+            .filter_map(|at| Candidate::host(*at, "udp").ok())
+            .chain(self.reflexive_candidates())
+            .collect()
+    }
+
+    fn reflexive_candidates(&self) -> impl Iterator<Item = Candidate> {
+        self.reflexive().filter_map(|mapped| {
+            let base = self
+                .candidates
+                .iter()
+                .find(|at| at.is_ipv4() == mapped.is_ipv4())?;
+            Candidate::server_reflexive(mapped, *base, "udp").ok()
+        })
+    }
+
+    fn tcp_candidates(&self) -> impl Iterator<Item = SocketAddr> {
+        let port = self.tcp_port;
+        self.candidates
+            .iter()
+            .filter_map(move |at| Some(SocketAddr::new(at.ip(), port?)))
+    }
+
+    /// The TCP candidate that a connection from `source` to our address `local` was meant for.
+    #[must_use]
+    pub fn tcp_candidate_for(
+        &self,
+        local: Option<IpAddr>,
+        source: SocketAddr,
+    ) -> Option<SocketAddr> {
+        let port = self.tcp_port?;
+        self.candidate_for(local, source)
+            .map(|at| SocketAddr::new(at.ip(), port))
     }
 
     /// The candidate that a packet from `source` to our address `local` was meant for.

@@ -209,7 +209,11 @@ impl Drained {
                     return Ok(());
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    if is_stun(&transmit.contents) || !self.silent {
+                    let may_leave = is_stun(&transmit.contents) || !self.silent;
+                    if may_leave && transmit.proto == Protocol::Tcp {
+                        sink.batch
+                            .push_framed(transmit.destination, &transmit.contents);
+                    } else if may_leave {
                         // Behind an advertised address only the way in shows the way out.
                         let source = sink.addresses.source_for(transmit.source).or(self
                             .local
@@ -250,7 +254,7 @@ fn hand_over(
     incoming: &Incoming<'_>,
 ) -> Result<Taken, Broken> {
     let received = Receive::new(
-        Protocol::Udp,
+        incoming.protocol,
         incoming.source,
         incoming.destination,
         incoming.bytes,
@@ -262,7 +266,7 @@ fn hand_over(
     if !rtc.accepts(&input) {
         return Ok(Taken::No);
     }
-    if is_stun(incoming.bytes) {
+    if is_stun(incoming.bytes) && incoming.protocol == Protocol::Udp {
         // Only a check shows by its integrity that the other end itself sent it here.
         *local = incoming.local;
     }

@@ -5,6 +5,7 @@
 //! worker that reads it: one that is started in the place of a lost one takes it over, emptied.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Waker;
@@ -48,6 +49,8 @@ pub enum Mail {
     },
     /// Read all counters, as part of the answer to this question.
     ReadStatistics { question: u64 },
+    /// Ask these servers where the media socket is seen.
+    StunServers(Vec<SocketAddr>),
     /// Say that you are alive.
     Look,
     /// What another worker has for us.
@@ -57,6 +60,10 @@ pub enum Mail {
     /// Stop.
     End,
 }
+
+/// Too many commands wait for this worker.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Full;
 
 #[derive(Default)]
 struct Inside {
@@ -90,12 +97,12 @@ impl Post {
     /// Queue a piece of mail of the dispatcher.
     ///
     /// # Errors
-    /// The mail comes back when too many commands wait already.
-    pub fn put(&self, mail: Mail) -> Result<(), Mail> {
+    /// [`Full`] when too many commands wait already; other mail is always taken, there is little.
+    pub fn put(&self, mail: Mail) -> Result<(), Full> {
         let mut inner = self.lock();
         if matches!(mail, Mail::Command { .. }) {
             if inner.commands >= MAX_WAITING_COMMANDS {
-                return Err(mail);
+                return Err(Full);
             }
             inner.commands += 1;
         }

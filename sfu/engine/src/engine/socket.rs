@@ -7,12 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use str0m::net::Protocol;
 
 use super::address::{Addresses, Invalid, mapped, parse, plain};
 use super::batch::{Batch, Run};
 
 /// 30 ms of 2 Gbit/s: what may pile up while a turn runs. Best effort, the system may cap it.
-const SOCKET_BUFFER_BYTES: usize = 8 << 20;
+pub const SOCKET_BUFFER_BYTES: usize = 8 << 20;
 
 /// With `UDP_GRO` one receive may carry this much.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 16;
@@ -67,6 +68,7 @@ impl fmt::Display for BindError {
 /// One datagram as it came in.
 #[derive(Debug)]
 pub struct Incoming<'a> {
+    pub protocol: Protocol,
     pub source: SocketAddr,
     /// Our candidate that it was sent to.
     pub destination: SocketAddr,
@@ -89,8 +91,9 @@ pub struct MediaSocket {
     state: UdpSocketState,
     addresses: Addresses,
     bound: SocketAddr,
-    buffers: Vec<Vec<u8>>,
-    metas: Vec<RecvMeta>,
+    buffer_bytes: usize,
+    buffers: [Vec<u8>; BATCH_SIZE],
+    metas: [RecvMeta; BATCH_SIZE],
 }
 
 impl MediaSocket {
@@ -103,6 +106,7 @@ impl MediaSocket {
         let wanted = SocketAddr::new(ip, port);
         let (socket, state, bound) =
             open(wanted).map_err(|error| BindError::from_io(&error, wanted))?;
+        let buffer_bytes = grow_buffers(&socket);
         let interfaces: Vec<IpAddr> = if_addrs::get_if_addrs()
             .map(|all| all.iter().map(if_addrs::Interface::ip).collect())
             .unwrap_or_default();
@@ -119,8 +123,9 @@ impl MediaSocket {
             state,
             addresses,
             bound,
-            buffers: vec![vec![0; RECEIVE_BUFFER_BYTES]; BATCH_SIZE],
-            metas: vec![RecvMeta::default(); BATCH_SIZE],
+            buffer_bytes,
+            buffers: std::array::from_fn(|_| vec![0; RECEIVE_BUFFER_BYTES]),
+            metas: [RecvMeta::default(); BATCH_SIZE],
         })
     }
 
@@ -128,6 +133,12 @@ impl MediaSocket {
     #[must_use]
     pub fn bound(&self) -> SocketAddr {
         self.bound
+    }
+
+    /// What the system gave of [`SOCKET_BUFFER_BYTES`], the smaller of both directions.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
     }
 
     /// Our candidates.
@@ -147,11 +158,10 @@ impl MediaSocket {
     /// Read one batch and hand each datagram to `each`; `false` when nothing was left to read.
     pub fn receive(&mut self, mut each: impl FnMut(Incoming<'_>)) -> bool {
         let count = {
-            let mut slices: Vec<IoSliceMut<'_>> = self
+            let mut slices = self
                 .buffers
-                .iter_mut()
-                .map(|buffer| IoSliceMut::new(buffer))
-                .collect();
+                .each_mut()
+                .map(|buffer| IoSliceMut::new(buffer));
             match self
                 .state
                 .recv(UdpSockRef::from(&self.socket), &mut slices, &mut self.metas)
@@ -170,6 +180,7 @@ impl MediaSocket {
             };
             for bytes in buffer[..meta.len].chunks(meta.stride.max(1)) {
                 each(Incoming {
+                    protocol: Protocol::Udp,
                     source,
                     destination,
                     local,
@@ -181,11 +192,9 @@ impl MediaSocket {
     }
 
     /// Send all of `batch`. What the socket does not take is lost, as on any network.
-    pub fn send(&self, batch: &Batch) -> Sent {
+    pub fn send(&self, batch: &mut Batch) -> Sent {
         let mut sent = Sent::default();
-        for (run, bytes) in batch.runs() {
-            self.send_run(run, bytes, &mut sent);
-        }
+        batch.each_run(|run, bytes| self.send_run(run, bytes, &mut sent));
         sent
     }
 
@@ -242,13 +251,13 @@ fn open(wanted: SocketAddr) -> io::Result<(std::net::UdpSocket, UdpSocketState, 
     socket.bind(&wanted.into())?;
     let socket = std::net::UdpSocket::from(socket);
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-    grow_buffers(&socket);
     let bound = socket.local_addr()?;
     Ok((socket, state, bound))
 }
 
 /// Ask for large buffers: by privilege beyond the system's cap, else up to it, else as they are.
-fn grow_buffers(socket: &std::net::UdpSocket) {
+/// Returns the smaller of what there is now.
+fn grow_buffers(socket: &std::net::UdpSocket) -> usize {
     use rustix::net::sockopt;
     if sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER_BYTES).is_err() {
         let _ = sockopt::set_socket_recv_buffer_size(socket, SOCKET_BUFFER_BYTES);
@@ -256,6 +265,10 @@ fn grow_buffers(socket: &std::net::UdpSocket) {
     if sockopt::set_socket_send_buffer_size_force(socket, SOCKET_BUFFER_BYTES).is_err() {
         let _ = sockopt::set_socket_send_buffer_size(socket, SOCKET_BUFFER_BYTES);
     }
+    let receive = sockopt::socket_recv_buffer_size(socket).unwrap_or(0);
+    let send = sockopt::socket_send_buffer_size(socket).unwrap_or(0);
+    // Linux doubles what is asked, for its own bookkeeping, and reports the double (socket(7)).
+    receive.min(send) / 2
 }
 
 #[cfg(test)]
@@ -287,7 +300,8 @@ mod tests {
             for size in [1000, 1000, 1000, 400, 1000] {
                 batch.push(receiver.bound(), None, &vec![7; size]);
             }
-            let sent = sender.send(&batch);
+            assert!(receiver.state.gro_segments() > 1 && sender.buffer_bytes() > 0);
+            let sent = sender.send(&mut batch);
             assert_eq!((sent.datagrams, sent.lost), (5, 0), "{bind}");
             let mut sizes = Vec::new();
             for _ in 0..100 {

@@ -18,6 +18,10 @@ pub enum Timer {
     Demand(TrackKey),
     /// Somebody speaks there.
     Room(RoomKey),
+    /// A question to a STUN server.
+    Stun,
+    /// A TCP connection that is to prove itself, or to read on.
+    Connection(usize),
 }
 
 /// One deadline for each timer, earliest first.

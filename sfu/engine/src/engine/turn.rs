@@ -61,6 +61,8 @@ impl Worker {
                 Some(Timer::Allocation(key)) => self.allocate(key, now),
                 Some(Timer::Demand(track)) => self.tend_demand(track, now),
                 Some(Timer::Room(room)) => self.compare_voices(room, now),
+                Some(Timer::Stun) => self.tend_stun(now),
+                Some(Timer::Connection(connection)) => self.wake_connection(connection, now),
                 None => return,
             }
         }
@@ -90,6 +92,7 @@ impl Worker {
                 Some(key) => self.hand_over(key, incoming, true, now),
                 None => self.counters.count("checks_unknown"),
             },
+            Shape::Stun if self.take_stun(incoming.source, incoming.bytes, now) => {}
             Shape::Stun => match self.demux.by_address(incoming.source) {
                 Some(key) => self.hand_over(key, incoming, true, now),
                 // The answer to a check of ours, from an address that did not check us yet.
@@ -127,7 +130,7 @@ impl Worker {
         }
     }
 
-    fn take_datagram(
+    pub(super) fn take_datagram(
         &mut self,
         key: PeerKey,
         incoming: &Incoming<'_>,

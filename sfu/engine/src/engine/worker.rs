@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -29,8 +30,10 @@ use super::post::{Mail, Post, WorkerIndex};
 use super::rewrite::SourceRun;
 use super::rooms::Rooms;
 use super::router::{PeerKey, Router, TrackKey};
-use super::socket::MediaSocket;
+use super::socket::{MediaSocket, SOCKET_BUFFER_BYTES};
 use super::statistics;
+use super::stun::StunClient;
+use super::tcp::{Arrivals, Tcp};
 use super::timers::{Timer, Timers};
 use crate::control::frame;
 use crate::control::messages::{Command, Message, State};
@@ -43,6 +46,9 @@ pub const WAKE: Token = Token(1);
 
 /// Commands between two looks at the socket.
 const MAX_COMMANDS_PER_TURN: usize = 32;
+
+/// Sockets that one poll tells of; those left out are told of by the next.
+const MAX_POLLED: usize = 256;
 
 /// The longest sleep; nothing depends on it.
 const MAX_SLEEP: Duration = Duration::from_secs(1);
@@ -63,6 +69,8 @@ pub struct Start {
     pub life: u64,
     pub poll: Poll,
     pub socket: MediaSocket,
+    /// Takes TCP, if that is wanted.
+    pub listener: Option<TcpListener>,
     /// The mailboxes of all workers.
     pub posts: Vec<Post>,
     pub reports: SyncSender<Said>,
@@ -84,6 +92,9 @@ pub struct Worker {
     serial: u64,
     outgoing: Outgoing,
     pub(super) exchange: Exchange,
+    pub(super) stun: StunClient,
+    pub(super) tcp: Option<Tcp>,
+    pub(super) arrivals: Arrivals,
     pub(super) socket: Option<MediaSocket>,
     pub(super) addresses: Addresses,
     pub(super) peers: Slab<Peer>,
@@ -123,6 +134,16 @@ impl Worker {
     pub fn new(start: Start) -> io::Result<Self> {
         let mut socket = start.socket;
         socket.register(start.poll.registry(), SOCKET)?;
+        let mut addresses = socket.addresses().clone();
+        let mut tcp = None;
+        if let Some(listener) = start.listener {
+            addresses.set_tcp_port(listener.local_addr()?.port());
+            tcp = Some(Tcp::new(listener, start.poll.registry())?);
+        }
+        let mut counters = Counters::default();
+        counters.add("socket_buffer_bytes", socket.buffer_bytes() as u64);
+        let capped = socket.buffer_bytes() < SOCKET_BUFFER_BYTES;
+        counters.add("socket_buffers_capped", u64::from(capped));
         let first = start.life * NUMBERS_PER_LIFE;
         Ok(Self {
             index: start.index,
@@ -134,7 +155,10 @@ impl Worker {
             serial: 0,
             outgoing: start.outgoing,
             exchange: Exchange::new(start.index, start.posts, first),
-            addresses: socket.addresses().clone(),
+            stun: StunClient::default(),
+            tcp,
+            arrivals: Arrivals::default(),
+            addresses,
             socket: Some(socket),
             peers: Slab::new(),
             names: HashMap::new(),
@@ -143,7 +167,7 @@ impl Worker {
             router: Router::default(),
             rooms: Rooms::default(),
             timers: Timers::default(),
-            counters: Counters::default(),
+            counters,
             runs: first,
             batch: Batch::default(),
             events: Vec::new(),
@@ -162,10 +186,11 @@ impl Worker {
     /// # Errors
     /// When polling fails, or the node stopped reading what we write.
     pub fn run(&mut self) -> io::Result<()> {
-        let mut polled = Events::with_capacity(16);
+        let mut polled = Events::with_capacity(MAX_POLLED);
         loop {
             let now = Instant::now();
-            let wait = if self.readable || std::mem::take(&mut self.wake_again) {
+            let behind = self.readable || self.tcp.as_ref().is_some_and(Tcp::is_behind);
+            let wait = if behind || std::mem::take(&mut self.wake_again) {
                 Duration::ZERO
             } else {
                 let longest = if self.exchange.is_held_up() {
@@ -182,7 +207,12 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
-            self.readable |= polled.iter().any(|event| event.token() == SOCKET);
+            for event in &polled {
+                self.readable |= event.token() == SOCKET;
+                if let Some(tcp) = &mut self.tcp {
+                    tcp.note(event.token(), event.is_readable(), event.is_writable());
+                }
+            }
             if !self.turn() {
                 return Ok(());
             }
@@ -202,6 +232,7 @@ impl Worker {
             each_turn(self.index);
         }
         self.receive(now);
+        self.receive_tcp(now);
         self.forward(now);
         self.wake(now);
         let goes_on = self.read_mail(now);
@@ -275,6 +306,7 @@ impl Worker {
         self.timers.forget(Timer::Peer(key));
         self.timers.forget(Timer::Allocation(key));
         self.router.forget_peer(key);
+        self.forget_connections(key);
         self.rooms.forget_peer(key, Instant::now());
         if reason != Some("panic") {
             // Say goodbye, so that the other side need not find out by silence.
@@ -334,6 +366,7 @@ impl Worker {
                     let part = statistics::read(self, question, now);
                     self.report(Report::Statistics { question, part });
                 }
+                Mail::StunServers(servers) => self.set_stun_servers(&servers, now),
                 Mail::Look => self.report(Report::Alive),
                 Mail::Letter { from, letter } => self.on_letter(from, letter, now),
                 Mail::Replaced { worker } => self.on_replaced(worker),
@@ -359,11 +392,12 @@ impl Worker {
     }
 
     pub(super) fn flush(&mut self) {
+        self.flush_tcp(Instant::now());
         if self.batch.is_empty() {
             return;
         }
         if let Some(socket) = &self.socket {
-            let sent = socket.send(&self.batch);
+            let sent = socket.send(&mut self.batch);
             self.counters.add("datagrams_out", sent.datagrams);
             self.counters.add("send_calls", sent.calls);
             self.counters.add("datagrams_unsent", sent.lost);

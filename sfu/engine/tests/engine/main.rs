@@ -1,5 +1,6 @@
 //! Engines, clients and links in one process, over loopback: whole calls, as the node orders them.
 
+mod addresses;
 mod calls;
 mod codecs;
 mod flood;
@@ -14,4 +15,5 @@ mod seeing;
 mod speakers;
 mod stage;
 mod stolen;
+mod tcp;
 mod workers;

@@ -53,7 +53,9 @@ impl Worker {
                 .addresses
                 .candidates()
                 .iter()
-                .map(|address| format!("host {} {}", address.ip(), address.port()))
+                .map(|at| ("host", *at))
+                .chain(self.addresses.reflexive().map(|at| ("srflx", at)))
+                .map(|(kind, at)| format!("{kind} {} {}", at.ip(), at.port()))
                 .collect(),
             id,
         })

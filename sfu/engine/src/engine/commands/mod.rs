@@ -182,13 +182,14 @@ impl Worker {
             .peers
             .insert(Peer::new(name.to_owned(), drained, role, now));
         self.names.insert(name.to_owned(), key);
-        let candidates = self.addresses.candidates().to_vec();
+        let candidates = match self.peers[key].role {
+            Role::Link(_) => self.addresses.for_nodes(),
+            Role::Publisher(_) | Role::Subscriber(_) => self.addresses.for_clients(),
+        };
         self.with(key, |peer, sink, _, _| {
             peer.drained.change(now, sink, |rtc| {
-                for address in candidates {
-                    if let Ok(candidate) = str0m::Candidate::host(address, "udp") {
-                        rtc.add_local_candidate(candidate);
-                    }
+                for candidate in candidates {
+                    rtc.add_local_candidate(candidate);
                 }
             })
         });

@@ -28,6 +28,7 @@ use questions::{Questions, Tick, Watch};
 use workers::{MediaConfig, Workers};
 
 mod merging;
+mod names;
 mod placement;
 mod questions;
 mod workers;
@@ -253,13 +254,16 @@ impl Dispatcher {
                 media_port,
                 advertised,
                 workers,
+                stun_servers,
+                tcp,
                 id,
-                ..
             } => {
                 let config = MediaConfig {
                     address: media_address,
                     port: media_port,
                     advertised,
+                    stun_servers,
+                    tcp,
                 };
                 let addresses = self.hello(protocol, config, workers)?;
                 self.tell(&Message::Ready {
@@ -309,6 +313,7 @@ impl Dispatcher {
                 "The media sockets are bound already.",
             ));
         }
+        names::check(&config.stun_servers)?;
         // The first key that the cipher library makes takes 20 ms: no client is to wait for that.
         drop(browser_config().build(Instant::now()));
         let sockets = config

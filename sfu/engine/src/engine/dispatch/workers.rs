@@ -1,6 +1,7 @@
 //! Starting workers: their sockets, their threads, and who takes the place of one that was lost.
 
 use std::io;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -8,8 +9,10 @@ use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
 
+use super::names::{self, Names};
 use super::{Report, Said};
 use crate::control::outgoing::Outgoing;
+use crate::engine::address::parse;
 use crate::engine::post::{Mail, Post, WorkerIndex};
 use crate::engine::socket::{BindError, MediaSocket};
 use crate::engine::worker::{EachTurn, Start, WAKE, Worker};
@@ -27,6 +30,10 @@ pub struct MediaConfig {
     /// Of the first worker, the others follow; 0 for any.
     pub port: u16,
     pub advertised: Vec<String>,
+    /// `host:port` each.
+    pub stun_servers: Vec<String>,
+    /// Whether media is taken over TCP too.
+    pub tcp: bool,
 }
 
 impl MediaConfig {
@@ -49,6 +56,17 @@ impl MediaConfig {
             }
         }
         (0..workers).map(|_| self.bind(0)).collect()
+    }
+
+    /// A TCP socket for the worker whose UDP port this is, on the same number where it is free.
+    fn listen(&self, port: u16) -> io::Result<Option<TcpListener>> {
+        if !self.tcp {
+            return Ok(None);
+        }
+        let ip = parse(&self.address).map_err(|error| io::Error::other(error.to_string()))?;
+        TcpListener::bind((ip, port))
+            .or_else(|_| TcpListener::bind((ip, 0)))
+            .map(Some)
     }
 
     fn row(&self, first: MediaSocket, workers: usize) -> Result<Vec<MediaSocket>, BindError> {
@@ -92,6 +110,7 @@ pub struct Workers {
     reports: SyncSender<Said>,
     outgoing: Outgoing,
     each_turn: Option<EachTurn>,
+    names: Option<Names>,
 }
 
 impl Workers {
@@ -115,6 +134,7 @@ impl Workers {
             reports,
             outgoing,
             each_turn,
+            names: None,
         };
         // Every box has its reader's waker before anybody writes.
         let polls = (0..sockets.len())
@@ -123,7 +143,16 @@ impl Workers {
         for (index, (poll, socket)) in polls.into_iter().zip(sockets).enumerate() {
             workers.spawn(index, poll, socket)?;
         }
+        workers.follow_names()?;
         Ok(workers)
+    }
+
+    fn follow_names(&mut self) -> io::Result<()> {
+        let servers = &self.config.stun_servers;
+        if !servers.is_empty() {
+            self.names = Some(names::follow(servers.clone(), self.posts.clone())?);
+        }
+        Ok(())
     }
 
     /// How many there are.
@@ -158,6 +187,8 @@ impl Workers {
                 let _ = post.put(Mail::Replaced { worker });
             }
         }
+        // The new one has not heard of any server.
+        self.follow_names()?;
         self.spawn(worker, poll, socket)
     }
 
@@ -169,7 +200,9 @@ impl Workers {
     }
 
     fn spawn(&mut self, index: WorkerIndex, poll: Poll, socket: MediaSocket) -> io::Result<()> {
+        let listener = self.config.listen(self.ports[index])?;
         let start = Start {
+            listener,
             index,
             life: self.lives,
             poll,

@@ -10,11 +10,13 @@ use str0m::media::{
     Direction, KeyframeRequest, KeyframeRequestKind, MediaKind as RtcKind, Mid, Pt, Rid, Simulcast,
     SimulcastLayer,
 };
-use str0m::net::{Protocol, Receive};
+use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 use super::bottleneck::Bottleneck;
+
+use super::wire::Wire;
 
 /// Datagrams that are remembered, to be sent again in a worse state.
 const OVERHEARD: usize = 200;
@@ -27,6 +29,10 @@ pub struct Client {
     pub name: String,
     pub rtc: Rtc,
     pub socket: UdpSocket,
+    /// In the place of the socket.
+    pub wire: Option<Wire>,
+    /// What we see the engine as, and where it is: the translation of a NAT before it.
+    pub behind: Option<[SocketAddr; 2]>,
     address: SocketAddr,
     deadline: Instant,
     pending: Option<SdpPendingOffer>,
@@ -73,17 +79,48 @@ pub struct Written<'a> {
 impl Client {
     /// A client with all of str0m's codecs and its standard extensions.
     pub fn new(name: &str) -> Self {
-        Self::with(name, Rtc::builder().set_stats_interval(None))
+        Self::at(name, "127.0.0.1:0")
     }
 
     /// A client that was set up so.
     pub fn with(name: &str, config: RtcConfig) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let candidate = Candidate::host(socket.local_addr().unwrap(), "udp").unwrap();
+        Self::made(name, config, socket, candidate, None)
+    }
+
+    /// A client on an address of its own choice.
+    pub fn at(name: &str, address: &str) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
+        let candidate = Candidate::host(socket.local_addr().unwrap(), "udp").unwrap();
+        let config = Rtc::builder().set_stats_interval(None);
+        Self::made(name, config, socket, candidate, None)
+    }
+
+    /// A client whose network lets TCP through alone, connected to that address.
+    pub fn over_tcp(name: &str, engine: SocketAddr) -> Self {
+        let wire = Wire::connect(engine);
+        let builder = Candidate::builder().tcp().host(wire.address);
+        let candidate = builder.tcptype(TcpType::Active).build().unwrap();
+        let unused = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let config = Rtc::builder().set_stats_interval(None);
+        Self::made(name, config, unused, candidate, Some(wire))
+    }
+
+    fn made(
+        name: &str,
+        config: RtcConfig,
+        socket: UdpSocket,
+        candidate: Candidate,
+        wire: Option<Wire>,
+    ) -> Self {
         socket.set_nonblocking(true).unwrap();
-        let address = socket.local_addr().unwrap();
+        let address = candidate.addr();
         let mut rtc = config.set_rtp_mode(true).build(Instant::now());
-        rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
+        rtc.add_local_candidate(candidate);
         Self {
+            wire,
+            behind: None,
             name: name.into(),
             rtc,
             socket,
@@ -265,7 +302,7 @@ impl Client {
     /// Read the socket, let time pass.
     pub fn turn(&mut self) {
         let mut buffer = [0; 2000];
-        while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
+        while let Some((length, source)) = self.next_packet(&mut buffer) {
             self.way.push(source, &buffer[..length], Instant::now());
         }
         while let Some((source, bytes)) = self.way.pop(Instant::now()) {
@@ -279,7 +316,7 @@ impl Client {
             if is_rtp && self.lose_one_in != 0 && self.arrived.is_multiple_of(self.lose_one_in) {
                 continue;
             }
-            let Ok(received) = Receive::new(Protocol::Udp, source, self.address, bytes) else {
+            let Ok(received) = Receive::new(self.protocol(), source, self.address, bytes) else {
                 continue;
             };
             self.rtc
@@ -290,6 +327,24 @@ impl Client {
         if self.deadline <= Instant::now() {
             self.elapse();
         }
+    }
+
+    fn protocol(&self) -> Protocol {
+        match self.wire {
+            Some(_) => Protocol::Tcp,
+            None => Protocol::Udp,
+        }
+    }
+
+    fn next_packet(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        if let Some(wire) = &mut self.wire {
+            let packet = wire.receive()?;
+            buffer[..packet.len()].copy_from_slice(&packet);
+            return Some((packet.len(), wire.engine));
+        }
+        let (length, source) = self.socket.recv_from(buffer).ok()?;
+        let seen = self.behind.filter(|[_, real]| *real == source);
+        Some((length, seen.map_or(source, |[seen, _]| seen)))
     }
 
     fn elapse(&mut self) {
@@ -318,9 +373,13 @@ impl Client {
                         self.swallow_next -= 1;
                         continue;
                     }
-                    let _ = self
-                        .socket
-                        .send_to(&transmit.contents, transmit.destination);
+                    let meant = transmit.destination;
+                    let real = self.behind.filter(|[seen, _]| *seen == meant);
+                    let destination = real.map_or(meant, |[_, real]| real);
+                    match &mut self.wire {
+                        Some(wire) => wire.send(&transmit.contents),
+                        None => drop(self.socket.send_to(&transmit.contents, destination)),
+                    }
                 }
                 Output::Event(Event::Connected) => self.connected = true,
                 Output::Event(Event::RtpPacket(packet)) => self.packets.push(packet),

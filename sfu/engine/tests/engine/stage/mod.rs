@@ -5,9 +5,10 @@ mod client;
 mod node;
 mod path;
 mod pictures;
+mod wire;
 
 pub use client::{Client, Written};
-pub use node::{Node, ROOM};
+pub use node::{Greeting, Node, ROOM};
 pub use path::Path;
 pub use pictures::{both_connected, formats, like_engine, number, picture, pt_of, written};
 

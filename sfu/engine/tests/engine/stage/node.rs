@@ -32,6 +32,27 @@ pub struct Node {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// What an engine is greeted with.
+pub struct Greeting<'a> {
+    pub address: &'a str,
+    pub advertised: &'a [&'a str],
+    pub workers: u16,
+    pub stun_servers: &'a [&'a str],
+    pub tcp: bool,
+}
+
+impl Default for Greeting<'_> {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1",
+            advertised: &[],
+            workers: 1,
+            stun_servers: &[],
+            tcp: false,
+        }
+    }
+}
+
 fn reply_id(message: &Message) -> Option<u64> {
     match message {
         Message::Ready { id, .. }
@@ -92,15 +113,26 @@ impl Node {
 
     /// Say hello.
     pub fn greet(self, address: &str, advertised: &[&str], workers: u16) -> Self {
+        self.hello(Greeting {
+            address,
+            advertised,
+            workers,
+            ..Greeting::default()
+        })
+    }
+
+    /// Say hello, with everything that can be said.
+    pub fn hello(self, greeting: Greeting<'_>) -> Self {
         let mut node = self;
+        let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect();
         let Message::Ready { addresses, .. } = node.ask(|id| Command::Hello {
             protocol: ENGINE_PROTOCOL,
-            media_address: address.into(),
+            media_address: greeting.address.into(),
             media_port: 0,
-            advertised: advertised.iter().map(ToString::to_string).collect(),
-            workers,
-            stun_servers: Vec::new(),
-            tcp: false,
+            advertised: texts(greeting.advertised),
+            workers: greeting.workers,
+            stun_servers: texts(greeting.stun_servers),
+            tcp: greeting.tcp,
             id,
         }) else {
             panic!("the engine did not get ready");
@@ -177,42 +209,48 @@ impl Node {
     /// Let a client publish tracks of these kinds, as `<client>_<kind>`.
     pub fn publish(&mut self, client: &mut Client, kinds: &[MediaKind]) {
         let (sdp, mids) = client.offer(kinds);
-        let tracks: BTreeMap<_, _> = mids
+        let tracks: Vec<String> = kinds
             .iter()
-            .zip(kinds)
-            .map(|(mid, kind)| (mid.clone(), track(&client.name, *kind)))
+            .map(|kind| track(&client.name, *kind))
             .collect();
-        self.publish_offered(client, sdp, tracks);
-    }
-
-    fn publish_offered(
-        &mut self,
-        client: &mut Client,
-        sdp: String,
-        tracks: BTreeMap<String, String>,
-    ) {
-        let (peer, sender) = (client.name.clone(), client.name.clone());
-        match self.ask(|id| Command::Publish {
-            peer,
-            sdp,
-            tracks,
-            room: ROOM.into(),
-            sender,
-            id,
-        }) {
+        let tracks: Vec<&str> = tracks.iter().map(String::as_str).collect();
+        match self.publish_sdp(&client.name.clone(), sdp, &mids, &tracks) {
             Message::Described { sdp, .. } => client.take_answer(&sdp),
             other => panic!("{other:?}"),
         }
     }
 
+    /// Hand over an offer whose lines carry these tracks; returns the reply.
+    pub fn publish_sdp(
+        &mut self,
+        peer: &str,
+        sdp: String,
+        mids: &[String],
+        tracks: &[&str],
+    ) -> Message {
+        let tracks: BTreeMap<_, _> = mids
+            .iter()
+            .cloned()
+            .zip(tracks.iter().map(ToString::to_string))
+            .collect();
+        self.ask(|id| Command::Publish {
+            peer: peer.into(),
+            sdp,
+            tracks,
+            room: ROOM.into(),
+            sender: peer.into(),
+            id,
+        })
+    }
+
     /// Let a client publish `<client>_video` in these simulcast streams.
     pub fn publish_simulcast(&mut self, client: &mut Client, rids: &[&str]) {
         let (sdp, mid) = client.offer_simulcast(rids);
-        self.publish_offered(
-            client,
-            sdp,
-            [(mid, track(&client.name, MediaKind::Video))].into(),
-        );
+        let track = track(&client.name, MediaKind::Video);
+        match self.publish_sdp(&client.name.clone(), sdp, &[mid], &[&track]) {
+            Message::Described { sdp, .. } => client.take_answer(&sdp),
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Say what a client wants.
