@@ -71,9 +71,7 @@ def media_samples(statistics: Statistics) -> Iterator[Sample]:
         yield _counter("media_worker_busy_seconds_total", "Time in turns; its rate is the load.", busy_s, **label)
         yield _counter("media_worker_turns_total", "Rounds of reading and sending.", worker.turns, **label)
         yield _gauge("media_worker_peers", "Peers on a worker.", worker.peers, **label)
-        yield _gauge(
-            "media_worker_waiting", "Commands and packets not looked at.", worker.waiting, **label
-        )
+        yield _gauge("media_worker_waiting", "Commands and packets not looked at.", worker.waiting, **label)
     yield _gauge("media_memory_bytes", "Resident memory of the engine.", statistics.memory_bytes)
     yield _gauge("media_queued_bytes", "Messages of the engine that this node has not read.", statistics.queued_bytes)
     for what, count in sorted(statistics.counters.items()):

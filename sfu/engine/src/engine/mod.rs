@@ -31,6 +31,8 @@ pub mod batch;
 pub mod clock;
 pub mod codec;
 mod commands;
+#[cfg(test)]
+mod consent;
 pub mod counters;
 mod crossing;
 pub mod demux;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use str0m::IceConnectionState;
+
 use super::counters::Counters;
 use super::drained::{Broken, Drained, Sink, Taken};
 use super::link::Link;
@@ -169,6 +171,17 @@ impl Peer {
             Some("offer_unanswered")
         } else {
             None
+        }
+    }
+
+    /// Consent was lost, or is there (again).
+    pub fn on_ice(&mut self, state: IceConnectionState, now: Instant) {
+        match state {
+            IceConnectionState::Disconnected if self.state != State::Connecting => {
+                self.gone_by = Some(now + GONE_TIMEOUT);
+            }
+            IceConnectionState::Connected | IceConnectionState::Completed => self.gone_by = None,
+            _ => {}
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
+use str0m::Event;
 use str0m::channel::ChannelData;
 use str0m::rtp::RtpPacket;
-use str0m::{Event, IceConnectionState};
 
 use super::demux::{MAX_DATAGRAM_BYTES, Shape};
 use super::drained::Taken;
@@ -12,7 +12,7 @@ use super::link::Heard;
 use super::link_health::HealthEffect;
 use super::link_signal::LinkSignal;
 use super::packet::RTP_HEADER_BYTES;
-use super::peer::{GONE_TIMEOUT, Role};
+use super::peer::Role;
 use super::publisher::Arrival;
 use super::router::PeerKey;
 use super::socket::Incoming;
@@ -218,7 +218,11 @@ impl Worker {
         match event {
             Event::RtpPacket(packet) => self.on_packet(key, packet, now),
             Event::Connected => self.on_connected(key, now),
-            Event::IceConnectionStateChange(state) => self.on_ice(key, state, now),
+            Event::IceConnectionStateChange(state) => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.on_ice(state, now);
+                }
+            }
             Event::KeyframeRequest(request) => {
                 let track = match self.peers.get(key).map(|peer| &peer.role) {
                     Some(Role::Subscriber(subscriber)) => subscriber.track_on(request.mid),
@@ -264,19 +268,6 @@ impl Worker {
         peer.connect_by = None;
         self.set_state(key, State::Connected);
         self.allocate(key, now);
-    }
-
-    fn on_ice(&mut self, key: PeerKey, state: IceConnectionState, now: Instant) {
-        let Some(peer) = self.peers.get_mut(key) else {
-            return;
-        };
-        match state {
-            IceConnectionState::Disconnected if peer.state != State::Connecting => {
-                peer.gone_by = Some(now + GONE_TIMEOUT);
-            }
-            IceConnectionState::Connected | IceConnectionState::Completed => peer.gone_by = None,
-            _ => {}
-        }
     }
 
     fn on_packet(&mut self, key: PeerKey, packet: RtpPacket, now: Instant) {
