@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from signalling.client.messages import MediaKind, NodeEvent, ParticipantInfo
+    from signalling.client.messages import MediaKind, NodeEvent, ParticipantInfo, TrackSource
     from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
     from signalling.mesh.link import RoomChat
 
@@ -21,6 +21,7 @@ class RoomTrack:
     participant: ParticipantId
     node: NodeId
     kind: MediaKind
+    source: TrackSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

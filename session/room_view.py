@@ -115,7 +115,7 @@ def _with_tracks_once(found: View, before: View) -> View:
 def tracks_of(view: Mapping[ParticipantId, ParticipantInfo]) -> tuple[RoomTrack, ...]:
     """All tracks there are, by whose they are."""
     return tuple(
-        RoomTrack(track=track.track, participant=who, node=info.node, kind=track.kind)
+        RoomTrack(track=track.track, participant=who, node=info.node, kind=track.kind, source=track.source)
         for who, info in sorted(view.items())
         for track in info.tracks
     )

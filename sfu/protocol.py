@@ -79,10 +79,17 @@ class Publish(Command, frozen=True, tag="publish"):
 
 
 class WantedTrack(msgspec.Struct, frozen=True, kw_only=True):
-    """A track for a subscriber."""
+    """A track for a subscriber.
+
+    Attributes:
+        track: Which.
+        kind: Sound or picture.
+        stream: Tracks of one name are played in step; empty: the track stands alone.
+    """
 
     track: TrackId
     kind: MediaKind
+    stream: str = ""
 
 
 class Subscribe(Command, frozen=True, tag="subscribe"):

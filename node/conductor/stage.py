@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from node.conductor.codecs import CodecDesk
 from session import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from node.conductor.peers import ClientPeers
     from node.conductor.ports import OtherNodes
     from node.http.backend import SessionSocket
-    from session import RoomEffect, Rooms, Sessions
+    from session import RoomEffect, Rooms, RoomTrack, Sessions
     from sfu import Offered
-    from signalling.client.messages import NodeEvent
+    from signalling.client.messages import NodeEvent, TrackSource
     from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
+
+SHARED: Final[frozenset[TrackSource]] = frozenset({"screen", "screen_audio"})
+"""Sources of a shared screen, which is no more in step with who shares it than a window is."""
 
 
 class Stage:
@@ -116,7 +119,9 @@ class Stage:
                     self.tell(session, event)
                 case Subscribe(session=session, room=room, tracks=tracks):
                     self._whose[session] = {item.track: item.participant for item in tracks}
-                    wanted = tuple(WantedTrack(track=item.track, kind=item.kind) for item in tracks)
+                    wanted = tuple(
+                        WantedTrack(track=item.track, kind=item.kind, stream=_played_with(item)) for item in tracks
+                    )
                     self._peers.receive(session, room, wanted)
                 case Announce(room=room):
                     self._share(room)
@@ -135,3 +140,8 @@ class Stage:
         self._whose.pop(session, None)
         self._peers.forget(session)
         self.codecs.forget(session)
+
+
+def _played_with(track: RoomTrack) -> str:
+    """Name what a track is played in step with: the microphone with the camera, a screen with its own sound."""
+    return f"{track.participant}-screen" if track.source in SHARED else track.participant

@@ -1,72 +1,135 @@
 // Drives the SDK in a page of the tests and keeps what was seen, in plain values.
 
 import { Room } from "/sdk/starling.js";
+import { emit, measure } from "/flash.js";
 import { paint, watch } from "/picture.js";
 
 let room = null;
 let joinStarted = 0;
+let flashes = null;
 const events = [];
 const chats = [];
+const data = [];
+const published = new Map();
 const pictures = new Map();
 const sounds = new Map();
 
-export async function join({ room: name, node, picture }) {
+/** Take a seat; with a `key`, whatever is sent and received is encrypted from end to end. */
+export async function join({ room: name, node, picture, key }) {
   joinStarted = performance.now();
-  room = new Room({ room: name, name: picture === null ? "viewer" : `painter ${picture}`, node });
+  const worker = key === null ? null : new Worker("/cipher.js", { name: String(key) });
+  const transform = worker && { sender: worker, receiver: worker };
+  room = new Room({ room: name, name: picture === null ? "viewer" : `painter ${picture}`, node, transform });
   for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "closed", "trouble"]) {
     room.addEventListener(kind, ({ detail }) =>
       events.push({ kind, id: detail?.participant?.id, code: detail?.code, message: detail?.message }),
     );
   }
   room.addEventListener("chat", ({ detail }) => chats.push({ text: detail.text, mine: detail.mine }));
-  room.addEventListener("trackadded", ({ detail: { participant, track } }) => {
+  room.addEventListener("data", ({ detail }) => data.push({ label: detail.label, sender: detail.sender, text: detail.text }));
+  room.addEventListener("trackadded", ({ detail: { track } }) => {
     if (track.kind === "video") {
       const seen = watch(track.media);
       seen.started_ms = performance.now() - joinStarted;
-      pictures.set(track.id, seen);
+      pictures.set(track.id, { seen, track });
     } else {
-      sounds.set(track.id, track.receiver);
+      sounds.set(track.id, track);
       const audio = new Audio();
       audio.srcObject = new MediaStream([track.media]);
       audio.play().catch(() => {});
     }
   });
+  room.addEventListener("trackremoved", ({ detail: { track } }) => {
+    pictures.delete(track.id);
+    sounds.delete(track.id);
+  });
   await room.join();
-  if (picture !== null) {
-    await room.publish(paint(picture), { source: "camera" });
-    const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
-    await room.publish(microphone.getAudioTracks()[0], { source: "microphone" });
-  }
 }
 
-export const say = (text) => room.chat(text);
+/** Publish what says whose it is; `shape` as {@link paint} takes it, `options` as the SDK does. */
+export async function publishPicture({ picture, source, shape, options }) {
+  published.set(source, await room.publish(paint(picture, shape), { source, ...options }));
+}
+
+export async function publishMicrophone({ options }) {
+  const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
+  published.set("microphone", await room.publish(microphone.getAudioTracks()[0], { source: "microphone", ...options }));
+}
+
+export async function publishFlashes({ options }) {
+  const { video, audio } = emit(options.shape);
+  await room.publish(audio, { source: "microphone" });
+  await room.publish(video, { source: "camera", ...options });
+  flashes = await measure(video.clone(), audio.clone());
+}
+
+/** Measure the flashes and beeps of the one who sends them; `late_ms` is how late this page plays the picture. */
+export async function measureFlashes({ late_ms }) {
+  const [{ track: video }] = pictures.values();
+  const [audio] = sounds.values();
+  if (late_ms) video.receiver.jitterBufferTarget = late_ms;
+  flashes = await measure(video.media, audio.media);
+}
+
+/** Offsets in ms of the flashes and beeps so far. */
+export const offsets = () => flashes();
+
+export const say = ({ text }) => room.chat(text);
 export const leave = () => room.leave();
+
+/** Want one size of the only picture; null leaves it to the node. */
+export function prefer(preference) {
+  const [{ track }] = pictures.values();
+  room.prefer(track, preference);
+}
+
+/** Count gaps and sizes of pictures anew from here on. */
+export function mark() {
+  for (const { seen } of pictures.values()) seen.mark();
+}
+
+/** What is sent of a publication: one entry for each encoding, and what the node wants of it. */
+export async function sent({ source }) {
+  const publication = published.get(source);
+  return { encodings: await room.statistics(publication), wanted: publication.wanted };
+}
 
 /** Counters of one received sound, from the browser's own statistics. */
 async function heard(receiver) {
   const report = await receiver.getStats();
   const inbound = [...report.values()].find((entry) => entry.type === "inbound-rtp");
-  return { packets: inbound?.packetsReceived ?? 0, energy: inbound?.totalAudioEnergy ?? 0 };
+  return {
+    packets: inbound?.packetsReceived ?? 0,
+    energy: inbound?.totalAudioEnergy ?? 0,
+    codec: report.get(inbound?.codecId)?.mimeType.toLowerCase() ?? "",
+  };
 }
 
 /**
- * `pictures`: per track the ids read from decoded frames, with counts, and `join_to_first_ms` since join() was
- * called; `sounds`: per track packets and energy; `candidates`: types of the local candidates in use.
+ * `pictures`: per track source, codec, packets, the ids read from decoded frames, with counts, `join_to_first_ms` since join() was called,
+ * `sizes` and `longest_gap_ms` since mark(); `sounds`: per track packets, energy and codec; `data`: what came over
+ * data channels.
  */
 export async function state() {
   const shown = {};
-  for (const [track, seen] of pictures) {
+  for (const [id, { seen, track }] of pictures) {
     const delays = [...seen.delays].sort((a, b) => a - b);
-    shown[track] = {
+    const counted = await room.statistics(track);
+    shown[id] = {
+      source: track.source,
+      codec: counted?.codec ?? "",
+      packets: counted?.packets ?? 0,
       right: seen.right,
       unreadable: seen.unreadable,
+      sizes: seen.sizes,
+      longest_gap_ms: seen.gap_ms,
       join_to_first_ms: seen.first_ms === null ? null : seen.started_ms + seen.first_ms,
       delay_ms_p50: delays.length ? delays[Math.floor(delays.length / 2)] : null,
     };
   }
   const audible = {};
-  for (const [track, receiver] of sounds) {
-    if (receiver) audible[track] = await heard(receiver);
+  for (const [id, { receiver }] of sounds) {
+    if (receiver) audible[id] = await heard(receiver);
   }
   return {
     state: room?.state,
@@ -75,5 +138,6 @@ export async function state() {
     people: room ? [...room.participants.values()].map(({ id, name, node }) => ({ id, name, node })) : [],
     events,
     chats,
+    data,
   };
 }

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
-PICTURE: Final = Path(__file__).with_name("picture.js").read_text()
-SCRIPT: Final = Path(__file__).with_name("participant.js").read_text()
+FOLDER: Final = Path(__file__).parent
+SCRIPTS: Final = ("cipher.js", "flash.js", "participant.js", "picture.js")
 
 PATIENCE_S: Final = 25.0
 """For whatever should happen within a second, when two browsers and three nodes share two cores."""
+
+LOOK_EVERY_MS: Final = 100
+
+CALL: Final = """([name, options, patience_ms]) => {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`${name} never came back`)), patience_ms));
+  return Promise.race([window.participant[name](options), late]);
+}"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,43 +33,101 @@ class BrowserParticipant:
     page: Page
     picture: int | None
 
-    def join(self, room: str, *, node: str) -> None:
-        """Take a seat at that node; publish the picture and a microphone, if this one has a picture."""
-        self.page.evaluate(
-            "(options) => window.participant.join(options)",
-            {"room": room, "node": node, "picture": self.picture},
-        )
+    def join(self, room: str, *, node: str, key: int | None = None) -> None:
+        """Take a seat at that node.
+
+        Args:
+            room: Name of the room.
+            node: URL of the node.
+            key: What encrypts from end to end whatever is sent and received; None: nothing does.
+        """
+        self._call("join", room=room, node=node, picture=self.picture, key=key)
+
+    def publish(self) -> None:
+        """Publish a small picture and a microphone."""
+        self.publish_picture(options={"simulcast": False})
+        self.publish_microphone()
+
+    def publish_picture(
+        self,
+        *,
+        source: str = "camera",
+        shape: Mapping[str, int] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Publish the picture; ``shape`` is its width, height and rate, ``options`` is what the SDK takes."""
+        self._call("publishPicture", picture=self.picture, source=source, shape=shape or {}, options=options or {})
+
+    def publish_microphone(self, **options: object) -> None:
+        """Publish a fake microphone."""
+        self._call("publishMicrophone", options=options)
+
+    def publish_flashes(self, **options: object) -> None:
+        """Publish flashes and beeps of the same moments, and measure them as they go in."""
+        self._call("publishFlashes", options=options)
+
+    def measure_flashes(self, *, late_ms: int = 0) -> None:
+        """Measure the flashes and beeps that come in; ``late_ms`` is how late the picture is to be played."""
+        self._call("measureFlashes", late_ms=late_ms)
+
+    def offsets(self) -> list[float]:
+        """How much later than its flash each beep came so far, in ms."""
+        offsets: list[float] = self._call("offsets")
+        return offsets
 
     def state(self) -> Mapping[str, Any]:
         """What this participant has seen and heard so far; see participant.js."""
-        state: Mapping[str, Any] = self.page.evaluate("() => window.participant.state()")
+        state: Mapping[str, Any] = self._call("state")
         return state
+
+    def sent(self, source: str) -> Mapping[str, Any]:
+        """What this participant sends of that source: its ``encodings``, and which of them are ``wanted``."""
+        sent: Mapping[str, Any] = self._call("sent", source=source)
+        return sent
+
+    def prefer(self, *, width: int, height: int) -> None:
+        """Want the only picture in about that size."""
+        self._call("prefer", width=width, height=height)
+
+    def mark(self) -> None:
+        """Note sizes and gaps of pictures anew from here on."""
+        self._call("mark")
 
     def say(self, text: str) -> None:
         """Chat."""
-        self.page.evaluate("(text) => window.participant.say(text)", text)
+        self._call("say", text=text)
 
     def leave(self) -> None:
         """Give the seat back."""
-        self.page.evaluate("() => window.participant.leave()")
+        self._call("leave")
 
-    def wait_until(self, holds: Callable[[Mapping[str, Any]], bool], what: str) -> Mapping[str, Any]:
+    def pass_time(self, seconds: float) -> None:
+        """Let the page run."""
+        self.page.wait_for_timeout(1000 * seconds)
+
+    def wait_until(
+        self, holds: Callable[[Mapping[str, Any]], bool], what: str, *, within_s: float = PATIENCE_S
+    ) -> Mapping[str, Any]:
         """Wait for a state of this participant.
 
         Raises:
             AssertionError: It did not come in time; says what was there instead.
         """
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + within_s
         while True:
             state = self.state()
             if holds(state):
                 return state
-            assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}; instead: {state}"
-            self.page.wait_for_timeout(100)
+            assert time.monotonic() < deadline, f"not within {within_s} s: {what}; instead: {state}"
+            self.page.wait_for_timeout(LOOK_EVERY_MS)
+
+    def _call(self, name: str, **options: object) -> Any:
+        # A page waits for ever for what never comes; a test says what it waited for.
+        return self.page.evaluate(CALL, [name, options, 1000 * PATIENCE_S])
 
 
 def open_participant(
-    browser: Browser, origin: str, *, picture: int | None, permission: bool = True
+    browser: Browser, origin: str, *, picture: int | None = None, permission: bool = True
 ) -> BrowserParticipant:
     """Open a page of the node at ``origin``, ready to join."""
     # The tests' own scripts come from nowhere that the page's policy allows.
@@ -70,8 +135,13 @@ def open_participant(
     if permission:
         context.grant_permissions(["camera", "microphone"], origin=origin)
     page = context.new_page()
-    page.route("**/picture.js", lambda route: route.fulfill(content_type="text/javascript", body=PICTURE))
-    page.route("**/participant.js", lambda route: route.fulfill(content_type="text/javascript", body=SCRIPT))
+    for script in SCRIPTS:
+        page.route(f"**/{script}", _serve)
     page.goto(f"{origin}/healthz")
     page.evaluate("async () => { window.participant = await import('/participant.js'); }")
     return BrowserParticipant(page=page, picture=picture)
+
+
+def _serve(route: Route) -> None:
+    script = FOLDER / route.request.url.rpartition("/")[2]
+    route.fulfill(content_type="text/javascript", body=script.read_text())

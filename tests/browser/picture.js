@@ -4,6 +4,7 @@
 
 const COLUMNS = 14;
 const ROWS = 4;
+/** How large a picture is looked at, however large it is sent. */
 const WIDTH = 320;
 const HEIGHT = 180;
 
@@ -27,10 +28,10 @@ function bytesOf(id, clock) {
 const clock32 = () => (performance.timeOrigin + performance.now()) % 2 ** 32 >>> 0;
 
 /** A video track that shows `id` and the time of drawing, `rate` pictures a second. */
-export function paint(id, rate = 15) {
+export function paint(id, { width = WIDTH, height = HEIGHT, rate = 15 } = {}) {
   const canvas = document.createElement("canvas");
-  canvas.width = WIDTH;
-  canvas.height = HEIGHT;
+  canvas.width = width;
+  canvas.height = height;
   const context = canvas.getContext("2d");
   const draw = () => {
     const bytes = bytesOf(id, clock32());
@@ -40,9 +41,9 @@ export function paint(id, rate = 15) {
     );
     bits.forEach((bit, index) => {
       context.fillStyle = bit ? "#fff" : "#000";
-      const x = Math.floor(((index % COLUMNS) * WIDTH) / COLUMNS);
-      const y = Math.floor((Math.floor(index / COLUMNS) * HEIGHT) / ROWS);
-      context.fillRect(x, y, Math.ceil(WIDTH / COLUMNS), Math.ceil(HEIGHT / ROWS));
+      const x = Math.floor(((index % COLUMNS) * width) / COLUMNS);
+      const y = Math.floor((Math.floor(index / COLUMNS) * height) / ROWS);
+      context.fillRect(x, y, Math.ceil(width / COLUMNS), Math.ceil(height / ROWS));
     });
   };
   draw();
@@ -78,12 +79,27 @@ function readFrame(context, video) {
 }
 
 /**
- * Watch a received video track. The result grows: `{right: {id: count}, unreadable, first_ms, delays}`,
- * `first_ms` being the time from this call to the first readable picture.
+ * Watch a received video track. The result grows: `{right: {id: count}, unreadable, first_ms, delays, sizes, gap_ms}`,
+ * `first_ms` being the time from this call to the first readable picture; `sizes` has `{at_ms, width, height}` whenever
+ * another size comes out of the decoder, and `gap_ms` is the longest time without a picture, both since `mark()`.
  */
 export function watch(track) {
   const started = performance.now();
-  const seen = { right: {}, unreadable: 0, first_ms: null, delays: [] };
+  let last = null;
+  let marked = started;
+  const seen = {
+    right: {},
+    unreadable: 0,
+    first_ms: null,
+    delays: [],
+    sizes: [],
+    gap_ms: 0,
+    mark() {
+      marked = performance.now();
+      seen.sizes = [];
+      seen.gap_ms = 0;
+    },
+  };
   const video = document.createElement("video");
   video.muted = true;
   video.playsInline = true;
@@ -93,7 +109,11 @@ export function watch(track) {
   canvas.width = WIDTH;
   canvas.height = HEIGHT;
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  const onFrame = () => {
+  const onFrame = (now, { width, height }) => {
+    if (last !== null) seen.gap_ms = Math.max(seen.gap_ms, now - last);
+    last = now;
+    const size = seen.sizes.at(-1);
+    if (size?.width !== width || size.height !== height) seen.sizes.push({ at_ms: now - marked, width, height });
     const picture = readFrame(context, video);
     if (picture === null) {
       seen.unreadable += 1;

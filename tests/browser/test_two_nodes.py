@@ -13,9 +13,10 @@ from node.demo.cast import AMSTERDAM, SINGAPORE, STAGES, VIRGINIA
 from node.demo.cluster import open_cluster
 from tests.browser.chromium import open_chromium
 from tests.browser.participant import open_participant
+from tests.browser.seen import shows, sounds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from node.demo.cluster import Cluster
 
@@ -24,24 +25,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 ROOM: Final = "browsers"
 FIRST: Final = 42
 SECOND: Final = 129
-ENOUGH_PICTURES: Final = 10
-ENOUGH_PACKETS: Final = 50
-"""A second of sound."""
-
-
-def shows(picture: int) -> Callable[[Mapping[str, Any]], bool]:
-    """Whether one track shows this picture, again and again, and no track anything else."""
-
-    def holds(state: Mapping[str, Any]) -> bool:
-        right = [seen["right"] for seen in state["pictures"].values() if seen["right"]]
-        return len(right) == 1 and set(right[0]) == {str(picture)} and right[0][str(picture)] >= ENOUGH_PICTURES
-
-    return holds
-
-
-def sounds(state: Mapping[str, Any]) -> bool:
-    """Whether one sound arrives and is not silence."""
-    return any(heard["packets"] >= ENOUGH_PACKETS and heard["energy"] > 0 for heard in state["sounds"].values())
 
 
 async def test_two_browsers_on_two_nodes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +47,9 @@ def _meet(cluster: Cluster) -> Mapping[str, Any]:
         # Its page comes from one node and talks to another: the cross-origin rules are part of the test.
         two = open_participant(browser, one_url, picture=SECOND)
         one.join(ROOM, node=one_url)
+        one.publish()
         two.join(ROOM, node=two_url)
+        two.publish()
         seen_by_one = one.wait_until(shows(SECOND), "the first sees the second's picture")
         seen_by_two = two.wait_until(shows(FIRST), "the second sees the first's picture")
         one.wait_until(sounds, "the first hears the second")

@@ -12,7 +12,7 @@ from node.demo.cast import STAGES
 from node.demo.cluster import open_cluster
 from tests.browser.chromium import open_chromium
 from tests.browser.participant import open_participant
-from tests.browser.test_two_nodes import shows
+from tests.browser.seen import shows
 
 if TYPE_CHECKING:
     from node.demo.cluster import Cluster
@@ -37,8 +37,9 @@ def _watch(cluster: Cluster) -> None:
         open_chromium(playwright, mdns=True, permission=False) as viewing,
     ):
         painter = open_participant(painting, url, picture=PICTURE)
-        viewer = open_participant(viewing, url, picture=None, permission=False)
+        viewer = open_participant(viewing, url, permission=False)
         painter.join(ROOM, node=url)
+        painter.publish()
         viewer.join(ROOM, node=url)
         state = viewer.wait_until(shows(PICTURE), "the viewer sees the picture")
         assert state["state"] == "connected"

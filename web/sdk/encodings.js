@@ -8,7 +8,7 @@
  * @property {boolean} [svc] One stream in layers instead (VP9 or AV1; VP9 unless `codec` says otherwise).
  * @property {number} [maxBitrate] Bits per second of the largest size.
  * @property {boolean} [red] Send speech twice, the second time a packet later, so that single losses are not heard; on
- *   for a microphone where the browser can.
+ *   for a microphone where the browser can, unless a transform sees what is sent.
  * @property {boolean} [fec] Opus in-band forward error correction; on by default.
  * @property {boolean} [dtx] Send next to nothing while nobody speaks; off by default.
  * @property {"motion" | "detail" | "text"} [hint] What matters in a shared screen; "detail" by default.

@@ -48,7 +48,9 @@ export class Outgoing {
 
   /** See `Room.publish`. */
   async publish(media, source, muted, options) {
-    const publication = new Publication(media, source, muted, options);
+    // Of redundancy that a node cannot read it cannot take the plain frames, for those who take no redundancy.
+    const readable = this.transform?.sender ? { ...options, red: false } : options;
+    const publication = new Publication(media, source, muted, readable);
     this.publications.add(publication);
     const publisher = this.#publisher;
     try {

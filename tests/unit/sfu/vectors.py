@@ -58,7 +58,7 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
         id=24,
         peer=_PEER,
         tracks=(
-            p.WantedTrack(track=_AUDIO, kind="audio"),
+            p.WantedTrack(track=_AUDIO, kind="audio", stream="pa_1"),
             p.WantedTrack(track=_VIDEO, kind="video"),
         ),
         room=_ROOM,

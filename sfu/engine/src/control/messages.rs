@@ -23,6 +23,7 @@ pub enum MediaKind {
 pub struct WantedTrack {
     pub track: String,
     pub kind: MediaKind,
+    pub stream: String,
 }
 
 /// How a subscriber's client would like to be sent a track.

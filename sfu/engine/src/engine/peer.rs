@@ -261,6 +261,7 @@ mod tests {
         let wanted = WantedTrack {
             track: "t".into(),
             kind: MediaKind::Audio,
+            stream: String::new(),
         };
         subscriber.want(vec![wanted]);
         let drained = &mut peer.drained;

@@ -4,6 +4,11 @@
 //! inactive and waits for the next track of its kind, so joins and leaves leave no more lines than
 //! were ever in use at once, or changed within one offer. What changes while an offer is
 //! outstanding goes into the next one.
+//!
+//! Browsers delay the sound of a stream until its picture is there. libwebrtc takes the stream of a
+//! line (`a=msid`, RFC 8830) from its first offer and never again (tried: a line whose stream was
+//! changed stayed 90 ms off for good). So lines are born into a group, whose name is their stream
+//! for ever, and a group carries the tracks of one participant at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -37,6 +42,10 @@ struct Line {
     kind: MediaKind,
     /// The track of the newest offer; `None` while inactive.
     track: Option<String>,
+    /// What that track is played in step with.
+    stream: String,
+    /// The lines that the client plays in step, whatever they carry.
+    group: u32,
     /// The router's key while packets go out.
     live: Option<TrackKey>,
     /// The client said yes to that track in its newest answer.
@@ -310,32 +319,57 @@ impl Subscriber {
     fn plan(&self) -> Plan {
         let mut plan = Plan::default();
         let mut free: Vec<usize> = Vec::new();
+        let mut held: BTreeMap<u32, &str> = BTreeMap::new();
         for (slot, line) in self.lines.iter().enumerate() {
             match &line.track {
-                _ if line.refused && line.track.is_none() => {}
+                None if line.refused => {}
                 None => free.push(slot),
-                Some(id) if !self.wanted.iter().any(|track| track.track == *id) => {
-                    plan.stop.push(slot);
+                Some(id) => {
+                    held.insert(line.group, played_with(id, &line.stream));
+                    if !self.wanted.iter().any(|track| track.track == *id) {
+                        plan.stop.push(slot);
+                    }
                 }
-                Some(_) => {}
             }
         }
+        let mut groups = self.lines.iter().map(|line| line.group + 1).max();
         for wanted in &self.wanted {
             let carried = |line: &Line| line.track.as_deref() == Some(&wanted.track);
             if self.lines.iter().any(carried) {
                 continue;
             }
-            let fitting = free
+            let stream = played_with(&wanted.track, &wanted.stream);
+            let group = held
                 .iter()
-                .position(|slot| self.lines[*slot].kind == wanted.kind);
+                .find_map(|(group, carries)| (*carries == stream).then_some(*group))
+                .or_else(|| self.idle_group(&free, &held, wanted.kind))
+                .unwrap_or_else(|| *groups.get_or_insert(0));
+            groups = groups.max(Some(group + 1));
+            held.insert(group, stream);
+            let fitting = free.iter().position(|slot| {
+                let line = &self.lines[*slot];
+                line.group == group && line.kind == wanted.kind
+            });
             match fitting {
-                Some(at) => plan
-                    .reuse
-                    .push((free.swap_remove(at), wanted.track.clone())),
-                None => plan.add.push(wanted.clone()),
+                Some(at) => plan.reuse.push((free.swap_remove(at), wanted.clone())),
+                None => plan.add.push((group, wanted.clone())),
             }
         }
         plan
+    }
+
+    /// A group of lines that carries nothing, best one with a line of that kind.
+    fn idle_group(
+        &self,
+        free: &[usize],
+        held: &BTreeMap<u32, &str>,
+        kind: MediaKind,
+    ) -> Option<u32> {
+        free.iter()
+            .filter_map(|slot| self.lines.get(*slot))
+            .filter(|line| !held.contains_key(&line.group))
+            .max_by_key(|line| line.kind == kind)
+            .map(|line| line.group)
     }
 
     /// Lines that the client agreed to, that are wanted and do not flow yet.
@@ -359,12 +393,18 @@ impl Subscriber {
     }
 }
 
+/// What a track is played in step with: one without a stream with itself alone.
+fn played_with<'a>(track: &'a str, stream: &'a str) -> &'a str {
+    if stream.is_empty() { track } else { stream }
+}
+
 /// What the next offer changes, by line.
 #[derive(Default)]
 struct Plan {
     stop: Vec<usize>,
-    reuse: Vec<(usize, String)>,
-    add: Vec<WantedTrack>,
+    reuse: Vec<(usize, WantedTrack)>,
+    /// With the group of lines that it joins.
+    add: Vec<(u32, WantedTrack)>,
 }
 
 impl Plan {
@@ -381,22 +421,26 @@ fn apply(rtc: &mut Rtc, lines: &mut Vec<Line>, plan: Plan) -> Option<(String, Sd
         line.agreed = false;
         api.set_direction(line.mid, Direction::Inactive);
     }
-    for (slot, track) in plan.reuse {
+    for (slot, wanted) in plan.reuse {
         let line = &mut lines[slot];
-        line.track = Some(track);
+        line.track = Some(wanted.track);
+        line.stream = wanted.stream;
         line.agreed = false;
         api.set_direction(line.mid, Direction::SendOnly);
     }
-    for wanted in plan.add {
+    for (group, wanted) in plan.add {
         let kind = match wanted.kind {
             MediaKind::Audio => RtcKind::Audio,
             MediaKind::Video => RtcKind::Video,
         };
-        let mid = api.add_media(kind, Direction::SendOnly, None, None, None);
+        let stream = format!("stream-{group}");
+        let mid = api.add_media(kind, Direction::SendOnly, Some(stream), None, None);
         lines.push(Line {
             mid,
             kind: wanted.kind,
             track: Some(wanted.track),
+            stream: wanted.stream,
+            group,
             live: None,
             agreed: false,
             refused: false,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Answer;
-use crate::control::messages::{Message, PeerKind, WantedTrack};
+use crate::control::messages::{MediaKind, Message, PeerKind};
 use crate::engine::drained::{self, Drained};
 use crate::engine::link::{Introduction, Link};
 use crate::engine::link_class;
@@ -134,7 +134,7 @@ impl Worker {
         &mut self,
         name: &str,
         leg: u32,
-        track: &WantedTrack,
+        (track, kind): (&str, MediaKind),
         room: &str,
         id: u64,
         now: Instant,
@@ -142,7 +142,7 @@ impl Worker {
         let key = self.need(name, PeerKind::Link)?;
         let room = self.rooms.open_leg(of_room(key, leg, false), room)?;
         let source = Source::Leg { peer: key, leg };
-        let track = self.router.start(&track.track, track.kind, source);
+        let track = self.router.start(track, kind, source);
         self.rooms.place(track, room, key, now);
         let before = self.link(key).and_then(|link| link.open_leg_in(leg, track));
         if let Some(before) = before {

@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::rooms::Policy;
 use super::router::PeerKey;
 use super::worker::Worker;
-use crate::control::messages::{Command, Message, PeerKind, State, WantedTrack};
+use crate::control::messages::{Command, Message, PeerKind, State};
 use crate::control::outgoing::Importance;
 
 mod browsers;
@@ -124,10 +124,7 @@ impl Worker {
                 kind,
                 room,
                 id,
-            } => {
-                let track = WantedTrack { track, kind };
-                self.open_leg_in(&peer, leg, &track, &room, id, now)
-            }
+            } => self.open_leg_in(&peer, leg, (&track, kind), &room, id, now),
             Command::CloseLegIn { peer, leg, id } => self.close_leg_in(&peer, leg, id),
             Command::SetRoom {
                 room,

@@ -44,6 +44,8 @@ pub struct Client {
     pub level_db: i8,
     /// Track by mid, as the last offer said.
     pub tracks: BTreeMap<String, String>,
+    /// What it is played in step with, by track, as the last offer said.
+    pub streams: BTreeMap<String, String>,
     /// Who sent us datagrams.
     pub senders: BTreeSet<SocketAddr>,
     pub packets: Vec<RtpPacket>,
@@ -132,6 +134,7 @@ impl Client {
             connected: false,
             level_db: -42,
             tracks: BTreeMap::new(),
+            streams: BTreeMap::new(),
             senders: BTreeSet::new(),
             packets: Vec::new(),
             keyframe_requests: Vec::new(),

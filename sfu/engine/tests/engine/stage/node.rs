@@ -255,11 +255,21 @@ impl Node {
 
     /// Say what a client wants.
     pub fn want(&mut self, client: &str, tracks: &[(&str, MediaKind)]) {
+        let alone: Vec<_> = tracks
+            .iter()
+            .map(|(track, kind)| (*track, *kind, ""))
+            .collect();
+        self.want_in_step(client, &alone);
+    }
+
+    /// Say what a client wants, and what is to be played in step.
+    pub fn want_in_step(&mut self, client: &str, tracks: &[(&str, MediaKind, &str)]) {
         let tracks = tracks
             .iter()
-            .map(|(track, kind)| WantedTrack {
+            .map(|(track, kind, stream)| WantedTrack {
                 track: (*track).into(),
                 kind: *kind,
+                stream: (*stream).into(),
             })
             .collect();
         self.done(|id| Command::Subscribe {
@@ -282,6 +292,7 @@ impl Node {
             } if *peer == name => Some((*generation, sdp.clone(), tracks.clone())),
             _ => None,
         });
+        client.streams = streams(&sdp, &tracks);
         client.tracks = tracks;
         let answer = client.answer(&sdp);
         self.done(|id| Command::Answered {
@@ -391,4 +402,18 @@ pub fn track(client: &str, kind: MediaKind) -> String {
         MediaKind::Audio => format!("{client}_audio"),
         MediaKind::Video => format!("{client}_video"),
     }
+}
+
+/// The stream that an offer says of each track.
+fn streams(sdp: &str, tracks: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let value = |section: &str, name: &str| {
+        let line = section.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.split(' ').next()?.to_owned())
+    };
+    sdp.split("\r\nm=")
+        .filter_map(|section| {
+            let track = tracks.get(&value(section, "a=mid:")?)?;
+            Some((track.clone(), value(section, "a=msid:")?))
+        })
+        .collect()
 }
