@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from signalling.ids import PeerId
-from tests.bench.accounting import Usage, watch
+from tests.bench.accounting import Usage, part, watch
 from tests.bench.load import open_load
 from tests.bench.served import ROOM, open_served
 
@@ -90,6 +90,7 @@ async def through_engine(program: Path, scene: Scene, rounds: Rounds) -> Reading
             for leg, track in enumerate(tracks):
                 await far.engine.open_leg_in(LINK, leg, track.track, track.kind, ROOM)
                 await served.engine.open_leg_out(LINK, leg, track.track, ROOM)
+        part(served.pid, load.pid)
         await load.play(scene.shape)
         await trio.sleep(rounds.warm_up_s)
         before = await served.statistics()
@@ -119,6 +120,7 @@ async def through_bare_loop(program: Path, scene: Scene, rounds: Rounds) -> Read
     """Forward a scene's packets through the bare loop, to plain sockets."""
     async with open_load(program, "clients") as load, open_load(program, "bare") as bare:
         address = await bare.forward(await load.sinks(scene.subscribers))
+        part(bare.pid, load.pid)
         await load.plain(address, scene.shape, scene.tracks)
         await trio.sleep(1)  # it has nothing to warm up to
 
@@ -155,6 +157,7 @@ async def _linked(program: Path, here: Served) -> AsyncIterator[Served]:
         with trio.fail_after(10):
             while not all(peer.state == "connected" for peer in (await far.statistics()).peers):
                 await trio.sleep(0.05)
+        part(here.pid, far.pid)
         yield far
 
 

@@ -97,7 +97,7 @@ async def open_served(load: Load) -> AsyncIterator[Served]:
             pids.append(child.pid)
             yield child
 
-    async with open_engine(EngineConfig(), spawn=spawn) as engine, trio.open_nursery() as nursery:
+    async with open_engine(EngineConfig(workers=1), spawn=spawn) as engine, trio.open_nursery() as nursery:
         served = Served(engine, load, pids)
         nursery.start_soon(served.attend)
         yield served

@@ -1,26 +1,20 @@
 //! All clients: one thread that receives and obeys, one that sends.
+//!
+//! Sockets are read at the beats of a clock and not when something arrives: waking a client is no
+//! work of a server's, but on loopback the server would be charged for it, and differently by how
+//! soon its clients fall asleep again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, Write};
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::peer::Peer;
 use super::plain::{self, PlainSender};
 use super::sender::{self, Order, Publisher};
 use super::words::{Command, DONE, Reply};
-
-const CONTROL: Token = Token(usize::MAX);
-
-/// The longest sleep; nothing depends on it.
-const MAX_SLEEP: Duration = Duration::from_millis(20);
 
 /// The sending thread answers within a turn.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +28,6 @@ enum Receiving {
 }
 
 struct Clients {
-    poll: Poll,
     receiving: Vec<Receiving>,
     by_name: HashMap<String, usize>,
     offering: HashMap<String, (Peer, BTreeMap<String, String>)>,
@@ -42,18 +35,15 @@ struct Clients {
     plain: Option<PlainSender>,
 }
 
-/// Read commands from standard input and wake `poll` for each; ends with the input.
-pub fn listen(waker: Arc<Waker>) -> io::Result<Words> {
+/// Read commands from standard input; ends with it.
+fn listen() -> io::Result<Words> {
     let (told, words) = channel();
     thread::Builder::new().name("words".into()).spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             if told.send(serde_json::from_str(&line)).is_err() {
                 return;
             }
-            let _ = waker.wake();
         }
-        drop(told);
-        let _ = waker.wake();
     })?;
     Ok(words)
 }
@@ -67,70 +57,36 @@ pub fn say(reply: &Reply) -> io::Result<()> {
     out.flush()
 }
 
-/// Serve the driver until it closes our standard input.
+/// Serve the driver until it closes our standard input, reading sockets every `beat`.
 ///
 /// # Errors
-/// When the machine has no more descriptors or threads, or the driver stopped reading.
-pub fn serve() -> io::Result<()> {
+/// When the machine has no more threads, or the driver stopped reading.
+pub fn serve(beat: Duration) -> io::Result<()> {
     str0m::crypto::from_feature_flags().install_process_default();
-    let poll = Poll::new()?;
-    let waker = Arc::new(Waker::new(poll.registry(), CONTROL)?);
-    let words = listen(Arc::clone(&waker))?;
+    let words = listen()?;
     let (orders, ordered) = channel();
     thread::Builder::new()
         .name("sender".into())
         .spawn(move || sender::run(&ordered))?;
     let mut clients = Clients {
-        poll,
         receiving: Vec::new(),
         by_name: HashMap::new(),
         offering: HashMap::new(),
         orders,
         plain: None,
     };
-    let mut events = Events::with_capacity(256);
-    let outcome = clients.run(&words, &mut events);
-    drop(waker);
-    outcome
+    clients.run(&words, beat)
 }
 
 impl Clients {
-    fn run(&mut self, words: &Words, events: &mut Events) -> io::Result<()> {
-        let mut unread: Vec<usize> = Vec::new();
+    fn run(&mut self, words: &Words, beat: Duration) -> io::Result<()> {
+        let mut next = Instant::now();
         loop {
+            next = (next + beat).max(Instant::now());
+            thread::sleep(next.saturating_duration_since(Instant::now()));
             let now = Instant::now();
-            let wait = if unread.is_empty() {
-                self.next().map_or(MAX_SLEEP, |at| {
-                    at.saturating_duration_since(now).min(MAX_SLEEP)
-                })
-            } else {
-                Duration::ZERO
-            };
-            match self.poll.poll(events, Some(wait)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-                _ => {}
-            }
-            unread.extend(
-                events
-                    .iter()
-                    .map(|event| event.token())
-                    .filter(|token| *token != CONTROL)
-                    .map(|token| token.0),
-            );
-            let now = Instant::now();
-            let mut again = Vec::new();
-            for index in std::mem::take(&mut unread) {
-                if self.receiving[index].receive(now) {
-                    again.push(index);
-                }
-            }
-            unread = again;
             for receiving in &mut self.receiving {
-                if let Receiving::Client(peer) = receiving
-                    && peer.due() <= now
-                {
-                    peer.tick(now);
-                }
+                receiving.turn(now);
             }
             loop {
                 match words.try_recv() {
@@ -146,16 +102,6 @@ impl Clients {
                 }
             }
         }
-    }
-
-    fn next(&self) -> Option<Instant> {
-        self.receiving
-            .iter()
-            .filter_map(|receiving| match receiving {
-                Receiving::Client(peer) => Some(peer.due()),
-                Receiving::Sink { .. } => None,
-            })
-            .min()
     }
 
     fn obey(&mut self, command: Command) -> Result<Reply, String> {
@@ -234,9 +180,8 @@ impl Clients {
         }
         let mut peer = Peer::open(rtt_ms, loss).map_err(text)?;
         let answer = peer.accept(sdp)?;
-        let index = self.watch(&peer.socket).map_err(text)?;
+        self.by_name.insert(name, self.receiving.len());
         self.receiving.push(Receiving::Client(Box::new(peer)));
-        self.by_name.insert(name, index);
         Ok(answer)
     }
 
@@ -245,24 +190,12 @@ impl Clients {
         for _ in 0..count {
             let socket = plain::open().map_err(text)?;
             addresses.push(socket.local_addr().map_err(text)?);
-            self.watch(&socket).map_err(text)?;
             self.receiving.push(Receiving::Sink {
                 socket,
                 received: 0,
             });
         }
         Ok(Reply::Ports { addresses })
-    }
-
-    fn watch(&self, socket: &UdpSocket) -> io::Result<usize> {
-        let index = self.receiving.len();
-        let registry = self.poll.registry();
-        registry.register(
-            &mut SourceFd(&socket.as_raw_fd()),
-            Token(index),
-            Interest::READABLE,
-        )?;
-        Ok(index)
     }
 
     fn report(&mut self) -> Result<Reply, String> {
@@ -291,13 +224,15 @@ impl Clients {
 }
 
 impl Receiving {
-    fn receive(&mut self, now: Instant) -> bool {
+    fn turn(&mut self, now: Instant) {
         match self {
-            Self::Client(peer) => peer.receive(now),
-            Self::Sink { socket, received } => {
-                *received += plain::count(socket);
-                false
+            Self::Client(peer) => {
+                while peer.receive(now) {}
+                if peer.due() <= now {
+                    peer.tick(now);
+                }
             }
+            Self::Sink { socket, received } => *received += plain::count(socket),
         }
     }
 }

@@ -12,6 +12,7 @@
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 mod bare;
 mod clients;
@@ -23,10 +24,13 @@ mod sender;
 mod wan;
 mod words;
 
+/// Often enough for feedback on arrival times, seldom enough to cost the sender nothing.
+const BEAT: Duration = Duration::from_millis(1);
+
 fn main() -> ExitCode {
     let mode = std::env::args().nth(1).unwrap_or_default();
     let outcome = match mode.as_str() {
-        "clients" => clients::serve(),
+        "clients" => clients::serve(beat()),
         "bare" => bare::serve(),
         // `cargo bench` and `cargo test --benches` call it without a mode.
         _ => {
@@ -38,6 +42,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+/// How often clients read their sockets: an argument, in microseconds.
+fn beat() -> Duration {
+    let named = std::env::args().nth(2).and_then(|beat| beat.parse().ok());
+    named.map_or(BEAT, Duration::from_micros)
 }
 
 fn fail(error: &io::Error) -> ExitCode {

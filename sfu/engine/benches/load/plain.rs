@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::schedule::{Due, Schedule};
+use super::sender::punctual;
 use super::words::Shape;
 
 /// RTP header without extensions, as the loop rewrites it.
@@ -126,8 +127,7 @@ impl Drop for PlainSender {
 }
 
 fn run(mut schedule: Schedule, stop: &AtomicBool, mut send: impl FnMut(u64, usize)) {
-    // SAFETY: takes a number, touches no memory of ours.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
+    punctual();
     let mut due: Vec<Due> = Vec::new();
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {

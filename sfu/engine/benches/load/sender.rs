@@ -144,11 +144,20 @@ fn write(
     peer.tally.sent += 1;
 }
 
+/// Wake to the microsecond, not up to 50 later, and before the thread that receives, where the
+/// system allows it (prctl(2), `PR_SET_TIMERSLACK`; sched(7), `SCHED_FIFO`).
+pub fn punctual() {
+    let least = libc::sched_param { sched_priority: 1 };
+    // SAFETY: numbers, and a pointer to a live value.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 1);
+        libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const least);
+    }
+}
+
 /// Send until nobody gives orders any more.
 pub fn run(orders: &Receiver<Order>) {
-    // Wake to the microsecond, not up to 50 later (prctl(2), PR_SET_TIMERSLACK).
-    // SAFETY: takes a number, touches no memory of ours.
-    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1) };
+    punctual();
     let since = Instant::now();
     let mut publishers: BTreeMap<String, Publisher> = BTreeMap::new();
     let mut due = Vec::new();
