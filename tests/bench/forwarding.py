@@ -35,8 +35,9 @@ class Scene:
 
     Attributes:
         name: As it stands in the report.
-        shape: How the publisher sends.
-        tracks: Video tracks of the one publisher, among which the shape is spread.
+        shape: How each publisher sends.
+        tracks: Video tracks of a publisher, among which the shape is spread.
+        publishers: How many send so.
         subscribers: Each gets every track.
         link: Send every track over a link too, to an engine that is not counted.
     """
@@ -44,6 +45,7 @@ class Scene:
     name: str
     shape: Shape
     tracks: int = 1
+    publishers: int = 1
     subscribers: int = 10
     link: bool = False
 
@@ -79,12 +81,13 @@ async def through_engine(program: Path, scene: Scene, rounds: Rounds) -> Reading
     async with AsyncExitStack() as stack:
         load = await stack.enter_async_context(open_load(program, "clients"))
         served = await stack.enter_async_context(open_served(load))
-        tracks = await served.publish("one", video=scene.tracks)
+        published = [await served.publish(f"p{number}", video=scene.tracks) for number in range(scene.publishers)]
+        tracks = [track for those in published for track in those]
         for first in range(0, scene.subscribers, OPENED_AT_ONCE):
             last = min(first + OPENED_AT_ONCE, scene.subscribers)
             for number in range(first, last):
                 await served.subscribe(f"s{number}", tracks)
-            await served.wait_connected(1 + last)
+            await served.wait_connected(scene.publishers + last)
         if scene.link:
             far = await stack.enter_async_context(_linked(program, served))
             for leg, track in enumerate(tracks):
@@ -108,7 +111,7 @@ async def through_engine(program: Path, scene: Scene, rounds: Rounds) -> Reading
         datagrams = after.counters["datagrams_out"] - before.counters["datagrams_out"]
         return Reading(
             usage=usage,
-            due=report.clients["one"].sent * sinks,
+            due=sum(tally.sent for tally in report.clients.values()) * sinks,
             sent=_sent(await served.statistics(), scene),
             arrived=sum(tally.received for tally in report.clients.values()),
             segments_per_send=datagrams / max(calls, 1),

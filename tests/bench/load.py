@@ -74,9 +74,9 @@ class LoadError(Exception):
     """The load could not be built, or refused a command; says why."""
 
 
-def smooth(packets_per_s: float, *, burst: int = 2, size: int = 1200) -> Shape:
-    """So many packets of a size in payload bytes, `burst` at a time, evenly over all tracks."""
-    return {"smooth": {"packets_per_s": packets_per_s, "burst": burst, "bytes": size}}
+def smooth(packets_per_s: float, *, burst: int = 2, size: int = 1200, at_once: int = 1) -> Shape:
+    """So many packets of a size in payload bytes, `burst` at a time on `at_once` tracks, evenly and all in turn."""
+    return {"smooth": {"packets_per_s": packets_per_s, "burst": burst, "bytes": size, "at_once": at_once}}
 
 
 def frames(packets: list[tuple[int, int, bool]]) -> Shape:
@@ -190,10 +190,19 @@ class Load:
 
 
 @asynccontextmanager
-async def open_load(program: Path, mode: str) -> AsyncIterator[Load]:
-    """Run the load for the length of the block: mode `clients` or `bare`."""
+async def open_load(
+    program: Path, mode: str, *, beat_us: int = 1000, address: str = "127.0.0.1"
+) -> AsyncIterator[Load]:
+    """Run the load for the length of the block.
+
+    Args:
+        program: See :func:`build`.
+        mode: `clients` or `bare`.
+        beat_us: How often clients read their sockets, microseconds.
+        address: Where clients bind.
+    """
     process = await trio.lowlevel.open_process(
-        [program, mode], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        [program, mode, str(beat_us), address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
     )
     try:
         yield Load(process)

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead, Write};
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ enum Receiving {
 }
 
 struct Clients {
+    address: IpAddr,
     receiving: Vec<Receiving>,
     by_name: HashMap<String, usize>,
     offering: HashMap<String, (Peer, BTreeMap<String, String>)>,
@@ -57,11 +58,12 @@ pub fn say(reply: &Reply) -> io::Result<()> {
     out.flush()
 }
 
-/// Serve the driver until it closes our standard input, reading sockets every `beat`.
+/// Serve the driver until it closes our standard input, reading sockets every
+/// `beat`, all of them bound to `address`.
 ///
 /// # Errors
 /// When the machine has no more threads, or the driver stopped reading.
-pub fn serve(beat: Duration) -> io::Result<()> {
+pub fn serve(beat: Duration, address: IpAddr) -> io::Result<()> {
     str0m::crypto::from_feature_flags().install_process_default();
     let words = listen()?;
     let (orders, ordered) = channel();
@@ -69,6 +71,7 @@ pub fn serve(beat: Duration) -> io::Result<()> {
         .name("sender".into())
         .spawn(move || sender::run(&ordered))?;
     let mut clients = Clients {
+        address,
         receiving: Vec::new(),
         by_name: HashMap::new(),
         offering: HashMap::new(),
@@ -113,7 +116,7 @@ impl Clients {
                 rtt_ms,
                 loss,
             } => {
-                let mut peer = Peer::open(rtt_ms, loss).map_err(text)?;
+                let mut peer = Peer::open(self.address, rtt_ms, loss).map_err(text)?;
                 let (sdp, mids) = peer.offer(video, audio).ok_or("nothing to offer")?;
                 self.offering.insert(client, (peer, mids.clone()));
                 Ok(Reply::Described { sdp, mids })
@@ -178,7 +181,7 @@ impl Clients {
                 Receiving::Sink { .. } => Err("a sink answers nothing".into()),
             };
         }
-        let mut peer = Peer::open(rtt_ms, loss).map_err(text)?;
+        let mut peer = Peer::open(self.address, rtt_ms, loss).map_err(text)?;
         let answer = peer.accept(sdp)?;
         self.by_name.insert(name, self.receiving.len());
         self.receiving.push(Receiving::Client(Box::new(peer)));

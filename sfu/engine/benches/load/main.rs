@@ -11,6 +11,7 @@
 //! one line out.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ const BEAT: Duration = Duration::from_millis(1);
 fn main() -> ExitCode {
     let mode = std::env::args().nth(1).unwrap_or_default();
     let outcome = match mode.as_str() {
-        "clients" => clients::serve(beat()),
+        "clients" => clients::serve(beat(), address()),
         "bare" => bare::serve(),
         // `cargo bench` and `cargo test --benches` call it without a mode.
         _ => {
@@ -48,6 +49,14 @@ fn main() -> ExitCode {
 fn beat() -> Duration {
     let named = std::env::args().nth(2).and_then(|beat| beat.parse().ok());
     named.map_or(BEAT, Duration::from_micros)
+}
+
+/// Where clients bind: an argument; loopback without one.
+fn address() -> IpAddr {
+    let named = std::env::args()
+        .nth(3)
+        .and_then(|address| address.parse().ok());
+    named.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 fn fail(error: &io::Error) -> ExitCode {

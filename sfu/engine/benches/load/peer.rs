@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
@@ -47,8 +47,8 @@ pub struct Peer {
 
 impl Peer {
     /// Bind a socket.
-    pub fn open(rtt_ms: f64, loss: f64) -> io::Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+    pub fn open(address: IpAddr, rtt_ms: f64, loss: f64) -> io::Result<Self> {
+        let socket = UdpSocket::bind((address, 0))?;
         socket.set_nonblocking(true)?;
         // Best effort: without privilege the system caps it, and the counters tell.
         let _ =

@@ -55,6 +55,7 @@ impl Schedule {
             packets_per_s,
             burst: 1,
             bytes: AUDIO_BYTES,
+            at_once: 1,
         };
         Self::new(shape, tracks, now)
     }
@@ -79,21 +80,23 @@ impl Schedule {
                 packets_per_s,
                 burst,
                 bytes,
+                at_once,
             } => {
                 let count = tracks.len();
                 let Some((at, _)) = tracks.first_mut() else {
                     return;
                 };
                 while *at <= now {
-                    for number in 1..=*burst {
-                        due.push(Due {
+                    for _ in 0..*at_once {
+                        due.extend((1..=*burst).map(|number| Due {
                             track: *turn % count,
                             bytes: *bytes,
                             last: number == *burst,
-                        });
+                        }));
+                        *turn += 1;
                     }
-                    *turn += 1;
-                    *at += Duration::from_secs_f64(*burst as f64 / *packets_per_s);
+                    let packets = (*burst * *at_once) as f64;
+                    *at += Duration::from_secs_f64(packets / *packets_per_s);
                 }
             }
             Shape::Frames { packets } => {

@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// `burst` packets of `bytes` at a time, evenly, over all tracks in turn.
+    /// `burst` packets of `bytes` at a time, evenly; on so many tracks at once, all in turn.
     Smooth {
         packets_per_s: f64,
         burst: usize,
         bytes: usize,
+        at_once: usize,
     },
     /// Each track repeats a recording: microseconds since the packet before, payload bytes, and
     /// whether it ends its picture. Tracks start apart, so that their pictures do not meet.

@@ -58,6 +58,7 @@ impl Worker {
     pub(super) fn forward(&mut self, now: Instant) {
         // Writing to a peer may bring in packets of its own that were ready; seldom, and few.
         while !self.pending.is_empty() {
+            self.gathering.flowed(now);
             let mut pending = std::mem::take(&mut self.pending);
             let mut ways = std::mem::take(&mut self.ways);
             self.find_ways(&pending, &mut ways);

@@ -41,6 +41,7 @@ pub mod drained;
 pub mod exchange;
 pub mod extensions;
 mod forward;
+mod gathering;
 pub mod incoming;
 pub mod keyframes;
 pub mod layers;

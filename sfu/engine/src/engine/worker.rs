@@ -10,6 +10,7 @@ use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
@@ -24,6 +25,7 @@ use super::dispatch::{Report, Said};
 use super::drained::{Broken, Sink};
 use super::exchange::Exchange;
 use super::forward::Way;
+use super::gathering::Gathering;
 use super::packet::MediaPacket;
 use super::peer::Peer;
 use super::post::{Mail, Post, WorkerIndex};
@@ -114,6 +116,7 @@ pub struct Worker {
     pub(super) to_offer: Vec<PeerKey>,
     pub(super) readable: bool,
     pub(super) load: Load,
+    pub(super) gathering: Gathering,
     wake_again: bool,
     stuck: bool,
 }
@@ -176,6 +179,7 @@ impl Worker {
             to_offer: Vec::new(),
             readable: false,
             load: Load::default(),
+            gathering: Gathering::default(),
             wake_again: false,
             stuck: false,
         })
@@ -207,11 +211,15 @@ impl Worker {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
+            let left_over = self.readable;
             for event in &polled {
                 self.readable |= event.token() == SOCKET;
                 if let Some(tcp) = &mut self.tcp {
                     tcp.note(event.token(), event.is_readable(), event.is_writable());
                 }
+            }
+            if self.readable && !left_over {
+                thread::sleep(self.gathering.wait(Instant::now()));
             }
             if !self.turn() {
                 return Ok(());
