@@ -78,6 +78,7 @@ impl Stage {
         };
         for bytes in &to_engine {
             let incoming = Incoming {
+                protocol: Protocol::Udp,
                 source: at(1),
                 destination: at(2),
                 local: None,
@@ -96,10 +97,7 @@ impl Stage {
                 _ => {}
             }
         }
-        let sent: Vec<Vec<u8>> = batch
-            .runs()
-            .flat_map(|(run, bytes)| bytes.chunks(run.segment).map(<[u8]>::to_vec))
-            .collect();
+        let sent = datagrams(&mut batch);
         for bytes in &sent {
             if !self.gone {
                 let received = Receive::new(Protocol::Udp, at(2), at(1), bytes).unwrap();
@@ -134,7 +132,8 @@ impl Stage {
         let drained = &mut self.peer.drained;
         let closing = drained.change(self.now, &mut sink, |rtc| rtc.close().is_ok());
         assert_eq!(closing, Ok(true));
-        batch.runs().filter(|(_, bytes)| !is_stun(bytes)).count()
+        let sent = datagrams(&mut batch);
+        sent.iter().filter(|bytes| !is_stun(bytes)).count()
     }
 
     fn until(&mut self, longest: Duration, done: impl Fn(&Self) -> bool) {
@@ -144,6 +143,12 @@ impl Stage {
             self.step();
         }
     }
+}
+
+fn datagrams(batch: &mut Batch) -> Vec<Vec<u8>> {
+    let mut sent = Vec::new();
+    batch.each_run(|run, bytes| sent.extend(bytes.chunks(run.segment).map(<[u8]>::to_vec)));
+    sent
 }
 
 fn is_stun(bytes: &[u8]) -> bool {
