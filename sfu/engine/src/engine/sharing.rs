@@ -39,6 +39,8 @@ struct Shared {
     aim: Option<(Bitrate, Bitrate)>,
     /// A line waits for a keyframe.
     waits: bool,
+    /// Lines that get nothing from now on, because it does not fit.
+    starved: u64,
 }
 
 fn share_out(subscriber: &mut Subscriber, router: &Router, policy: Policy, now: Instant) -> Shared {
@@ -78,9 +80,11 @@ fn share_out(subscriber: &mut Subscriber, router: &Router, policy: Policy, now: 
         ..Shared::default()
     };
     for ((line, table, wish, rungs), grant) in lines.iter_mut().zip(allocation.grants) {
+        let had = !line.layers.starved();
         if let Some(encoding) = line.layers.take(grant, rungs, table, now) {
             shared.keyframes.push((line.key, encoding));
         }
+        shared.starved += u64::from(had && line.layers.starved());
         shared.waits |= line.layers.waits();
         if line.layers.want(table, wish, allowed_pixels) {
             shared.unsettled.push(line.key);
@@ -145,6 +149,7 @@ impl Worker {
             });
             self.settle(key, now);
         }
+        self.counters.add("pictures_starved", shared.starved);
         for track in shared.unsettled {
             self.router.unsettle(track);
         }

@@ -65,7 +65,8 @@ fn a_thousand_joins_and_leaves_leave_few_lines_and_never_two_offers() {
         .flat_map(|who| [format!("{who}_audio"), format!("{who}_video")])
         .collect();
     let mut shown: Vec<_> = ben.tracks.values().cloned().collect();
-    (expected.sort(), shown.sort());
+    expected.sort();
+    shown.sort();
     assert_eq!(shown, expected);
     assert!(
         joined >= CHANGES / 3 && lines < 50,

@@ -2,7 +2,7 @@
 //!
 //! 1. Sound comes first: it is taken off before.
 //! 2. Every line gets its lowest layer before any gets a second step. Where not even that fits, the
-//!    least important lines get nothing until it does.
+//!    least important lines get nothing until it does; the most important one always gets it.
 //! 3. Then step by step, the most important lines first and among equals whoever has least, up to
 //!    what the page shows and the room allows.
 //!
@@ -126,9 +126,11 @@ pub fn allocate(budget: &Budget, asks: &[Ask<'_>], now: Instant) -> Allocation {
         })
         .collect();
     candidates.sort_by_key(|one| (Reverse(one.ask.priority), one.ask.rungs[0].rate_bps));
-    for one in &mut candidates {
+    for (place, one) in candidates.iter_mut().enumerate() {
         let cost = one.ask.rungs[0].rate_bps;
         let fits = match one.ask.given {
+            // Without any packets of ours the estimate would never rise again.
+            _ if place == 0 => true,
             Grant::Starved => with_spare(cost) <= left,
             _ => cost as i64 <= left + tolerance,
         };

@@ -171,7 +171,7 @@ impl LineLayers {
         self.selector.waits_for().is_some()
     }
 
-    /// Whether the line could use more than it was given, or gets nothing for lack of bandwidth.
+    /// Whether the line gets nothing for lack of bandwidth.
     #[must_use]
     pub fn starved(&self) -> bool {
         self.given == Grant::Starved
