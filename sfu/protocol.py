@@ -96,7 +96,7 @@ class Subscribe(Command, frozen=True, tag="subscribe"):
     """Send this subscriber exactly these tracks; opens the peer if it is new.
 
     Answered by :class:`Done` at once; an :class:`Offered` event follows when the peer has no
-    offer outstanding, else after the :class:`Answered` command for it. Data messages of ``room``
+    offer outstanding (the first one also without tracks: it has a line for data), else after the :class:`Answered` command for it. Data messages of ``room``
     are sent to it too.
     """
 
@@ -458,7 +458,9 @@ class PeerState(EngineEvent, frozen=True, tag="peer_state"):
         state: How far.
         reason: Empty unless closed: ``connect_timeout``, ``ice_disconnected``, ``dtls_failed``,
             ``remote_closed``, ``answer_invalid``, ``offer_unanswered`` (20 s), ``too_many_streams``,
-            ``node_slow`` (a link whose messages the node does not take), ``panic`` or ``worker_lost``
+            ``node_slow`` (a link whose messages the node does not take), ``data_flood`` (a publisher
+            that for ten seconds sent twice the messages it may), ``data_too_slow`` (a subscriber that
+            does not take reliable messages as they come), ``panic`` or ``worker_lost``
             (the thread that had it died; another took its place).
     """
 

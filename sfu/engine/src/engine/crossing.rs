@@ -41,6 +41,7 @@ impl Worker {
                     self.begin_import(track, now);
                 }
             }
+            Note::Data { message, crosses } => self.hear_data(&message, crosses, now),
             Note::LayersWanted { number, wanted } => {
                 let worker = from;
                 if let Some(id) = self.exchange.exported(from, number)

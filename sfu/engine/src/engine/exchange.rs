@@ -17,6 +17,7 @@
 //! came from its predecessor is forgotten there.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::layers::demand::Wanted;
 use super::packet::MediaPacket;
@@ -39,6 +40,9 @@ pub enum Note {
         number: WantNumber,
         since: Option<u64>,
     },
+    /// Somebody said this to a room, as nodes write it (data/message.rs): for your subscribers, and
+    /// for your links unless it came over one.
+    Data { message: Arc<[u8]>, crosses: bool },
     /// Somebody here needs a whole picture of an encoding of what I want under this number.
     KeyframeWanted { number: WantNumber, encoding: u8 },
     /// All that anybody here wants of it; before this is said, everything.

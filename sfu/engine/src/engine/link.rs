@@ -17,6 +17,7 @@ use str0m::rtp::{RtpPacket, RtpWrite};
 
 use super::clock::Anchor;
 use super::counters::Counters;
+use super::data::link_data::LinkData;
 use super::drained::{Broken, Drained, Sink};
 use super::layers::demand::Wanted;
 use super::leg::{Carried, LegIn, LegOut};
@@ -49,6 +50,8 @@ pub struct Introduction {
 pub enum Heard {
     Message(Vec<u8>),
     Signal(LinkSignal),
+    /// Somebody's message for a room.
+    Data(Vec<u8>),
     Nothing,
 }
 
@@ -58,6 +61,8 @@ pub struct Link {
     introduced: bool,
     reliable: ChannelId,
     unreliable: ChannelId,
+    /// What people say to each other.
+    pub data: LinkData,
     open_channels: Vec<ChannelId>,
     /// Present from the moment both channels are open.
     pub health: Option<LinkHealth>,
@@ -104,6 +109,7 @@ impl Link {
                 reliability: Reliability::MaxRetransmits { retransmits: 0 },
                 ..ChannelConfig::default()
             });
+            let data = LinkData::open(&mut api);
             let credentials = api.local_ice_credentials();
             let introduction = Introduction {
                 ufrag: credentials.ufrag,
@@ -115,6 +121,7 @@ impl Link {
                 introduced: false,
                 reliable,
                 unreliable,
+                data,
                 open_channels: Vec::new(),
                 health: None,
                 legs_out: HashMap::new(),
@@ -169,7 +176,7 @@ impl Link {
 
     /// Note that a channel opened; `true` when it was the last one.
     pub fn channel_opened(&mut self, channel: ChannelId, now: Instant) -> bool {
-        if self.open_channels.contains(&channel) {
+        if self.open_channels.contains(&channel) || self.data.has(channel) {
             return false;
         }
         self.open_channels.push(channel);
@@ -184,6 +191,9 @@ impl Link {
     pub fn hear(&mut self, channel: ChannelId, data: Vec<u8>, counters: &mut Counters) -> Heard {
         if channel == self.reliable {
             return Heard::Message(data);
+        }
+        if self.data.has(channel) {
+            return Heard::Data(data);
         }
         match LinkSignal::decode(&data) {
             Some(signal) => Heard::Signal(signal),

@@ -10,6 +10,7 @@ use str0m::format::{Codec as Format, FormatParams};
 use str0m::media::{Frequency, MediaKind as RtcKind};
 use str0m::rtp::Ssrc;
 
+use super::data::link_data::MAX_BUFFERED_BYTES;
 use super::measured::STATS_INTERVAL;
 use super::opened::provider;
 use crate::control::messages::MediaKind;
@@ -74,6 +75,7 @@ pub fn build(now: Instant) -> Rtc {
         .clear_extension_map()
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
+        .set_sctp_max_buffered_amount(MAX_BUFFERED_BYTES)
         .set_stats_interval(Some(STATS_INTERVAL));
     for class in &CLASSES {
         config.codec_config().add_config(

@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 use str0m::IceConnectionState;
 
 use super::counters::Counters;
+use super::data::Channels;
+use super::data::incoming::Incoming as IncomingData;
+use super::data::outgoing::Outgoing;
 use super::drained::{Broken, Drained, Sink, Taken};
 use super::link::Link;
 use super::measured::Measured;
@@ -53,6 +56,7 @@ pub struct Peer {
     pub name: String,
     pub drained: Drained,
     pub role: Role,
+    pub data: Channels,
     /// Of a publisher.
     pub gate: StreamGate,
     pub state: State,
@@ -76,6 +80,11 @@ impl Peer {
         Self {
             name,
             drained,
+            data: match role {
+                Role::Publisher(_) => Channels::Of(IncomingData::default()),
+                Role::Subscriber(_) => Channels::To(Outgoing::default()),
+                Role::Link(_) => Channels::None,
+            },
             role,
             gate: StreamGate::default(),
             state: State::Connecting,

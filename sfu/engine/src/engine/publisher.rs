@@ -11,6 +11,7 @@ use str0m::{Rtc, RtcConfig};
 use super::clock::Anchor;
 use super::codec::{Format, names, offered};
 use super::counters::Counters;
+use super::data;
 use super::drained::{Broken, Drained, Sink};
 use super::extensions::negotiated;
 use super::incoming::{Coding, IncomingStream};
@@ -96,6 +97,8 @@ pub fn browser_config() -> RtcConfig {
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
         .set_send_buffer_video(RESEND_PACKETS)
+        .set_sctp_max_message_size(data::MAX_PAYLOAD_BYTES as u32)
+        .set_sctp_max_buffered_amount(data::outgoing::MAX_BUFFERED_BYTES)
         .set_stats_interval(Some(STATS_INTERVAL))
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)
 }

@@ -18,6 +18,7 @@ use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind as RtcKind, Mid};
 
 use super::counters::Counters;
+use super::data::outgoing::first_channel;
 use super::drained::{Broken, Drained, Sink};
 use super::layers::demand::Wanted;
 use super::layers::line::LineLayers;
@@ -135,11 +136,13 @@ impl Subscriber {
             return Ok(None);
         }
         let plan = self.plan();
-        if plan.is_empty() {
+        // The first offer has a line for data: others open channels without another offer.
+        let first = self.generation == 0;
+        if plan.is_empty() && !first {
             return Ok(None);
         }
         let lines = &mut self.lines;
-        let made = drained.change(now, sink, |rtc| apply(rtc, lines, plan))?;
+        let made = drained.change(now, sink, |rtc| apply(rtc, lines, plan, first))?;
         let Some((sdp, pending)) = made else {
             return Ok(None);
         };
@@ -413,8 +416,16 @@ impl Plan {
     }
 }
 
-fn apply(rtc: &mut Rtc, lines: &mut Vec<Line>, plan: Plan) -> Option<(String, SdpPendingOffer)> {
+fn apply(
+    rtc: &mut Rtc,
+    lines: &mut Vec<Line>,
+    plan: Plan,
+    first: bool,
+) -> Option<(String, SdpPendingOffer)> {
     let mut api = rtc.sdp_api();
+    if first {
+        api.add_channel_with_config(first_channel());
+    }
     for slot in plan.stop {
         let line = &mut lines[slot];
         line.track = None;

@@ -233,7 +233,7 @@ impl Worker {
                 }
             }
             Event::EgressBitrateEstimate(estimate) => self.on_estimate(key, &estimate, now),
-            Event::ChannelOpen(channel, _) => {
+            Event::ChannelOpen(channel, label) => {
                 let opened = match self.peers.get_mut(key).map(|peer| &mut peer.role) {
                     Some(Role::Link(link)) => link.channel_opened(channel, now),
                     _ => false,
@@ -245,7 +245,9 @@ impl Worker {
                     self.set_state(key, State::Connected);
                     self.tend_health(key, now);
                 }
+                self.data_channel_opened(key, channel, &label, now);
             }
+            Event::ChannelClose(channel) => self.data_channel_closed(key, channel),
             Event::ChannelData(data) => self.on_channel(key, data, now),
             Event::Closed => self.close(key, Some("remote_closed")),
             Event::PeerStats(_) | Event::MediaEgressStats(_) | Event::MediaIngressStats(_) => {
@@ -300,6 +302,7 @@ impl Worker {
             return;
         };
         let Role::Link(link) = &mut peer.role else {
+            self.take_data(key, data.id, &data.data, now);
             return;
         };
         match link.hear(data.id, data.data, &mut self.counters) {
@@ -331,6 +334,7 @@ impl Worker {
                     self.router.unsettle(track);
                 }
             }
+            Heard::Data(data) => self.take_crossed_data(&data, now),
             Heard::Nothing => {}
         }
     }

@@ -3,6 +3,7 @@
 mod addresses;
 mod calls;
 mod codecs;
+mod data;
 mod flood;
 mod hostile;
 mod hostile_sdp;

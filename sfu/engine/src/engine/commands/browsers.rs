@@ -8,6 +8,7 @@ use str0m::bwe::Bitrate;
 use super::Answer;
 use crate::control::messages::{Message, PeerKind, PreferredTrack, State, WantedTrack};
 use crate::control::outgoing::Importance;
+use crate::engine::data::{Channels, MAX_SENDER_BYTES};
 use crate::engine::layers::line::Wish;
 use crate::engine::layers::share::INITIAL_BPS;
 use crate::engine::peer::{Peer, Role};
@@ -19,9 +20,6 @@ use crate::engine::sdp::{Stripped, is_usable, strip_candidates};
 use crate::engine::stream_gate::Naming;
 use crate::engine::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::worker::Worker;
-
-/// Bytes of a sender's name, which stands before each of its data messages.
-pub const MAX_SENDER_BYTES: usize = 64;
 
 /// Where a publisher is, and who it is to the others there.
 #[derive(Clone, Copy)]
@@ -87,6 +85,7 @@ impl Worker {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.gate.set_naming(Naming::read(&offer.sdp));
         }
+        self.name_sender(key, place.sender);
         self.set_published(key, room, accepted.tracks, offer.fingerprint);
         self.expect_checks(key);
         if known.is_none() {
@@ -290,6 +289,16 @@ impl Worker {
             self.counters.count("candidates_ignored");
         }
         Ok(Message::Done { id })
+    }
+
+    fn name_sender(&mut self, key: PeerKey, sender: &str) {
+        if let Some(Peer {
+            data: Channels::Of(incoming),
+            ..
+        }) = self.peers.get_mut(key)
+        {
+            sender.clone_into(&mut incoming.sender);
+        }
     }
 
     fn subscriber(&mut self, key: PeerKey) -> Option<&mut Subscriber> {

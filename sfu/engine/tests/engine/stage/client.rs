@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use starling_sfu::control::messages::MediaKind;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::media::{
     Direction, KeyframeRequest, KeyframeRequestKind, MediaKind as RtcKind, Mid, Pt, Rid, Simulcast,
     SimulcastLayer,
@@ -50,6 +51,15 @@ pub struct Client {
     pub senders: BTreeSet<SocketAddr>,
     pub packets: Vec<RtpPacket>,
     pub keyframe_requests: Vec<KeyframeRequest>,
+    /// The next offer is to have a line for data.
+    pub wants_data: bool,
+    /// Our channels and theirs, by label.
+    channels: BTreeMap<String, ChannelId>,
+    labels: HashMap<ChannelId, String>,
+    /// Labels of channels that closed.
+    pub closed: Vec<String>,
+    /// Label and message.
+    pub heard: Vec<(String, Vec<u8>)>,
     /// One in so many RTP packets is lost before it arrives; 0 for none.
     pub lose_one_in: usize,
     arrived: usize,
@@ -138,6 +148,11 @@ impl Client {
             senders: BTreeSet::new(),
             packets: Vec::new(),
             keyframe_requests: Vec::new(),
+            wants_data: false,
+            channels: BTreeMap::new(),
+            labels: HashMap::new(),
+            closed: Vec::new(),
+            heard: Vec::new(),
             lose_one_in: 0,
             arrived: 0,
             swallow_next: 0,
@@ -162,7 +177,11 @@ impl Client {
                 api.add_media(kind, Direction::SendOnly, None, None, None)
             })
             .collect();
+        let hello = std::mem::take(&mut self.wants_data)
+            .then(|| api.add_channel_with_config(channel("hello", true)));
         let (offer, pending) = api.apply().unwrap();
+        self.channels
+            .extend(hello.map(|id| ("hello".to_owned(), id)));
         self.pending = Some(pending);
         let names = mids.iter().map(ToString::to_string).collect();
         self.lines.extend(mids);
@@ -179,8 +198,31 @@ impl Client {
     pub fn answer(&mut self, sdp: &str) -> String {
         let offer = SdpOffer::from_sdp_string(sdp).unwrap();
         let answer = self.rtc.sdp_api().accept_offer(offer).unwrap();
-        self.drain();
+        self.elapse();
         answer.to_sdp_string()
+    }
+
+    /// Open a data channel on a connection that has a line for them.
+    pub fn open(&mut self, label: &str, reliable: bool) {
+        let mut api = self.rtc.direct_api();
+        let id = api.create_data_channel(channel(label, reliable));
+        self.channels.insert(label.to_owned(), id);
+        self.elapse();
+    }
+
+    pub fn has_open(&self, label: &str) -> bool {
+        self.labels.values().any(|open| open == label)
+    }
+
+    /// Send a message; `false` when too much waits already.
+    pub fn say(&mut self, label: &str, message: &[u8]) -> bool {
+        let id = self.channels[label];
+        let taken = self
+            .rtc
+            .channel(id)
+            .is_some_and(|mut channel| channel.write(true, message).unwrap_or(false));
+        self.elapse();
+        taken
     }
 
     /// Offer to send one picture in these simulcast streams; returns the offer and the mid.
@@ -392,8 +434,31 @@ impl Client {
                 Output::Event(
                     event @ (Event::EgressBitrateEstimate(_) | Event::MediaEgressStats(_)),
                 ) => self.events.push(event),
+                Output::Event(Event::ChannelOpen(id, label)) => {
+                    self.labels.insert(id, label);
+                }
+                Output::Event(Event::ChannelClose(id)) => {
+                    self.closed.extend(self.labels.remove(&id))
+                }
+                Output::Event(Event::ChannelData(data)) => {
+                    let label = self.labels.get(&data.id).cloned().unwrap_or_default();
+                    self.heard.push((label, data.data));
+                }
                 Output::Event(_) => {}
             }
         }
+    }
+}
+
+fn channel(label: &str, reliable: bool) -> ChannelConfig {
+    ChannelConfig {
+        label: label.to_owned(),
+        ordered: reliable,
+        reliability: if reliable {
+            Reliability::Reliable
+        } else {
+            Reliability::MaxRetransmits { retransmits: 0 }
+        },
+        ..ChannelConfig::default()
     }
 }

@@ -1,0 +1,202 @@
+//! Messages between people: over data channels, over links, over workers.
+
+use std::time::Duration;
+
+use crate::stage::{Client, Node, ROOM, play, play_for};
+use starling_sfu::control::messages::MediaKind::Audio;
+use starling_sfu::control::messages::{Command, State};
+
+/// Said until it is heard, and never looked at.
+const READY: &[u8] = b"ready?";
+
+/// What a client gets of a message.
+fn from(sender: &str, message: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![sender.len() as u8];
+    bytes.extend_from_slice(sender.as_bytes());
+    bytes.extend_from_slice(message);
+    bytes
+}
+
+/// A publisher with a line for data, and subscribers that have nothing else.
+fn gather(node: &mut Node, speaker: &str, listeners: &mut [&mut Client]) -> Client {
+    let mut speaker = Client::new(speaker);
+    speaker.wants_data = true;
+    node.publish(&mut speaker, &[Audio]);
+    for listener in listeners.iter_mut() {
+        node.subscribe(listener, &[]);
+    }
+    let mut all = vec![&mut speaker];
+    all.extend(listeners.iter_mut().map(|client| &mut **client));
+    play(&mut all, "the line for data is open", |all| {
+        all[0].has_open("hello")
+    });
+    await_hearing(&mut speaker, listeners);
+    speaker
+}
+
+/// Say something until everybody hears: nothing tells a client that it could.
+fn await_hearing(speaker: &mut Client, listeners: &mut [&mut Client]) {
+    let mut all = vec![speaker];
+    all.extend(listeners.iter_mut().map(|client| &mut **client));
+    play(&mut all, "everybody hears", |all| {
+        all[0].say("hello", READY);
+        std::thread::sleep(Duration::from_millis(5));
+        all[1..].iter().all(|one| !one.heard.is_empty())
+    });
+    play_for(&mut all, Duration::from_millis(50));
+}
+
+fn heard(client: &Client, label: &str) -> Vec<Vec<u8>> {
+    client
+        .heard
+        .iter()
+        .filter(|(known, message)| known == label && !message.ends_with(READY))
+        .map(|(_, message)| message.clone())
+        .collect()
+}
+
+#[test]
+fn a_message_reaches_everybody_in_the_room_under_its_label() {
+    let mut node = Node::start();
+    let (mut ben, mut cleo) = (Client::new("ben"), Client::new("cleo"));
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben, &mut cleo]);
+    ann.open("chat", true);
+    ann.open("moves", false);
+    play(&mut [&mut ann], "both are open", |all| {
+        all[0].has_open("chat") && all[0].has_open("moves")
+    });
+    let long = vec![7; 16 * 1024];
+    for number in 0..20u8 {
+        assert!(ann.say("chat", &[number]));
+        assert!(ann.say("moves", &[number]));
+    }
+    assert!(ann.say("chat", &long));
+    play(&mut [&mut ann, &mut ben, &mut cleo], "all arrived", |all| {
+        all[1..]
+            .iter()
+            .all(|one| heard(one, "chat").len() == 21 && heard(one, "moves").len() == 20)
+    });
+    for one in [&ben, &cleo] {
+        let mut expected: Vec<_> = (0..20u8).map(|number| from("ann", &[number])).collect();
+        assert_eq!(heard(one, "moves").len(), expected.len());
+        expected.push(from("ann", &long));
+        assert_eq!(heard(one, "chat"), expected);
+    }
+}
+
+#[test]
+fn another_room_hears_nothing() {
+    let mut node = Node::start();
+    let mut ben = Client::new("ben");
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben]);
+    node.done(|id| Command::Subscribe {
+        peer: "ben".into(),
+        tracks: Vec::new(),
+        room: "elsewhere".into(),
+        id,
+    });
+    ann.say("hello", b"anybody?");
+    play_for(&mut [&mut ann, &mut ben], Duration::from_millis(200));
+    assert_eq!(heard(&ben, "hello"), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn messages_cross_a_link_once_and_no_further() {
+    let (mut oslo, mut lima, mut perth) = (Node::start(), Node::start(), Node::start());
+    Node::link((&mut oslo, "lima"), (&mut lima, "oslo"));
+    Node::link((&mut lima, "perth"), (&mut perth, "lima"));
+    let (mut ben, mut cleo, mut dan) =
+        (Client::new("ben"), Client::new("cleo"), Client::new("dan"));
+    lima.subscribe(&mut cleo, &[]);
+    perth.subscribe(&mut dan, &[]);
+    // One leg each way is enough for a room to span a link, in whichever direction.
+    let leg = |peer: &str| {
+        let peer = peer.to_owned();
+        move |id| Command::OpenLegIn {
+            peer,
+            leg: 1,
+            track: "t".into(),
+            kind: Audio,
+            room: ROOM.into(),
+            id,
+        }
+    };
+    oslo.done(leg("lima"));
+    lima.done(leg("perth"));
+    let mut ann = gather(&mut oslo, "ann", &mut [&mut ben]);
+    play(&mut [&mut dan], "dan is connected", |all| all[0].connected);
+    await_hearing(&mut ann, &mut [&mut cleo]);
+    ann.open("moves", false);
+    play(&mut [&mut ann], "it is open", |all| {
+        all[0].has_open("moves")
+    });
+    for number in 0..10u8 {
+        assert!(ann.say("hello", &[number]));
+        assert!(ann.say("moves", &[number]));
+    }
+    play(&mut [&mut ann, &mut ben, &mut cleo], "all arrived", |all| {
+        all[1..]
+            .iter()
+            .all(|one| heard(one, "hello").len() == 10 && heard(one, "moves").len() == 10)
+    });
+    let expected: Vec<_> = (0..10u8).map(|number| from("ann", &[number])).collect();
+    assert_eq!(heard(&cleo, "hello"), expected);
+    play_for(&mut [&mut dan, &mut cleo], Duration::from_millis(200));
+    assert_eq!(dan.heard, [], "what came over a link goes over no other");
+    assert_eq!(
+        heard(&cleo, "hello").len() + heard(&cleo, "moves").len(),
+        20
+    );
+}
+
+#[test]
+fn who_says_too_much_loses_the_channel_and_then_the_call() {
+    let mut node = Node::start();
+    let mut ben = Client::new("ben");
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben]);
+    ann.open("moves", false);
+    play(&mut [&mut ann], "it is open", |all| {
+        all[0].has_open("moves")
+    });
+    // Of a reliable channel nothing is lost in silence.
+    play(&mut [&mut ann, &mut ben], "it is closed", |all| {
+        for _ in 0..60 {
+            all[0].say("hello", b"!");
+        }
+        all[0].closed == ["hello"]
+    });
+    let before = node.counter("data_too_much");
+    assert!(before > 0);
+    play(&mut [&mut ann, &mut ben], "the flood ends", |all| {
+        for _ in 0..60 {
+            all[0].say("moves", b"!");
+        }
+        node.poll().iter().any(|event| {
+            matches!(event, starling_sfu::control::messages::Message::PeerState { state, reason, .. }
+                if *state == State::Closed && reason == "data_flood")
+        })
+    });
+}
+
+#[test]
+fn a_slow_receiver_harms_nobody_else() {
+    let mut node = Node::start();
+    let (mut ben, mut slow) = (Client::new("ben"), Client::new("slow"));
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben, &mut slow]);
+    // From here on `slow` reads nothing.
+    let message = vec![1; 16 * 1024];
+    let mut said = 0;
+    let mut closed = false;
+    play(&mut [&mut ann, &mut ben], "the slow one is closed", |all| {
+        if said < 60 && heard(all[1], "hello").len() == said && all[0].say("hello", &message) {
+            said += 1;
+        }
+        closed |= node.poll().iter().any(|event| {
+            matches!(event, starling_sfu::control::messages::Message::PeerState { peer, reason, .. }
+                if peer == "slow" && reason == "data_too_slow")
+        });
+        closed && heard(all[1], "hello").len() == said
+    });
+    assert_eq!(node.counter("data_receivers_too_slow"), 1);
+    assert!(said > 15);
+}
