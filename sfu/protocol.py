@@ -96,8 +96,8 @@ class Subscribe(Command, frozen=True, tag="subscribe"):
     """Send this subscriber exactly these tracks; opens the peer if it is new.
 
     Answered by :class:`Done` at once; an :class:`Offered` event follows when the peer has no
-    offer outstanding (the first one also without tracks: it has a line for data), else after the :class:`Answered` command for it. Data messages of ``room``
-    are sent to it too.
+    offer outstanding, else after the :class:`Answered` command for it. The first offer comes also
+    without tracks: it has a line for data. Data messages of ``room`` are sent to the peer too.
     """
 
     peer: PeerId
