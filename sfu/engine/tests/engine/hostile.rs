@@ -40,6 +40,23 @@ fn large_payloads_harm_nobody() {
             .iter()
             .all(|packet| packet.payload.len() <= 1400)
     );
+    // The largest that goes out fits also when it is sent again: a header more, and it arrives.
+    let largest = |client: &Client| {
+        let packets = client.packets.iter();
+        packets
+            .filter(|packet| packet.payload.len() == 1400)
+            .count()
+    };
+    let before = largest(&ben);
+    ben.lose_one_in = 4;
+    for _ in 0..20 {
+        ann.send(Video, &[9; 1400]);
+    }
+    play(&mut [&mut ann, &mut ben], "all large ones came", |all| {
+        // A loss shows by what comes after it.
+        all[0].send(Video, &[5; 600]);
+        largest(all[1]) >= before + 20
+    });
     let (peers, _, counters) = node.statistics();
     assert_eq!(peers.len(), 2);
     assert!(counters["payloads_too_large"] >= 10, "{counters:?}");
