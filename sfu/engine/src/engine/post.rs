@@ -110,6 +110,13 @@ impl Post {
         Ok(())
     }
 
+    /// Queue what a fresh worker is to know, however much that is.
+    pub fn state(&self, statements: impl Iterator<Item = Mail>) {
+        for mail in statements {
+            push(self.lock(), mail);
+        }
+    }
+
     /// Queue what a turn of `from` has for this worker. Takes out of `letter` what fits; returns how
     /// many packets were dropped for want of room. Notes that do not fit stay in `letter`.
     pub fn send(&self, from: WorkerIndex, letter: &mut Letter) -> u64 {

@@ -17,6 +17,24 @@ impl Refusal {
         }
     }
 
+    /// Nobody said hello.
+    #[must_use]
+    pub fn hello_missing() -> Self {
+        Self::new(
+            "hello_missing",
+            "The first command is hello; it binds the media sockets.",
+        )
+    }
+
+    /// The worker died before it replied.
+    #[must_use]
+    pub fn worker_lost() -> Self {
+        Self::new(
+            "worker_lost",
+            "The worker of this peer died, and the peer with it; open it anew.",
+        )
+    }
+
     /// There is no such peer.
     #[must_use]
     pub fn peer_unknown(peer: &str) -> Self {

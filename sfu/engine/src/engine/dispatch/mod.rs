@@ -25,12 +25,14 @@ use crate::control::outgoing::{Importance, Outgoing};
 use merging::Own;
 use placement::Placement;
 use questions::{Questions, Tick, Watch};
+use stated::Stated;
 use workers::{MediaConfig, Workers};
 
 mod merging;
 mod names;
 mod placement;
 mod questions;
+mod stated;
 mod workers;
 
 /// How often workers are asked whether they are there, and lost ones are replaced anew.
@@ -98,6 +100,7 @@ pub struct Dispatcher {
     running: Option<Running>,
     serial: u64,
     questions: Questions,
+    stated: Stated,
     counters: BTreeMap<&'static str, u64>,
     lost_at: Option<Instant>,
     lost_in_a_row: u32,
@@ -121,6 +124,7 @@ impl Dispatcher {
             running: None,
             serial: 0,
             questions: Questions::default(),
+            stated: Stated::default(),
             counters: BTreeMap::new(),
             lost_at: None,
             lost_in_a_row: 0,
@@ -189,14 +193,15 @@ impl Dispatcher {
                     self.refuse(id, refusal);
                 }
             }
-            (None, _) => self.refuse(id, hello_missing()),
+            (None, _) => self.refuse(id, Refusal::hello_missing()),
             (Some(running), Place::Peer { peer, opens }) => {
                 match running.placement.place(peer, opens, serial) {
                     Some(worker) => self.order(worker, serial, command, false),
-                    None => self.refuse(id, worker_lost()),
+                    None => self.refuse(id, Refusal::worker_lost()),
                 }
             }
             (Some(running), Place::Everywhere) => {
+                self.stated.note(&command);
                 let workers: Vec<WorkerIndex> = (0..running.workers.len())
                     .filter(|worker| running.placement.runs(*worker))
                     .collect();
@@ -204,7 +209,7 @@ impl Dispatcher {
                     self.order(*worker, serial, command.clone(), at > 0);
                 }
                 if workers.is_empty() {
-                    self.refuse(id, worker_lost());
+                    self.refuse(id, Refusal::worker_lost());
                 }
             }
         }
@@ -274,7 +279,7 @@ impl Dispatcher {
                 });
             }
             Command::GetStatistics { page, id } => {
-                let running = self.running.as_ref().ok_or_else(hello_missing)?;
+                let running = self.running.as_ref().ok_or_else(Refusal::hello_missing)?;
                 let question = self.serial;
                 let waits_for: Vec<WorkerIndex> = (0..running.workers.len())
                     .filter(|worker| running.placement.runs(*worker))
@@ -389,7 +394,7 @@ impl Dispatcher {
         let peers = running.placement.lost(worker);
         self.questions.forget(worker);
         for unanswered in known.outstanding.iter().filter(|next| !next.quiet) {
-            self.refuse(unanswered.id, worker_lost());
+            self.refuse(unanswered.id, Refusal::worker_lost());
         }
         for peer in peers {
             self.tell(&Message::PeerState {
@@ -409,7 +414,11 @@ impl Dispatcher {
             Ok(()) => running.placement.begins(worker),
             Err(error) => {
                 eprintln!("starling-sfu: worker {worker} could not be replaced: {error}");
+                return;
             }
+        }
+        if let Some(post) = running.workers.post(worker) {
+            self.stated.tell(post, self.serial);
         }
     }
 
@@ -479,18 +488,4 @@ impl Dispatcher {
             }
         }
     }
-}
-
-fn hello_missing() -> Refusal {
-    Refusal::new(
-        "hello_missing",
-        "The first command is hello; it binds the media sockets.",
-    )
-}
-
-fn worker_lost() -> Refusal {
-    Refusal::new(
-        "worker_lost",
-        "The worker of this peer died, and the peer with it; open it anew.",
-    )
 }
