@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Ssrc;
@@ -20,7 +20,12 @@ use super::socket::Incoming;
 use super::stream_gate::{Newcomer, Place};
 
 /// Timeouts due at once that one drain follows; str0m's pacer hands out one packet for each.
-const MAX_TIMEOUTS_PER_DRAIN: usize = 64;
+const MAX_TIMEOUTS_PER_DRAIN: usize = 256;
+
+/// How far a drain may run ahead of time. After each packet str0m's pacer wants the clock to have moved by a
+/// microsecond before it hands out the next, and a timer that went to sleep for that would sleep a millisecond. So
+/// what is due within one, which is what timers can tell apart, leaves now, in one burst.
+const AHEAD: Duration = Duration::from_millis(1);
 
 /// Errors that one drain survives; str0m goes on after one, but not after the same one for ever.
 const MAX_ERRORS_PER_DRAIN: usize = 8;
@@ -198,10 +203,12 @@ impl Drained {
         let mut errors = 0;
         loop {
             match self.rtc.poll_output() {
-                Ok(Output::Timeout(at)) if at <= now && timeouts < MAX_TIMEOUTS_PER_DRAIN => {
+                Ok(Output::Timeout(at))
+                    if at <= now + AHEAD && timeouts < MAX_TIMEOUTS_PER_DRAIN =>
+                {
                     timeouts += 1;
                     self.rtc
-                        .handle_input(Input::Timeout(now))
+                        .handle_input(Input::Timeout(at.max(now)))
                         .map_err(|_| Broken::Failed)?;
                 }
                 Ok(Output::Timeout(at)) => {
