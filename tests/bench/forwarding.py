@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -14,7 +15,7 @@ from tests.bench.load import open_load
 from tests.bench.served import ROOM, open_served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from pathlib import Path
 
     from sfu.protocol import Statistics
@@ -56,24 +57,24 @@ class Reading:
 
     Attributes:
         usage: Of the server alone, while it was measured.
-        due: Packets that were to be sent: those sent to the server, times those who want them.
-        sent: Packets that the server says it sent; None for the bare loop.
-        arrived: Packets that arrived at clients of the load.
+        due: Packets that came in while it was measured, times those who want them.
+        sent: Packets that went out meanwhile.
+        missing: Packets that never arrived at the load, in the whole run.
         segments_per_send: Datagrams a system call.
-        notes: Whatever else the server tells: counters, estimate.
+        notes: Whatever else the server tells.
     """
 
     usage: Usage
     due: int
-    sent: int | None
-    arrived: int
+    sent: int
+    missing: int
     segments_per_send: float
     notes: dict[str, object] = field(default_factory=dict)
 
     @property
     def lost(self) -> int:
-        """Packets due that the server did not send, or that did not arrive where it does not count them."""
-        return self.due - (self.arrived if self.sent is None else self.sent)
+        """Packets that were due and not sent, or sent and not arrived."""
+        return max(0, self.due - self.sent) + self.missing
 
 
 async def through_engine(program: Path, scene: Scene, rounds: Rounds) -> Reading:
@@ -90,30 +91,35 @@ async def through_engine(program: Path, scene: Scene, rounds: Rounds) -> Reading
             await served.wait_connected(scene.publishers + last)
         if scene.link:
             far = await stack.enter_async_context(_linked(program, served))
+            # Nothing crosses that nobody behind the link wants.
+            await far.subscribe("far", tracks)
+            await far.wait_connected(1)
             for leg, track in enumerate(tracks):
                 await far.engine.open_leg_in(LINK, leg, track.track, track.kind, ROOM)
                 await served.engine.open_leg_out(LINK, leg, track.track, ROOM)
         part(served.pid, load.pid)
         await load.play(scene.shape)
         await trio.sleep(rounds.warm_up_s)
-        before = await served.statistics()
+        read: list[Statistics] = []
 
         async def forwarded() -> int:
-            return _sent(await served.statistics(), scene)
+            read.append(await served.statistics())
+            return _sent(read[-1], scene)
 
         usage = await watch(served.pid, forwarded, rounds.measure_s)
-        after = await served.statistics()
         await load.stop()
         await trio.sleep(SETTLE_S)
-        report = await load.report()
-        sinks = max(1, scene.subscribers + int(scene.link))  # what goes nowhere is to be received
+        tallies = (await load.report()).clients.values()
+        before, after = read
+        # What goes nowhere is to be received.
+        sinks = max(1, scene.subscribers + int(scene.link))
         calls = after.counters["send_calls"] - before.counters["send_calls"]
         datagrams = after.counters["datagrams_out"] - before.counters["datagrams_out"]
         return Reading(
             usage=usage,
-            due=sum(tally.sent for tally in report.clients.values()) * sinks,
-            sent=_sent(await served.statistics(), scene),
-            arrived=sum(tally.received for tally in report.clients.values()),
+            due=sinks * (_taken(after) - _taken(before)),
+            sent=usage.packets,
+            missing=sum(tally.missing for tally in tallies),
             segments_per_send=datagrams / max(calls, 1),
             notes=_notes(after),
         )
@@ -134,19 +140,13 @@ async def through_bare_loop(program: Path, scene: Scene, rounds: Rounds) -> Read
         await load.stop()
         await trio.sleep(SETTLE_S)
         report = await load.report()
-        arrived = sum(report.plain_received)
-        return Reading(
-            usage=usage,
-            due=report.plain_sent * scene.subscribers,
-            sent=None,
-            arrived=arrived,
-            segments_per_send=1.0,
-        )
+        due, arrived = report.plain_sent * scene.subscribers, sum(report.plain_received)
+        return Reading(usage=usage, due=due, sent=arrived, missing=0, segments_per_send=1.0)
 
 
 @asynccontextmanager
 async def _linked(program: Path, here: Served) -> AsyncIterator[Served]:
-    async with open_load(program, "clients") as nobody, open_served(nobody) as far:
+    async with open_load(program, "clients") as behind, open_served(behind) as far:
         ours = await here.engine.open_link(LINK, controlling=True)
         theirs = await far.engine.open_link(LINK, controlling=False)
         for served, other in ((here, theirs), (far, ours)):
@@ -160,7 +160,7 @@ async def _linked(program: Path, here: Served) -> AsyncIterator[Served]:
         with trio.fail_after(10):
             while not all(peer.state == "connected" for peer in (await far.statistics()).peers):
                 await trio.sleep(0.05)
-        part(here.pid, far.pid)
+        part(here.pid, far.pid, behind.pid)
         yield far
 
 
@@ -172,5 +172,19 @@ def _sent(statistics: Statistics, scene: Scene) -> int:
     return sum(peer.packets_out for peer in peers if peer.kind != "publisher")
 
 
+def _taken(statistics: Statistics) -> int:
+    return sum(track.packets for track in statistics.tracks)
+
+
 def _notes(statistics: Statistics) -> dict[str, object]:
-    return {"counters": dict(statistics.counters)}
+    subscribers = [peer for peer in statistics.peers if peer.kind == "subscriber"]
+    return {
+        "estimate_bps": _median(peer.estimate_bps for peer in subscribers),
+        "desired_bps": _median(peer.desired_bps for peer in subscribers),
+        "counters": dict(statistics.counters),
+    }
+
+
+def _median(values: Iterable[int | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -111,8 +111,8 @@ async def through_janus(program: Path, scene: Scene, rounds: Rounds) -> Reading:
         return Reading(
             usage=usage,
             due=report.clients["one"].sent * scene.subscribers,
-            sent=None,
-            arrived=await forwarded(),
+            sent=await forwarded(),
+            missing=0,
             segments_per_send=1.0,
             notes={"cipher_overhead_bytes": sorted(overheads)},
         )

@@ -41,7 +41,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     overhead: int
     keyframes_wanted: int
     missing: int
-    first_packet_ms: float | None
+    first_packet_at_s: float | None
     arrivals: list[tuple[int, int, bool]]
 
 
@@ -64,6 +64,13 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     """Sockets as `host:port`."""
 
     addresses: list[str]
+
+
+class Handshakes(msgspec.Struct, frozen=True, kw_only=True):
+    """What bare DTLS handshakes took a server: seconds on a core for all of them."""
+
+    count: int
+    server_cpu_s: float
 
 
 class _Done(msgspec.Struct, frozen=True):
@@ -164,6 +171,10 @@ class Load:
     async def forward(self, to: list[str]) -> str:
         """Have the bare loop forward to these; returns its address."""
         return (await self._ask({"do": "forward", "to": to}, Addresses)).addresses[0]
+
+    async def handshakes(self, count: int) -> Handshakes:
+        """Complete so many DTLS handshakes in memory."""
+        return await self._ask({"do": "handshakes", "count": count}, Handshakes)
 
     async def _ask(self, command: Mapping[str, object], reply: type[T]) -> T:
         stdin, stdout = self._process.stdin, self._process.stdout

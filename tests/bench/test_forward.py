@@ -1,4 +1,4 @@
-"""What a forwarded packet costs: against the bare loop, with more subscribers and tracks, over a link.
+"""What a forwarded packet costs: against the bare loop and Janus, with more subscribers and tracks, over a link.
 
 Every figure is CPU of the server process alone, by the scheduler's account. A scene and its yardstick are measured one
 after the other in each round; the ratio is taken within the round.
@@ -17,6 +17,7 @@ import pytest
 import trio
 
 from tests.bench.forwarding import Reading, Scene, through_bare_loop, through_engine
+from tests.bench.janus import JanusError, obtain, through_janus
 from tests.bench.load import build, frames, smooth
 from tests.bench.report import Goal, Report, at_most, publish, watch_machine
 from tests.bench.rounds import Rounds
@@ -29,7 +30,7 @@ RECORDING: Final = Path(__file__).with_name("frames_720p.json")
 Measure = Callable[[Path, Scene, Rounds], Awaitable[Reading]]
 
 
-def scenes() -> dict[str, tuple[Scene, Measure]]:
+def scenes(*, with_janus: bool) -> dict[str, tuple[Scene, Measure]]:
     """Everything that is measured, by name."""
     recording = [(gap, size, bool(last)) for gap, size, last in json.loads(RECORDING.read_text(encoding="ascii"))]
     pictures = frames(recording)
@@ -53,32 +54,67 @@ def scenes() -> dict[str, tuple[Scene, Measure]]:
         Scene(name="bare_smooth_30k", shape=smooth(3000)),
         Scene(name="bare_frames", shape=pictures, tracks=tracks),
     ]
+    of_janus = [
+        Scene(name="janus_smooth_10k", shape=smooth(1000)),
+        Scene(name="janus_frames", shape=pictures, tracks=tracks),
+    ]
     # A scene stands beside what it is compared with.
     order = (
-        *("bare_smooth_10k", "smooth_10k", "smooth_10k_of_100", "tracks_50", "input", "link", "smooth_10k_of_1"),
-        *("bare_smooth_30k", "smooth_30k", "bare_frames", "frames", "frames_of_100"),
+        *(
+            "janus_smooth_10k",
+            "bare_smooth_10k",
+            "smooth_10k",
+            "smooth_10k_of_100",
+            "tracks_50",
+            "input",
+            "link",
+            "smooth_10k_of_1",
+        ),
+        *("bare_smooth_30k", "smooth_30k", "janus_frames", "bare_frames", "frames", "frames_of_100"),
     )
     known: dict[str, tuple[Scene, Measure]] = {scene.name: (scene, through_engine) for scene in of_engine}
     known |= {scene.name: (scene, through_bare_loop) for scene in of_bare_loop}
-    return {name: known[name] for name in order}
+    if with_janus:
+        known |= {scene.name: (scene, through_janus) for scene in of_janus}
+    return {name: known[name] for name in order if name in known}
+
+
+def describe(name: str, reading: Reading) -> str:
+    """One line about a reading."""
+    usage, notes = reading.usage, reading.notes
+    line = (
+        f"{name:18} {usage.cost_us:6.2f} us a packet, {usage.packets / usage.seconds:6.0f}/s, "
+        f"{reading.segments_per_send:4.1f} a send, {reading.lost} lost, {usage.idle_percent:.0f} % idle"
+    )
+    estimate, desired = notes.get("estimate_bps"), notes.get("desired_bps")
+    if isinstance(estimate, int | float) and isinstance(desired, int | float):
+        line += f", estimate {estimate / 1e6:.1f} of {desired / 1e6:.1f} Mbit/s wanted"
+    return line
+
+
+def has_janus(rounds: Rounds) -> bool:
+    """Say whether Janus is to be had here, and why not."""
+    if not any(map(rounds.wants, ("janus_smooth_10k", "janus_frames"))):
+        return False
+    try:
+        obtain()
+    except JanusError as error:
+        print(f"not compared with Janus, so those goals are not judged: {error}", flush=True)
+        return False
+    return True
 
 
 async def measure(program: Path, rounds: Rounds) -> dict[str, list[Reading]]:
     """Measure every scene in every round, and say each figure as it comes."""
+    measured = scenes(with_janus=has_janus(rounds))
     readings: dict[str, list[Reading]] = defaultdict(list)
     for number in range(rounds.count):
-        for name, (scene, through) in scenes().items():
+        for name, (scene, through) in measured.items():
             if not rounds.wants(name):
                 continue
             reading = await through(program, scene, rounds)
             readings[name].append(reading)
-            usage = reading.usage
-            print(
-                f"{number + 1}/{rounds.count} {name:18} {usage.cost_us:6.2f} us a packet, "
-                f"{usage.packets / usage.seconds:6.0f}/s, {reading.segments_per_send:4.1f} a send, "
-                f"{reading.lost} lost, {usage.idle_percent:.0f} % idle",
-                flush=True,
-            )
+            print(f"{number + 1}/{rounds.count} {describe(name, reading)}", flush=True)
     return readings
 
 
@@ -98,6 +134,8 @@ def goals(readings: dict[str, list[Reading]]) -> list[Goal]:
         *ratio("smooth, 10k/s / bare loop", 1.6, "smooth_10k", "bare_smooth_10k"),
         *ratio("smooth, 30k/s / bare loop", 1.6, "smooth_30k", "bare_smooth_30k"),
         *ratio("frames, 10k/s / bare loop", 1.0, "frames", "bare_frames"),
+        *ratio("smooth, 10k/s / Janus", 1 / 3, "smooth_10k", "janus_smooth_10k"),
+        *ratio("frames, 10k/s / Janus", 1 / 5, "frames", "janus_frames"),
         *ratio("100 subscribers / 10, smooth", 1.25, "smooth_10k_of_100", "smooth_10k"),
         *ratio("100 subscribers / 10, frames", 1.25, "frames_of_100", "frames"),
         *ratio("50 tracks / 1", 1.5, "tracks_50", "smooth_10k"),
@@ -106,8 +144,8 @@ def goals(readings: dict[str, list[Reading]]) -> list[Goal]:
         legs = zip(readings["link"], readings["input"], readings["smooth_10k"], strict=True)
         shares = [_leg(link, taken) / _subscriber_leg(smooth, taken) for link, taken, smooth in legs]
         judged.append(at_most("link leg / smooth subscriber leg", 0.4, shares))
-    counted = [reading for name in readings for reading in readings[name] if not name.startswith("bare")]
-    lost = [sum(abs(reading.lost) for reading in counted) / max(1, sum(reading.due for reading in counted))]
+    counted = [reading for name in readings for reading in readings[name] if not name.startswith(("bare", "janus"))]
+    lost = [sum(reading.lost for reading in counted) / max(1, sum(reading.due for reading in counted))]
     return [*judged, at_most("packets due that were not sent", 0.0, lost)]
 
 

@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::handshakes;
 use super::peer::Peer;
 use super::plain::{self, PlainSender};
 use super::sender::{self, Order, Publisher};
@@ -159,6 +160,7 @@ impl Clients {
                 self.plain = Some(PlainSender::start(to, shape, tracks).map_err(text)?);
                 Ok(DONE)
             }
+            Command::Handshakes { count } => handshakes::run(count).map_err(text),
             Command::Forward { .. } => Err("that is for the bare loop".into()),
         }
     }

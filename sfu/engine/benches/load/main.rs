@@ -17,6 +17,7 @@ use std::time::Duration;
 
 mod bare;
 mod clients;
+mod handshakes;
 mod peer;
 mod picture;
 mod plain;

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
@@ -35,7 +36,6 @@ pub struct Peer {
     out: Path,
     back: Path,
     pending: Option<SdpPendingOffer>,
-    made: Instant,
     pub tally: Tally,
     /// Lines whose next picture is to be a whole one.
     pub wanted: Vec<Mid>,
@@ -75,7 +75,6 @@ impl Peer {
             out: Path::new(one_way, loss, seed + 1),
             back: Path::new(one_way, loss, seed + 3),
             pending: None,
-            made: now,
             tally: Tally::default(),
             wanted: Vec::new(),
             numbers: BTreeMap::new(),
@@ -244,9 +243,7 @@ impl Peer {
     fn count(&mut self, packet: &RtpPacket, now: Instant) {
         let tally = &mut self.tally;
         tally.received += 1;
-        tally
-            .first_packet_ms
-            .get_or_insert_with(|| (now - self.made).as_secs_f64() * 1000.0);
+        tally.first_packet_at_s.get_or_insert_with(monotonic_s);
         let RtpHeader { header_len, .. } = packet.header;
         tally.overhead = self
             .datagram_bytes
@@ -267,4 +264,10 @@ impl Peer {
                 .push((gap, packet.payload.len(), packet.header.marker));
         }
     }
+}
+
+/// Seconds on the clock that the driver reads too.
+fn monotonic_s() -> f64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

@@ -61,6 +61,8 @@ pub enum Command {
     },
     /// Bare loop: forward what comes to these, sealed anew for each; answered by its address.
     Forward { to: Vec<SocketAddr> },
+    /// Complete so many DTLS handshakes in memory; answered by what the servers' halves took.
+    Handshakes { count: usize },
 }
 
 /// One client's counters since it was made.
@@ -76,8 +78,8 @@ pub struct Tally {
     pub keyframes_wanted: u64,
     /// Packets missing for good among those received, by their sequence numbers.
     pub missing: u64,
-    /// From the command that made it, ms.
-    pub first_packet_ms: Option<f64>,
+    /// When the first RTP packet came, seconds on the system's monotonic clock.
+    pub first_packet_at_s: Option<f64>,
     /// Microseconds since the packet before, payload bytes, whether it ends its picture.
     pub arrivals: Vec<(u64, usize, bool)>,
 }
@@ -101,6 +103,10 @@ pub enum Reply {
         /// What the plain sender sent, and what each plain sink got.
         plain_sent: u64,
         plain_received: Vec<u64>,
+    },
+    Handshakes {
+        count: usize,
+        server_cpu_s: f64,
     },
     Failed {
         error: String,
