@@ -17,9 +17,10 @@ test("a camera is sent in three sizes, smallest first, each with its own limit",
   assert.ok(encodings[0].maxBitrate < encodings[1].maxBitrate && encodings[1].maxBitrate < encodings[2].maxBitrate);
 });
 
-test("sizes that are no use to anybody are not sent", () => {
-  assert.deepEqual(rids(encodingsFor(camera(240), "camera")), ["h", "f"]);
-  assert.deepEqual(rids(encodingsFor(camera(120), "camera")), [undefined]);
+test("no more sizes are sent than a browser sends, which would leave out the largest", () => {
+  assert.deepEqual(rids(encodingsFor(camera(540), "camera")), ["q", "h", "f"]);
+  assert.deepEqual(rids(encodingsFor(camera(360), "camera")), ["h", "f"]);
+  assert.deepEqual(rids(encodingsFor(camera(240), "camera")), [undefined]);
   assert.deepEqual(rids(encodingsFor({ kind: "video" }, "camera")), ["q", "h", "f"]);
 });
 

@@ -179,7 +179,13 @@ impl LineLayers {
 
     /// Note what the line could use of its track; `true` when that changed.
     pub fn want(&mut self, table: &LayerTable, wish: &Wish, allowed_pixels: Option<u32>) -> bool {
-        let wanted = wanted(table, wish, allowed_pixels);
+        let mut wanted = wanted(table, wish, allowed_pixels);
+        if !wish.paused
+            && let Some(current) = self.selector.current()
+        {
+            // Until the keyframe of the next one has come: without it the picture would stand still.
+            wanted.encodings |= bit(current.encoding);
+        }
         let changed = wanted != self.wanted;
         self.wanted = wanted;
         changed
@@ -230,6 +236,7 @@ fn wanted(table: &LayerTable, wish: &Wish, allowed_pixels: Option<u32>) -> Wante
 mod tests {
     use super::*;
     use crate::engine::layers::Layer;
+    use crate::engine::layers::selector::tests::{key, packet};
     use crate::engine::packet::Layering;
 
     fn simulcast(now: Instant) -> LayerTable {
@@ -268,6 +275,39 @@ mod tests {
         };
         assert!(line.want(&table, &paused, None));
         assert_eq!(line.wanted, Wanted::default());
+    }
+
+    #[test]
+    fn what_goes_out_is_wanted_until_the_next_begins() {
+        let now = Instant::now();
+        let table = simulcast(now);
+        let rungs = table.rungs(now);
+        let mut line = LineLayers::default();
+        let grant = |encoding| {
+            Grant::Layer(Layer {
+                encoding,
+                ..Layer::default()
+            })
+        };
+        let small = Wish {
+            size: (320, 180),
+            ..Wish::default()
+        };
+        let take = |line: &mut LineLayers, encoding| {
+            let layering = Layering {
+                begins_frame: true,
+                ..key(encoding, 0)
+            };
+            line.selector.take(&packet(1, 1, layering));
+        };
+        line.take(grant(2), &rungs, &table, now);
+        take(&mut line, 2);
+        line.take(grant(0), &rungs, &table, now);
+        line.want(&table, &small, None);
+        assert_eq!(line.wanted.encodings, 0b101);
+        take(&mut line, 0);
+        assert!(line.want(&table, &small, None));
+        assert_eq!(line.wanted.encodings, 0b001);
     }
 
     #[test]

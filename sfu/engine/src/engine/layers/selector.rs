@@ -243,4 +243,4 @@ pub fn bit(encoding: u8) -> u8 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,7 +7,7 @@ use super::*;
 use crate::engine::codec::Codec;
 use crate::engine::packet::Layering;
 
-fn packet(sequence: u64, time: u32, layering: Layering) -> MediaPacket {
+pub fn packet(sequence: u64, time: u32, layering: Layering) -> MediaPacket {
     MediaPacket {
         codec: Codec::Vp8,
         profile: 0,
@@ -35,7 +35,7 @@ fn delta(encoding: u8, spatial: u8, temporal: u8) -> Layering {
     }
 }
 
-fn key(encoding: u8, spatial: u8) -> Layering {
+pub fn key(encoding: u8, spatial: u8) -> Layering {
     Layering {
         keyframe: true,
         ..delta(encoding, spatial, 0)
