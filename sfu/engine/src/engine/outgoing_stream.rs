@@ -134,14 +134,46 @@ impl OutgoingStream {
             .is_some_and(|layers| layers.ignores(packet.layering.encoding))
     }
 
-    /// The packet in the numbers of this line, and how long its payload is; `None` when it is not
-    /// of the layers that the line gets, or came too late.
-    pub fn rewrite(
+    /// Take a packet, and send what goes out of it and of those that waited for it: each with the
+    /// length of its payload.
+    pub fn pass(
         &mut self,
         pt: Pt,
         packet: &MediaPacket,
         now: Instant,
-    ) -> Option<(RtpWrite, usize)> {
+        mut send: impl FnMut(RtpWrite, usize),
+    ) {
+        if let Some(layers) = &mut self.layers {
+            let held = layers.selector.release_before(packet);
+            self.pass_held(&held, now, &mut send);
+        }
+        if let Some((write, length)) = self.rewrite(pt, packet, now) {
+            send(write, length);
+        }
+        if let Some(layers) = &mut self.layers {
+            let held = layers.selector.release();
+            self.pass_held(&held, now, &mut send);
+        }
+    }
+
+    fn pass_held(
+        &mut self,
+        held: &[MediaPacket],
+        now: Instant,
+        send: &mut impl FnMut(RtpWrite, usize),
+    ) {
+        for packet in held {
+            if let Some(pt) = self.payload_type(packet)
+                && let Some((write, length)) = self.rewrite(pt, packet, now)
+            {
+                send(write, length);
+            }
+        }
+    }
+
+    /// The packet in the numbers of this line, and how long its payload is; `None` when it is not
+    /// of the layers that the line gets, or came too late.
+    fn rewrite(&mut self, pt: Pt, packet: &MediaPacket, now: Instant) -> Option<(RtpWrite, usize)> {
         let (marker, begins) = match self.layers.as_mut().map(|one| one.selector.take(packet)) {
             None => (packet.marker, false),
             Some(Verdict::Forward { marker, begins }) => (marker, begins),

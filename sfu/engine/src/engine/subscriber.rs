@@ -303,17 +303,17 @@ impl Subscriber {
                     }
                     continue;
                 };
-                let Some((write, payload_bytes)) = out.rewrite(pt, packet, now) else {
-                    continue;
-                };
-                if let Some(stream) = api.stream_tx(&out.ssrc) {
-                    stream.write_rtp(write);
-                    count += 1;
-                    bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
-                    if packet.codec.kind() == MediaKind::Audio {
-                        *audio_bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
+                let ssrc = out.ssrc;
+                out.pass(pt, packet, now, |write, payload_bytes| {
+                    if let Some(stream) = api.stream_tx(&ssrc) {
+                        stream.write_rtp(write);
+                        count += 1;
+                        bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
+                        if packet.codec.kind() == MediaKind::Audio {
+                            *audio_bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
+                        }
                     }
-                }
+                });
             }
             (count, bytes)
         })

@@ -2,7 +2,9 @@
 //! a decoder can follow.
 //!
 //! - To another encoding: at the first packet of a keyframe of that encoding. Until it comes the
-//!   current one goes on, thinned out if the way is down.
+//!   current one goes on, thinned out if the way is down. Where it comes in the midst of a picture
+//!   of the current one, as packets of two encodings do when their pictures are taken together, it
+//!   is held until that picture ends: some receivers show half a picture, and all miss it.
 //! - Down inside a stream: between two pictures.
 //! - Up in time: at a frame that says so, layer by layer. Up in space: at a frame that needs nothing before it.
 //!
@@ -15,6 +17,9 @@ use crate::engine::rewrite::SourceRun;
 
 /// More spatial or temporal layers than there are.
 const ALL: u8 = u8::MAX;
+
+/// Packets of a keyframe that are held at most: 300 kB, which no browser's keyframe reaches.
+const MAX_HELD: usize = 256;
 
 /// Where to take a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ pub enum Verdict {
         /// So is everything of its picture.
         picture: bool,
     },
-    /// It is of a stream that does not go out.
+    /// It is of a stream that does not go out, or not yet.
     Ignore,
 }
 
@@ -61,6 +66,8 @@ struct Current {
     time: u32,
     /// The highest spatial layer that was seen.
     above: u8,
+    /// Of its newest picture a part was sent, and more is to come.
+    open: bool,
 }
 
 /// The state of one outgoing stream.
@@ -70,6 +77,8 @@ pub struct Selector {
     current: Option<Current>,
     /// Encodings (by bit) in which a keyframe was seen.
     structured: u8,
+    /// The beginning of another encoding, while a picture of the current one is unfinished.
+    held: Vec<MediaPacket>,
 }
 
 impl Default for Selector {
@@ -78,6 +87,7 @@ impl Default for Selector {
             aim: Aim::Any,
             current: None,
             structured: 0,
+            held: Vec::new(),
         }
     }
 }
@@ -87,12 +97,44 @@ impl Selector {
     pub fn restart(&mut self) {
         self.current = None;
         self.structured = 0;
+        self.held.clear();
     }
 
     /// Aim elsewhere. `structured` are the encodings (by bit) known to have keyframes.
     pub fn aim(&mut self, aim: Aim, structured: u8) {
         self.aim = aim;
         self.structured |= structured;
+        let wanted = |held: &MediaPacket| matches!(aim, Aim::Layer { layer, .. } if layer.encoding == held.layering.encoding);
+        if !self.held.first().is_none_or(wanted) {
+            self.held.clear();
+        }
+    }
+
+    /// What was held and is to be taken before this packet, because nothing more of the unfinished
+    /// picture will come.
+    pub fn release_before(&mut self, packet: &MediaPacket) -> Vec<MediaPacket> {
+        let (Some(first), Some(current)) = (self.held.first(), &mut self.current) else {
+            return Vec::new();
+        };
+        let encoding = packet.layering.encoding;
+        let over = if encoding == current.encoding {
+            packet.run != current.run
+                || (packet.sequence > current.newest && packet.time != current.time)
+        } else {
+            encoding == first.layering.encoding
+                && ((packet.run, packet.time) != (first.run, first.time)
+                    || self.held.len() == MAX_HELD)
+        };
+        current.open &= !over;
+        self.release()
+    }
+
+    /// What was held and is to be taken now, because the picture before is finished.
+    pub fn release(&mut self) -> Vec<MediaPacket> {
+        if self.current.is_some_and(|current| current.open) {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.held)
     }
 
     /// Where it is to go.
@@ -143,13 +185,26 @@ impl Selector {
             (Aim::Layer { begin_with, .. }, None) => begin_with & bit(layering.encoding) != 0,
             (Aim::Layer { layer, .. }, Some(_)) => layer.encoding == layering.encoding,
         };
+        let goes_on = self.held.first().is_some_and(|first| {
+            (first.layering.encoding, first.run, first.time)
+                == (layering.encoding, packet.run, packet.time)
+        });
+        if goes_on {
+            self.held.push(packet.clone());
+            return Verdict::Ignore;
+        }
         let unstructured = self.structured & bit(layering.encoding) == 0;
         let opens = layering.keyframe && layering.begins_frame && layering.spatial == 0;
         if !welcome || !(opens || unstructured) {
             return Verdict::Ignore;
         }
+        let unfinished = |at: &Current| at.open && at.encoding != layering.encoding;
+        if self.current.as_ref().is_some_and(unfinished) {
+            self.held = vec![packet.clone()];
+            return Verdict::Ignore;
+        }
         let (spatial, temporal) = self.reach(layering.encoding);
-        let current = Current {
+        let mut current = Current {
             encoding: layering.encoding,
             run: packet.run,
             spatial,
@@ -157,9 +212,12 @@ impl Selector {
             newest: packet.sequence,
             time: packet.time,
             above: 0,
+            open: false,
         };
+        let verdict = judge(&current, packet, true);
+        current.open = leaves_open(&current, packet, verdict);
         self.current = Some(current);
-        judge(&current, packet, true)
+        verdict
     }
 
     fn take_current(&mut self, packet: &MediaPacket) -> Verdict {
@@ -176,6 +234,7 @@ impl Selector {
                     return Verdict::Ignore;
                 }
                 current.time = packet.time;
+                current.open = false;
                 current.spatial = current.spatial.min(spatial);
                 current.temporal = current.temporal.min(temporal);
             }
@@ -196,6 +255,9 @@ impl Selector {
                 }
             }
             current.above = current.above.max(layering.spatial);
+            let verdict = judge(current, packet, false);
+            current.open = leaves_open(current, packet, verdict);
+            return verdict;
         }
         judge(current, packet, false)
     }
@@ -233,6 +295,21 @@ fn judge(current: &Current, packet: &MediaPacket, begins: bool) -> Verdict {
     Verdict::Forward {
         marker: packet.marker || last,
         begins,
+    }
+}
+
+/// Whether a receiver waits for more of the picture after its newest packet.
+fn leaves_open(current: &Current, packet: &MediaPacket, verdict: Verdict) -> bool {
+    let layering = &packet.layering;
+    match verdict {
+        Verdict::Forward { marker, .. } => {
+            let top = current.spatial.min(current.above);
+            let ends = marker || (layering.ends_frame && layering.spatial >= top);
+            !ends
+        }
+        Verdict::Drop { .. } | Verdict::Ignore => {
+            current.open && layering.spatial <= current.spatial
+        }
     }
 }
 

@@ -312,3 +312,148 @@ fn what_goes_out_can_be_decoded_and_a_selector_that_does_not_care_is_found_out()
         selector.take(packet)
     }));
 }
+
+type Prepare = fn(&mut Selector);
+
+/// What goes out when a packet comes, in order.
+fn pass(selector: &mut Selector, packet: &MediaPacket, prepare: Prepare) -> Vec<MediaPacket> {
+    let mut out = Vec::new();
+    let mut take = |selector: &mut Selector, packet: MediaPacket| {
+        if matches!(selector.take(&packet), Verdict::Forward { .. }) {
+            out.push(packet);
+        }
+    };
+    for held in selector.release_before(packet) {
+        take(selector, held);
+    }
+    prepare(selector);
+    take(selector, packet.clone());
+    for held in selector.release() {
+        take(selector, held);
+    }
+    out
+}
+
+/// However the packets of pictures that were taken together come, and whatever is lost of them: what
+/// came of a picture goes out in one piece, or not at all.
+fn keeps_pictures_whole(prepare: Prepare) -> bool {
+    const PARTS: usize = 4;
+    let step = (
+        prop::collection::vec(0usize..3, 3 * PARTS),
+        prop::option::of(0u8..3),
+        prop::option::weighted(0.3, 0u8..3),
+        prop::option::weighted(0.1, 0..3 * PARTS),
+    );
+    let steps = prop::collection::vec(step, 20..60);
+    let outcome = TestRunner::deterministic().run(&steps, |steps| {
+        let mut selector = Selector::default();
+        selector.aim(to(0, 0, 0), 0b111);
+        let (mut came, mut gone) = (Vec::new(), Vec::new());
+        for (number, (order, keyframe, aim, lost)) in steps.into_iter().enumerate() {
+            let mut parts = [0usize; 3];
+            for (at, sender) in order.into_iter().enumerate() {
+                // Each sends all its parts, whoever is drawn how often.
+                let next = (0..3).map(|more| (sender + more) % 3);
+                let Some(sender) = next.into_iter().find(|one| parts[*one] < PARTS) else {
+                    continue;
+                };
+                let part = parts[sender];
+                parts[sender] += 1;
+                if at == 5
+                    && let Some(encoding) = aim
+                {
+                    selector.aim(to(encoding, 0, 0), 0);
+                }
+                let encoding = sender as u8;
+                let layering = Layering {
+                    keyframe: number == 0 || keyframe == Some(encoding),
+                    begins_frame: part == 0,
+                    ends_frame: part == PARTS - 1,
+                    ..delta(encoding, 0, 0)
+                };
+                let sequence = (number * PARTS + part + 1) as u64;
+                let next = packet(sequence, number as u32, layering);
+                if lost == Some(at) {
+                    continue;
+                }
+                came.push((next.time, encoding, sequence));
+                let out = pass(&mut selector, &next, prepare);
+                gone.extend(
+                    out.iter()
+                        .map(|packet| (packet.time, packet.layering.encoding, packet.sequence)),
+                );
+            }
+        }
+        for picture in gone.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1)) {
+            let all: Vec<_> = came
+                .iter()
+                .filter(|one| (one.0, one.1) == (picture[0].0, picture[0].1))
+                .copied()
+                .collect();
+            // Where its beginning was lost the rest of a keyframe is not begun with.
+            prop_assert_eq!(picture, &all[..], "half a picture");
+        }
+        prop_assert!(gone.len() > PARTS || came.len() < 30 * PARTS);
+        Ok(())
+    });
+    outcome.is_ok()
+}
+
+#[test]
+fn pictures_go_out_whole_and_a_selector_that_cuts_them_off_is_found_out() {
+    assert!(keeps_pictures_whole(|_| {}));
+    assert!(!keeps_pictures_whole(|selector| {
+        if let Some(current) = &mut selector.current {
+            current.open = false;
+        }
+    }));
+    // Holds what it will not send, and forgets what it should.
+    assert!(!keeps_pictures_whole(|selector| selector.held.truncate(1)));
+}
+
+#[test]
+fn a_keyframe_waits_for_the_end_of_the_picture_before_and_no_longer() {
+    let part = |sequence, time, layering: Layering, last| MediaPacket {
+        marker: last,
+        ..packet(
+            sequence,
+            time,
+            Layering {
+                begins_frame: false,
+                ends_frame: last,
+                ..layering
+            },
+        )
+    };
+    let first = |sequence, time, layering| {
+        let mut first = part(sequence, time, layering, false);
+        first.layering.begins_frame = true;
+        first
+    };
+    let run = |packets: &[MediaPacket]| {
+        let mut selector = Selector::default();
+        selector.aim(to(0, 0, 0), 0b11);
+        selector.take(&packet(1, 0, key(0, 0)));
+        selector.aim(to(1, 0, 0), 0);
+        let gone = packets
+            .iter()
+            .flat_map(|packet| pass(&mut selector, packet, |_| {}))
+            .map(|packet| (packet.layering.encoding, packet.sequence))
+            .collect::<Vec<_>>();
+        assert!(selector.held.is_empty());
+        gone
+    };
+    let (old, new) = (delta(0, 0, 0), key(1, 0));
+    let begun = [first(2, 9, old), first(7, 9, new), part(8, 9, new, true)];
+    let after = |last: MediaPacket| run(&[&begun[..], &[last]].concat());
+    // It ends; it was lost and the next begins; the next picture of the new one comes.
+    let held = [(1, 7), (1, 8)];
+    let ends = after(part(3, 9, old, true));
+    assert_eq!(ends, [&[(0, 2), (0, 3)][..], &held[..]].concat());
+    assert_eq!(
+        after(first(4, 18, old)),
+        [&[(0, 2)][..], &held[..]].concat()
+    );
+    let next = after(packet(9, 18, delta(1, 0, 0)));
+    assert_eq!(next, [&[(0, 2)][..], &held[..], &[(1, 9)][..]].concat());
+}
