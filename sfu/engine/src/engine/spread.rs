@@ -80,9 +80,10 @@ impl Worker {
         let sender = incoming.sender.clone();
         match (incoming.take(channel, payload.len(), now), room) {
             (Taken::Message(label, kind), Some(room)) => {
+                let label = label.to_owned();
                 let message = DataMessage {
                     room: &room,
-                    label: &label.to_owned(),
+                    label: &label,
                     sender: &sender,
                     kind,
                     payload,
