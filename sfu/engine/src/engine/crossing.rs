@@ -41,6 +41,11 @@ impl Worker {
                     self.begin_import(track, now);
                 }
             }
+            Note::Voices { room, levels, anew } => match self.rooms.hold(&room) {
+                Ok(room) => self.hear_voices(room, from, levels, anew, now),
+                Err(_) => self.counters.count("voices_without_room"),
+            },
+            Note::Places { room, numbers } => self.place_voices(&room, &numbers),
             Note::Data { message, crosses } => self.hear_data(&message, crosses, now),
             Note::LayersWanted { number, wanted } => {
                 let worker = from;
@@ -64,7 +69,8 @@ impl Worker {
     }
 
     /// A new worker took the place of a lost one.
-    pub(super) fn on_replaced(&mut self, worker: WorkerIndex) {
+    pub(super) fn on_replaced(&mut self, worker: WorkerIndex, now: Instant) {
+        self.replace_floors(worker, now);
         for id in self.exchange.replaced(worker) {
             self.router.forget_exports_to(&id, worker);
         }

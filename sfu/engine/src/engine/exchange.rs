@@ -17,12 +17,15 @@
 //! came from its predecessor is forgotten there.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::layers::demand::Wanted;
 use super::packet::MediaPacket;
 use super::post::{Post, WorkerIndex};
 use super::router::TrackKey;
+use super::speakers::floor::VoiceLevel;
+use super::speakers::voices::VoiceNumber;
 
 /// Numbers the wants of one worker; never used twice, also not by the one in its place.
 pub type WantNumber = u64;
@@ -43,6 +46,18 @@ pub enum Note {
     /// Somebody said this to a room, as nodes write it (data/message.rs): for your subscribers, and
     /// for your links unless it came over one.
     Data { message: Arc<[u8]>, crosses: bool },
+    /// All voices of a room that are here, for the worker that has its floor; `anew` when that is
+    /// another one than before.
+    Voices {
+        room: String,
+        levels: Vec<VoiceLevel>,
+        anew: bool,
+    },
+    /// Of the voices that are there, these have a place in the room.
+    Places {
+        room: String,
+        numbers: Vec<VoiceNumber>,
+    },
     /// Somebody here needs a whole picture of an encoding of what I want under this number.
     KeyframeWanted { number: WantNumber, encoding: u8 },
     /// All that anybody here wants of it; before this is said, everything.
@@ -126,6 +141,20 @@ impl Exchange {
     #[must_use]
     pub fn is_alone(&self) -> bool {
         self.posts.len() < 2
+    }
+
+    /// The worker that has the floor of a room: the same whoever asks.
+    #[must_use]
+    pub fn floor_of(&self, room: &str) -> WorkerIndex {
+        let mut hasher = DefaultHasher::new();
+        room.hash(&mut hasher);
+        (hasher.finish() % self.posts.len().max(1) as u64) as WorkerIndex
+    }
+
+    /// Which worker this is the side of.
+    #[must_use]
+    pub fn me(&self) -> WorkerIndex {
+        self.me
     }
 
     /// Queue a note for one worker.

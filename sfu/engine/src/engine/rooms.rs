@@ -4,12 +4,12 @@
 //! whatever it comes from: of its publisher, or of the leg that brings it in.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use slab::Slab;
 
 use super::refusal::Refusal;
 use super::router::{PeerKey, TrackKey};
+use super::speakers::floor::Floor;
 use super::speakers::voices::Voices;
 
 /// A room of this engine; reused after it emptied.
@@ -48,6 +48,8 @@ pub struct Room {
     /// Links with legs of this room, and how many in both directions.
     links: Vec<(PeerKey, usize)>,
     voices: Voices,
+    /// Of no use but on the worker that the floor of this room is on.
+    floor: Floor,
 }
 
 impl Room {
@@ -68,11 +70,20 @@ impl Room {
         self.links.iter().map(|(link, _)| *link)
     }
 
+    fn state(&mut self, policy: Option<Policy>) {
+        self.stated = policy;
+        let places = self.policy().loudest as usize;
+        self.voices.let_places_count(places > 0);
+        self.floor.set_places(places);
+    }
+
     fn is_over(&self) -> bool {
         self.stated.is_none()
             && self.publishers.is_empty()
             && self.subscribers.is_empty()
             && self.links.is_empty()
+            && self.floor.is_empty()
+            && !self.voices.owes_report()
     }
 }
 
@@ -106,6 +117,7 @@ pub struct Rooms {
     legs: HashMap<Leg, RoomKey>,
     /// By track key: looked at for every packet of sound.
     tracks: Vec<Option<Placed>>,
+    quieter: Vec<RoomKey>,
 }
 
 impl Rooms {
@@ -113,25 +125,16 @@ impl Rooms {
     ///
     /// # Errors
     /// `room_invalid`, `too_many_rooms`.
-    pub fn set_policy(
-        &mut self,
-        name: &str,
-        policy: Policy,
-        now: Instant,
-    ) -> Result<RoomKey, Refusal> {
+    pub fn set_policy(&mut self, name: &str, policy: Policy) -> Result<RoomKey, Refusal> {
         let key = self.entry(name)?;
-        let room = &mut self.rooms[key];
-        room.stated = Some(policy);
-        room.voices.set_loudest(policy.loudest as usize, now);
+        self.rooms[key].state(Some(policy));
         Ok(key)
     }
 
     /// Forget a room's policy; what is in the room stays.
-    pub fn forget_policy(&mut self, name: &str, now: Instant) {
+    pub fn forget_policy(&mut self, name: &str) {
         if let Some(key) = self.by_name.get(name).copied() {
-            let room = &mut self.rooms[key];
-            room.stated = None;
-            room.voices.set_loudest(0, now);
+            self.rooms[key].state(None);
             self.forget_over(key);
         }
     }
@@ -214,7 +217,7 @@ impl Rooms {
     }
 
     /// A track comes from `source`, which is in this room.
-    pub fn place(&mut self, track: TrackKey, room: RoomKey, source: PeerKey, now: Instant) {
+    pub fn place(&mut self, track: TrackKey, room: RoomKey, source: PeerKey) {
         if self.tracks.len() <= track {
             self.tracks.resize(track + 1, None);
         }
@@ -222,28 +225,54 @@ impl Rooms {
         if let Some(before) = before
             && before.room != room
         {
-            self.silence(track, before.room, now);
+            self.silence(track, before.room);
         }
     }
 
     /// A track comes from `source` no more; from another one it still may.
-    pub fn displace(&mut self, track: TrackKey, source: PeerKey, now: Instant) {
+    pub fn displace(&mut self, track: TrackKey, source: PeerKey) {
         if let Some(slot) = self.tracks.get_mut(track)
             && let Some(placed) = slot.take_if(|placed| placed.source == source)
         {
-            self.silence(track, placed.room, now);
+            self.silence(track, placed.room);
         }
     }
 
-    fn silence(&mut self, track: TrackKey, room: RoomKey, now: Instant) {
-        if let Some(room) = self.rooms.get_mut(room) {
-            room.voices.end(track, now);
+    fn silence(&mut self, track: TrackKey, room: RoomKey) {
+        if let Some(known) = self.rooms.get_mut(room)
+            && known.voices.end(track)
+        {
+            self.quieter.push(room);
         }
     }
 
-    /// The tracks of sound of a room.
+    /// The rooms in which a voice ended since this was asked; their floors are to be told.
+    pub fn take_quieter(&mut self) -> Vec<RoomKey> {
+        std::mem::take(&mut self.quieter)
+    }
+
+    /// The tracks of sound of a room on this worker.
     pub fn voices(&mut self, key: RoomKey) -> Option<&mut Voices> {
         self.rooms.get_mut(key).map(|room| &mut room.voices)
+    }
+
+    /// The floor of a room.
+    pub fn floor(&mut self, key: RoomKey) -> Option<&mut Floor> {
+        self.rooms.get_mut(key).map(|room| &mut room.floor)
+    }
+
+    /// The room of that name, whose floor others tell of their voices.
+    ///
+    /// # Errors
+    /// `room_invalid`, `too_many_rooms`.
+    pub fn hold(&mut self, name: &str) -> Result<RoomKey, Refusal> {
+        self.entry(name)
+    }
+
+    /// All rooms.
+    #[must_use]
+    pub fn keys(&self) -> Vec<RoomKey> {
+        self.rooms.iter().map(|(key, _)| key).collect()
     }
 
     /// The room that a track is in.
@@ -275,9 +304,9 @@ impl Rooms {
     }
 
     /// The peer is gone, with its tracks and legs.
-    pub fn forget_peer(&mut self, peer: PeerKey, now: Instant) {
+    pub fn forget_peer(&mut self, peer: PeerKey) {
         for track in 0..self.tracks.len() {
-            self.displace(track, peer, now);
+            self.displace(track, peer);
         }
         let legs: Vec<Leg> = self
             .legs
@@ -331,7 +360,8 @@ impl Rooms {
         Ok(())
     }
 
-    fn forget_over(&mut self, key: RoomKey) {
+    /// Forget the room if nothing is in it.
+    pub fn forget_over(&mut self, key: RoomKey) {
         if self.rooms.get(key).is_some_and(Room::is_over) {
             let room = self.rooms.remove(key);
             self.by_name.remove(&room.name);
@@ -365,13 +395,13 @@ mod tests {
         assert_eq!(rooms.enter(2, "hall", Part::Subscriber).unwrap(), hall);
         assert_eq!(rooms.enter(2, "hall", Part::Subscriber).unwrap(), hall);
         assert_eq!(rooms.get(hall).unwrap().subscribers(), [2]);
-        rooms.forget_peer(1, Instant::now());
+        rooms.forget_peer(1);
         assert_eq!(rooms.find("hall"), Some(hall));
         rooms.enter(2, "yard", Part::Subscriber).unwrap();
         assert_eq!(rooms.find("hall"), None);
         let yard = rooms.find("yard").unwrap();
         assert_eq!(rooms.of_peer(2), Some(yard));
-        rooms.forget_peer(2, Instant::now());
+        rooms.forget_peer(2);
         assert_eq!(rooms.rooms.len(), 0);
     }
 
@@ -382,14 +412,14 @@ mod tests {
             loudest: 3,
             ..Policy::default()
         };
-        let hall = rooms.set_policy("hall", policy, Instant::now()).unwrap();
+        let hall = rooms.set_policy("hall", policy).unwrap();
         assert_eq!(rooms.enter(1, "hall", Part::Publisher).unwrap(), hall);
-        rooms.forget_peer(1, Instant::now());
+        rooms.forget_peer(1);
         assert_eq!(rooms.get(hall).unwrap().policy(), policy);
         rooms.enter(1, "hall", Part::Publisher).unwrap();
-        rooms.forget_policy("hall", Instant::now());
+        rooms.forget_policy("hall");
         assert_eq!(rooms.get(hall).unwrap().policy(), Policy::default());
-        rooms.forget_peer(1, Instant::now());
+        rooms.forget_peer(1);
         assert_eq!(rooms.find("hall"), None);
     }
 
@@ -405,7 +435,7 @@ mod tests {
         assert_eq!(spanned(&rooms), [9]);
         rooms.open_leg(leg(1, true), "yard").unwrap();
         assert_eq!(rooms.find("hall"), None);
-        rooms.forget_peer(9, Instant::now());
+        rooms.forget_peer(9);
         assert_eq!(rooms.rooms.len(), 0);
     }
 
@@ -414,12 +444,12 @@ mod tests {
         let mut rooms = Rooms::default();
         let hall = rooms.enter(1, "hall", Part::Publisher).unwrap();
         let yard = rooms.enter(2, "yard", Part::Publisher).unwrap();
-        rooms.place(4, hall, 1, Instant::now());
-        rooms.place(4, yard, 2, Instant::now());
-        rooms.displace(4, 1, Instant::now());
-        rooms.forget_peer(1, Instant::now());
+        rooms.place(4, hall, 1);
+        rooms.place(4, yard, 2);
+        rooms.displace(4, 1);
+        rooms.forget_peer(1);
         assert_eq!(rooms.of_track(4), Some(yard));
-        rooms.forget_peer(2, Instant::now());
+        rooms.forget_peer(2);
         assert_eq!(rooms.of_track(4), None);
     }
 

@@ -60,7 +60,7 @@ impl Worker {
                 }
                 Some(Timer::Allocation(key)) => self.allocate(key, now),
                 Some(Timer::Demand(track)) => self.tend_demand(track, now),
-                Some(Timer::Room(room)) => self.compare_voices(room, now),
+                Some(Timer::Room(room)) => self.tend_room(room, now),
                 Some(Timer::Stun) => self.tend_stun(now),
                 Some(Timer::Connection(connection)) => self.wake_connection(connection, now),
                 None => return,

@@ -246,6 +246,7 @@ impl Worker {
         let goes_on = self.read_mail(now);
         self.forward(now);
         self.tend_demands(now);
+        self.tend_quieter_rooms(now);
         self.cross(now);
         self.flush();
         self.load.turns += 1;
@@ -315,7 +316,7 @@ impl Worker {
         self.timers.forget(Timer::Allocation(key));
         self.router.forget_peer(key);
         self.forget_connections(key);
-        self.rooms.forget_peer(key, Instant::now());
+        self.rooms.forget_peer(key);
         if reason != Some("panic") {
             // Say goodbye, so that the other side need not find out by silence.
             let mut parting = Vec::new();
@@ -377,7 +378,7 @@ impl Worker {
                 Mail::StunServers(servers) => self.set_stun_servers(&servers, now),
                 Mail::Look => self.report(Report::Alive),
                 Mail::Letter { from, letter } => self.on_letter(from, letter, now),
-                Mail::Replaced { worker } => self.on_replaced(worker),
+                Mail::Replaced { worker } => self.on_replaced(worker, now),
                 Mail::End => return false,
             }
             if commands == MAX_COMMANDS_PER_TURN {

@@ -66,6 +66,72 @@ fn who_speaks_is_told_and_who_fell_silent() {
 }
 
 #[test]
+fn a_room_on_two_workers_has_one_list_of_speakers_and_one_set_of_places() {
+    let mut node = Node::start_with(2);
+    node.set_loudest(1);
+    let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
+    let (mut near, mut far) = (Client::new("near"), Client::new("far"));
+    node.publish(&mut ann, &[Audio]);
+    node.publish(&mut ben, &[Audio]);
+    node.subscribe(&mut near, &BOTH);
+    node.subscribe(&mut far, &BOTH);
+    connect(&mut [&mut ann, &mut ben, &mut near, &mut far]);
+    assert_ne!(ann.senders, ben.senders, "one on each");
+    assert_ne!(near.senders, far.senders);
+    for (loud, quiet) in [(1, 2), (2, 1), (1, 2)] {
+        let levels = |who| if who == loud { -20 } else { -127 };
+        (ann.level_db, ben.level_db) = (levels(1), levels(2));
+        talk(&mut ann, &mut ben, &mut [&mut near, &mut far], 40);
+        let before = [near.packets.len(), far.packets.len()];
+        talk(&mut ann, &mut ben, &mut [&mut near, &mut far], 20);
+        for (client, before) in [&near, &far].into_iter().zip(before) {
+            let late = &client.packets[before..];
+            assert!(late.len() >= 18, "{}: {}", client.name, late.len());
+            assert!(
+                late.iter().all(|packet| packet.payload[0] == loud),
+                "{}: not {quiet}",
+                client.name
+            );
+        }
+    }
+    let told: Vec<Vec<String>> = node
+        .poll()
+        .iter()
+        .filter_map(|event| match event {
+            Message::Speakers { speakers, .. } => {
+                Some(speakers.iter().map(|one| one.track.clone()).collect())
+            }
+            _ => None,
+        })
+        .collect();
+    let wanted = [["ann_audio"], ["ben_audio"], ["ann_audio"]];
+    let told: Vec<_> = told.iter().filter(|list| !list.is_empty()).collect();
+    assert_eq!(told, wanted.iter().collect::<Vec<_>>(), "each once");
+    // Whoever had the place is gone: it is free at once, for a worker that heard nothing of that.
+    node.poll().clear();
+    let before = far.packets.len();
+    node.done(|id| Command::ClosePeer {
+        peer: "ann".into(),
+        id,
+    });
+    talk(&mut ann, &mut ben, &mut [&mut near, &mut far], 20);
+    told_only(&mut node, &[]);
+    assert!(
+        far.packets[before..]
+            .iter()
+            .filter(|packet| packet.payload[0] == 2)
+            .count()
+            >= 18
+    );
+}
+
+fn told_only(node: &mut Node, wanted: &[&str]) {
+    told(node, wanted);
+    let more = |event: &Message| matches!(event, Message::Speakers { .. });
+    assert!(!node.poll().iter().any(more), "told once");
+}
+
+#[test]
 fn only_the_loudest_is_forwarded_and_crosses_a_link_without_a_gap() {
     let (mut oslo, mut lima) = (Node::start(), Node::start());
     Node::link((&mut oslo, "lima"), (&mut lima, "oslo"));

@@ -122,7 +122,7 @@ impl Worker {
                     mid: offered.mid,
                 };
                 let track = self.router.start(&offered.track, offered.kind, source);
-                self.rooms.place(track, room, key, Instant::now());
+                self.rooms.place(track, room, key);
                 (offered, track)
             })
             .collect();
@@ -139,7 +139,7 @@ impl Worker {
         };
         for (mid, track) in gone {
             self.router.end(track, Source::Publisher { peer: key, mid });
-            self.rooms.displace(track, key, Instant::now());
+            self.rooms.displace(track, key);
         }
     }
 

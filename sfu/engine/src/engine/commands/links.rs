@@ -143,11 +143,11 @@ impl Worker {
         let room = self.rooms.open_leg(of_room(key, leg, false), room)?;
         let source = Source::Leg { peer: key, leg };
         let track = self.router.start(track, kind, source);
-        self.rooms.place(track, room, key, now);
+        self.rooms.place(track, room, key);
         let before = self.link(key).and_then(|link| link.open_leg_in(leg, track));
         if let Some(before) = before {
             self.router.end(before, source);
-            self.rooms.displace(before, key, now);
+            self.rooms.displace(before, key);
         }
         if self
             .router
@@ -163,7 +163,7 @@ impl Worker {
         let key = self.need(name, PeerKind::Link)?;
         if let Some(track) = self.link(key).and_then(|link| link.close_leg_in(leg)) {
             self.router.end(track, Source::Leg { peer: key, leg });
-            self.rooms.displace(track, key, Instant::now());
+            self.rooms.displace(track, key);
         }
         self.rooms.close_leg(of_room(key, leg, false));
         Ok(Message::Done { id })

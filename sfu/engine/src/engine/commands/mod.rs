@@ -138,9 +138,9 @@ impl Worker {
                     max_height,
                     max_bitrate_bps,
                 };
-                self.set_room(&room, policy, id)
+                self.set_room(&room, policy, id, now)
             }
-            Command::CloseRoom { room, id } => self.close_room(&room, id),
+            Command::CloseRoom { room, id } => self.close_room(&room, id, now),
             Command::Hello { .. } | Command::GetStatistics { .. } => Err(Refusal::new(
                 "command_misdirected",
                 "That is answered by the engine as a whole, not by a worker.",
