@@ -71,7 +71,12 @@ impl OutgoingStream {
             .find_map(|params| Some((params.red()?, params.pt())));
         let mut api = rtc.direct_api();
         let seed = *api.new_ssrc();
-        let ssrc = api.stream_tx_by_mid(mid, None)?.ssrc();
+        let stream = api.stream_tx_by_mid(mid, None)?;
+        // The publisher has paced it, and it leaves as it came. A pacer of ours at 1.1 times an
+        // estimate that one busy moment halved held pictures back for half a second (measured);
+        // too much is cured by fewer layers. Padding and probes stay paced.
+        stream.set_unpaced(true);
+        let ssrc = stream.ssrc();
         Some(Self {
             ssrc,
             payload_types,
