@@ -42,10 +42,11 @@ class Announce:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subscribe:
-    """All tracks that a session here is to receive from now on."""
+    """All tracks that a session here, which is this participant, is to receive from now on."""
 
     session: SessionId
     room: RoomId
+    participant: ParticipantId
     tracks: tuple[RoomTrack, ...]
 
 

@@ -328,7 +328,7 @@ class Rooms:
             others = tuple(track for track in tracks if track.participant != who)
             # The first time also where there is nothing to send: data messages come without tracks.
             if others != live.subscribed.get(local.session):
-                effects.append(Subscribe(session=local.session, room=live.room, tracks=others))
+                effects.append(Subscribe(session=local.session, room=live.room, participant=who, tracks=others))
             live.subscribed[local.session] = others
 
 

@@ -104,9 +104,12 @@ class Engine:
         command = Publish(id=0, peer=peer, sdp=sdp, tracks=dict(tracks), room=room, sender=sender)
         return (await self._ask(command, Described)).sdp
 
-    async def subscribe(self, peer: PeerId, tracks: Iterable[WantedTrack], *, room: RoomId) -> None:
+    async def subscribe(
+        self, peer: PeerId, tracks: Iterable[WantedTrack], *, room: RoomId, participant: ParticipantId
+    ) -> None:
         """Send a subscriber exactly these tracks; an ``Offered`` event follows if that changes its m-lines."""
-        await self._ask(Subscribe(id=0, peer=peer, tracks=tuple(tracks), room=room), Done)
+        command = Subscribe(id=0, peer=peer, tracks=tuple(tracks), room=room, participant=participant)
+        await self._ask(command, Done)
 
     async def prefer(self, peer: PeerId, tracks: Iterable[PreferredTrack]) -> None:
         """State how a subscriber's client would like to be sent its tracks: all wishes, replacing those before."""

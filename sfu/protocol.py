@@ -97,12 +97,14 @@ class Subscribe(Command, frozen=True, tag="subscribe"):
 
     Answered by :class:`Done` at once; an :class:`Offered` event follows when the peer has no
     offer outstanding, else after the :class:`Answered` command for it. The first offer comes also
-    without tracks: it has a line for data. Data messages of ``room`` are sent to the peer too.
+    without tracks: it has a line for data. Data messages of ``room`` are sent to the peer too, but
+    for those of ``participant``, whose it is.
     """
 
     peer: PeerId
     tracks: tuple[WantedTrack, ...]
     room: RoomId
+    participant: ParticipantId
 
 
 class PreferredTrack(msgspec.Struct, frozen=True, kw_only=True):

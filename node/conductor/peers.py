@@ -8,6 +8,7 @@ engine before anybody of that room does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -56,6 +57,15 @@ def session_of(peer: PeerId) -> SessionId | None:
     return None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """Where and who a client is, and what it is to receive."""
+
+    room: RoomId
+    participant: ParticipantId
+    tracks: tuple[WantedTrack, ...]
+
+
 class ClientPeers:
     """What the engine is to do for the clients of this node.
 
@@ -67,7 +77,7 @@ class ClientPeers:
     def __init__(self, engine: Engine, limits: Callable[[RoomId], RoomMedia]) -> None:
         self._engine = engine
         self._limits = limits
-        self._wanted: dict[SessionId, tuple[RoomId, tuple[WantedTrack, ...]]] = {}
+        self._wanted: dict[SessionId, _Wanted] = {}
         self._preferred: dict[SessionId, tuple[PreferredTrack, ...]] = {}
         self._publishing: set[SessionId] = set()
         self._unsaid: dict[SessionId, None] = {}
@@ -80,11 +90,14 @@ class ClientPeers:
         self._empty: dict[RoomId, None] = {}
         self._work = trio.Event()
 
-    def receive(self, session: SessionId, room: RoomId, tracks: tuple[WantedTrack, ...]) -> None:
-        """State the room that this session's client is in and all tracks that it is to receive, from now on."""
-        if self._wanted.get(session) == (room, tracks):
+    def receive(
+        self, session: SessionId, room: RoomId, participant: ParticipantId, tracks: tuple[WantedTrack, ...]
+    ) -> None:
+        """State where and who this session's client is and all tracks that it is to receive, from now on."""
+        wanted = _Wanted(room=room, participant=participant, tracks=tracks)
+        if self._wanted.get(session) == wanted:
             return
-        self._wanted[session] = (room, tracks)
+        self._wanted[session] = wanted
         self._unsaid[session] = None
         self._work.set()
 
@@ -103,13 +116,13 @@ class ClientPeers:
         self._preferred.pop(session, None)
         wanted = self._wanted.pop(session, None)
         if wanted is not None:
-            self._release_limits(wanted[0])
+            self._release_limits(wanted.room)
         self._publishing.discard(session)
         self._close_both(session)
 
     def _release_limits(self, room: RoomId) -> None:
         """Have the engine forget the limits of a room that nobody here is in any more."""
-        if room in self._limited and all(other != room for other, _ in self._wanted.values()):
+        if room in self._limited and all(other.room != room for other in self._wanted.values()):
             self._limited.discard(room)
             self._empty[room] = None
 
@@ -226,13 +239,14 @@ class ClientPeers:
             _LOG.debug("candidate_lost", session=session, peer=peer)
 
     async def _attempt_subscribe(self, session: SessionId) -> None:
-        await self._state_limits(self._wanted[session][0])
+        await self._state_limits(self._wanted[session].room)
         if session not in self._wanted:
             return  # forgotten meanwhile
-        room, tracks = self._wanted[session]
+        wanted = self._wanted[session]
         peer = subscriber_of(session)
         self._opened.add(peer)
-        await self._attempt("subscribe", self._engine.subscribe(peer, tracks, room=room))
+        stated = self._engine.subscribe(peer, wanted.tracks, room=wanted.room, participant=wanted.participant)
+        await self._attempt("subscribe", stated)
 
     async def _attempt_close(self, peer: PeerId) -> None:
         await self._attempt("close", self._engine.close_peer(peer))

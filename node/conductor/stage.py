@@ -117,12 +117,12 @@ class Stage:
             match effect:
                 case Tell(session=session, event=event):
                     self.tell(session, event)
-                case Subscribe(session=session, room=room, tracks=tracks):
+                case Subscribe(session=session, room=room, participant=participant, tracks=tracks):
                     self._whose[session] = {item.track: item.participant for item in tracks}
                     wanted = tuple(
                         WantedTrack(track=item.track, kind=item.kind, stream=_played_with(item)) for item in tracks
                     )
-                    self._peers.receive(session, room, wanted)
+                    self._peers.receive(session, room, participant, wanted)
                 case Announce(room=room):
                     self._share(room)
                 case Want(room=room, tracks=tracks) if self._relay is not None:

@@ -64,7 +64,7 @@ class Served:
 
     async def subscribe(self, name: str, tracks: Iterable[WantedTrack]) -> None:
         """Have a client get these tracks."""
-        await self.engine.subscribe(PeerId(f"sb_{name}"), tracks, room=ROOM)
+        await self.engine.subscribe(PeerId(f"sb_{name}"), tracks, room=ROOM, participant=ParticipantId(name))
 
     async def wait_connected(self, clients: int) -> None:
         """Wait until so many clients of the load are connected.

@@ -421,7 +421,6 @@ export class Room extends EventTarget {
 
   #heardData(message) {
     const { label, sender, payload, text } = message;
-    if (sender === this.me) return; // a node sends to all of the room
     this.#emit("data", { label, sender, participant: this.participants.get(sender) ?? null, payload, text });
   }
 

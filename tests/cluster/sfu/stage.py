@@ -60,7 +60,7 @@ class Stage:
     async def subscribe(self, name: str, *senders: str) -> None:
         """Have a participant get the sound and picture of those, and nothing else."""
         wanted = [WantedTrack(track=track_of(sender, kind), kind=kind) for sender in senders for kind in KINDS]
-        await self.engine.subscribe(PeerId(f"sb_{name}"), wanted, room=ROOM)
+        await self.engine.subscribe(PeerId(f"sb_{name}"), wanted, room=ROOM, participant=ParticipantId(name))
 
     async def wait_for(self, kind: type[E], **fields: object) -> E:
         """The first event of a kind whose fields are such."""

@@ -62,7 +62,7 @@ def test_somebody_joins_publishes_mutes_and_leaves() -> None:
     first = rooms.admit(S1, ROOM, person("ann"))
     assert first == (
         Announce(room=ROOM, participants=(person("ann"),)),
-        Subscribe(session=S1, room=ROOM, tracks=()),
+        Subscribe(session=S1, room=ROOM, participant=person("ann").participant, tracks=()),
     )
     assert rooms.others(S1) == ()
 

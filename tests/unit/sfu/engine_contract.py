@@ -73,14 +73,14 @@ class EngineContract:
         with pytest.raises(EngineRefused) as refusal:
             await engine.prefer(PeerId("nobody"), [wish])
         assert refusal.value.code == "peer_unknown"
-        await engine.subscribe(PeerId("sb_1"), [], room=ROOM)
+        await engine.subscribe(PeerId("sb_1"), [], room=ROOM, participant=ParticipantId("bram"))
         await engine.prefer(PeerId("sb_1"), [wish])
 
     async def test_subscriber_is_offered_its_tracks(self, engine: Engine) -> None:
         assert isinstance(await next_event(engine), EngineStarted)
         audio = WantedTrack(track=TrackId("tr_a"), kind="audio")
         video = WantedTrack(track=TrackId("tr_v"), kind="video")
-        await engine.subscribe(PeerId("sb_1"), [audio, video], room=ROOM)
+        await engine.subscribe(PeerId("sb_1"), [audio, video], room=ROOM, participant=ParticipantId("bram"))
         offered = await next_event(engine)
         assert isinstance(offered, Offered)
         assert (offered.peer, offered.generation) == ("sb_1", 1)

@@ -62,8 +62,9 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
             p.WantedTrack(track=_VIDEO, kind="video"),
         ),
         room=_ROOM,
+        participant=_SENDER,
     ),
-    p.Subscribe(id=255, peer=_PEER, tracks=(), room=_ROOM),
+    p.Subscribe(id=255, peer=_PEER, tracks=(), room=_ROOM, participant=_SENDER),
     p.Prefer(
         id=19,
         peer=_PEER,

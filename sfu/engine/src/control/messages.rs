@@ -62,6 +62,7 @@ pub enum Command {
         peer: String,
         tracks: Vec<WantedTrack>,
         room: String,
+        participant: String,
         id: u64,
     },
     Prefer {

@@ -139,7 +139,7 @@ impl Worker {
         let delivery = message.delivery();
         for key in subscribers {
             let keeps_up = self.with(key, |peer, sink, counters, _| match &mut peer.data {
-                Channels::To(outgoing) => {
+                Channels::To(outgoing) if outgoing.participant != message.sender => {
                     let to = (message.label, message.kind);
                     outgoing.deliver(&mut peer.drained, now, sink, to, &delivery, counters)
                 }

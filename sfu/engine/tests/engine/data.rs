@@ -85,6 +85,40 @@ fn a_message_reaches_everybody_in_the_room_under_its_label() {
 }
 
 #[test]
+fn who_says_something_does_not_hear_it() {
+    let mut node = Node::start();
+    let (mut ben, mut hers) = (Client::new("ben"), Client::new("hers"));
+    node.done(|id| Command::Subscribe {
+        peer: "hers".into(),
+        tracks: Vec::new(),
+        room: ROOM.into(),
+        participant: "ann".into(),
+        id,
+    });
+    node.negotiate(&mut hers);
+    play(&mut [&mut hers], "it is connected", |all| all[0].connected);
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben]);
+    for message in [b"one", b"two"] {
+        assert!(ann.say("hello", message));
+    }
+    play(&mut [&mut ann, &mut ben, &mut hers], "both came", |all| {
+        heard(all[1], "hello").len() == 2
+    });
+    play_for(
+        &mut [&mut ann, &mut ben, &mut hers],
+        Duration::from_millis(100),
+    );
+    assert_eq!(
+        heard(&ben, "hello"),
+        [from("ann", b"one"), from("ann", b"two")]
+    );
+    assert_eq!(hers.heard, [], "her own");
+    // Whoever else says something is heard by both.
+    let mut dan = gather(&mut node, "dan", &mut []);
+    await_hearing(&mut dan, &mut [&mut hers]);
+}
+
+#[test]
 fn another_room_hears_nothing() {
     let mut node = Node::start();
     let mut ben = Client::new("ben");
@@ -93,6 +127,7 @@ fn another_room_hears_nothing() {
         peer: "ben".into(),
         tracks: Vec::new(),
         room: "elsewhere".into(),
+        participant: "ben".into(),
         id,
     });
     ann.say("hello", b"anybody?");

@@ -215,6 +215,7 @@ fn a_room_is_stated_closed_and_bounded_by_name() {
         peer: "ben".into(),
         tracks: Vec::new(),
         room: String::new(),
+        participant: "ben".into(),
         id,
     });
     assert_eq!(refused, "room_invalid");
@@ -226,6 +227,6 @@ fn a_room_is_stated_closed_and_bounded_by_name() {
         sender: "s".repeat(65),
         id,
     });
-    assert_eq!(refused, "sender_invalid");
+    assert_eq!(refused, "participant_invalid");
     assert_eq!(node.statistics().0.len(), 0);
 }

@@ -21,19 +21,19 @@ use crate::engine::stream_gate::Naming;
 use crate::engine::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::worker::Worker;
 
-/// Where a publisher is, and who it is to the others there.
+/// Where a client is, and who it is to the others there.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub room: &'a str,
-    pub sender: &'a str,
+    pub participant: &'a str,
 }
 
 impl Place<'_> {
     fn check(&self) -> Result<(), Refusal> {
-        if self.sender.is_empty() || self.sender.len() > MAX_SENDER_BYTES {
+        if self.participant.is_empty() || self.participant.len() > MAX_SENDER_BYTES {
             return Err(Refusal::new(
-                "sender_invalid",
-                format!("A sender's name has 1 to {MAX_SENDER_BYTES} bytes."),
+                "participant_invalid",
+                format!("A participant's id has 1 to {MAX_SENDER_BYTES} bytes."),
             ));
         }
         Ok(())
@@ -85,7 +85,7 @@ impl Worker {
         if let Some(peer) = self.peers.get_mut(key) {
             peer.gate.set_naming(Naming::read(&offer.sdp));
         }
-        self.name_sender(key, place.sender);
+        self.name_participant(key, place.participant);
         self.set_published(key, room, accepted.tracks, offer.fingerprint);
         self.expect_checks(key);
         if known.is_none() {
@@ -147,22 +147,24 @@ impl Worker {
         &mut self,
         name: &str,
         tracks: Vec<WantedTrack>,
-        room: &str,
+        place: Place<'_>,
         id: u64,
         now: Instant,
     ) -> Answer {
+        place.check()?;
         if tracks.len() > MAX_TRACKS {
             return Err(too_many_tracks(tracks.len()));
         }
         let known = self.find(name, PeerKind::Subscriber)?;
-        self.rooms.admits(known, room)?;
+        self.rooms.admits(known, place.room)?;
         let key = known.unwrap_or_else(|| {
             let rtc = publisher::browser_config()
                 .enable_bwe(Some(Bitrate::from(INITIAL_BPS)))
                 .build(now);
             self.open(name, rtc, Role::Subscriber(Subscriber::default()), now)
         });
-        self.rooms.enter(key, room, Part::Subscriber)?;
+        self.rooms.enter(key, place.room, Part::Subscriber)?;
+        self.name_participant(key, place.participant);
         if let Some(subscriber) = self.subscriber(key) {
             for (slot, track) in subscriber.want(tracks) {
                 self.router.detach(track, line(key, slot));
@@ -291,13 +293,11 @@ impl Worker {
         Ok(Message::Done { id })
     }
 
-    fn name_sender(&mut self, key: PeerKey, sender: &str) {
-        if let Some(Peer {
-            data: Channels::Of(incoming),
-            ..
-        }) = self.peers.get_mut(key)
-        {
-            sender.clone_into(&mut incoming.sender);
+    fn name_participant(&mut self, key: PeerKey, participant: &str) {
+        match self.peers.get_mut(key).map(|peer| &mut peer.data) {
+            Some(Channels::Of(incoming)) => participant.clone_into(&mut incoming.sender),
+            Some(Channels::To(outgoing)) => participant.clone_into(&mut outgoing.participant),
+            _ => {}
         }
     }
 

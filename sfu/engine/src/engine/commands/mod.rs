@@ -60,7 +60,7 @@ impl Worker {
             } => {
                 let place = Place {
                     room: &room,
-                    sender: &sender,
+                    participant: &sender,
                 };
                 self.publish(&peer, &sdp, &tracks, place, id, now)
             }
@@ -68,8 +68,15 @@ impl Worker {
                 peer,
                 tracks,
                 room,
+                participant,
                 id,
-            } => self.subscribe(&peer, tracks, &room, id, now),
+            } => {
+                let place = Place {
+                    room: &room,
+                    participant: &participant,
+                };
+                self.subscribe(&peer, tracks, place, id, now)
+            }
             Command::Answered {
                 peer,
                 generation,

@@ -71,6 +71,10 @@ impl Incoming {
         let Some(open) = self.channels.iter().find(|open| open.channel == channel) else {
             return Taken::Dropped("data_channels_unknown");
         };
+        if bytes == 0 {
+            // It says nothing, and costs each receiver as much as one that does.
+            return Taken::Dropped("data_empty");
+        }
         let why = if bytes > MAX_PAYLOAD_BYTES {
             "data_too_large"
         } else if verdict == Verdict::TooMuch {
@@ -82,5 +86,44 @@ impl Incoming {
             Kind::Reliable => Taken::Close(why),
             Kind::Unreliable => Taken::Dropped(why),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use str0m::Rtc;
+
+    #[test]
+    fn a_message_without_content_is_dropped_and_its_channel_goes_on() {
+        let now = Instant::now();
+        let channel = Rtc::new(now)
+            .direct_api()
+            .create_data_channel(Kind::Reliable.channel("chat", None));
+        let mut incoming = Incoming::default();
+        assert!(incoming.open(channel, "chat", Kind::Reliable, now));
+        assert_eq!(incoming.take(channel, 0, now), Taken::Dropped("data_empty"));
+        let message = Taken::Message("chat", Kind::Reliable);
+        assert_eq!(incoming.take(channel, 1, now), message);
+        let floods = (0..20_000).any(|_| incoming.take(channel, 0, now) == Taken::Flood);
+        assert!(floods, "they count as messages all the same");
+    }
+
+    #[test]
+    fn labels_and_channels_are_bounded() {
+        let now = Instant::now();
+        let mut rtc = Rtc::new(now);
+        let mut channel = || {
+            rtc.direct_api()
+                .create_data_channel(Kind::Reliable.channel("any", None))
+        };
+        let mut incoming = Incoming::default();
+        for label in ["", &"l".repeat(MAX_LABEL_BYTES + 1)] {
+            assert!(!incoming.open(channel(), label, Kind::Reliable, now));
+        }
+        let opened = (0..2 * MAX_CHANNELS)
+            .filter(|_| incoming.open(channel(), "any", Kind::Reliable, now))
+            .count();
+        assert_eq!(opened, MAX_CHANNELS);
     }
 }

@@ -44,6 +44,8 @@ struct Out {
 /// The channels to one client.
 #[derive(Debug, Default)]
 pub struct Outgoing {
+    /// Whose messages are not sent to it: its own.
+    pub participant: String,
     /// Channels can be opened.
     up: bool,
     channels: Vec<Out>,

@@ -276,6 +276,7 @@ impl Node {
             peer: client.into(),
             tracks,
             room: ROOM.into(),
+            participant: client.into(),
             id,
         });
     }
