@@ -55,12 +55,18 @@ class Served:
         """Have a client send so many tracks; returns them as a subscriber wants them."""
         offered = await self.load.offer(name, video=video, audio=audio, rtt_ms=self.rtt_ms, loss=self.loss)
         tracks = {mid: TrackId(f"tr_{name}_{mid}") for mid in offered.mids}
-        answer = await self.engine.publish(
-            PeerId(f"pb_{name}"), offered.sdp, tracks, room=ROOM, sender=ParticipantId(name)
-        )
-        await self.load.answer(name, answer)
+        await self.take_offer(name, offered.sdp, tracks)
         kinds: dict[str, MediaKind] = {"audio": "audio", "video": "video"}
         return [WantedTrack(track=track, kind=kinds[offered.mids[mid]]) for mid, track in tracks.items()]
+
+    async def take_offer(self, name: str, sdp: str, tracks: dict[str, TrackId]) -> None:
+        """Hand a client's offer to the engine, and the answer to the client."""
+        answer = await self.engine.publish(PeerId(f"pb_{name}"), sdp, tracks, room=ROOM, sender=ParticipantId(name))
+        await self.load.answer(name, answer)
+
+    async def close(self, peer: str) -> None:
+        """End a peer."""
+        await self.engine.close_peer(PeerId(peer))
 
     async def subscribe(self, name: str, tracks: Iterable[WantedTrack]) -> None:
         """Have a client get these tracks."""

@@ -188,7 +188,8 @@ impl MediaSocket {
                 });
             }
         }
-        true
+        // Fewer than were asked for: the socket was empty, and says so when it is no more.
+        count == BATCH_SIZE
     }
 
     /// Send all of `batch`. What the socket does not take is lost, as on any network.

@@ -25,7 +25,7 @@ use super::dispatch::{Report, Said};
 use super::drained::{Broken, Sink};
 use super::exchange::Exchange;
 use super::forward::Way;
-use super::gathering::Gathering;
+use super::gathering::{self, Gathering};
 use super::packet::MediaPacket;
 use super::peer::Peer;
 use super::post::{Mail, Post, WorkerIndex};
@@ -235,11 +235,11 @@ impl Worker {
 
     /// One turn; `false` when it was the last.
     fn turn(&mut self) -> bool {
-        let now = Instant::now();
         if let Some(each_turn) = &self.each_turn {
             each_turn(self.index);
         }
-        self.receive(now);
+        let begun = self.receive_whole();
+        let now = Instant::now();
         self.receive_tcp(now);
         self.forward(now);
         self.wake(now);
@@ -250,8 +250,28 @@ impl Worker {
         self.cross(now);
         self.flush();
         self.load.turns += 1;
-        self.load.busy += now.elapsed();
+        self.load.busy += begun + now.elapsed();
         goes_on
+    }
+
+    /// Read what came in, and the rest of a picture that began. Returns how long the reading took.
+    fn receive_whole(&mut self) -> Duration {
+        let begun = Instant::now();
+        let mut took = Duration::ZERO;
+        loop {
+            let now = Instant::now();
+            self.receive(now);
+            took += now.elapsed();
+            let goes_on = match self.pending.last() {
+                Some((_, newest)) => !self.readable && gathering::goes_on(newest),
+                None => false,
+            };
+            if !goes_on || begun.elapsed() >= gathering::LONGEST {
+                return took;
+            }
+            thread::sleep(gathering::LOOK_EVERY);
+            self.readable = true;
+        }
     }
 
     /// Tell the node; `false` when the message fits no frame and was not told.
