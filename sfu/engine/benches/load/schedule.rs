@@ -28,22 +28,22 @@ pub struct Schedule {
 impl Schedule {
     /// Start now with so many tracks.
     pub fn new(shape: Shape, tracks: usize, now: Instant) -> Self {
-        let apart = match &shape {
-            Shape::Smooth { .. } => Duration::ZERO,
-            Shape::Frames { packets } => {
-                length(packets) / u32::try_from(tracks.max(1)).unwrap_or(1)
-            }
-        };
-        // A track that starts later in the recording than the one before, and all of them now.
-        let tracks = (0..tracks)
+        let starts = (0..tracks as u32)
             .map(|track| match &shape {
                 Shape::Smooth { .. } => (now, 0),
-                Shape::Frames { packets } => (now, begin_at(packets, apart * track as u32)),
+                Shape::Frames { packets } => {
+                    let of = |whole: Duration| whole * track / tracks as u32;
+                    let pictures = packets.iter().filter(|(_, _, last)| *last).count() as u32;
+                    let recorded = length(packets);
+                    // Another part of the recording, and another moment between two pictures.
+                    let begins = now + of(recorded / pictures.max(1));
+                    (begins, begin_at(packets, of(recorded)))
+                }
             })
             .collect();
         Self {
             shape,
-            tracks,
+            tracks: starts,
             turn: 0,
         }
     }

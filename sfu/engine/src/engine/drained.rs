@@ -23,9 +23,9 @@ use super::stream_gate::{Newcomer, Place};
 const MAX_TIMEOUTS_PER_DRAIN: usize = 256;
 
 /// How far a drain may run ahead of time. After each packet str0m's pacer wants the clock to have moved by a
-/// microsecond before it hands out the next, and a timer that went to sleep for that would sleep a millisecond. So
-/// what is due within one, which is what timers can tell apart, leaves now, in one burst.
-const AHEAD: Duration = Duration::from_millis(1);
+/// microsecond before it hands out the next, and a timer that went to sleep for that would sleep a millisecond. So as
+/// many packets as one drain follows leave now, in one burst; what is paced further apart waits for its time.
+const AHEAD: Duration = Duration::from_micros(300);
 
 /// Errors that one drain survives; str0m goes on after one, but not after the same one for ever.
 const MAX_ERRORS_PER_DRAIN: usize = 8;
