@@ -13,7 +13,7 @@ use super::layers::allocator::{Ask, Budget, allocate};
 use super::layers::demand::Wanted;
 use super::layers::line::{ASK_AGAIN_AFTER, pixels_of_height};
 use super::layers::selector::bit;
-use super::layers::share::ALLOCATION_PERIOD;
+use super::layers::share::{ALLOCATION_PERIOD, LEAST_DESIRED_BPS};
 use super::link_signal::LinkSignal;
 use super::peer::Role;
 use super::rooms::Policy;
@@ -75,8 +75,11 @@ fn share_out(subscriber: &mut Subscriber, router: &Router, policy: Policy, now: 
     };
     let allocation = allocate(&budget, &asks, now);
     share.sum_bps = allocation.sum_bps;
+    let shows = asks.iter().any(|ask| !ask.paused);
+    let least_desired = if shows { LEAST_DESIRED_BPS } else { 0 };
+    let desired_bps = allocation.desired_bps.max(least_desired);
     let mut shared = Shared {
-        aim: share.tell(allocation.minimum_bps, allocation.desired_bps),
+        aim: share.tell(allocation.minimum_bps, desired_bps),
         ..Shared::default()
     };
     for ((line, table, wish, rungs), grant) in lines.iter_mut().zip(allocation.grants) {

@@ -11,6 +11,12 @@ use super::line::Wish;
 /// within a second or two.
 pub const INITIAL_BPS: u64 = 1_000_000;
 
+/// What the estimator is to aim at as long as any picture is shown. A picture that stands still costs
+/// a tenth of one that moves, and the first probes go out before anything was measured: probes are
+/// capped at twice the aim, so an aim of what flows just now shrinks the estimate to it (1 Mbit/s
+/// to 40 kbit/s within the first second, measured), and the next keyframe is paced out by that.
+pub const LEAST_DESIRED_BPS: u64 = INITIAL_BPS;
+
 /// At least this long between two allocations of one subscriber.
 pub const ALLOCATION_INTERVAL: Duration = Duration::from_millis(100);
 

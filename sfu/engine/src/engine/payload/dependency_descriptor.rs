@@ -9,7 +9,7 @@ use super::bits::Bits;
 
 /// Six bits number templates, five count decode targets, two and three bits layers.
 const MAX_TEMPLATES: usize = 64;
-const MAX_SPATIAL: usize = 4;
+pub const MAX_SPATIAL: usize = 4;
 
 /// Of one frame; encoders make one for each layer below it.
 const MAX_REFERENCES: usize = 16;
@@ -156,15 +156,18 @@ impl Descriptor {
         })
     }
 
-    /// Whether who gets the layers below may take this frame's layers from it on.
+    /// The temporal layers, by bit, up to which all frames of this spatial layer can be decoded from
+    /// this frame on.
     #[must_use]
-    pub fn switches(&self, by: &Structure) -> bool {
+    pub fn switches(&self, by: &Structure) -> u8 {
         by.targets
             .iter()
             .zip(&self.indications)
-            .any(|(target, indication)| {
-                (target.spatial, target.temporal) == (self.spatial, self.temporal)
-                    && *indication == Indication::Switch
+            .filter(|(target, indication)| {
+                target.spatial == self.spatial && **indication == Indication::Switch
+            })
+            .fold(0, |layers, (target, _)| {
+                layers | 1 << target.temporal.min(7)
             })
     }
 }

@@ -1,6 +1,6 @@
 //! Which layer each packet of a stream is of: by its dependency descriptor, else by its payload.
 
-use super::dependency_descriptor::{Descriptor, Structure};
+use super::dependency_descriptor::{Descriptor, MAX_SPATIAL, Structure};
 use super::{av1, h264, vp8, vp9};
 use crate::engine::codec::Codec;
 use crate::engine::packet::Layering;
@@ -25,6 +25,27 @@ pub struct LayerReader {
     /// Of the newest picture.
     time: Option<u32>,
     picture: Picture,
+    entries: Entries,
+}
+
+/// Temporal layers, by bit and spatial layer, whose next frame is the first one since a frame below
+/// it from which on they can be decoded. The frames of an uppermost layer are of use to no other one
+/// and never say themselves that one may begin with them (AV1 RTP specification, appendix A.4).
+#[derive(Debug, Clone, Copy, Default)]
+struct Entries([u8; MAX_SPATIAL]);
+
+impl Entries {
+    /// Note a frame and up to which layers it switches; whether one may begin with its layer here.
+    fn note(&mut self, spatial: u8, temporal: u8, switches: u8) -> bool {
+        let Some(open) = self.0.get_mut(usize::from(spatial)) else {
+            return false;
+        };
+        let own = 1u8.checked_shl(u32::from(temporal)).unwrap_or(0);
+        let enters = (*open | switches) & own != 0;
+        let above = !(own | own.wrapping_sub(1));
+        *open = (*open & !own) | (switches & above);
+        enters
+    }
 }
 
 /// What is known of the newest picture.
@@ -47,8 +68,9 @@ impl LayerReader {
         if ahead < 0 {
             // Came late: what is known is of the picture after it.
             let (picture, time) = (std::mem::take(&mut self.picture), self.time);
+            let entries = self.entries;
             let layering = self.read_one(seen, false);
-            (self.picture, self.time) = (picture, time);
+            (self.picture, self.time, self.entries) = (picture, time, entries);
             return layering;
         }
         if ahead > 0 {
@@ -88,12 +110,15 @@ impl LayerReader {
         {
             self.picture.whole_frames.push(descriptor.number);
         }
+        let (spatial, temporal) = (descriptor.spatial, descriptor.temporal);
+        let switches = descriptor.switches(structure);
+        let switch_up = descriptor.begins_frame && self.entries.note(spatial, temporal, switches);
         Some(Layering {
             encoding: 0,
             spatial: descriptor.spatial,
             temporal: descriptor.temporal,
             keyframe: whole,
-            switch_up: descriptor.switches(structure),
+            switch_up,
             begins_frame: descriptor.begins_frame,
             ends_frame: descriptor.ends_frame,
             resolution: descriptor.size.filter(|_| whole),
@@ -182,6 +207,26 @@ mod tests {
         assert!(picture.keyframe && !picture.begins_frame);
         let next = reader.read(seen(Codec::H264, 2, &[0x41]));
         assert!(!next.keyframe && next.begins_frame);
+    }
+
+    #[test]
+    fn one_enters_a_layer_with_its_first_frame_after_a_switch_below_it() {
+        // Three temporal layers as encoders make them: SSS, --D, -DS, --D; the second round of
+        // requires what was before, until a base frame switches again.
+        let mut entries = Entries::default();
+        let rounds = [
+            (0, 0b111),
+            (2, 0),
+            (1, 0b100),
+            (2, 0),
+            (0, 0b001),
+            (2, 0),
+            (1, 0),
+            (2, 0),
+        ];
+        let entered = rounds.map(|(temporal, switches)| entries.note(0, temporal, switches));
+        assert_eq!(entered, [true, true, true, true, true, false, false, false]);
+        assert!(!entries.note(9, 0, 0xff));
     }
 
     #[test]
