@@ -177,20 +177,22 @@ class Engine:
         await self._ask(CloseRoom(id=0, room=room), Done)
 
     async def statistics(self) -> Statistics:
-        """Read the engine's numbers, all pages of them: workers, peers, tracks, legs, oddities.
+        """Read the engine's numbers, all pages of them: workers, peers, tracks, legs, lines, oddities.
 
         The pages are read one after the other: whoever comes or goes meanwhile may be missing or seen
         twice. Each costs the engine a copy of what it has; a second between two readings is plenty.
         """
         first = page = await self._ask(GetStatistics(id=0), Statistics)
         peers, tracks, legs = list(first.peers), list(first.tracks), list(first.legs)
+        lines = list(first.lines)
         while page.page + 1 < min(page.pages, MAX_STATISTICS_PAGES):
             page = await self._ask(GetStatistics(id=0, page=page.page + 1), Statistics)
             peers += page.peers
             tracks += page.tracks
             legs += page.legs
+            lines += page.lines
         return msgspec.structs.replace(
-            page, page=0, pages=1, peers=tuple(peers), tracks=tuple(tracks), legs=tuple(legs)
+            page, page=0, pages=1, peers=tuple(peers), tracks=tuple(tracks), legs=tuple(legs), lines=tuple(lines)
         )
 
     async def _ask(self, command: Command, reply: type[R]) -> R:

@@ -421,11 +421,37 @@ class LegStatistics(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
+class LineStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture on one line of a subscriber, as it goes out now.
+
+    Attributes:
+        peer: The subscriber.
+        track: What the line carries.
+        state: ``waiting`` for its track or a keyframe, ``flowing``, ``paused`` as its page wants, or
+            ``starved``: it gets nothing because it does not fit the bandwidth.
+        encoding: Rank of the simulcast stream that it gets; ``None`` while nothing flows, here and below.
+        spatial: The highest spatial layer that it gets.
+        temporal: The highest temporal layer that it gets.
+        height: Lines of the picture, where its source said them.
+        bitrate_bps: What these layers measured in the last second, bits per second of RTP.
+    """
+
+    peer: PeerId
+    track: TrackId
+    state: Literal["waiting", "flowing", "paused", "starved"]
+    encoding: int | None
+    spatial: int | None
+    temporal: int | None
+    height: int | None
+    bitrate_bps: int
+
+
 class Statistics(EngineReply, frozen=True, tag="statistics"):
     """Numbers of the whole engine.
 
     Attributes:
-        page: Which rows: peers by name, tracks by id, legs by link and number, 250 of each to a page.
+        page: Which rows: peers by name, tracks by id, legs by link and number, 250 of each to a
+            page, and 1000 lines by peer and track.
         pages: How many there are.
         workers: All of them, on every page.
         memory_bytes: Resident memory of the process, all pages of it that are in RAM.
@@ -437,6 +463,7 @@ class Statistics(EngineReply, frozen=True, tag="statistics"):
     tracks: tuple[TrackStatistics, ...]
     counters: dict[str, int]
     legs: tuple[LegStatistics, ...] = ()
+    lines: tuple[LineStatistics, ...] = ()
     workers: tuple[WorkerStatistics, ...] = ()
     memory_bytes: int = 0
     queued_bytes: int = 0

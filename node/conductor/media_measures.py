@@ -1,4 +1,4 @@
-"""The engine's numbers for ``/metrics``: sums over peers, tracks and legs, and what each worker does.
+"""The engine's numbers for ``/metrics``: sums over peers, tracks, legs and lines, and what each worker does.
 
 Rows stay in the engine: a label for each participant or track would make as many series as there ever
 were, and say who was where. What a number means is said at the engine's own records
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 READ_EVERY_S: Final = 1.0
 """However often somebody asks, the engine is read once a second at most."""
+
+LINE_STATES: Final = ("waiting", "flowing", "paused", "starved")
 
 KINDS: Final = ("publisher", "subscriber", "link")
 
@@ -65,6 +67,9 @@ def media_samples(statistics: Statistics) -> Iterator[Sample]:
         yield _gauge("media_legs", "Tracks on links to other nodes.", len(ways), direction=way)
         carried = sum(leg.bytes for leg in ways)
         yield _gauge("media_leg_bytes", "Bytes of frames on the legs there are.", carried, direction=way)
+    for state in LINE_STATES:
+        count = sum(line.state == state for line in statistics.lines)
+        yield _gauge("media_lines", "Pictures on their way to subscribers, by what they get.", count, state=state)
     for worker in statistics.workers:
         label = {"worker": str(worker.worker)}
         busy_s = worker.busy_ms / 1000

@@ -291,6 +291,29 @@ pub struct LegStatistics {
     pub bytes: u64,
 }
 
+/// What a line with a picture gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineState {
+    Waiting,
+    Flowing,
+    Paused,
+    Starved,
+}
+
+/// The picture on one line of a subscriber, as it goes out now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LineStatistics {
+    pub peer: String,
+    pub track: String,
+    pub state: LineState,
+    pub encoding: Option<u8>,
+    pub spatial: Option<u8>,
+    pub temporal: Option<u8>,
+    pub height: Option<u16>,
+    pub bitrate_bps: u64,
+}
+
 /// One worker since it was started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WorkerStatistics {
@@ -344,6 +367,7 @@ pub enum Message {
         tracks: Vec<TrackStatistics>,
         counters: BTreeMap<String, u64>,
         legs: Vec<LegStatistics>,
+        lines: Vec<LineStatistics>,
         workers: Vec<WorkerStatistics>,
         memory_bytes: u64,
         queued_bytes: u64,

@@ -5,11 +5,12 @@
 
 use std::time::Instant;
 
+use super::layers::line::LineLayers;
 use super::peer::Role;
 use super::router::{Source, Track};
 use super::worker::Worker;
 use crate::control::messages::{
-    LegStatistics, MediaKind, Message, TrackStatistics, WorkerStatistics,
+    LegStatistics, LineState, LineStatistics, MediaKind, Message, TrackStatistics, WorkerStatistics,
 };
 
 /// Read everything that this worker has; the dispatcher puts it together with the others'.
@@ -37,6 +38,7 @@ pub(super) fn read(worker: &Worker, id: u64, now: Instant) -> Message {
             .collect(),
         tracks,
         legs: legs(worker),
+        lines: lines(worker, now),
         memory_bytes: 0,
         queued_bytes: 0,
         counters: worker.counters.snapshot(),
@@ -100,4 +102,43 @@ fn legs(worker: &Worker) -> Vec<LegStatistics> {
                 })
         })
         .collect()
+}
+
+fn lines(worker: &Worker, now: Instant) -> Vec<LineStatistics> {
+    let mut lines = Vec::new();
+    for (_, peer) in worker.peers.iter() {
+        let Role::Subscriber(subscriber) = &peer.role else {
+            continue;
+        };
+        for (key, layers) in subscriber.pictures() {
+            if let Some(track) = worker.router.get(key) {
+                lines.push(line(&peer.name, track, layers, now));
+            }
+        }
+    }
+    lines
+}
+
+fn line(peer: &str, track: &Track, layers: &LineLayers, now: Instant) -> LineStatistics {
+    let current = layers.selector.current();
+    let flows = current.and_then(|layer| track.layers.flowing_of(layer, now));
+    let layer = flows.map(|(layer, _)| layer);
+    LineStatistics {
+        peer: peer.to_owned(),
+        track: track.id.clone(),
+        state: if layers.paused() {
+            LineState::Paused
+        } else if layers.starved() {
+            LineState::Starved
+        } else if flows.is_some() {
+            LineState::Flowing
+        } else {
+            LineState::Waiting
+        },
+        encoding: layer.map(|layer| layer.encoding),
+        spatial: layer.map(|layer| layer.spatial),
+        temporal: layer.map(|layer| layer.temporal),
+        height: layer.and_then(|layer| track.layers.height(layer)),
+        bitrate_bps: flows.map_or(0, |(_, rate)| rate),
+    }
 }

@@ -237,6 +237,12 @@ impl Subscriber {
         (&mut self.share, lines)
     }
 
+    /// The same, to be looked at: the router's key of each line with a picture that flows.
+    pub fn pictures(&self) -> impl Iterator<Item = (TrackKey, &LineLayers)> {
+        let lines = self.lines.iter();
+        lines.filter_map(|line| Some((line.live?, line.out.as_ref()?.layers.as_ref()?)))
+    }
+
     /// What a line wants of its track: everything, as long as nobody said otherwise.
     #[must_use]
     pub fn wanted_on(&self, slot: u32) -> Wanted {

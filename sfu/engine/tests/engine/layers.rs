@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::stage::{Client, Node, ROOM, play_for};
 use starling_sfu::control::messages::MediaKind::Video;
-use starling_sfu::control::messages::{Command, Message, PreferredTrack};
+use starling_sfu::control::messages::{
+    Command, LineState, LineStatistics, Message, PreferredTrack,
+};
 use str0m::rtp::{RtpPacket, Vp8Descriptor};
 
 const RIDS: [&str; 3] = ["l", "m", "h"];
@@ -163,6 +165,15 @@ impl Stage {
         });
     }
 
+    /// What the node reads of ben's line.
+    fn line(&mut self) -> LineStatistics {
+        let node = self.far.as_mut().unwrap_or(&mut self.node);
+        match node.ask(|id| Command::GetStatistics { page: 0, id }) {
+            Message::Statistics { mut lines, .. } => lines.pop().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// What ben wants reaches ann's client, wherever ben is.
     fn wishes_arrive(&mut self) {
         self.prefer((320, 180), false);
@@ -218,6 +229,11 @@ fn a_page_gets_the_size_that_it_shows_and_the_rest_is_not_wanted() {
     stage.prefer((600, 340), false);
     stage.play_until_seen(1);
     assert_seamless(&stage.ben.packets);
+    let line = stage.line();
+    assert_eq!((&*line.peer, &*line.track), ("ben", TRACK));
+    assert_eq!((line.state, line.encoding), (LineState::Flowing, Some(1)));
+    assert_eq!(line.height, Some(360));
+    assert!((300_000..500_000).contains(&line.bitrate_bps), "{line:?}");
     // Time went on as the frames did.
     let first = stage.ben.packets.first().unwrap();
     let last = stage.ben.packets.last().unwrap();
@@ -235,6 +251,8 @@ fn a_page_gets_the_size_that_it_shows_and_the_rest_is_not_wanted() {
     end = Instant::now() + Duration::from_secs(2);
     stage.play_until("nothing is wanted", |_| Instant::now() > end);
     while stage.wanted() != told([]) {}
+    let line = stage.line();
+    assert_eq!((line.state, line.encoding), (LineState::Paused, None));
     stage.prefer((0, 0), false);
     stage.play_until_seen(2);
     assert_seamless(&stage.ben.packets);

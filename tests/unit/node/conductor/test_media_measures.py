@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from node.conductor.media_measures import READ_EVERY_S, MediaMeasures, media_samples
-from sfu import EngineLostError, LegStatistics, PeerStatistics, Statistics, TrackStatistics, WorkerStatistics
+from sfu import (
+    EngineLostError,
+    LegStatistics,
+    LineStatistics,
+    PeerStatistics,
+    Statistics,
+    TrackStatistics,
+    WorkerStatistics,
+)
 from signalling.ids import PeerId, TrackId
 
 if TYPE_CHECKING:
@@ -33,12 +41,23 @@ def _reading(*peers: PeerStatistics) -> Statistics:
         legs=0,
     )
     leg = LegStatistics(peer=PeerId("l"), leg=1, track=TrackId("t"), outgoing=False, packets=5, bytes=600)
+    line = LineStatistics(
+        peer=PeerId("p"),
+        track=TrackId("t"),
+        state="starved",
+        encoding=None,
+        spatial=None,
+        temporal=None,
+        height=None,
+        bitrate_bps=0,
+    )
     worker = WorkerStatistics(worker=1, peers=2, tracks=1, turns=9, busy_ms=1500, waiting=0)
     return Statistics(
         id=1,
         peers=peers,
         tracks=(track,),
         legs=(leg,),
+        lines=(line,),
         workers=(worker,),
         memory_bytes=1 << 26,
         counters={"datagrams_in": 7},
@@ -63,6 +82,8 @@ def test_rows_are_summed_up_by_kind() -> None:
     assert _value(samples, "media_handshake_seconds", kind="link", quantile="0.99") == pytest.approx(0.04)
     assert _value(samples, "media_tracks", origin="link") == 1
     assert _value(samples, "media_leg_bytes", direction="in") == 600
+    assert _value(samples, "media_lines", state="starved") == 1
+    assert _value(samples, "media_lines", state="flowing") == 0
     assert _value(samples, "media_worker_busy_seconds_total", worker="1") == pytest.approx(1.5)
     assert _value(samples, "media_events_total", what="datagrams_in") == 7
 

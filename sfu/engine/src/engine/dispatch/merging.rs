@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::control::messages::{
-    LegStatistics, Message, PeerStatistics, TrackStatistics, WorkerStatistics,
+    LegStatistics, LineStatistics, Message, PeerStatistics, TrackStatistics, WorkerStatistics,
 };
 use crate::control::outgoing::Outgoing;
 
 /// Rows of each kind in one reply. A row takes up to 600 bytes with the longest names, three kinds of
 /// them fill a frame at most half.
 const PAGE_ROWS: usize = 250;
+
+/// Lines are small rows and many: with the longest names they fill a third of a frame.
+const PAGE_LINES: usize = 1000;
 
 /// What the engine as a whole says of itself.
 #[derive(Debug, Default, Clone)]
@@ -56,6 +59,7 @@ pub struct Merged {
     peers: Vec<PeerStatistics>,
     tracks: BTreeMap<String, TrackStatistics>,
     legs: Vec<LegStatistics>,
+    lines: Vec<LineStatistics>,
     counters: BTreeMap<String, u64>,
     memory_bytes: u64,
     queued_bytes: u64,
@@ -83,6 +87,7 @@ impl Merged {
             peers,
             tracks,
             legs,
+            lines,
             counters,
             ..
         } = part
@@ -92,6 +97,7 @@ impl Merged {
         self.workers.extend(workers);
         self.peers.extend(peers);
         self.legs.extend(legs);
+        self.lines.extend(lines);
         for track in tracks {
             match self.tracks.get_mut(&track.track) {
                 Some(known) => join(known, &track),
@@ -110,15 +116,21 @@ impl Merged {
         self.legs.sort_by(|one, other| {
             (&one.peer, one.leg, one.outgoing).cmp(&(&other.peer, other.leg, other.outgoing))
         });
+        self.lines
+            .sort_by(|one, other| (&one.peer, &one.track).cmp(&(&other.peer, &other.track)));
         self.workers.sort_by_key(|worker| worker.worker);
         let most = self.peers.len().max(self.tracks.len()).max(self.legs.len());
+        let pages = most
+            .div_ceil(PAGE_ROWS)
+            .max(self.lines.len().div_ceil(PAGE_LINES));
         Message::Statistics {
             page,
-            pages: most.div_ceil(PAGE_ROWS).max(1) as u64,
+            pages: pages.max(1) as u64,
             workers: self.workers,
-            peers: rows(self.peers, page),
-            tracks: rows(self.tracks.into_values(), page),
-            legs: rows(self.legs, page),
+            peers: rows(self.peers, page, PAGE_ROWS),
+            tracks: rows(self.tracks.into_values(), page, PAGE_ROWS),
+            legs: rows(self.legs, page, PAGE_ROWS),
+            lines: rows(self.lines, page, PAGE_LINES),
             memory_bytes: self.memory_bytes,
             queued_bytes: self.queued_bytes,
             counters: self.counters,
@@ -127,11 +139,11 @@ impl Merged {
     }
 }
 
-fn rows<T>(all: impl IntoIterator<Item = T>, page: u64) -> Vec<T> {
+fn rows<T>(all: impl IntoIterator<Item = T>, page: u64, most: usize) -> Vec<T> {
     let before = usize::try_from(page).unwrap_or(usize::MAX);
     all.into_iter()
-        .skip(before.saturating_mul(PAGE_ROWS))
-        .take(PAGE_ROWS)
+        .skip(before.saturating_mul(most))
+        .take(most)
         .collect()
 }
 
@@ -153,7 +165,7 @@ fn join(known: &mut TrackStatistics, other: &TrackStatistics) {
 mod tests {
     use super::*;
     use crate::control::frame::{MAX_FRAME_BYTES, encode};
-    use crate::control::messages::{MediaKind, PeerKind, State};
+    use crate::control::messages::{LineState, MediaKind, PeerKind, State};
 
     fn track(track: &str, packets: u64, subscribers: u64) -> TrackStatistics {
         TrackStatistics {
@@ -180,6 +192,7 @@ mod tests {
             peers,
             tracks,
             legs: Vec::new(),
+            lines: Vec::new(),
             memory_bytes: 0,
             queued_bytes: 0,
             counters: [("datagrams_out".to_owned(), 5)].into(),
@@ -230,13 +243,26 @@ mod tests {
             handshake_ms: Some(0.1),
         });
         let tracks = (0..PEERS).map(|number| track(&name(number), u64::MAX / 100, u64::MAX));
-        let whole = part(peers.collect(), tracks.collect());
+        let lines = (0..PEERS).map(|number| LineStatistics {
+            peer: name(number),
+            track: name(number),
+            state: LineState::Flowing,
+            encoding: Some(u8::MAX),
+            spatial: Some(u8::MAX),
+            temporal: Some(u8::MAX),
+            height: Some(u16::MAX),
+            bitrate_bps: u64::MAX,
+        });
+        let mut whole = part(peers.collect(), tracks.collect());
+        if let Message::Statistics { lines: none, .. } = &mut whole {
+            none.extend(lines);
+        }
         let mut seen = Vec::new();
         for page in 0.. {
             let mut merged = Merged::default();
             merged.add(whole.clone());
             let answer = merged.answer(1, page);
-            assert!(encode(&answer).unwrap().len() < MAX_FRAME_BYTES / 2);
+            assert!(encode(&answer).unwrap().len() < MAX_FRAME_BYTES * 2 / 3);
             let Message::Statistics { peers, pages, .. } = answer else {
                 panic!("as made above");
             };
@@ -246,6 +272,6 @@ mod tests {
             }
         }
         assert_eq!(seen, (0..PEERS).map(name).collect::<Vec<_>>());
-        assert!(rows([1, 2, 3], u64::MAX).is_empty());
+        assert!(rows([1, 2, 3], u64::MAX, PAGE_ROWS).is_empty());
     }
 }

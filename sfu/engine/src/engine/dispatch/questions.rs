@@ -142,6 +142,7 @@ mod tests {
             peers: Vec::new(),
             tracks: Vec::new(),
             legs: Vec::new(),
+            lines: Vec::new(),
             memory_bytes: 0,
             queued_bytes: 0,
             counters: [("datagrams_out".to_owned(), 5)].into(),

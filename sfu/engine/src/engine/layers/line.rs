@@ -177,6 +177,12 @@ impl LineLayers {
         self.given == Grant::Starved
     }
 
+    /// Whether the line gets nothing because its page does not show it.
+    #[must_use]
+    pub fn paused(&self) -> bool {
+        self.given == Grant::Paused
+    }
+
     /// Note what the line could use of its track; `true` when that changed.
     pub fn want(&mut self, table: &LayerTable, wish: &Wish, allowed_pixels: Option<u32>) -> bool {
         let mut wanted = wanted(table, wish, allowed_pixels);

@@ -131,6 +131,31 @@ impl LayerTable {
         rungs
     }
 
+    /// What flows of a stream that is taken up to a layer, and its bit/s.
+    #[must_use]
+    pub fn flowing_of(&self, layer: Layer, now: Instant) -> Option<(Layer, u64)> {
+        let encoding = self.encodings.get(usize::from(layer.encoding))?;
+        let (spatial, temporal) = (usize::from(layer.spatial), usize::from(layer.temporal));
+        let flows = |row: &[Cell]| row.iter().rposition(|cell| flows(cell.last, now));
+        let rows = &encoding.cells[..=spatial.min(SPATIAL - 1)];
+        let spatial = rows.iter().rposition(|row| flows(row).is_some())?;
+        let temporal = flows(&rows[spatial][..=temporal.min(TEMPORAL - 1)])?;
+        let reached = Layer {
+            encoding: layer.encoding,
+            spatial: spatial as u8,
+            temporal: temporal as u8,
+        };
+        Some((reached, self.rate(encoding, spatial, temporal, now)))
+    }
+
+    /// The lines of a layer's picture, where they were said.
+    #[must_use]
+    pub fn height(&self, layer: Layer) -> Option<u16> {
+        let encoding = self.encodings.get(usize::from(layer.encoding))?;
+        let size = encoding.sizes.get(usize::from(layer.spatial))?;
+        size.map(|(_, height)| height)
+    }
+
     /// Encodings (by bit) that were seen to have keyframes.
     #[must_use]
     pub fn structured(&self) -> u8 {
