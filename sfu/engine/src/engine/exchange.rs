@@ -20,9 +20,9 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use super::dispatch::post::{Post, WorkerIndex};
 use super::layers::demand::Wanted;
-use super::packet::MediaPacket;
-use super::post::{Post, WorkerIndex};
+use super::media::packet::MediaPacket;
 use super::router::TrackKey;
 use super::speakers::floor::VoiceLevel;
 use super::speakers::voices::VoiceNumber;
@@ -355,7 +355,7 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::post::Mail;
+    use crate::engine::dispatch::post::Mail;
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
     use std::collections::VecDeque;

@@ -1,16 +1,15 @@
 //! The forwarding half of the program.
 //!
-//! The [`dispatch`]er takes the node's commands and gives each to the worker of its peer, by its
-//! mailbox ([`post`]). A [`worker`] owns a socket and its peers; what workers tell each other is in
-//! [`exchange`]. A peer is an `Rtc` that is always [`drained`], in one of
-//! three roles: a [`publisher`] sends us tracks, a [`subscriber`] gets them, a [`link`] is another
-//! node and does both. The [`router`] knows which track goes where. A packet comes in through
-//! [`socket`] and [`demux`], becomes a [`packet`] of a track, and leaves for every sink of it in the
-//! same turn, gathered by [`batch`] into few sends.
+//! The dispatcher ([`dispatch`]) takes the node's commands and gives each to the worker of its peer.
+//! A [`worker`] is a thread that owns a socket ([`network`]) and its peers; what workers tell each
+//! other is in [`exchange`]. [`peers`] are browsers, [`links`] are other nodes. The [`router`] knows
+//! which track goes where, [`rooms`] whose it is. A packet comes in, becomes one of a track
+//! ([`media`], read by [`payload`]), and leaves for every sink of it in the same turn: those that
+//! [`layers`] chose for each subscriber, those that [`speakers`] let through. [`data`] are the
+//! messages that people send each other.
 //!
-//! What decides without I/O is plain and tested alone: [`rewrite`] (numbers of an outgoing stream),
-//! [`keyframes`] (how often a source is asked), [`link_health`] (what keepalives say),
-//! [`link_class`], [`link_frame`] and [`link_signal`] (what nodes agree on), [`clock`] (lip sync), [`address`].
+//! What decides without I/O is plain and tested alone; what a worker does with it is an `impl
+//! Worker` in a file of its own ([`worker`], [`commands`]).
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -22,64 +21,26 @@ use std::thread;
 use crate::control::frame;
 use crate::control::messages::Numbered;
 use crate::control::outgoing::Outgoing;
+use dispatch::post::Asking;
 use dispatch::{Dispatcher, Said};
-use post::Asking;
 use worker::EachTurn;
 
-pub mod address;
-pub mod batch;
-pub mod clock;
-pub mod codec;
 mod commands;
-#[cfg(test)]
-mod consent;
 pub mod counters;
-mod crossing;
 pub mod data;
-pub mod demux;
 pub mod dispatch;
-pub mod drained;
 pub mod exchange;
-pub mod extensions;
-mod forward;
-mod gathering;
-pub mod incoming;
-pub mod keyframes;
 pub mod layers;
-pub mod leg;
-pub mod link;
-pub mod link_class;
-pub mod link_frame;
-pub mod link_health;
-pub mod link_signal;
-mod listen;
-pub mod measured;
-pub mod opened;
-pub mod outgoing_stream;
-pub mod packet;
+pub mod links;
+pub mod media;
+pub mod network;
 pub mod payload;
-pub mod peer;
-pub mod post;
-pub mod publisher;
-mod reflexive;
+pub mod peers;
 pub mod refusal;
-pub mod rewrite;
 pub mod rooms;
 pub mod router;
-pub mod sdp;
-mod sharing;
-pub mod socket;
 pub mod speakers;
-mod spread;
 mod statistics;
-pub mod stream_gate;
-pub mod stun;
-pub mod subscriber;
-pub mod tcp;
-pub mod tcp_frame;
-mod tcp_turn;
-pub mod timers;
-mod turn;
 pub mod worker;
 
 /// What may wait for the dispatcher, which never waits for anybody: commands, and reports on them.

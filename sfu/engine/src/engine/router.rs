@@ -10,13 +10,13 @@ use std::time::Instant;
 use slab::Slab;
 use str0m::media::Mid;
 
-use super::codec::Codec;
+use super::dispatch::post::WorkerIndex;
 use super::exchange::Export;
-use super::keyframes::KeyframeThrottles;
 use super::layers::demand::{Demand, Wanted};
 use super::layers::table::LayerTable;
-use super::packet::MediaPacket;
-use super::post::WorkerIndex;
+use super::media::codec::Codec;
+use super::media::keyframes::KeyframeThrottles;
+use super::media::packet::MediaPacket;
 use crate::control::messages::MediaKind;
 
 /// A peer of this engine; reused after it closed.

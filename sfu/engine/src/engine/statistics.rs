@@ -1,12 +1,12 @@
 //! All numbers of a worker, as the node reads them.
 //!
 //! Nothing is measured for a reading: it copies what stands there. The transports say their part
-//! every [`STATS_INTERVAL`](super::measured::STATS_INTERVAL).
+//! every [`STATS_INTERVAL`](super::peers::measured::STATS_INTERVAL).
 
 use std::time::Instant;
 
 use super::layers::line::LineLayers;
-use super::peer::Role;
+use super::peers::peer::Role;
 use super::router::{Source, Track};
 use super::worker::Worker;
 use crate::control::messages::{

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 use starling_sfu::control::messages::{Message, State};
-use starling_sfu::engine::codec::{Codec, Format, offered};
-use starling_sfu::engine::extensions::{RawDescriptor, descriptor};
+use starling_sfu::engine::media::codec::{Codec, Format, offered};
+use starling_sfu::engine::peers::extensions::{RawDescriptor, descriptor};
 use str0m::media::{MediaTime, Pt};
 use str0m::rtp::ExtensionValues;
 use str0m::{Event, Rtc, RtcConfig};

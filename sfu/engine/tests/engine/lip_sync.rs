@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
-use starling_sfu::engine::codec::Codec;
+use starling_sfu::engine::media::codec::Codec;
 use str0m::rtp::{AbsCaptureTime, ExtensionValues, RtpPacket};
 
 use crate::stage::{

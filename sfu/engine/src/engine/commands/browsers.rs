@@ -11,14 +11,14 @@ use crate::control::outgoing::Importance;
 use crate::engine::data::{Channels, MAX_SENDER_BYTES};
 use crate::engine::layers::line::Wish;
 use crate::engine::layers::share::INITIAL_BPS;
-use crate::engine::peer::{Peer, Role};
-use crate::engine::publisher::{self, OfferedTrack, Publisher};
+use crate::engine::peers::peer::{Peer, Role};
+use crate::engine::peers::publisher::{self, OfferedTrack, Publisher};
+use crate::engine::peers::sdp::{Stripped, is_usable, strip_candidates};
+use crate::engine::peers::stream_gate::Naming;
+use crate::engine::peers::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::refusal::Refusal;
 use crate::engine::rooms::{Part, RoomKey};
 use crate::engine::router::{PeerKey, Sink, Source};
-use crate::engine::sdp::{Stripped, is_usable, strip_candidates};
-use crate::engine::stream_gate::Naming;
-use crate::engine::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::worker::Worker;
 
 /// Where a client is, and who it is to the others there.

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use super::Answer;
 use crate::control::messages::{MediaKind, Message, PeerKind};
-use crate::engine::drained::{self, Drained};
-use crate::engine::link::{Introduction, Link};
-use crate::engine::link_class;
-use crate::engine::peer::Role;
+use crate::engine::links::link::{Introduction, Link};
+use crate::engine::links::link_class;
+use crate::engine::peers::drained::{self, Drained};
+use crate::engine::peers::peer::Role;
 use crate::engine::refusal::Refusal;
 use crate::engine::rooms::Leg;
 use crate::engine::router::{PeerKey, Sink, Source};

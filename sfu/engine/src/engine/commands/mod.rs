@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::drained::Drained;
-use super::link::Introduction;
-use super::peer::{CONNECT_TIMEOUT, Peer, Role};
+use super::links::link::Introduction;
+use super::peers::drained::Drained;
+use super::peers::peer::{CONNECT_TIMEOUT, Peer, Role};
 use super::refusal::Refusal;
 use super::rooms::Policy;
 use super::router::PeerKey;

@@ -6,7 +6,7 @@ use str0m::change::DirectApi;
 use str0m::channel::ChannelId;
 
 use super::Kind;
-use crate::engine::drained::{Broken, Drained, Sink};
+use crate::engine::peers::drained::{Broken, Drained, Sink};
 
 /// Both ends know the channels by these numbers.
 const RELIABLE_STREAM: u16 = 2;

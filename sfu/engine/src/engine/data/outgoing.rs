@@ -7,7 +7,7 @@ use str0m::channel::{ChannelConfig, ChannelId};
 
 use super::Kind;
 use crate::engine::counters::Counters;
-use crate::engine::drained::{Broken, Drained, Sink};
+use crate::engine::peers::drained::{Broken, Drained, Sink};
 
 /// Channels that one client is opened: more labels than a page tells apart.
 pub const MAX_CHANNELS: usize = 64;

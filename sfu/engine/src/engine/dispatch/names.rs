@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::engine::post::{Mail, Post};
+use super::post::{Mail, Post};
+use crate::engine::network::stun::MAX_SERVERS;
 use crate::engine::refusal::Refusal;
-use crate::engine::stun::MAX_SERVERS;
 
 /// Between two looks at the names.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(300);

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::engine::post::WorkerIndex;
+use super::post::WorkerIndex;
 
 #[derive(Debug)]
 struct Placed {

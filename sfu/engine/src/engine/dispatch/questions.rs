@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::merging::{Merged, Own};
+use super::post::WorkerIndex;
 use crate::control::messages::Message;
-use crate::engine::post::WorkerIndex;
 
 /// From a question for statistics to an answer with what came; a worker answers between two turns.
 const STATISTICS_TIMEOUT: Duration = Duration::from_secs(1);

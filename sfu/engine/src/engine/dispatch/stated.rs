@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::post::{Mail, Post};
 use crate::control::messages::Command;
-use crate::engine::post::{Mail, Post};
 use crate::engine::rooms::MAX_ROOMS;
 
 /// The newest statement about each room.

@@ -10,11 +10,11 @@ use std::thread::{self, JoinHandle};
 use mio::{Poll, Waker};
 
 use super::names::{self, Names};
+use super::post::{Mail, Post, WorkerIndex};
 use super::{Report, Said};
 use crate::control::outgoing::Outgoing;
-use crate::engine::address::parse;
-use crate::engine::post::{Mail, Post, WorkerIndex};
-use crate::engine::socket::{BindError, MediaSocket};
+use crate::engine::network::address::parse;
+use crate::engine::network::socket::{BindError, MediaSocket};
 use crate::engine::worker::{EachTurn, Start, WAKE, Worker};
 
 /// More cores than a media node has; each worker needs a port.

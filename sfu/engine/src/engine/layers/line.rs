@@ -243,7 +243,7 @@ mod tests {
     use super::*;
     use crate::engine::layers::Layer;
     use crate::engine::layers::selector::tests::{key, packet};
-    use crate::engine::packet::Layering;
+    use crate::engine::media::packet::Layering;
 
     fn simulcast(now: Instant) -> LayerTable {
         let mut table = LayerTable::default();

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use str0m::rtp::{Vp8Descriptor, Vp8Patch};
 
-use crate::engine::codec::Codec;
-use crate::engine::extensions::RawDescriptor;
-use crate::engine::packet::MediaPacket;
+use crate::engine::media::codec::Codec;
+use crate::engine::media::packet::MediaPacket;
+use crate::engine::peers::extensions::RawDescriptor;
 
 /// Both codecs count pictures in 15 bits (or 7, of which these are the lower).
 const ID_MASK: u16 = 0x7fff;
@@ -118,7 +118,7 @@ impl PictureIds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::packet::Layering;
+    use crate::engine::media::packet::Layering;
     use std::time::Instant;
 
     fn vp8(picture: u16, base: u8) -> MediaPacket {

@@ -12,8 +12,8 @@
 //! extension describes it) is begun anywhere: its receiver may know better.
 
 use super::Layer;
-use crate::engine::packet::MediaPacket;
-use crate::engine::rewrite::SourceRun;
+use crate::engine::media::packet::MediaPacket;
+use crate::engine::media::rewrite::SourceRun;
 
 /// More spatial or temporal layers than there are.
 const ALL: u8 = u8::MAX;

@@ -2,8 +2,8 @@
 
 use super::dependency_descriptor::{Descriptor, MAX_SPATIAL, Structure};
 use super::{av1, h264, vp8, vp9};
-use crate::engine::codec::Codec;
-use crate::engine::packet::Layering;
+use crate::engine::media::codec::Codec;
+use crate::engine::media::packet::Layering;
 
 /// Frames of one picture that are kept in mind: one for each spatial layer.
 const MAX_FRAMES: usize = 8;

@@ -1,6 +1,6 @@
 //! VP8 (RFC 7741): where frames begin, which are whole pictures, and which temporal layer they are of.
 
-use crate::engine::packet::Layering;
+use crate::engine::media::packet::Layering;
 
 const EXTENDED: u8 = 0x80;
 const BEGINS_PARTITION: u8 = 0x10;

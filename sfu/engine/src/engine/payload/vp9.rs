@@ -1,7 +1,7 @@
 //! VP9 (RFC 9628): spatial and temporal layers from the payload descriptor, sizes from the structure.
 
 use super::bits::Bits;
-use crate::engine::packet::Layering;
+use crate::engine::media::packet::Layering;
 
 /// Spatial layers of a scalability structure: three bits count them.
 const MAX_SPATIAL: usize = 8;

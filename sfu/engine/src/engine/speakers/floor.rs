@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::voices::VoiceNumber;
 use crate::control::messages::Speaker;
-use crate::engine::post::WorkerIndex;
+use crate::engine::dispatch::post::WorkerIndex;
 
 /// Voices are compared at least this often while there is something to wait for.
 pub const COMPARE_EVERY: Duration = Duration::from_millis(100);

@@ -7,8 +7,8 @@ use proptest::test_runner::TestRunner;
 
 use super::floor::{Floor, TELL_EVERY, VoiceLevel};
 use super::voices::{Sample, Voices};
-use crate::engine::post::WorkerIndex;
-use crate::engine::rewrite::SourceRun;
+use crate::engine::dispatch::post::WorkerIndex;
+use crate::engine::media::rewrite::SourceRun;
 use crate::engine::router::TrackKey;
 
 const PACKET: Duration = Duration::from_millis(20);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::loudness::Loudness;
-use crate::engine::rewrite::SourceRun;
+use crate::engine::media::rewrite::SourceRun;
 use crate::engine::router::TrackKey;
 
 /// Levels are told this often while somebody speaks.

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use starling_sfu::control::messages::MediaKind::Video;
-use starling_sfu::engine::codec::{Codec, Format, offered};
-use starling_sfu::engine::extensions::negotiated;
+use starling_sfu::engine::media::codec::{Codec, Format, offered};
+use starling_sfu::engine::peers::extensions::negotiated;
 use str0m::media::Pt;
 use str0m::rtp::{ExtensionValues, RtpPacket};
 use str0m::{Rtc, RtcConfig};

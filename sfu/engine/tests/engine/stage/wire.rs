@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use starling_sfu::engine::tcp_frame::{Deframer, frame};
+use starling_sfu::engine::network::tcp_frame::{Deframer, frame};
 
 /// One connection to an engine.
 pub struct Wire {

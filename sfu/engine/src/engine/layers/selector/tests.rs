@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::engine::codec::Codec;
-use crate::engine::packet::Layering;
+use crate::engine::media::codec::Codec;
+use crate::engine::media::packet::Layering;
 
 pub fn packet(sequence: u64, time: u32, layering: Layering) -> MediaPacket {
     MediaPacket {

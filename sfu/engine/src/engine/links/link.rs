@@ -1,0 +1,442 @@
+//! A peer that is another node: all legs over one transport, in one RTP stream for each class.
+//!
+//! Both ends are built alike, without SDP: the media lines, SSRCs, payload types and channel
+//! numbers below are the protocol. The end that is *controlling* nominates in ICE, opens DTLS as
+//! its client and SCTP too. Unlike towards browsers both ends check each other (full ICE): either
+//! may sit behind a NAT, and both are nodes that were authenticated before.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use str0m::Candidate;
+use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::config::Fingerprint;
+use str0m::ice::IceCreds;
+use str0m::media::Pt;
+use str0m::rtp::{RtpPacket, RtpWrite};
+
+use super::leg::{Carried, LegIn, LegOut};
+use super::link_class::{CLASSES, class_of, ticks};
+use super::link_frame::LinkFrame;
+use super::link_health::LinkHealth;
+use super::link_signal::LinkSignal;
+use crate::engine::counters::Counters;
+use crate::engine::data::link_data::LinkData;
+use crate::engine::layers::demand::Wanted;
+use crate::engine::media::clock::Anchor;
+use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
+use crate::engine::media::rewrite::SourceRun;
+use crate::engine::peers::drained::{Broken, Drained, Sink};
+use crate::engine::refusal::Refusal;
+use crate::engine::router::TrackKey;
+
+/// Largest control message: str0m's default for a peer that announces no other.
+pub const MAX_MESSAGE_BYTES: usize = 60 * 1024;
+
+/// Resends must cover a second of a busy link; a frame a packet, 3,000 packets/s.
+const RESEND_PACKETS: usize = 3000;
+const RESEND_AGE: Duration = Duration::from_secs(3);
+
+/// What the other end of a link must know.
+#[derive(Debug, Clone)]
+pub struct Introduction {
+    pub ufrag: String,
+    pub password: String,
+    pub fingerprint: Vec<u8>,
+}
+
+/// What came on one of the channels.
+#[derive(Debug)]
+pub enum Heard {
+    Message(Vec<u8>),
+    Signal(LinkSignal),
+    /// Somebody's message for a room.
+    Data(Vec<u8>),
+    Nothing,
+}
+
+/// The state of one end of a link.
+pub struct Link {
+    controlling: bool,
+    introduced: bool,
+    reliable: ChannelId,
+    unreliable: ChannelId,
+    /// What people say to each other.
+    pub data: LinkData,
+    open_channels: Vec<ChannelId>,
+    /// Present from the moment both channels are open.
+    pub health: Option<LinkHealth>,
+    legs_out: HashMap<u32, LegOut>,
+    legs_in: HashMap<u32, LegIn>,
+    next_sequence: [u64; 2],
+    legs_opened: u8,
+    /// Zero of the clock that frames carry.
+    epoch: Instant,
+    anchor: Anchor,
+}
+
+impl Link {
+    /// Make our end: media lines, streams and channels, all fixed.
+    ///
+    /// # Errors
+    /// When str0m refuses; nothing of it depends on anybody else.
+    pub fn open(
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        controlling: bool,
+    ) -> Result<(Self, Introduction), Broken> {
+        drained.change(now, sink, |rtc| {
+            let mut api = rtc.direct_api();
+            api.set_ice_controlling(controlling);
+            for class in &CLASSES {
+                api.declare_media(class.mid.into(), class.rtc_kind);
+                let (ours, resends) = class.ssrc(controlling);
+                api.declare_stream_tx(ours, Some(resends), class.mid.into(), None)
+                    .set_rtx_cache(RESEND_PACKETS, RESEND_AGE, None);
+                let (theirs, resends) = class.ssrc(!controlling);
+                api.expect_stream_rx(theirs, Some(resends), class.mid.into(), None);
+            }
+            let reliable = api.create_data_channel(ChannelConfig {
+                label: "control".into(),
+                negotiated: Some(0),
+                ..ChannelConfig::default()
+            });
+            let unreliable = api.create_data_channel(ChannelConfig {
+                label: "signals".into(),
+                negotiated: Some(1),
+                ordered: false,
+                reliability: Reliability::MaxRetransmits { retransmits: 0 },
+                ..ChannelConfig::default()
+            });
+            let data = LinkData::open(&mut api);
+            let credentials = api.local_ice_credentials();
+            let introduction = Introduction {
+                ufrag: credentials.ufrag,
+                password: credentials.pass,
+                fingerprint: api.local_dtls_fingerprint().bytes.clone(),
+            };
+            let link = Self {
+                controlling,
+                introduced: false,
+                reliable,
+                unreliable,
+                data,
+                open_channels: Vec::new(),
+                health: None,
+                legs_out: HashMap::new(),
+                legs_in: HashMap::new(),
+                next_sequence: [1; 2],
+                legs_opened: 0,
+                epoch: now,
+                anchor: Anchor::default(),
+            };
+            (link, introduction)
+        })
+    }
+
+    /// Learn about the other end and begin. Said again it does nothing.
+    ///
+    /// # Errors
+    /// When DTLS does not start.
+    pub fn connect(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        other: &Introduction,
+        candidates: &[String],
+        counters: &mut Counters,
+    ) -> Result<(), Broken> {
+        if std::mem::replace(&mut self.introduced, true) {
+            return Ok(());
+        }
+        let controlling = self.controlling;
+        drained.change(now, sink, |rtc| {
+            let mut api = rtc.direct_api();
+            api.set_remote_ice_credentials(IceCreds {
+                ufrag: other.ufrag.clone(),
+                pass: other.password.clone(),
+            });
+            api.set_remote_fingerprint(Fingerprint {
+                hash_func: "sha-256".into(),
+                bytes: other.fingerprint.clone(),
+            });
+            let started = api.start_dtls(controlling);
+            api.start_sctp(controlling);
+            for candidate in candidates {
+                match parse_candidate(candidate) {
+                    Some(candidate) => rtc.add_remote_candidate(candidate),
+                    None => counters.count("candidates_ignored"),
+                }
+            }
+            started.map_err(|_| Broken::Failed)
+        })?
+    }
+
+    /// Note that a channel opened; `true` when it was the last one.
+    pub fn channel_opened(&mut self, channel: ChannelId, now: Instant) -> bool {
+        if self.open_channels.contains(&channel) || self.data.has(channel) {
+            return false;
+        }
+        self.open_channels.push(channel);
+        if self.open_channels.len() == 2 {
+            self.health = Some(LinkHealth::new(now));
+            return true;
+        }
+        false
+    }
+
+    /// Sort what came on a channel.
+    pub fn hear(&mut self, channel: ChannelId, data: Vec<u8>, counters: &mut Counters) -> Heard {
+        if channel == self.reliable {
+            return Heard::Message(data);
+        }
+        if self.data.has(channel) {
+            return Heard::Data(data);
+        }
+        match LinkSignal::decode(&data) {
+            Some(signal) => Heard::Signal(signal),
+            None => {
+                counters.count("link_signals_unknown");
+                Heard::Nothing
+            }
+        }
+    }
+
+    /// Queue a message on the reliable channel.
+    ///
+    /// # Errors
+    /// The outer one when the peer is to be closed, the inner one when it cannot be queued.
+    pub fn send(
+        &self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        data: &[u8],
+    ) -> Result<Result<(), Refusal>, Broken> {
+        if data.len() > MAX_MESSAGE_BYTES {
+            return Ok(Err(Refusal::new(
+                "link_message_too_large",
+                format!(
+                    "{} bytes where a link takes {MAX_MESSAGE_BYTES}.",
+                    data.len()
+                ),
+            )));
+        }
+        if data.is_empty() {
+            // str0m 0.25 takes it, and nothing on the channel arrives any more.
+            return Ok(Err(Refusal::new(
+                "link_message_empty",
+                "A link takes no message without content.",
+            )));
+        }
+        if self.health.is_none() {
+            return Ok(Err(not_open()));
+        }
+        let reliable = self.reliable;
+        drained.change(now, sink, |rtc| {
+            let mut channel = rtc.channel(reliable).ok_or_else(not_open)?;
+            match channel.write(true, data) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Refusal::new(
+                    "link_congested",
+                    "The link's send buffer is full; say it again later.",
+                )),
+                Err(_) => Err(not_open()),
+            }
+        })
+    }
+
+    /// Send a signal, if it fits; it is said again anyway.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn signal(
+        &self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        signal: LinkSignal,
+    ) -> Result<(), Broken> {
+        let unreliable = self.unreliable;
+        drained.change(now, sink, |rtc| {
+            if let Some(mut channel) = rtc.channel(unreliable) {
+                let _ = channel.write(true, &signal.encode());
+            }
+        })
+    }
+
+    /// Send a track in frames of this leg. Returns the track that it carried before.
+    pub fn open_leg_out(&mut self, leg: u32, track: TrackKey) -> Option<TrackKey> {
+        if let Some(known) = self.legs_out.get(&leg)
+            && known.track == track
+        {
+            return None;
+        }
+        self.legs_opened = self.legs_opened.wrapping_add(1);
+        let opened = LegOut::new(leg, track, self.legs_opened);
+        self.legs_out.insert(leg, opened).map(|leg| leg.track)
+    }
+
+    /// Stop sending a leg. Returns the track that it carried.
+    pub fn close_leg_out(&mut self, leg: u32) -> Option<TrackKey> {
+        self.legs_out.remove(&leg).map(|leg| leg.track)
+    }
+
+    /// Every leg: its number, its track, whether we send it, what it carried.
+    pub fn legs(&self) -> impl Iterator<Item = (u32, TrackKey, bool, Carried)> {
+        let out = self.legs_out.iter();
+        let out = out.map(|(number, leg)| (*number, leg.track, true, leg.carried));
+        let legs_in = self.legs_in.iter();
+        out.chain(legs_in.map(|(number, leg)| (*number, leg.track, false, leg.carried)))
+    }
+
+    /// Note what the other end wants of a leg. Returns its track if that is news.
+    pub fn want_out(&mut self, leg: u32, wanted: Wanted) -> Option<TrackKey> {
+        let out = self.legs_out.get_mut(&leg)?;
+        let before = std::mem::replace(&mut out.wanted, wanted);
+        (before != wanted).then_some(out.track)
+    }
+
+    /// What the other end wants of a leg.
+    #[must_use]
+    pub fn wanted_out(&self, leg: u32) -> Wanted {
+        self.legs_out
+            .get(&leg)
+            .map_or(Wanted::ALL, |out| out.wanted)
+    }
+
+    /// The track that goes out on a leg.
+    #[must_use]
+    pub fn track_out(&self, leg: u32) -> Option<TrackKey> {
+        self.legs_out.get(&leg).map(|leg| leg.track)
+    }
+
+    /// Take a leg's frames as this track. Returns the track that they were before.
+    pub fn open_leg_in(&mut self, leg: u32, track: TrackKey) -> Option<TrackKey> {
+        if let Some(known) = self.legs_in.get(&leg)
+            && known.track == track
+        {
+            return None;
+        }
+        self.legs_in
+            .insert(leg, LegIn::new(track))
+            .map(|leg| leg.track)
+    }
+
+    /// Drop a leg's frames. Returns the track that they were.
+    pub fn close_leg_in(&mut self, leg: u32) -> Option<TrackKey> {
+        self.legs_in.remove(&leg).map(|leg| leg.track)
+    }
+
+    /// Take a packet of a class.
+    pub fn take(
+        &mut self,
+        packet: &RtpPacket,
+        now: Instant,
+        runs: &mut SourceRun,
+        counters: &mut Counters,
+    ) -> Option<(TrackKey, MediaPacket)> {
+        let frame = match LinkFrame::decode(&packet.payload) {
+            Ok(frame) => frame,
+            Err(_) => {
+                counters.count("link_frames_malformed");
+                return None;
+            }
+        };
+        let Some(leg) = self.legs_in.get_mut(&frame.leg) else {
+            counters.count("link_frames_without_leg");
+            return None;
+        };
+        leg.carried.count(packet.payload.len());
+        let Some(media) = leg.packet(&frame, &mut self.anchor, runs, now) else {
+            counters.count("link_frames_malformed");
+            return None;
+        };
+        Some((leg.track, media))
+    }
+
+    /// Send packets on their legs, all of one turn at once. Returns how many and how many bytes.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn write<'a>(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        packets: impl Iterator<Item = (u32, &'a MediaPacket)>,
+        counters: &mut Counters,
+    ) -> Result<(u64, u64), Broken> {
+        let controlling = self.controlling;
+        let class_time = ticks(now.saturating_duration_since(self.epoch));
+        drained.change(now, sink, |rtc| {
+            let mut api = rtc.direct_api();
+            let (mut count, mut bytes) = (0, 0);
+            for (leg, packet) in packets {
+                let Some(frame) = self
+                    .legs_out
+                    .get_mut(&leg)
+                    .and_then(|out| out.frame(packet, now, self.epoch))
+                else {
+                    continue;
+                };
+                if frame.len() > MAX_PAYLOAD_BYTES {
+                    counters.count("link_frames_too_large");
+                    continue;
+                }
+                let at = class_of(packet.codec.kind());
+                let class = &CLASSES[at];
+                let Some(stream) = api.stream_tx(&class.ssrc(controlling).0) else {
+                    continue;
+                };
+                let sequence = self.next_sequence[at];
+                self.next_sequence[at] += 1;
+                count += 1;
+                bytes += frame.len() as u64 + crate::engine::media::packet::RTP_HEADER_BYTES;
+                let write =
+                    RtpWrite::new(Pt::from(class.pt), sequence.into(), class_time, now, frame);
+                stream.write_rtp(write.nackable(true));
+            }
+            (count, bytes)
+        })
+    }
+}
+
+fn not_open() -> Refusal {
+    Refusal::new("link_not_open", "The link's channels are not open yet.")
+}
+
+/// Read `<kind> <address> <port>`.
+fn parse_candidate(text: &str) -> Option<Candidate> {
+    let mut fields = text.split_ascii_whitespace();
+    let (kind, ip, port) = (fields.next()?, fields.next()?, fields.next()?);
+    let address = std::net::SocketAddr::new(ip.parse().ok()?, port.parse().ok()?);
+    match kind {
+        "host" => Candidate::host(address, "udp").ok(),
+        "srflx" => Candidate::server_reflexive(address, address, "udp").ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidate_is_kind_address_port() {
+        for good in ["host 192.0.2.1 5000", "srflx 2001:db8::1 5000"] {
+            assert!(parse_candidate(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "host",
+            "host x 1",
+            "relay 192.0.2.1 1",
+            "host 192.0.2.1 70000",
+        ] {
+            assert!(parse_candidate(bad).is_none(), "{bad}");
+        }
+    }
+}

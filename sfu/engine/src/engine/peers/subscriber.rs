@@ -1,0 +1,487 @@
+//! A peer that we send media to: one m-line a track, offered by us, one offer at a time.
+//!
+//! The node says the whole set of wanted tracks. A line whose track is not wanted any more goes
+//! inactive and waits for the next track of its kind, so joins and leaves leave no more lines than
+//! were ever in use at once, or changed within one offer. What changes while an offer is
+//! outstanding goes into the next one.
+//!
+//! Browsers delay the sound of a stream until its picture is there. libwebrtc takes the stream of a
+//! line (`a=msid`, RFC 8830) from its first offer and never again (tried: a line whose stream was
+//! changed stayed 90 ms off for good). So lines are born into a group, whose name is their stream
+//! for ever, and a group carries the tracks of one participant at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use str0m::Rtc;
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::media::{Direction, MediaKind as RtcKind, Mid};
+
+use super::drained::{Broken, Drained, Sink};
+use super::outgoing_stream::{OutgoingStream, RefusedCodec};
+use super::sdp::strip_candidates;
+use crate::control::messages::{MediaKind, WantedTrack};
+use crate::engine::counters::Counters;
+use crate::engine::data::outgoing::first_channel;
+use crate::engine::layers::demand::Wanted;
+use crate::engine::layers::line::LineLayers;
+use crate::engine::layers::share::Share;
+use crate::engine::media::packet::{MediaPacket, RTP_HEADER_BYTES};
+use crate::engine::refusal::Refusal;
+use crate::engine::router::TrackKey;
+
+/// More than anybody watches; keeps an offer within one control frame.
+pub const MAX_TRACKS: usize = 500;
+
+/// From an offer to its answer. A client answers within a second or two, and while it is not heard
+/// at all its socket ends sooner: this is for one that is there and does not answer.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Debug)]
+struct Line {
+    mid: Mid,
+    kind: MediaKind,
+    /// The track of the newest offer; `None` while inactive.
+    track: Option<String>,
+    /// What that track is played in step with.
+    stream: String,
+    /// The lines that the client plays in step, whatever they carry.
+    group: u32,
+    /// The router's key while packets go out.
+    live: Option<TrackKey>,
+    /// The client said yes to that track in its newest answer.
+    agreed: bool,
+    /// The client said no; the line is of no use any more.
+    refused: bool,
+    out: Option<OutgoingStream>,
+}
+
+/// An offer for the client.
+#[derive(Debug)]
+pub struct Offer {
+    pub generation: u64,
+    pub sdp: String,
+    pub tracks: BTreeMap<String, String>,
+}
+
+/// A line that is to be attached to its track.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LineBegins {
+    pub slot: u32,
+    pub track: String,
+}
+
+/// The state of one subscriber.
+#[derive(Default)]
+pub struct Subscriber {
+    wanted: Vec<WantedTrack>,
+    lines: Vec<Line>,
+    generation: u64,
+    outstanding: Option<SdpPendingOffer>,
+    /// The outstanding offer is to be answered by then.
+    pub answer_by: Option<Instant>,
+    /// Tracks that the client cannot play, found out since somebody last looked.
+    pub refused: Vec<(String, RefusedCodec)>,
+    /// Its bandwidth.
+    pub share: Share,
+}
+
+/// A line with a picture that flows.
+pub struct PictureLine<'a> {
+    pub track: &'a str,
+    pub key: TrackKey,
+    pub layers: &'a mut LineLayers,
+}
+
+/// A packet for one line.
+#[derive(Debug, Clone, Copy)]
+pub struct ForLine<'a> {
+    pub slot: u32,
+    pub packet: &'a MediaPacket,
+}
+
+impl Subscriber {
+    /// Want exactly these tracks. Returns the lines (with their router keys) that stop at once.
+    pub fn want(&mut self, tracks: Vec<WantedTrack>) -> Vec<(u32, TrackKey)> {
+        self.wanted.clear();
+        for track in tracks {
+            if !self.wanted.iter().any(|known| known.track == track.track) {
+                self.wanted.push(track);
+            }
+        }
+        let wanted = &self.wanted;
+        let mut stopped = Vec::new();
+        for (slot, line) in self.lines.iter_mut().enumerate() {
+            let unwanted = |id: &String| !wanted.iter().any(|track| track.track == *id);
+            if line.track.as_ref().is_some_and(unwanted)
+                && let Some(key) = line.live.take()
+            {
+                stopped.push((slot as u32, key));
+            }
+        }
+        stopped
+    }
+
+    /// Make the next offer, if one is needed and none is outstanding.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn offer(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+    ) -> Result<Option<Offer>, Broken> {
+        if self.outstanding.is_some() {
+            return Ok(None);
+        }
+        let plan = self.plan();
+        // The first offer has a line for data: others open channels without another offer.
+        let first = self.generation == 0;
+        if plan.is_empty() && !first {
+            return Ok(None);
+        }
+        let lines = &mut self.lines;
+        let made = drained.change(now, sink, |rtc| apply(rtc, lines, plan, first))?;
+        let Some((sdp, pending)) = made else {
+            return Ok(None);
+        };
+        self.generation += 1;
+        self.outstanding = Some(pending);
+        self.answer_by = Some(now + ANSWER_TIMEOUT);
+        Ok(Some(Offer {
+            generation: self.generation,
+            sdp,
+            tracks: self
+                .lines
+                .iter()
+                .filter(|line| !line.refused)
+                .filter_map(|line| Some((line.mid.to_string(), line.track.clone()?)))
+                .collect(),
+        }))
+    }
+
+    /// Take the answer to the outstanding offer.
+    ///
+    /// # Errors
+    /// The outer one when the peer is to be closed, also for an answer that does not fit its
+    /// offer: half of it may have been applied. The inner one when it is refused unapplied.
+    pub fn answer(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        generation: u64,
+        sdp: &str,
+        counters: &mut Counters,
+    ) -> Result<Result<(), Refusal>, Broken> {
+        if generation != self.generation || self.outstanding.is_none() {
+            return Ok(Err(Refusal::new(
+                "offer_stale",
+                format!("The answer is to offer {generation}, which is not outstanding."),
+            )));
+        }
+        let stripped = match strip_candidates(sdp) {
+            Ok(stripped) => stripped,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        counters.add("candidates_ignored", stripped.unusable);
+        let answer =
+            match drained.change(now, sink, |_| SdpAnswer::from_sdp_string(&stripped.sdp))? {
+                Ok(answer) => answer,
+                Err(error) => {
+                    return Ok(Err(Refusal::new(
+                        "sdp_invalid",
+                        format!("The SDP was not understood: {error}."),
+                    )));
+                }
+            };
+        let Some(pending) = self.outstanding.take() else {
+            return Ok(Ok(()));
+        };
+        self.answer_by = None;
+        let lines = &mut self.lines;
+        let applied = drained.change(now, sink, |rtc| {
+            rtc.sdp_api().accept_answer(pending, answer)?;
+            lines
+                .iter_mut()
+                .for_each(|line| settle(rtc, line, &stripped.redundant));
+            Ok::<_, str0m::RtcError>(())
+        })?;
+        if applied.is_err() {
+            counters.count("answers_unfit");
+            return Err(Broken::Answer);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Note under which key the router knows a line that began.
+    pub fn set_live(&mut self, slot: u32, key: TrackKey) {
+        if let Some(line) = self.lines.get_mut(slot as usize) {
+            line.live = Some(key);
+            if let Some(out) = &mut line.out {
+                out.begin();
+            }
+        }
+    }
+
+    /// The lines with pictures that flow, and the state of the bandwidth that they share.
+    pub fn picture_lines(&mut self) -> (&mut Share, impl Iterator<Item = PictureLine<'_>>) {
+        let lines = self.lines.iter_mut().filter_map(|line| {
+            Some(PictureLine {
+                key: line.live?,
+                track: line.track.as_deref()?,
+                layers: line.out.as_mut()?.layers.as_mut()?,
+            })
+        });
+        (&mut self.share, lines)
+    }
+
+    /// The same, to be looked at: the router's key of each line with a picture that flows.
+    pub fn pictures(&self) -> impl Iterator<Item = (TrackKey, &LineLayers)> {
+        let lines = self.lines.iter();
+        lines.filter_map(|line| Some((line.live?, line.out.as_ref()?.layers.as_ref()?)))
+    }
+
+    /// What a line wants of its track: everything, as long as nobody said otherwise.
+    #[must_use]
+    pub fn wanted_on(&self, slot: u32) -> Wanted {
+        self.lines
+            .get(slot as usize)
+            .and_then(|line| line.out.as_ref()?.layers.as_ref())
+            .map_or(Wanted::ALL, |layers| layers.wanted)
+    }
+
+    /// The track on a line of the client, and the encoding that the line gets or waits for.
+    #[must_use]
+    pub fn track_on(&self, mid: Mid) -> Option<(TrackKey, u8)> {
+        let line = self.lines.iter().find(|line| line.mid == mid)?;
+        let layers = line.out.as_ref().and_then(|out| out.layers.as_ref());
+        Some((line.live?, layers.map_or(0, LineLayers::encoding)))
+    }
+
+    /// How many m-lines there are.
+    #[must_use]
+    pub fn line_count(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Send packets, all of one turn at once. Returns how many and how many bytes.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn write<'a>(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        packets: impl Iterator<Item = ForLine<'a>> + Clone,
+        counters: &mut Counters,
+    ) -> Result<(u64, u64), Broken> {
+        let (lines, refused) = (&mut self.lines, &mut self.refused);
+        let audio_bytes = &mut self.share.audio_bytes;
+        // Of other encodings nothing goes out, and draining would cost as much as sending.
+        let ignored = |ForLine { slot, packet }: ForLine<'_>| {
+            lines
+                .get(slot as usize)
+                .and_then(|line| line.out.as_ref())
+                .is_none_or(|out| out.ignores(packet))
+        };
+        if packets.clone().all(ignored) {
+            return Ok((0, 0));
+        }
+        drained.change(now, sink, |rtc| {
+            let mut api = rtc.direct_api();
+            let (mut count, mut bytes) = (0, 0);
+            for ForLine { slot, packet } in packets {
+                let Some(Line {
+                    out: Some(out),
+                    track,
+                    ..
+                }) = lines.get_mut(slot as usize)
+                else {
+                    continue;
+                };
+                let Some(pt) = out.payload_type(packet) else {
+                    counters.count("packets_codec_not_negotiated");
+                    if let Some(codec) = out.refuse(packet) {
+                        refused.extend(track.clone().map(|track| (track, codec)));
+                    }
+                    continue;
+                };
+                let ssrc = out.ssrc;
+                out.pass(pt, packet, now, |write, payload_bytes| {
+                    if let Some(stream) = api.stream_tx(&ssrc) {
+                        stream.write_rtp(write);
+                        count += 1;
+                        bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
+                        if packet.codec.kind() == MediaKind::Audio {
+                            *audio_bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
+                        }
+                    }
+                });
+            }
+            (count, bytes)
+        })
+    }
+
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::default();
+        let mut free: Vec<usize> = Vec::new();
+        let mut held: BTreeMap<u32, &str> = BTreeMap::new();
+        for (slot, line) in self.lines.iter().enumerate() {
+            match &line.track {
+                None if line.refused => {}
+                None => free.push(slot),
+                Some(id) => {
+                    held.insert(line.group, played_with(id, &line.stream));
+                    if !self.wanted.iter().any(|track| track.track == *id) {
+                        plan.stop.push(slot);
+                    }
+                }
+            }
+        }
+        let mut groups = self.lines.iter().map(|line| line.group + 1).max();
+        for wanted in &self.wanted {
+            let carried = |line: &Line| line.track.as_deref() == Some(&wanted.track);
+            if self.lines.iter().any(carried) {
+                continue;
+            }
+            let stream = played_with(&wanted.track, &wanted.stream);
+            let group = held
+                .iter()
+                .find_map(|(group, carries)| (*carries == stream).then_some(*group))
+                .or_else(|| self.idle_group(&free, &held, wanted.kind))
+                .unwrap_or_else(|| *groups.get_or_insert(0));
+            groups = groups.max(Some(group + 1));
+            held.insert(group, stream);
+            let fitting = free.iter().position(|slot| {
+                let line = &self.lines[*slot];
+                line.group == group && line.kind == wanted.kind
+            });
+            match fitting {
+                Some(at) => plan.reuse.push((free.swap_remove(at), wanted.clone())),
+                None => plan.add.push((group, wanted.clone())),
+            }
+        }
+        plan
+    }
+
+    /// A group of lines that carries nothing, best one with a line of that kind.
+    fn idle_group(
+        &self,
+        free: &[usize],
+        held: &BTreeMap<u32, &str>,
+        kind: MediaKind,
+    ) -> Option<u32> {
+        free.iter()
+            .filter_map(|slot| self.lines.get(*slot))
+            .filter(|line| !held.contains_key(&line.group))
+            .max_by_key(|line| line.kind == kind)
+            .map(|line| line.group)
+    }
+
+    /// Lines that the client agreed to, that are wanted and do not flow yet.
+    #[must_use]
+    pub fn beginning(&self) -> Vec<LineBegins> {
+        self.lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.live.is_none() && line.agreed && line.out.is_some())
+            .filter_map(|(slot, line)| {
+                let track = line.track.clone()?;
+                self.wanted
+                    .iter()
+                    .any(|wanted| wanted.track == track)
+                    .then_some(LineBegins {
+                        slot: slot as u32,
+                        track,
+                    })
+            })
+            .collect()
+    }
+}
+
+/// What a track is played in step with: one without a stream with itself alone.
+fn played_with<'a>(track: &'a str, stream: &'a str) -> &'a str {
+    if stream.is_empty() { track } else { stream }
+}
+
+/// What the next offer changes, by line.
+#[derive(Default)]
+struct Plan {
+    stop: Vec<usize>,
+    reuse: Vec<(usize, WantedTrack)>,
+    /// With the group of lines that it joins.
+    add: Vec<(u32, WantedTrack)>,
+}
+
+impl Plan {
+    fn is_empty(&self) -> bool {
+        self.stop.is_empty() && self.reuse.is_empty() && self.add.is_empty()
+    }
+}
+
+fn apply(
+    rtc: &mut Rtc,
+    lines: &mut Vec<Line>,
+    plan: Plan,
+    first: bool,
+) -> Option<(String, SdpPendingOffer)> {
+    let mut api = rtc.sdp_api();
+    if first {
+        api.add_channel_with_config(first_channel());
+    }
+    for slot in plan.stop {
+        let line = &mut lines[slot];
+        line.track = None;
+        line.agreed = false;
+        api.set_direction(line.mid, Direction::Inactive);
+    }
+    for (slot, wanted) in plan.reuse {
+        let line = &mut lines[slot];
+        line.track = Some(wanted.track);
+        line.stream = wanted.stream;
+        line.agreed = false;
+        api.set_direction(line.mid, Direction::SendOnly);
+    }
+    for (group, wanted) in plan.add {
+        let kind = match wanted.kind {
+            MediaKind::Audio => RtcKind::Audio,
+            MediaKind::Video => RtcKind::Video,
+        };
+        let stream = format!("stream-{group}");
+        let mid = api.add_media(kind, Direction::SendOnly, Some(stream), None, None);
+        lines.push(Line {
+            mid,
+            kind: wanted.kind,
+            track: Some(wanted.track),
+            stream: wanted.stream,
+            group,
+            live: None,
+            agreed: false,
+            refused: false,
+            out: None,
+        });
+    }
+    let (offer, pending) = api.apply()?;
+    Some((offer.to_sdp_string(), pending))
+}
+
+/// See what the client made of a line.
+fn settle(rtc: &mut Rtc, line: &mut Line, redundant: &BTreeSet<String>) {
+    let Some(media) = rtc.media(line.mid) else {
+        line.refused = true;
+        return;
+    };
+    if media.stopped() || media.remote_pts().is_empty() {
+        line.refused = true;
+        line.out = None;
+        return;
+    }
+    line.agreed = line.track.is_some() && media.direction().is_sending();
+    if !line.agreed || line.out.is_some() {
+        return;
+    }
+    line.out = OutgoingStream::agreed(rtc, line.mid, redundant.contains(&*line.mid));
+}

@@ -1,0 +1,341 @@
+//! The receiving half of a turn: datagrams to peers, deadlines to peers, and what peers say of it.
+
+use std::time::Instant;
+
+use str0m::Event;
+use str0m::channel::ChannelData;
+use str0m::rtp::RtpPacket;
+
+use super::Worker;
+use super::timers::Timer;
+use crate::control::messages::{Message, State};
+use crate::control::outgoing::Importance;
+use crate::engine::links::link::Heard;
+use crate::engine::links::link_health::HealthEffect;
+use crate::engine::links::link_signal::LinkSignal;
+use crate::engine::media::packet::RTP_HEADER_BYTES;
+use crate::engine::network::demux::{MAX_DATAGRAM_BYTES, Shape};
+use crate::engine::network::socket::Incoming;
+use crate::engine::peers::drained::Taken;
+use crate::engine::peers::peer::Role;
+use crate::engine::peers::publisher::Arrival;
+use crate::engine::router::PeerKey;
+
+/// Receive batches between two looks at timers and commands: 32 datagrams each, 2 ms of work.
+const MAX_BATCHES_PER_TURN: usize = 16;
+
+/// Packets that wait to be forwarded before reading pauses: 32 full `UDP_GRO` buffers bring 1400.
+const MAX_PENDING_PACKETS: usize = 2048;
+
+/// Timers served before datagrams get their turn again.
+const MAX_TIMERS_PER_TURN: usize = 1024;
+
+impl Worker {
+    /// Read what came in, up to a bound.
+    pub(in crate::engine) fn receive(&mut self, now: Instant) {
+        let Some(mut socket) = self.socket.take() else {
+            return;
+        };
+        for _ in 0..MAX_BATCHES_PER_TURN {
+            if !self.readable || self.pending.len() >= MAX_PENDING_PACKETS {
+                break;
+            }
+            let mut count = 0;
+            self.readable = socket.receive(|incoming| {
+                count += 1;
+                self.on_datagram(&incoming, now);
+            });
+            self.counters.add("datagrams_in", count);
+        }
+        self.socket = Some(socket);
+    }
+
+    /// Wake who is due.
+    pub(in crate::engine) fn wake(&mut self, now: Instant) {
+        for _ in 0..MAX_TIMERS_PER_TURN {
+            match self.timers.pop(now) {
+                Some(Timer::Peer(key)) => self.wake_peer(key, now),
+                Some(Timer::Keyframe(track, encoding)) => {
+                    self.wake_keyframe(track, encoding, now);
+                }
+                Some(Timer::Allocation(key)) => self.allocate(key, now),
+                Some(Timer::Demand(track)) => self.tend_demand(track, now),
+                Some(Timer::Room(room)) => self.tend_room(room, now),
+                Some(Timer::Stun) => self.tend_stun(now),
+                Some(Timer::Connection(connection)) => self.wake_connection(connection, now),
+                None => return,
+            }
+        }
+    }
+
+    /// Attend to everything that the last change of a peer led to.
+    pub(in crate::engine) fn settle(&mut self, key: PeerKey, now: Instant) {
+        loop {
+            let events = std::mem::take(&mut self.events);
+            if events.is_empty() {
+                break;
+            }
+            for event in events {
+                self.on_event(key, event, now);
+            }
+        }
+        self.schedule(key);
+    }
+
+    fn on_datagram(&mut self, incoming: &Incoming<'_>, now: Instant) {
+        if incoming.bytes.len() > MAX_DATAGRAM_BYTES {
+            self.counters.count("datagrams_too_large");
+            return;
+        }
+        match Shape::of(incoming.bytes) {
+            Shape::Check(fragment) => match self.demux.by_fragment(fragment) {
+                Some(key) => self.hand_over(key, incoming, true, now),
+                None => self.counters.count("checks_unknown"),
+            },
+            Shape::Stun if self.take_stun(incoming.source, incoming.bytes, now) => {}
+            Shape::Stun => match self.demux.by_address(incoming.source) {
+                Some(key) => self.hand_over(key, incoming, true, now),
+                // The answer to a check of ours, from an address that did not check us yet.
+                None => self.offer_to_links(incoming, now),
+            },
+            Shape::Media => match self.demux.by_address(incoming.source) {
+                Some(key) => self.hand_over(key, incoming, false, now),
+                None => self.counters.count("datagrams_unknown"),
+            },
+            Shape::Garbage => self.counters.count("datagrams_garbage"),
+        }
+    }
+
+    fn offer_to_links(&mut self, incoming: &Incoming<'_>, now: Instant) {
+        for key in self.links.clone() {
+            if self.take_datagram(key, incoming, now) == Some(Taken::Yes) {
+                self.demux.learn(incoming.source, key, now);
+                return;
+            }
+        }
+        self.counters.count("datagrams_unknown");
+    }
+
+    fn hand_over(&mut self, key: PeerKey, incoming: &Incoming<'_>, proves: bool, now: Instant) {
+        if proves && !self.demux.may_prove(incoming.source, key, now) {
+            self.counters.count("checks_refused");
+            return;
+        }
+        match self.take_datagram(key, incoming, now) {
+            // str0m took it, so its integrity was right: the sender knows the password.
+            Some(Taken::Yes) if proves => self.demux.learn(incoming.source, key, now),
+            Some(Taken::No) => self.counters.count("datagrams_refused"),
+            Some(Taken::Unopened) => self.counters.count("packets_unopened"),
+            _ => {}
+        }
+    }
+
+    pub(in crate::engine) fn take_datagram(
+        &mut self,
+        key: PeerKey,
+        incoming: &Incoming<'_>,
+        now: Instant,
+    ) -> Option<Taken> {
+        let taken = self.with(key, |peer, sink, counters, _| {
+            peer.receive(now, incoming, sink, counters)
+        });
+        self.settle(key, now);
+        taken.filter(|_| self.peers.contains(key))
+    }
+
+    fn wake_peer(&mut self, key: PeerKey, now: Instant) {
+        let Some(peer) = self.peers.get(key) else {
+            return;
+        };
+        if let Some(reason) = peer.overdue(now) {
+            self.close(key, Some(reason));
+            return;
+        }
+        if peer.drained.deadline() <= now {
+            self.with(key, |peer, sink, _, _| peer.drained.elapse(now, sink));
+        }
+        self.tend_health(key, now);
+        self.settle(key, now);
+    }
+
+    fn tend_health(&mut self, key: PeerKey, now: Instant) {
+        let effects = match self.peers.get_mut(key).map(|peer| &mut peer.role) {
+            Some(Role::Link(link)) => link.health.as_mut().map(|health| health.elapse(now)),
+            _ => None,
+        };
+        for effect in effects.into_iter().flatten() {
+            self.on_health(key, effect, now);
+        }
+    }
+
+    fn on_health(&mut self, key: PeerKey, effect: HealthEffect, now: Instant) {
+        match effect {
+            HealthEffect::Send(keepalive) => {
+                self.signal(key, LinkSignal::Keepalive(keepalive), now);
+            }
+            HealthEffect::Report(health) => {
+                if let Some(peer) = self.peers.get(key) {
+                    let message = Message::LinkMeasured {
+                        peer: peer.name.clone(),
+                        rtt_ms: health.rtt_ms,
+                        jitter_ms: health.jitter_ms,
+                        loss: health.loss,
+                    };
+                    self.tell(&message, Importance::Droppable);
+                }
+            }
+            HealthEffect::Suspect => self.set_state(key, State::Suspect),
+            HealthEffect::Recovered => self.set_state(key, State::Connected),
+        }
+    }
+
+    /// Send a signal on a link.
+    pub(in crate::engine) fn signal(&mut self, key: PeerKey, signal: LinkSignal, now: Instant) {
+        self.with(key, |peer, sink, _, _| match &peer.role {
+            Role::Link(link) => link.signal(&mut peer.drained, now, sink, signal),
+            _ => Ok(()),
+        });
+        self.settle(key, now);
+    }
+
+    /// Note how far a peer got, and tell the node.
+    fn set_state(&mut self, key: PeerKey, state: State) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if !peer.reach(state, Instant::now()) {
+            return;
+        }
+        let message = Message::PeerState {
+            peer: peer.name.clone(),
+            state,
+            reason: String::new(),
+        };
+        self.tell(&message, Importance::Needed);
+    }
+
+    fn on_event(&mut self, key: PeerKey, event: Event, now: Instant) {
+        match event {
+            Event::RtpPacket(packet) => self.on_packet(key, packet, now),
+            Event::Connected => self.on_connected(key, now),
+            Event::IceConnectionStateChange(state) => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.on_ice(state, now);
+                }
+            }
+            Event::KeyframeRequest(request) => {
+                let track = match self.peers.get(key).map(|peer| &peer.role) {
+                    Some(Role::Subscriber(subscriber)) => subscriber.track_on(request.mid),
+                    _ => None,
+                };
+                if let Some((track, encoding)) = track {
+                    self.ask_keyframe(track, encoding, now);
+                }
+            }
+            Event::EgressBitrateEstimate(estimate) => self.on_estimate(key, &estimate, now),
+            Event::ChannelOpen(channel, label) => {
+                let opened = match self.peers.get_mut(key).map(|peer| &mut peer.role) {
+                    Some(Role::Link(link)) => link.channel_opened(channel, now),
+                    _ => false,
+                };
+                if opened {
+                    if let Some(peer) = self.peers.get_mut(key) {
+                        peer.connect_by = None;
+                    }
+                    self.set_state(key, State::Connected);
+                    self.tend_health(key, now);
+                }
+                self.data_channel_opened(key, channel, &label, now);
+            }
+            Event::ChannelClose(channel) => self.data_channel_closed(key, channel),
+            Event::ChannelData(data) => self.on_channel(key, data, now),
+            Event::Closed => self.close(key, Some("remote_closed")),
+            Event::PeerStats(_) | Event::MediaEgressStats(_) | Event::MediaIngressStats(_) => {
+                if let Some(peer) = self.peers.get_mut(key) {
+                    peer.measured.note(&event);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connected(&mut self, key: PeerKey, now: Instant) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        // A link is connected when its channels are.
+        if matches!(peer.role, Role::Link(_)) {
+            return;
+        }
+        peer.connect_by = None;
+        self.set_state(key, State::Connected);
+        self.allocate(key, now);
+    }
+
+    fn on_packet(&mut self, key: PeerKey, packet: RtpPacket, now: Instant) {
+        let bytes = packet.payload.len() as u64 + RTP_HEADER_BYTES;
+        let arrival = self.with(key, |peer, sink, counters, runs| {
+            peer.traffic.packets_in += 1;
+            peer.traffic.bytes_in += bytes;
+            match &mut peer.role {
+                Role::Publisher(publisher) => {
+                    publisher.take(&mut peer.drained, now, sink, packet, runs, counters)
+                }
+                Role::Link(link) => Ok(link
+                    .take(&packet, now, runs, counters)
+                    .map_or(Arrival::Dropped, |(track, packet)| {
+                        Arrival::Media(track, packet)
+                    })),
+                Role::Subscriber(_) => Ok(Arrival::Dropped),
+            }
+        });
+        match arrival {
+            Some(Arrival::Media(track, packet)) => self.ingest(track, packet, now),
+            Some(Arrival::TooManyStreams) => self.close(key, Some("too_many_streams")),
+            Some(Arrival::TooManyPayloadTypes) => self.close(key, Some("too_many_payload_types")),
+            Some(Arrival::Dropped) | None => {}
+        }
+    }
+
+    fn on_channel(&mut self, key: PeerKey, data: ChannelData, now: Instant) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let Role::Link(link) = &mut peer.role else {
+            self.take_data(key, data.id, &data.data, now);
+            return;
+        };
+        match link.hear(data.id, data.data, &mut self.counters) {
+            Heard::Message(data) => {
+                let message = Message::LinkMessage {
+                    peer: peer.name.clone(),
+                    data,
+                };
+                if !self.tell_of_link(&message) {
+                    self.close(key, Some("node_slow"));
+                }
+            }
+            Heard::Signal(LinkSignal::Keepalive(keepalive)) => {
+                let effect = link
+                    .health
+                    .as_mut()
+                    .and_then(|health| health.hear(keepalive, now));
+                if let Some(effect) = effect {
+                    self.on_health(key, effect, now);
+                }
+            }
+            Heard::Signal(LinkSignal::KeyframeWanted { leg, encoding }) => {
+                if let Some(track) = link.track_out(leg) {
+                    self.ask_keyframe(track, encoding, now);
+                }
+            }
+            Heard::Signal(LinkSignal::LayersWanted { leg, wanted }) => {
+                if let Some(track) = link.want_out(leg, wanted) {
+                    self.router.unsettle(track);
+                }
+            }
+            Heard::Data(data) => self.take_crossed_data(&data, now),
+            Heard::Nothing => {}
+        }
+    }
+}
