@@ -38,7 +38,7 @@ use crate::control::frame;
 use crate::control::messages::{Command, Message, State};
 use crate::control::outgoing::{Importance, Outgoing};
 use forward::Way;
-use gathering::{self, Gathering};
+use gathering::Gathering;
 use timers::{Timer, Timers};
 
 mod crossing;
