@@ -23,24 +23,20 @@ from sfu.errors import EngineError, EngineLostError, EngineRefused, EngineStartE
 from sfu.protocol import (
     EngineEvent,
     LayersWanted,
-    LegStatistics,
-    LineStatistics,
     LinkMeasured,
     LinkMessage,
     LinkOpened,
     Offered,
     PeerState,
-    PeerStatistics,
     PreferredTrack,
     Speaker,
     Speakers,
     Statistics,
     TrackRefused,
     TrackStarted,
-    TrackStatistics,
     WantedTrack,
-    WorkerStatistics,
 )
+from sfu.statistics_rows import LegStatistics, LineStatistics, PeerStatistics, TrackStatistics, WorkerStatistics
 from sfu.supervision import EngineStarted, SupervisionStatistics
 
 __all__ = [

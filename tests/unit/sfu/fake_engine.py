@@ -17,6 +17,7 @@ import trio
 from trio.testing import memory_stream_pair
 
 from sfu import protocol as p
+from sfu import statistics_rows as rows
 from sfu.channel import FrameDecoder, encode_frame
 from signalling import cbor
 
@@ -115,8 +116,8 @@ class FakeEngine:
             case _:
                 return (p.Done(id=command.id),)
 
-    def _row(self, peer: PeerId) -> p.PeerStatistics:
-        return p.PeerStatistics(
+    def _row(self, peer: PeerId) -> rows.PeerStatistics:
+        return rows.PeerStatistics(
             peer=peer,
             kind=self._kinds[peer],
             state="connecting",

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from sfu import protocol as p
+from sfu import statistics_rows as rows
 from signalling import cbor
 from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
@@ -116,9 +117,9 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
         id=7,
         page=1,
         pages=2,
-        workers=(p.WorkerStatistics(worker=1, peers=2, tracks=1, turns=2**33, busy_ms=12_000, waiting=3),),
+        workers=(rows.WorkerStatistics(worker=1, peers=2, tracks=1, turns=2**33, busy_ms=12_000, waiting=3),),
         peers=(
-            p.PeerStatistics(
+            rows.PeerStatistics(
                 peer=_PEER,
                 kind="publisher",
                 state="connecting",
@@ -127,7 +128,7 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
                 packets_out=0,
                 bytes_out=0,
             ),
-            p.PeerStatistics(
+            rows.PeerStatistics(
                 peer=_PEER,
                 kind="subscriber",
                 state="connected",
@@ -144,7 +145,7 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
                 desired_bps=1_700_000,
                 handshake_ms=31.5,
             ),
-            p.PeerStatistics(
+            rows.PeerStatistics(
                 peer=_LINK,
                 kind="link",
                 state="suspect",
@@ -158,7 +159,7 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
             ),
         ),
         tracks=(
-            p.TrackStatistics(
+            rows.TrackStatistics(
                 track=_VIDEO,
                 kind="video",
                 codec="VP8",
@@ -174,11 +175,11 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
             ),
         ),
         legs=(
-            p.LegStatistics(peer=_LINK, leg=2**31, track=_VIDEO, outgoing=True, packets=9, bytes=10_000),
-            p.LegStatistics(peer=_LINK, leg=7, track=_AUDIO, outgoing=False, packets=0, bytes=0),
+            rows.LegStatistics(peer=_LINK, leg=2**31, track=_VIDEO, outgoing=True, packets=9, bytes=10_000),
+            rows.LegStatistics(peer=_LINK, leg=7, track=_AUDIO, outgoing=False, packets=0, bytes=0),
         ),
         lines=(
-            p.LineStatistics(
+            rows.LineStatistics(
                 peer=_PEER,
                 track=_VIDEO,
                 state="flowing",
@@ -188,7 +189,7 @@ MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
                 height=720,
                 bitrate_bps=1_500_000,
             ),
-            p.LineStatistics(
+            rows.LineStatistics(
                 peer=_PEER,
                 track=_VIDEO,
                 state="starved",
