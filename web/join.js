@@ -35,6 +35,8 @@ let room = null;
 const gallery = new Gallery($("grid"), () => notice("Click anywhere to hear the others."));
 /** What we share of our screen: the publications of its picture and, perhaps, its sound. */
 let shared = [];
+/** Whether the browser is asking what to share. */
+let choosing = false;
 let noticeTimer = 0;
 
 /* --- before the call --- */
@@ -194,15 +196,23 @@ function forgetPublications() {
 /** Share the screen, or no longer. */
 async function toggleScreen() {
   if (shared.length) return stopSharing();
+  if (choosing) return undefined; // the browser is asking already
+  const call = room;
+  choosing = true;
   const { tracks, problem } = await captureScreen();
+  choosing = false;
   if (problem) notice(problem);
   try {
     for (const track of tracks) {
       track.addEventListener("ended", stopSharing); // by the browser's own button
-      shared.push(await room.publish(track, { source: track.kind === "video" ? "screen" : "screen_audio" }));
+      shared.push(await call.publish(track, { source: track.kind === "video" ? "screen" : "screen_audio" }));
     }
   } catch (error) {
     notice(error.message);
+    tracks.forEach((track) => track.stop());
+  }
+  // The call may be over by now, or the sharing ended by the browser's button while it began.
+  if (room !== call || tracks.some(({ readyState }) => readyState === "ended")) {
     tracks.forEach((track) => track.stop());
     return stopSharing();
   }
