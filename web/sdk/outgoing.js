@@ -14,6 +14,8 @@ export class Outgoing {
   senders = new Map();
   /** @type {Publisher | null} */
   #publisher = null;
+  /** @type {import("./signal.js").Signal | null} */
+  #signal = null;
   #trouble;
 
   /**
@@ -29,15 +31,25 @@ export class Outgoing {
 
   /** Send it all over a new connection, under the ids that the room knows. */
   async begin(signal, failed) {
+    if (signal !== this.#signal) {
+      // Whoever could not play something may be gone by now, and a node says again what is still needed.
+      for (const publication of this.publications) publication.lift();
+    }
+    this.#signal = signal;
     const publisher = (this.#publisher = new Publisher(signal, this, failed));
     try {
       await publisher.negotiate();
     } catch (error) {
-      if (publisher !== this.#publisher || error.code !== "track_unknown") return this.#trouble(error);
+      if (publisher !== this.#publisher || error.code !== "track_unknown") return this.#complain(publisher, error);
       for (const publication of this.publications) publication.id = null;
-      await publisher.negotiate().catch((again) => this.#trouble(again));
+      await publisher.negotiate().catch((again) => this.#complain(publisher, again));
     }
     return undefined;
+  }
+
+  /** Say what did not get through, unless a newer connection says all of it again. */
+  #complain(publisher, error) {
+    if (publisher && publisher === this.#publisher) this.#trouble(error);
   }
 
   /** The connection is gone. */
@@ -107,7 +119,8 @@ export class Outgoing {
   restrict({ track, codecs }) {
     const publication = this.#named(track);
     if (!publication) return;
-    if (publication.restrict(codecs)) this.#publisher?.negotiate().catch((error) => this.#trouble(error));
+    const publisher = this.#publisher;
+    if (publication.restrict(codecs)) publisher?.negotiate().catch((error) => this.#complain(publisher, error));
     else this.#trouble(new StarlingError("codec_impossible", "Not everybody can see what you send: no codec suits you all."));
   }
 

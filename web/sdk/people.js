@@ -35,6 +35,8 @@ export class People {
   me = null;
   /** Receivers that came before the news of their track. @type {Map<string, RTCRtpReceiver>} */
   #early = new Map();
+  #anybodySpeaks = false;
+  #over = false;
   #emit;
 
   /** @param {(event: string, detail: object) => void} emit */
@@ -134,7 +136,7 @@ export class People {
 
   /** A track that played before is never told "unmute": packets say that it plays again. */
   async #awaitPackets(participant, track) {
-    for (let before = Infinity; track.refused && participant.tracks.get(track.id) === track; ) {
+    for (let before = Infinity; !this.#over && track.refused && participant.tracks.get(track.id) === track; ) {
       await new Promise((resolve) => setTimeout(resolve, PACKET_INTERVAL));
       const packets = (await receivedOf(track).catch(() => null))?.packets ?? 0;
       if (packets > before) this.#restore(participant, track);
@@ -157,7 +159,18 @@ export class People {
       track,
       level,
     }));
+    this.#anybodySpeaks = detail.length > 0;
     this.#emit("speakers", { speakers: detail });
+  }
+
+  /** Nobody is heard any more, as the connection is gone: a new node tells only of those who speak. */
+  quieten() {
+    if (this.#anybodySpeaks) this.spoke([]);
+  }
+
+  /** Nothing is heard of anybody any more. */
+  close() {
+    this.#over = true;
   }
 
   /** The peer connection is gone: what came over it belongs to no track to come. */

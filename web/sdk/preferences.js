@@ -10,6 +10,10 @@ const SETTLE = 250;
 /** Device pixels to which sizes are rounded up, so that a scroll bar is no news. */
 const STEP = 16;
 const NORMAL_PRIORITY = 128;
+/** What a node takes; of a message beyond it nothing is taken, and the connection ends. */
+const MAX_PIXELS = 16_384;
+const MAX_PRIORITY = 255;
+const MAX_TRACKS = 500;
 
 /**
  * @typedef {object} Preference
@@ -96,7 +100,13 @@ export class Preferences {
     for (const [track, { width = 0, height = 0, priority = NORMAL_PRIORITY, paused = false }] of this.#chosen) {
       tracks.set(track, { track, width, height, priority, paused });
     }
-    return [...tracks.values()];
+    return [...tracks.values()].slice(0, MAX_TRACKS).map(({ track, width, height, priority, paused }) => ({
+      track,
+      width: within(width, MAX_PIXELS, 0),
+      height: within(height, MAX_PIXELS, 0),
+      priority: within(priority, MAX_PRIORITY, NORMAL_PRIORITY),
+      paused: Boolean(paused),
+    }));
   }
 
   /** Watch nothing any more. */
@@ -145,4 +155,9 @@ export class Preferences {
       this.#said = ""; // said again with the next change, or on the next connection
     }
   }
+}
+
+/** A whole number from 0 to `most`; `usual` for what is no number. */
+function within(value, most, usual) {
+  return Number.isNaN(Number(value)) ? usual : Math.round(Math.min(Math.max(Number(value), 0), most));
 }

@@ -80,6 +80,11 @@ export class Publication {
     return false;
   }
 
+  /** Any codec may be used again from the next connection on. */
+  lift() {
+    this.#allowed = null;
+  }
+
   #prefer() {
     const known = RTCRtpReceiver.getCapabilities(this.kind)?.codecs ?? [];
     const ordered = orderCodecs(known, this.source, this.options, this.#allowed);

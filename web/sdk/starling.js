@@ -352,6 +352,7 @@ export class Room extends EventTarget {
     const signal = this.#signal;
     this.#signal = null;
     this.#closePeers();
+    this.#people.quieten();
     if (signal) {
       signal.onclose = signal.onevent = () => {};
       signal.close();
@@ -362,6 +363,7 @@ export class Room extends EventTarget {
     if (this.#state === "closed") return;
     this.#hangUp();
     this.#preferences.close();
+    this.#people.close();
     this.#become("closed");
     this.#emit("closed", { code, message });
   }

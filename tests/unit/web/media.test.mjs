@@ -27,6 +27,7 @@ globalThis.devicePixelRatio = 2;
 globalThis.RTCRtpReceiver = { getCapabilities: () => ({ codecs: [{ mimeType: "video/AV1" }, { mimeType: "video/VP8" }] }) };
 
 const { DataSender, MAX_MESSAGE_BYTES, readMessage } = await import("../../../web/sdk/data.js");
+const { People } = await import("../../../web/sdk/people.js");
 const { Preferences } = await import("../../../web/sdk/preferences.js");
 const { Publication } = await import("../../../web/sdk/publication.js");
 const { applyTransform, configurationFor } = await import("../../../web/sdk/transform.js");
@@ -128,6 +129,20 @@ test("a choice by hand wins until it is lifted; a track that is over is forgotte
   assert.equal(observers[0].elements.size, 0);
 });
 
+test("whatever a page wishes for, a node is told only what it takes", () => {
+  const { preferences } = told();
+  const wall = {};
+  preferences.show("tr_wall", wall, 999);
+  sized(wall, 20_000, 30);
+  preferences.choose("tr_odd", { width: 99.5, height: NaN, priority: -1, paused: undefined });
+  assert.deepEqual(preferences.tracks, [
+    { track: "tr_wall", width: 16_384, height: 64, priority: 255, paused: false },
+    { track: "tr_odd", width: 100, height: 0, priority: 0, paused: false },
+  ]);
+  for (let number = 0; number < 600; number += 1) preferences.choose(`tr_${number}`, { paused: true });
+  assert.equal(preferences.tracks.length, 500);
+});
+
 test("what could not be said is said with the next change", async () => {
   let fails = true;
   const said = [];
@@ -192,6 +207,29 @@ test("a message says who sent it; what no node sends is passed over", () => {
 
 test("a label has a length", () => {
   for (const label of ["", "x".repeat(65)]) assert.throws(() => new DataSender(label, true), { code: "data_label_invalid" });
+});
+
+// --- people ---
+
+test("a refused track is looked at until it comes, and never after the end", async () => {
+  let looks = 0;
+  const people = new People(() => {});
+  const track = { track: "tr_1", kind: "video", source: "camera", muted: false };
+  people.welcome({ participant: "pa_1", name: "Grace", node: "a", region: "a", tracks: [track] });
+  people.arrived("tr_1", { track: {}, getStats: async () => ((looks += 1), new Map()) });
+  people.refuse({ participant: "pa_1", track: "tr_1", codec: "av1", accepted: ["vp8"], message: "No." });
+  const second = async () => {
+    mock.timers.tick(1_000);
+    for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+  };
+  await second();
+  await second();
+  assert.equal(looks, 2);
+  people.close();
+  await second();
+  await second();
+  await second();
+  assert.ok(looks <= 3, `${looks} looks`);
 });
 
 // --- publications ---

@@ -293,6 +293,47 @@ test("a new engine gets new peer connections with the old track ids", async () =
   await room.leave();
 });
 
+test("what a connection that is gone could not say is no trouble: the next one says it", async () => {
+  const granted = answers.publish;
+  answers.publish = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
+  const room = new Room({ room: "lobby", name: "Ada" });
+  const troubles = [];
+  room.addEventListener("trouble", ({ detail }) => troubles.push(detail.code));
+  await room.publish({ kind: "audio", enabled: true });
+  await room.join();
+  await until(() => of("publish").length === 1);
+  sockets.at(-1).say({ topic: "restart", epoch: 2 });
+  answers.publish = granted;
+  await until(() => room.publications[0].id);
+  assert.deepEqual(troubles, []);
+  await room.leave();
+});
+
+test("a restriction of codecs holds over a new engine, and is lifted where nobody knows of it", async () => {
+  const room = await joined();
+  const publication = await room.publish({ kind: "video", enabled: true });
+  const offered = () => publication.transceiver.codecs.map(({ mimeType }) => mimeType);
+  room.socket.say({ topic: "codecs", track: publication.id, codecs: ["h264"] });
+  room.socket.say({ topic: "restart", epoch: 2 });
+  await settled();
+  assert.deepEqual(offered(), ["video/H264"]);
+  room.socket.drop(1006);
+  await until(() => names(room).includes("resumed"));
+  assert.deepEqual(offered(), ["video/VP8", "video/H264"]);
+  await room.leave();
+});
+
+test("nobody speaks on a connection that is gone", async () => {
+  const room = await joined();
+  const heard = [];
+  room.addEventListener("speakers", ({ detail }) => heard.push(detail.speakers.map(({ id }) => id)));
+  room.socket.say({ topic: "speakers", speakers: [{ participant: "pa_grace", track: "tr_grace", level_db: -20 }] });
+  room.socket.drop(1006);
+  assert.deepEqual(heard, [["pa_grace"], []]);
+  await until(() => names(room).includes("resumed"));
+  await room.leave();
+});
+
 test("the node's ping is answered", async () => {
   const room = await joined();
   room.socket.say({ topic: "ping", n: 9 });
