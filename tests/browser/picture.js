@@ -27,8 +27,11 @@ function bytesOf(id, clock) {
 /** Milliseconds of the wall clock, wrapped to 32 bits: the same in every browser of one machine. */
 const clock32 = () => (performance.timeOrigin + performance.now()) % 2 ** 32 >>> 0;
 
-/** A video track that shows `id` and the time of drawing, `rate` pictures a second. */
-export function paint(id, { width = WIDTH, height = HEIGHT, rate = 15 } = {}) {
+/**
+ * A video track that shows `id` and the time of drawing, `rate` pictures a second, with so many grains of noise over it:
+ * what makes a picture as dear as one that moves.
+ */
+export function paint(id, { width = WIDTH, height = HEIGHT, rate = 15, grains = 0 } = {}) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
@@ -45,6 +48,10 @@ export function paint(id, { width = WIDTH, height = HEIGHT, rate = 15 } = {}) {
       const y = Math.floor((Math.floor(index / COLUMNS) * height) / ROWS);
       context.fillRect(x, y, Math.ceil(width / COLUMNS), Math.ceil(height / ROWS));
     });
+    for (let grain = 0; grain < grains; grain += 1) {
+      context.fillStyle = Math.random() < 0.5 ? "#fff4" : "#0004";
+      context.fillRect(Math.random() * width, Math.random() * height, 8, 8);
+    }
   };
   draw();
   setInterval(draw, 1000 / rate);

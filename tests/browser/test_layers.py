@@ -38,7 +38,7 @@ FREEZE_MS: Final = 1000.0
 
 def width(state: Mapping[str, Any]) -> int:
     """How wide the only picture came out of the decoder last; 0 before the first."""
-    sizes = [size["width"] for seen in state["pictures"].values() for size in seen["sizes"][-1:]]
+    sizes: list[int] = [size["width"] for seen in state["pictures"].values() for size in seen["sizes"][-1:]]
     return sizes[0] if sizes else 0
 
 
@@ -79,7 +79,8 @@ def _switch(watcher: BrowserParticipant, wanted: int) -> int:
     state = watcher.wait_until(lambda state: width(state) == wanted, f"the picture is {wanted} wide", within_s=SWITCH_S)
     (seen,) = state["pictures"].values()
     assert seen["longest_gap_ms"] < FREEZE_MS, seen
-    return round(seen["sizes"][-1]["at_ms"])
+    at_ms: float = seen["sizes"][-1]["at_ms"]
+    return round(at_ms)
 
 
 def _assert_only_small_is_sent(sender: BrowserParticipant) -> None:
