@@ -77,6 +77,12 @@ export const offsets = () => flashes();
 export const say = ({ text }) => room.chat(text);
 export const leave = () => room.leave();
 
+/** Send each of these texts over a data channel of that label. */
+export async function sendData({ label, reliable, texts }) {
+  const sender = await room.openData(label, { reliable });
+  for (const text of texts) await sender.send(text);
+}
+
 /** Want one size of the only picture; null leaves it to the node. */
 export function prefer(preference) {
   const [{ track }] = pictures.values();

@@ -97,6 +97,10 @@ class BrowserParticipant:
         """Chat."""
         self._call("say", text=text)
 
+    def send_data(self, label: str, texts: list[str], *, reliable: bool) -> None:
+        """Send each of these texts over a data channel of that label."""
+        self._call("sendData", label=label, reliable=reliable, texts=texts)
+
     def leave(self) -> None:
         """Give the seat back."""
         self._call("leave")
