@@ -197,7 +197,11 @@ fn statistics_do_not_wait_for_a_worker_that_hangs() {
     })))
     .greet("127.0.0.1", &[], 2);
     victim.store(1, Ordering::Relaxed);
-    assert_eq!(node.counter("workers_silent"), 1);
+    // It may be in a turn that began before: then it answers once more. The other one answers in time,
+    // unless this machine keeps it from it.
+    play(&mut [], "one of two is silent", |_| {
+        node.counter("workers_silent") == 1
+    });
     // Commands for the others go on.
     node.want("ben", &[]);
     victim.store(NOBODY, Ordering::Relaxed);
