@@ -19,6 +19,7 @@ use super::leg::{Carried, LegIn, LegOut};
 use super::link_class::{CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
 use super::link_health::LinkHealth;
+use super::link_pieces::{Halving, Joined, Joining};
 use super::link_signal::LinkSignal;
 use crate::engine::counters::Counters;
 use crate::engine::data::link_data::LinkData;
@@ -69,6 +70,8 @@ pub struct Link {
     legs_out: HashMap<u32, LegOut>,
     legs_in: HashMap<u32, LegIn>,
     next_sequence: [u64; 2],
+    halving: Halving,
+    joining: Joining,
     legs_opened: u8,
     /// Zero of the clock that frames carry.
     epoch: Instant,
@@ -127,6 +130,8 @@ impl Link {
                 legs_out: HashMap::new(),
                 legs_in: HashMap::new(),
                 next_sequence: [1; 2],
+                halving: Halving::default(),
+                joining: Joining::default(),
                 legs_opened: 0,
                 epoch: now,
                 anchor: Anchor::default(),
@@ -338,8 +343,29 @@ impl Link {
         runs: &mut SourceRun,
         counters: &mut Counters,
     ) -> Option<(TrackKey, MediaPacket)> {
-        let frame = match LinkFrame::decode(&packet.payload) {
-            Ok(frame) => frame,
+        let joined;
+        let mut bytes = &packet.payload[..];
+        if Joining::is_half(bytes) {
+            joined = match self.joining.take(bytes) {
+                Joined::Frame(frame) => frame,
+                Joined::Waits => return None,
+                Joined::Displaced => {
+                    counters.count("link_frames_incomplete");
+                    return None;
+                }
+                Joined::Malformed => {
+                    counters.count("link_frames_malformed");
+                    return None;
+                }
+            };
+            bytes = &joined;
+        }
+        let frame = match LinkFrame::decode(bytes) {
+            Ok(frame) if frame.payload.len() <= MAX_PAYLOAD_BYTES => frame,
+            Ok(_) => {
+                counters.count("payloads_too_large");
+                return None;
+            }
             Err(_) => {
                 counters.count("link_frames_malformed");
                 return None;
@@ -349,7 +375,7 @@ impl Link {
             counters.count("link_frames_without_leg");
             return None;
         };
-        leg.carried.count(packet.payload.len());
+        leg.carried.count(bytes.len());
         let Some(media) = leg.packet(&frame, &mut self.anchor, runs, now) else {
             counters.count("link_frames_malformed");
             return None;
@@ -382,22 +408,24 @@ impl Link {
                 else {
                     continue;
                 };
-                if frame.len() > MAX_PAYLOAD_BYTES {
+                let Some(pieces) = self.halving.cut(frame) else {
                     counters.count("link_frames_too_large");
                     continue;
-                }
+                };
                 let at = class_of(packet.codec.kind());
                 let class = &CLASSES[at];
                 let Some(stream) = api.stream_tx(&class.ssrc(controlling).0) else {
                     continue;
                 };
-                let sequence = self.next_sequence[at];
-                self.next_sequence[at] += 1;
-                count += 1;
-                bytes += frame.len() as u64 + crate::engine::media::packet::RTP_HEADER_BYTES;
-                let write =
-                    RtpWrite::new(Pt::from(class.pt), sequence.into(), class_time, now, frame);
-                stream.write_rtp(write.nackable(true));
+                for piece in pieces.into_iter().flatten() {
+                    let sequence = self.next_sequence[at];
+                    self.next_sequence[at] += 1;
+                    count += 1;
+                    bytes += piece.len() as u64 + crate::engine::media::packet::RTP_HEADER_BYTES;
+                    let write =
+                        RtpWrite::new(Pt::from(class.pt), sequence.into(), class_time, now, piece);
+                    stream.write_rtp(write.nackable(true));
+                }
             }
             (count, bytes)
         })
