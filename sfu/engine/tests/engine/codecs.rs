@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
-use starling_sfu::control::messages::{Message, State};
+use starling_sfu::control::messages::Message;
 use starling_sfu::engine::media::codec::{Codec, Format, offered};
 use starling_sfu::engine::peers::extensions::{RawDescriptor, descriptor};
 use str0m::media::{MediaTime, Pt};
@@ -351,19 +351,4 @@ fn all_simulcast_streams_come_in_and_pictures_are_asked_of_them() {
             .iter()
             .any(|request| request.rid.is_some())
     });
-}
-
-#[test]
-fn a_publisher_that_changes_its_codec_without_end_is_closed() {
-    let mut node = Node::start();
-    let mut ann = Client::new("ann");
-    node.publish(&mut ann, &[Video]);
-    play(&mut [&mut ann], "it is connected", |all| all[0].connected);
-    let pts = [Codec::Vp8, Codec::Vp9].map(|codec| pt_of(&ann, codec));
-    for number in 0..140u32 {
-        let payload = picture(Codec::Vp8, 0);
-        ann.write(written(&payload, pts[number as usize % 2], number * 3000));
-        play_for(&mut [&mut ann], Duration::from_millis(1));
-    }
-    assert_eq!(node.state("ann", State::Closed), "too_many_payload_types");
 }

@@ -11,10 +11,11 @@ use crate::control::outgoing::Importance;
 use crate::engine::data::{Channels, MAX_SENDER_BYTES};
 use crate::engine::layers::line::Wish;
 use crate::engine::layers::share::INITIAL_BPS;
+use crate::engine::peers::drained::Broken;
 use crate::engine::peers::peer::{Peer, Role};
 use crate::engine::peers::publisher::{self, OfferedTrack, Publisher};
 use crate::engine::peers::sdp::{Stripped, is_usable, strip_candidates};
-use crate::engine::peers::stream_gate::Naming;
+use crate::engine::peers::stream_gate::{MAX_STREAMS, Naming};
 use crate::engine::peers::subscriber::{MAX_TRACKS, Subscriber};
 use crate::engine::refusal::Refusal;
 use crate::engine::rooms::{Part, RoomKey};
@@ -66,6 +67,17 @@ impl Worker {
             self.open(name, rtc, Role::Publisher(Publisher::default()), now)
         });
         self.counters.add("candidates_ignored", offer.unusable);
+        if self
+            .peers
+            .get_mut(key)
+            .is_some_and(|peer| peer.gate.announce(&offer.ssrcs).is_err())
+        {
+            self.close(key, known.map(|_| Broken::TooManyStreams.reason()));
+            return Err(Refusal::new(
+                Broken::TooManyStreams.reason(),
+                format!("More than {MAX_STREAMS} SSRCs on one peer connection; build it anew."),
+            ));
+        }
         let accepted = self
             .with(key, |peer, sink, _, _| {
                 publisher::accept(&mut peer.drained, now, sink, &offer, tracks)

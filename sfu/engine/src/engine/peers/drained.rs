@@ -14,7 +14,7 @@ use str0m::rtp::Ssrc;
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use super::opened::opened;
-use super::stream_gate::{Newcomer, Place};
+use super::stream_gate::{Newcomer, Place, TooManyStreams};
 use crate::engine::network::address::Addresses;
 use crate::engine::network::batch::Batch;
 use crate::engine::network::socket::Incoming;
@@ -49,6 +49,14 @@ pub enum Broken {
     Failed,
     /// An answer was applied in part.
     Answer,
+    /// The peer makes streams without end, and str0m forgets none.
+    TooManyStreams,
+}
+
+impl From<TooManyStreams> for Broken {
+    fn from(_: TooManyStreams) -> Self {
+        Self::TooManyStreams
+    }
 }
 
 impl Broken {
@@ -59,6 +67,7 @@ impl Broken {
             Self::Panicked => "panic",
             Self::Failed => "dtls_failed",
             Self::Answer => "answer_invalid",
+            Self::TooManyStreams => "too_many_streams",
         }
     }
 }

@@ -101,7 +101,7 @@ impl Peer {
     /// Hand over a datagram, as far as it is good for anything in this role.
     ///
     /// # Errors
-    /// [`Broken`] when the peer is to be closed, which one bad datagram never causes.
+    /// [`Broken`] when the peer is to be closed, which no datagram of a stranger ever causes.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -134,16 +134,12 @@ impl Peer {
                     .drained
                     .try_stream(now, incoming, sink, &mut newcomer)?;
                 if taken == Taken::Yes {
-                    self.gate.admit(newcomer, now);
+                    self.gate.admit(newcomer, now)?;
                 }
                 Ok(taken)
             }
             Verdict::Taken => {
                 counters.count("packets_stream_taken");
-                Ok(Taken::No)
-            }
-            Verdict::TooMany => {
-                counters.count("packets_stream_too_many");
                 Ok(Taken::No)
             }
             Verdict::Malformed => Ok(Taken::No),

@@ -14,6 +14,7 @@ use super::incoming::{Coding, IncomingStream};
 use super::measured::STATS_INTERVAL;
 use super::opened::provider;
 use super::sdp::Stripped;
+use super::stream_gate::MAX_STREAMS;
 use crate::control::messages::MediaKind;
 use crate::engine::counters::Counters;
 use crate::engine::data;
@@ -23,9 +24,6 @@ use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
 use crate::engine::media::rewrite::SourceRun;
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
-
-/// str0m never forgets an SSRC; a browser needs two for a track and one more for each layer.
-const MAX_STREAMS: usize = 64;
 
 /// Tracks of one publisher, each with its resends: as many as it may have streams.
 const MAX_TRACKS: usize = MAX_STREAMS / 2;
@@ -70,8 +68,6 @@ pub enum Arrival {
     Media(TrackKey, MediaPacket),
     /// Dropped and counted.
     Dropped,
-    /// The peer makes streams without end.
-    TooManyStreams,
     /// The peer changes its codec without end.
     TooManyPayloadTypes,
 }
@@ -82,6 +78,7 @@ pub struct Publisher {
     /// Of the peer connection that made the newest offer.
     pub fingerprint: Option<String>,
     published: Vec<Published>,
+    /// No more than [`MAX_STREAMS`]: the gate lets no other SSRC by, and resends bring no other.
     streams: Vec<IncomingStream>,
     codings: Vec<Coding>,
     payload_type_changes: u32,
@@ -247,9 +244,7 @@ impl Publisher {
             counters.count("payloads_too_large");
             return Ok(Arrival::Dropped);
         }
-        let Some(at) = self.stream(drained, now, sink, packet.header.ssrc, runs)? else {
-            return Ok(Arrival::TooManyStreams);
-        };
+        let at = self.stream(drained, now, sink, packet.header.ssrc, runs)?;
         Ok(self.place(at, packet, now, counters))
     }
 
@@ -282,7 +277,7 @@ impl Publisher {
         })
     }
 
-    /// Index of the stream with that SSRC, noted if it is new; `None` when there are too many.
+    /// Index of the stream with that SSRC, noted if it is new.
     fn stream(
         &mut self,
         drained: &mut Drained,
@@ -290,12 +285,12 @@ impl Publisher {
         sink: &mut Sink<'_>,
         ssrc: Ssrc,
         runs: &mut SourceRun,
-    ) -> Result<Option<usize>, Broken> {
+    ) -> Result<usize, Broken> {
         if let Some(at) = self.streams.iter().position(|known| known.ssrc == ssrc) {
-            return Ok(Some(at));
+            return Ok(at);
         }
         if self.streams.len() >= MAX_STREAMS {
-            return Ok(None);
+            return Err(Broken::TooManyStreams);
         }
         let place = drained.change(now, sink, |rtc| {
             let mut api = rtc.direct_api();
@@ -307,7 +302,7 @@ impl Publisher {
         let mut stream = IncomingStream::new(ssrc, mid, rid, *runs);
         stream.encoding = rank(&self.published, mid, rid);
         self.streams.push(stream);
-        Ok(Some(self.streams.len() - 1))
+        Ok(self.streams.len() - 1)
     }
 
     /// Read the packet of a stream as one of its track.

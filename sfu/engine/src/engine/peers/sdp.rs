@@ -35,6 +35,8 @@ pub struct Stripped {
     pub simulcast: BTreeMap<String, Vec<String>>,
     /// The lines (by mid) that take redundant audio.
     pub redundant: BTreeSet<String>,
+    /// Every SSRC that it names (RFC 5576).
+    pub ssrcs: BTreeSet<u32>,
 }
 
 /// Take the candidates out of an SDP.
@@ -48,6 +50,7 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
         fingerprint: None,
         simulcast: BTreeMap::new(),
         redundant: BTreeSet::new(),
+        ssrcs: BTreeSet::new(),
     };
     let (mut sections, mut lines) = (0, 0);
     let mut section = Section::default();
@@ -79,11 +82,24 @@ pub fn strip_candidates(sdp: &str) -> Result<Stripped, Refusal> {
                 .fingerprint
                 .get_or_insert_with(|| fingerprint.trim().to_ascii_lowercase());
         }
+        stripped.ssrcs.extend(ssrcs(line));
         stripped.sdp.push_str(line);
         stripped.sdp.push_str("\r\n");
     }
     section.note(&mut stripped);
     Ok(stripped)
+}
+
+/// The SSRCs of a line: `a=ssrc:<ssrc> ...` or `a=ssrc-group:<semantics> <ssrc> ...`.
+fn ssrcs(line: &str) -> impl Iterator<Item = u32> {
+    let one = line.strip_prefix("a=ssrc:").map(|rest| (rest, 0, 1));
+    let many = line
+        .strip_prefix("a=ssrc-group:")
+        .map(|rest| (rest, 1, usize::MAX));
+    one.or(many)
+        .into_iter()
+        .flat_map(|(rest, skipped, taken)| rest.split_ascii_whitespace().skip(skipped).take(taken))
+        .filter_map(|number| number.parse().ok())
 }
 
 /// What is read of one m-line.
@@ -186,6 +202,14 @@ mod tests {
         let stripped = strip_candidates(sdp).unwrap();
         assert_eq!(stripped.sdp, "v=0\r\na=mid:0\r\n");
         assert_eq!((stripped.unusable, stripped.fingerprint), (2, None));
+    }
+
+    #[test]
+    fn every_ssrc_that_is_named_is_known() {
+        let sdp = "m=video\r\na=ssrc-group:FID 7 8\r\na=ssrc:7 cname:9\r\na=ssrc:7 msid:a b\r\n\
+                   a=ssrc:x cname:1\r\na=ssrc-group:SIM\r\na=ssrc:4294967295 cname:1\r\n";
+        let ssrcs = strip_candidates(sdp).unwrap().ssrcs;
+        assert!(ssrcs.into_iter().eq([7, 8, u32::MAX]));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! sends on that stream finds no place again. So a name that a stream has proven stays that stream's
 //! while it is heard, and whoever is new is on trial until a packet of his opens.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use str0m::media::{Mid, Rid};
@@ -13,8 +14,9 @@ use str0m::media::{Mid, Rid};
 /// A stream that is silent for so long may be replaced; browsers keep an SSRC for a whole call.
 const SILENT_AFTER: Duration = Duration::from_secs(2);
 
-/// Streams that ever opened, resends too. str0m keeps something of each; two for each of 64.
-const MAX_STREAMS: usize = 128;
+/// SSRCs of one peer connection, resends too: those that opened and those that an offer named. str0m
+/// never forgets one. A line needs two, a simulcast line six.
+pub const MAX_STREAMS: usize = 64;
 
 /// RFC 3550 section 5.1.
 const FIXED_HEADER_BYTES: usize = 12;
@@ -102,8 +104,6 @@ pub enum Verdict {
     Trial(Newcomer),
     /// Its place is another's.
     Taken,
-    /// The peer makes streams without end.
-    TooMany,
     /// Shorter than a header.
     Malformed,
 }
@@ -120,12 +120,32 @@ struct Owner {
 pub struct StreamGate {
     naming: Naming,
     owners: Vec<Owner>,
+    /// SSRCs that offers named, whether or not anything opened of them.
+    announced: BTreeSet<u32>,
 }
+
+/// The peer makes streams without end: more than [`MAX_STREAMS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyStreams;
 
 impl StreamGate {
     /// The newest offer names streams like this.
     pub fn set_naming(&mut self, naming: Naming) {
         self.naming = naming;
+    }
+
+    /// The newest offer names these SSRCs, which str0m is about to remember.
+    ///
+    /// # Errors
+    /// When they would be too many; nothing has changed then.
+    pub fn announce(&mut self, ssrcs: &BTreeSet<u32>) -> Result<(), TooManyStreams> {
+        let opened = self.owners.iter().map(|owner| owner.ssrc);
+        let all: BTreeSet<u32> = self.announced.union(ssrcs).copied().collect();
+        if opened.filter(|ssrc| !all.contains(ssrc)).count() + all.len() > MAX_STREAMS {
+            return Err(TooManyStreams);
+        }
+        self.announced = all;
+        Ok(())
     }
 
     /// Judge an RTP packet by its header.
@@ -137,9 +157,6 @@ impl StreamGate {
         let ssrc = u32::from_be_bytes([ssrc[0], ssrc[1], ssrc[2], ssrc[3]]);
         if let Some(at) = self.owners.iter().position(|owner| owner.ssrc == ssrc) {
             return Verdict::Known(at);
-        }
-        if self.owners.len() >= MAX_STREAMS {
-            return Verdict::TooMany;
         }
         let place = self.place(packet);
         let taken = place.is_some()
@@ -162,7 +179,10 @@ impl StreamGate {
     }
 
     /// A packet of a new stream opened: its place is its own.
-    pub fn admit(&mut self, newcomer: Newcomer, now: Instant) {
+    ///
+    /// # Errors
+    /// When it is one too many: only somebody with the keys can have made it.
+    pub fn admit(&mut self, newcomer: Newcomer, now: Instant) -> Result<(), TooManyStreams> {
         if newcomer.place.is_some() {
             for owner in &mut self.owners {
                 if owner.place == newcomer.place {
@@ -175,6 +195,7 @@ impl StreamGate {
             place: newcomer.place,
             heard: now,
         });
+        self.announce(&BTreeSet::new())
     }
 
     /// The place that a packet's extensions name, read as str0m reads them.
@@ -317,7 +338,7 @@ mod tests {
             trial(gate.judge(&packet(96, 2, false, &[(4, b"0")]), now)).ssrc,
             2
         );
-        gate.admit(newcomer, now);
+        gate.admit(newcomer, now).unwrap();
         assert_eq!(gate.judge(&first, now), Verdict::Known(0));
         let other = packet(96, 2, true, &[(4, b"0")]);
         assert_eq!(gate.judge(&other, now), Verdict::Taken);
@@ -329,7 +350,7 @@ mod tests {
         assert_eq!(gate.judge(&other, now + SILENT_AFTER), Verdict::Taken);
         let later = now + SILENT_AFTER * 2;
         let newcomer = trial(gate.judge(&other, later));
-        gate.admit(newcomer, later);
+        gate.admit(newcomer, later).unwrap();
         assert_eq!(
             gate.judge(&packet(96, 9, false, &[(4, b"0")]), later),
             Verdict::Taken
@@ -342,13 +363,27 @@ mod tests {
         let (mut gate, now) = (gate(), Instant::now());
         for ssrc in 0..MAX_STREAMS as u32 {
             let newcomer = trial(gate.judge(&packet(96, ssrc, false, &[]), now));
-            gate.admit(newcomer, now);
+            gate.admit(newcomer, now).unwrap();
         }
-        assert_eq!(
-            gate.judge(&packet(96, 9999, false, &[]), now),
-            Verdict::TooMany
-        );
+        // A stranger's packet opens nothing, and ends nothing.
+        let newcomer = trial(gate.judge(&packet(96, 9999, false, &[]), now));
+        assert_eq!(gate.admit(newcomer, now), Err(TooManyStreams));
         assert_eq!(gate.judge(&[0x80; 11], now), Verdict::Malformed);
+    }
+
+    #[test]
+    fn streams_that_offers_name_count_once_whether_they_open_or_not() {
+        let (mut gate, now) = (gate(), Instant::now());
+        let half = 0..MAX_STREAMS as u32 / 2;
+        let other: BTreeSet<u32> = half.clone().map(|ssrc| ssrc + 1000).collect();
+        for ssrc in half.clone() {
+            let newcomer = trial(gate.judge(&packet(96, ssrc, false, &[]), now));
+            gate.admit(newcomer, now).unwrap();
+        }
+        assert_eq!(gate.announce(&other), Ok(()));
+        assert_eq!(gate.announce(&other), Ok(()), "named again");
+        assert_eq!(gate.announce(&half.collect()), Ok(()), "opened before");
+        assert_eq!(gate.announce(&[9999].into()), Err(TooManyStreams));
     }
 
     type Find = fn(&StreamGate, &[u8]) -> Option<Place>;

@@ -291,7 +291,6 @@ impl Worker {
         });
         match arrival {
             Some(Arrival::Media(track, packet)) => self.ingest(track, packet, now),
-            Some(Arrival::TooManyStreams) => self.close(key, Some("too_many_streams")),
             Some(Arrival::TooManyPayloadTypes) => self.close(key, Some("too_many_payload_types")),
             Some(Arrival::Dropped) | None => {}
         }

@@ -392,7 +392,8 @@ impl Client {
         Some((length, seen.map_or(source, |[seen, _]| seen)))
     }
 
-    fn elapse(&mut self) {
+    /// Let out what was written.
+    pub fn elapse(&mut self) {
         self.rtc
             .handle_input(Input::Timeout(Instant::now()))
             .unwrap();
