@@ -6,7 +6,8 @@ each end, so that a link that is slow to take its words holds up no other.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
@@ -23,16 +24,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from relay.ports import LinkEngine
-    from signalling.ids import NodeId, PeerId
+    from signalling.ids import NodeId, PeerId, RoomId
 
-MAX_WAITING: Final = MAX_ROOMS_EACH + 4 * MAX_LEGS_OUT
-"""Commands that wait for one end: all that may be stated at once after a link comes up. A leg takes two each way."""
+MAX_WAITING: Final = 2 * MAX_ROOMS_EACH + 4 * MAX_LEGS_OUT
+"""Commands that wait for one end: all that may be stated at once after a link comes up. A room takes two, a leg two
+each way."""
 
 CONGESTED_PAUSE_S: Final = 0.05
 CONGESTED_LIMIT_S: Final = 5.0
 """A reliable channel that takes nothing for this long is as good as dead; a new link starts with all of it."""
 
-EndCommand: TypeAlias = ConnectEnd | OpenLegIn | CloseLegIn | OpenLegOut | CloseLegOut | bytes
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpanRoom:
+    """Whether what people of a room here say on data channels goes over this link."""
+
+    room: RoomId
+    spans: bool
+
+
+EndCommand: TypeAlias = ConnectEnd | OpenLegIn | CloseLegIn | OpenLegOut | CloseLegOut | SpanRoom | bytes
 """What can be asked of an end that is open; bytes are a message for the other one."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("relay.end")
@@ -52,7 +63,7 @@ class LinkEnd:
     ) -> None:
         self.id = id
         self.node = node
-        self.refused_legs = 0
+        self.refusals: Counter[str] = Counter()
         self._engine = engine
         self._deadline_s = deadline_s
         self._report = report
@@ -124,6 +135,8 @@ class LinkEnd:
                         fingerprint=far.fingerprint,
                         candidates=far.candidates,
                     )
+                case SpanRoom():
+                    await self._span(command)
                 case _:
                     await self._change_leg(command)
 
@@ -142,8 +155,15 @@ class LinkEnd:
                     await self._engine.close_leg_out(self.id, leg=command.leg)
         except EngineRefused as error:
             # One leg is not worth the link, nor would a new link bring it.
-            self.refused_legs += 1
+            self.refusals["legs_refused"] += 1
             _log.warning("leg refused", end=self.id, node=self.node, leg=command.leg, code=error.code)
+
+    async def _span(self, command: SpanRoom) -> None:
+        try:
+            await self._engine.span_room(self.id, room=command.room, spans=command.spans)
+        except EngineRefused as error:
+            self.refusals["spans_refused"] += 1
+            _log.warning("room not spanned", end=self.id, node=self.node, room=command.room, code=error.code)
 
     async def _send(self, data: bytes) -> None:
         with trio.fail_after(CONGESTED_LIMIT_S):

@@ -16,7 +16,7 @@ import structlog
 from membership import Change, MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
 from relay import legs as legs_core
 from relay import rooms as rooms_core
-from relay.end import LinkEnd
+from relay.end import LinkEnd, SpanRoom
 from relay.envelope import Garbled, open_payload, seal, signature_holds
 from relay.events import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRestriction, RemoteRoom
 from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from relay.events import RelayEvent
     from relay.ports import LinkEngine
     from relay.rooms import RoomsEffect
-    from signalling.ids import NodeId, PeerId
+    from signalling.ids import NodeId, PeerId, RoomId
 
 ROUTINE_STATES: Final[Mapping[str, type[EndUp | EndSuspect]]] = {"connected": EndUp, "suspect": EndSuspect}
 
@@ -281,6 +281,8 @@ class Owner:
                 self._outlets.emit(LinkUp(node=node, setup_ms=setup_ms))
                 self._run_rooms(self.rooms.handle(rooms_core.LinkRisen(node=node, boot=boot), self._now))
                 self._run_legs(self.legs.handle(legs_core.LinkRisen(node=node)))
+                for room in self.rooms.rooms_shared_with(node):
+                    self._span(node, room, spans=True)
             case LinkFell(node=node, reason=reason):
                 del self._up[node]
                 self._run_legs(self.legs.handle(legs_core.LinkFallen(node=node)))
@@ -302,6 +304,14 @@ class Owner:
         self._run_rooms(self.rooms.handle(shared, self._now))
         for node in sorted(before | shared.nodes):
             self._run_legs(self.legs.handle(TracksOffered(node=node, tracks=self.rooms.tracks_for(node))))
+        after = self.rooms.shared_with(shared.room)
+        for node in sorted(before ^ after):
+            self._span(node, shared.room, spans=node in after)
+
+    def _span(self, node: NodeId, room: RoomId, *, spans: bool) -> None:
+        """Data messages go where the room is shared; a link that comes up later is told then."""
+        if (end := self._up.get(node)) is not None:
+            end.put(SpanRoom(room=room, spans=spans))
 
     def _hear_link(self, peer: PeerId, data: bytes) -> None:
         end = self.ends.get(peer)

@@ -91,3 +91,7 @@ class LinkEngine(Protocol):
     async def close_leg_in(self, peer: PeerId, *, leg: int) -> None:
         """Drop frames of the leg."""
         ...
+
+    async def span_room(self, peer: PeerId, *, room: RoomId, spans: bool) -> None:
+        """Whether data messages said in the room here go over the link."""
+        ...

@@ -190,6 +190,10 @@ class Rooms:
         shared = self._shared.get(room)
         return shared.nodes if shared is not None else frozenset()
 
+    def rooms_shared_with(self, node: NodeId) -> tuple[RoomId, ...]:
+        """The rooms that we share with this node."""
+        return tuple(room for room, shared in sorted(self._shared.items()) if node in shared.nodes)
+
     def tracks_for(self, node: NodeId) -> Mapping[TrackId, RoomId]:
         """Our tracks that the node may ask for: those of the rooms we share with it, and in which."""
         return {
@@ -238,9 +242,10 @@ class Rooms:
             remote.is_stated = False
         far.deadline = now + RESTATE_S if far.rooms else None
         effects += [
-            TellRoom(node=event.node, state=RoomState(room, shared.revision, shared.participants))
-            for room, shared in sorted(self._shared.items())
-            if event.node in shared.nodes
+            TellRoom(
+                node=event.node, state=RoomState(room, self._shared[room].revision, self._shared[room].participants)
+            )
+            for room in self.rooms_shared_with(event.node)
         ]
         return tuple(effects)
 

@@ -188,14 +188,14 @@ class Relay:
         """Counters and gauges."""
         owner = self._owner
         links = owner.negotiation.links()
-        refused_legs = Counter(legs_refused=sum(end.refused_legs for end in owner.ends.values()))
+        refusals = sum((end.refusals for end in owner.ends.values()), Counter[str]())
         oddities = (
             self._oddities
             + owner.oddities
             + owner.negotiation.oddities
             + owner.rooms.oddities
             + owner.legs.oddities
-            + refused_legs
+            + refusals
         )
         return RelayStatistics(
             links_up=sum(link.phase in (Phase.UP, Phase.SUSPECT) for link in links),

@@ -40,6 +40,7 @@ from sfu.protocol import (
     Publish,
     SendLink,
     SetRoom,
+    SpanRoom,
     Statistics,
     Subscribe,
     WantedTrack,
@@ -166,6 +167,10 @@ class Engine:
     async def close_leg_in(self, peer: PeerId, leg: int) -> None:
         """Drop frames of a leg."""
         await self._ask(CloseLegIn(id=0, peer=peer, leg=leg), Done)
+
+    async def span_room(self, peer: PeerId, *, room: RoomId, spans: bool) -> None:
+        """State whether data messages said in a room here go over a link, while that link lives."""
+        await self._ask(SpanRoom(id=0, peer=peer, room=room, spans=spans), Done)
 
     async def set_room(self, room: RoomId, *, loudest: int, max_height: int, max_bitrate_bps: int) -> None:
         """State a room's policy, whole; 0 sets no limit. See :class:`~sfu.protocol.SetRoom`."""

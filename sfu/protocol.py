@@ -218,6 +218,17 @@ class CloseLegIn(Command, frozen=True, tag="close_leg_in"):
     leg: int
 
 
+class SpanRoom(Command, frozen=True, tag="span_room"):
+    """Whether what is said in a room on data channels here goes over a link. Answered by :class:`Done`.
+
+    It holds until it is unsaid or the link ends. What came over a link goes over no other.
+    """
+
+    peer: PeerId
+    room: RoomId
+    spans: bool
+
+
 class SetRoom(Command, frozen=True, tag="set_room"):
     """The policy of a room, whole; a room that this was never said of has none. Answered by :class:`Done`.
 
@@ -265,6 +276,7 @@ NodeCommand: TypeAlias = (
     | CloseLegOut
     | OpenLegIn
     | CloseLegIn
+    | SpanRoom
     | SetRoom
     | CloseRoom
     | GetStatistics

@@ -100,6 +100,7 @@ class FakeEngine:
         self.peers: dict[PeerId, FakePeer] = {}
         self.legs_out: dict[tuple[PeerId, int], TrackId] = {}
         self.legs_in: dict[tuple[PeerId, int], TrackId] = {}
+        self.spans: set[tuple[PeerId, RoomId]] = set()
         self.sent = 0
         self.congested = 0
         self.is_dead = False
@@ -162,6 +163,12 @@ class FakeEngine:
         for legs in (self.legs_in, self.legs_out):
             for key in [key for key in legs if key[0] == peer]:
                 del legs[key]
+        self.spans = {span for span in self.spans if span[0] != peer}
+
+    async def span_room(self, peer: PeerId, *, room: RoomId, spans: bool) -> None:
+        await trio.lowlevel.checkpoint()
+        self._live(peer)
+        (self.spans.add if spans else self.spans.discard)((peer, room))
 
     async def open_leg_out(self, peer: PeerId, *, leg: int, track: TrackId, room: RoomId) -> None:
         await trio.lowlevel.checkpoint()
@@ -200,6 +207,7 @@ class FakeEngine:
         self.peers.clear()
         self.legs_in.clear()
         self.legs_out.clear()
+        self.spans.clear()
 
 
 def identity(peer: FakePeer) -> tuple[str, bytes]:

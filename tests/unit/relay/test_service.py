@@ -97,6 +97,32 @@ async def test_a_retracted_room_is_gone_there_and_its_legs_end(autojump_clock: M
         assert list(world.engines[A].legs_in.values()) == [T2]
 
 
+async def test_a_shared_room_spans_its_link_also_where_nobody_publishes(autojump_clock: MockClock) -> None:
+    def spanned(world: World) -> list[list[RoomId]]:
+        return [sorted(room for _, room in world.engines[node].spans) for node in (A, B)]
+
+    async with open_world() as world:
+        a, b = await world.open("a"), await world.open("b")
+        await trio.sleep(0.1)
+        a.share_room(ROOM, frozenset({B}), (person("ann", A),))
+        b.share_room(ROOM, frozenset({A}), (person("bob", B),))
+        await trio.sleep(3.0)
+        assert spanned(world) == [[ROOM], [ROOM]]
+        other = RoomId("other")
+        a.share_room(other, frozenset({B}), (person("eve", A),))
+        await trio.sleep(0.1)
+        assert spanned(world) == [[other, ROOM], [ROOM]]
+        world.engines[A].kill()
+        await trio.sleep(0.5)
+        world.engines[A].is_dead = False
+        a.handle_engine_started(2)
+        await trio.sleep(5.0)
+        assert spanned(world) == [[other, ROOM], [ROOM]]
+        a.share_room(ROOM, frozenset(), ())
+        await trio.sleep(0.1)
+        assert spanned(world) == [[other], [ROOM]]
+
+
 async def test_a_room_larger_than_a_message_crosses_whole(autojump_clock: MockClock) -> None:
     crowd = (ANN, *(person(f"{number:03d}-{'x' * 1000}", A) for number in range(100)))
     async with open_world() as world:

@@ -94,6 +94,8 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
     p.CloseLegOut(id=13, peer=_LINK, leg=0),
     p.OpenLegIn(id=14, peer=_LINK, leg=7, track=_AUDIO, kind="audio", room=_ROOM),
     p.CloseLegIn(id=15, peer=_LINK, leg=7),
+    p.SpanRoom(id=20, peer=_LINK, room=_ROOM, spans=True),
+    p.SpanRoom(id=21, peer=_LINK, room=_ROOM, spans=False),
     p.SetRoom(id=17, room=_ROOM, loudest=3, max_height=720, max_bitrate_bps=2**40),
     p.CloseRoom(id=18, room=_ROOM),
     p.GetStatistics(id=16),

@@ -130,6 +130,12 @@ pub enum Command {
         leg: u32,
         id: u64,
     },
+    SpanRoom {
+        peer: String,
+        room: String,
+        spans: bool,
+        id: u64,
+    },
     SetRoom {
         room: String,
         loudest: u32,
@@ -166,6 +172,7 @@ impl Command {
             | Self::CloseLegOut { id, .. }
             | Self::OpenLegIn { id, .. }
             | Self::CloseLegIn { id, .. }
+            | Self::SpanRoom { id, .. }
             | Self::SetRoom { id, .. }
             | Self::CloseRoom { id, .. }
             | Self::GetStatistics { id, .. } => *id,
@@ -203,7 +210,8 @@ impl Command {
             | Self::OpenLegOut { peer, .. }
             | Self::CloseLegOut { peer, .. }
             | Self::OpenLegIn { peer, .. }
-            | Self::CloseLegIn { peer, .. } => Place::Peer { peer, opens: false },
+            | Self::CloseLegIn { peer, .. }
+            | Self::SpanRoom { peer, .. } => Place::Peer { peer, opens: false },
         }
     }
 

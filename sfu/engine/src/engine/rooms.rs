@@ -3,7 +3,7 @@
 //! A room is there while anything is in it or a policy was stated for it. A track is in the room of
 //! whatever it comes from: of its publisher, or of the leg that brings it in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use slab::Slab;
 
@@ -45,8 +45,10 @@ pub struct Room {
     stated: Option<Policy>,
     publishers: Vec<PeerKey>,
     subscribers: Vec<PeerKey>,
-    /// Links with legs of this room, and how many in both directions.
-    links: Vec<(PeerKey, usize)>,
+    /// The links that what is said here goes over.
+    links: Vec<PeerKey>,
+    /// Of all links, both ways.
+    legs: usize,
     voices: Voices,
     /// Of no use but on the worker that the floor of this room is on.
     floor: Floor,
@@ -66,8 +68,9 @@ impl Room {
     }
 
     /// The links that this room spans.
-    pub fn links(&self) -> impl Iterator<Item = PeerKey> {
-        self.links.iter().map(|(link, _)| *link)
+    #[must_use]
+    pub fn links(&self) -> &[PeerKey] {
+        &self.links
     }
 
     fn state(&mut self, policy: Option<Policy>) {
@@ -82,6 +85,7 @@ impl Room {
             && self.publishers.is_empty()
             && self.subscribers.is_empty()
             && self.links.is_empty()
+            && self.legs == 0
             && self.floor.is_empty()
             && !self.voices.owes_report()
     }
@@ -115,6 +119,7 @@ pub struct Rooms {
     by_name: HashMap<String, RoomKey>,
     parts: HashMap<PeerKey, (RoomKey, Part)>,
     legs: HashMap<Leg, RoomKey>,
+    spans: BTreeSet<(PeerKey, RoomKey)>,
     /// By track key: looked at for every packet of sound.
     tracks: Vec<Option<Placed>>,
     quieter: Vec<RoomKey>,
@@ -186,18 +191,13 @@ impl Rooms {
         if self.legs.get(&leg) == Some(&key) {
             return Ok(key);
         }
-        let legs: usize = self.rooms[key].links.iter().map(|(_, legs)| legs).sum();
-        if legs >= MAX_LEGS {
+        if self.rooms[key].legs >= MAX_LEGS {
             return Err(full(name, MAX_LEGS, "legs"));
         }
         self.close_leg(leg);
         let key = self.entry(name)?;
         self.legs.insert(leg, key);
-        let links = &mut self.rooms[key].links;
-        match links.iter_mut().find(|(link, _)| *link == leg.link) {
-            Some((_, legs)) => *legs += 1,
-            None => links.push((leg.link, 1)),
-        }
+        self.rooms[key].legs += 1;
         Ok(key)
     }
 
@@ -206,14 +206,33 @@ impl Rooms {
         let Some(key) = self.legs.remove(&leg) else {
             return;
         };
-        let links = &mut self.rooms[key].links;
-        if let Some(at) = links.iter().position(|(link, _)| *link == leg.link) {
-            links[at].1 -= 1;
-            if links[at].1 == 0 {
-                links.swap_remove(at);
-            }
-        }
+        self.rooms[key].legs -= 1;
         self.forget_over(key);
+    }
+
+    /// What is said in this room goes over the link from now on, or no more.
+    ///
+    /// # Errors
+    /// `room_invalid`, `too_many_rooms`.
+    pub fn span(&mut self, link: PeerKey, name: &str, spans: bool) -> Result<(), Refusal> {
+        if !spans {
+            if let Some(key) = self.find(name) {
+                self.unspan(link, key);
+            }
+            return Ok(());
+        }
+        let key = self.entry(name)?;
+        if self.spans.insert((link, key)) {
+            self.rooms[key].links.push(link);
+        }
+        Ok(())
+    }
+
+    fn unspan(&mut self, link: PeerKey, key: RoomKey) {
+        if self.spans.remove(&(link, key)) {
+            self.rooms[key].links.retain(|known| *known != link);
+            self.forget_over(key);
+        }
     }
 
     /// A track comes from `source`, which is in this room.
@@ -316,6 +335,12 @@ impl Rooms {
             .collect();
         for leg in legs {
             self.close_leg(leg);
+        }
+        let spans = self
+            .spans
+            .range((peer, RoomKey::MIN)..=(peer, RoomKey::MAX));
+        for (_, key) in spans.copied().collect::<Vec<_>>() {
+            self.unspan(peer, key);
         }
         self.leave(peer);
     }
@@ -424,19 +449,24 @@ mod tests {
     }
 
     #[test]
-    fn a_room_spans_the_links_that_have_legs_of_it() {
+    fn a_room_spans_links_until_it_is_unsaid_or_they_end_and_legs_keep_it() {
         let mut rooms = Rooms::default();
+        rooms.span(8, "hall", true).unwrap();
+        for _ in 0..2 {
+            rooms.span(9, "hall", true).unwrap();
+        }
         let hall = rooms.open_leg(leg(1, false), "hall").unwrap();
-        rooms.open_leg(leg(1, true), "hall").unwrap();
-        rooms.open_leg(leg(1, true), "hall").unwrap();
-        let spanned = |rooms: &Rooms| rooms.get(hall).unwrap().links().collect::<Vec<_>>();
-        assert_eq!(spanned(&rooms), [9]);
-        rooms.close_leg(leg(1, false));
-        assert_eq!(spanned(&rooms), [9]);
-        rooms.open_leg(leg(1, true), "yard").unwrap();
+        assert_eq!(rooms.get(hall).unwrap().links(), [8, 9]);
+        rooms.span(8, "hall", false).unwrap();
+        rooms.span(8, "nowhere", false).unwrap();
+        assert_eq!(rooms.get(hall).unwrap().links(), [9]);
+        rooms.span(9, "hall", false).unwrap();
+        assert_eq!(rooms.find("hall"), Some(hall));
+        rooms.open_leg(leg(1, false), "yard").unwrap();
         assert_eq!(rooms.find("hall"), None);
+        rooms.span(9, "barn", true).unwrap();
         rooms.forget_peer(9);
-        assert_eq!(rooms.rooms.len(), 0);
+        assert_eq!((rooms.rooms.len(), rooms.spans.len()), (0, 0));
     }
 
     #[test]

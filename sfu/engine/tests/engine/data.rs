@@ -119,6 +119,48 @@ fn who_says_something_does_not_hear_it() {
 }
 
 #[test]
+fn messages_reach_people_on_every_worker_and_links_on_any_once() {
+    let (mut oslo, mut lima) = (Node::start_with(2), Node::start_with(2));
+    let (mut ben, mut cleo) = (Client::new("ben"), Client::new("cleo"));
+    let mut ann = gather(&mut oslo, "ann", &mut [&mut ben, &mut cleo]);
+    assert_ne!(ben.senders, cleo.senders, "one on each");
+    // Each link lands on the worker that has the fewest, people on both.
+    let (mut dan, mut eve) = (Client::new("dan"), Client::new("eve"));
+    for client in [&mut dan, &mut eve] {
+        lima.subscribe(client, &[]);
+    }
+    let seen = [oslo.addresses[1], lima.addresses[0]];
+    Node::link_over(seen, (&mut oslo, "lima"), (&mut lima, "oslo"));
+    oslo.span("lima", true);
+    await_hearing(&mut ann, &mut [&mut ben, &mut cleo, &mut dan, &mut eve]);
+    for number in 0..20u8 {
+        assert!(ann.say("hello", &[number]));
+    }
+    let mut all = [&mut ann, &mut ben, &mut cleo, &mut dan, &mut eve];
+    play(&mut all, "all arrived", |all| {
+        all[1..].iter().all(|one| heard(one, "hello").len() == 20)
+    });
+    play_for(&mut all, Duration::from_millis(50));
+    let expected: Vec<_> = (0..20u8).map(|number| from("ann", &[number])).collect();
+    for one in [&ben, &cleo, &dan, &eve] {
+        assert_eq!(heard(one, "hello"), expected, "{}: once", one.name);
+    }
+    assert_ne!(dan.senders, eve.senders, "one on each");
+    oslo.span("lima", false);
+    ann.say("hello", b"among ourselves");
+    let mut all = [&mut ann, &mut ben, &mut cleo, &mut dan, &mut eve];
+    play(&mut all, "it arrived here", |all| {
+        all[1..3].iter().all(|one| heard(one, "hello").len() == 21)
+    });
+    play_for(&mut all, Duration::from_millis(100));
+    assert!(
+        [&dan, &eve]
+            .iter()
+            .all(|one| heard(one, "hello").len() == 20)
+    );
+}
+
+#[test]
 fn another_room_hears_nothing() {
     let mut node = Node::start();
     let mut ben = Client::new("ben");
@@ -144,20 +186,9 @@ fn messages_cross_a_link_once_and_no_further() {
         (Client::new("ben"), Client::new("cleo"), Client::new("dan"));
     lima.subscribe(&mut cleo, &[]);
     perth.subscribe(&mut dan, &[]);
-    // One leg each way is enough for a room to span a link, in whichever direction.
-    let leg = |peer: &str| {
-        let peer = peer.to_owned();
-        move |id| Command::OpenLegIn {
-            peer,
-            leg: 1,
-            track: "t".into(),
-            kind: Audio,
-            room: ROOM.into(),
-            id,
-        }
-    };
-    oslo.done(leg("lima"));
-    lima.done(leg("perth"));
+    // Nobody publishes: no leg is open. Lima has people for Perth, which is nothing to Oslo.
+    oslo.span("lima", true);
+    lima.span("perth", true);
     let mut ann = gather(&mut oslo, "ann", &mut [&mut ben]);
     play(&mut [&mut dan], "dan is connected", |all| all[0].connected);
     await_hearing(&mut ann, &mut [&mut cleo]);

@@ -99,6 +99,12 @@ impl Worker {
         Ok(Message::Done { id })
     }
 
+    pub(super) fn span_room(&mut self, name: &str, room: &str, spans: bool, id: u64) -> Answer {
+        let key = self.need(name, PeerKind::Link)?;
+        self.rooms.span(key, room, spans)?;
+        Ok(Message::Done { id })
+    }
+
     pub(super) fn open_leg_out(
         &mut self,
         name: &str,

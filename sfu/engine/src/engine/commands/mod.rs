@@ -133,6 +133,12 @@ impl Worker {
                 id,
             } => self.open_leg_in(&peer, leg, (&track, kind), &room, id, now),
             Command::CloseLegIn { peer, leg, id } => self.close_leg_in(&peer, leg, id),
+            Command::SpanRoom {
+                peer,
+                room,
+                spans,
+                id,
+            } => self.span_room(&peer, &room, spans, id),
             Command::SetRoom {
                 room,
                 loudest,

@@ -135,7 +135,11 @@ impl Worker {
             return;
         };
         let subscribers = room.subscribers().to_vec();
-        let links: Vec<PeerKey> = room.links().filter(|_| crosses).collect();
+        let links = if crosses {
+            room.links().to_vec()
+        } else {
+            Vec::new()
+        };
         let delivery = message.delivery();
         for key in subscribers {
             let keeps_up = self.with(key, |peer, sink, counters, _| match &mut peer.data {

@@ -343,6 +343,16 @@ impl Node {
         self.statistics().2.get(name).copied().unwrap_or(0)
     }
 
+    /// Let what is said in the room go over a link, or no more.
+    pub fn span(&mut self, link: &str, spans: bool) {
+        self.done(|id| Command::SpanRoom {
+            peer: link.into(),
+            room: ROOM.into(),
+            spans,
+            id,
+        });
+    }
+
     /// Link two engines; each calls the link by the other's name.
     pub fn link(one: (&mut Self, &str), other: (&mut Self, &str)) {
         let seen = [one.0.address, other.0.address];
