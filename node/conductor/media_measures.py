@@ -37,14 +37,17 @@ class MediaMeasures:
         self._samples: tuple[Sample, ...] = ()
 
     async def samples(self) -> tuple[Sample, ...]:
-        """Read the numbers; none while the engine is being replaced or does not answer in time."""
+        """Read the numbers; none while the engine is being replaced or does not answer in time.
+
+        Whoever asks while somebody reads gets the reading before.
+        """
         now = trio.current_time()
         if now - self._read_at >= READ_EVERY_S:
+            self._read_at = now
             try:
                 self._samples = tuple(media_samples(await self._engine.statistics()))
             except EngineError:
                 self._samples = ()
-            self._read_at = now
         else:
             await trio.lowlevel.checkpoint()
         return self._samples

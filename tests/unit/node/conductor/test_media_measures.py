@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 from node.conductor.media_measures import READ_EVERY_S, MediaMeasures, media_samples
 from sfu import (
@@ -116,3 +118,24 @@ async def test_an_engine_is_read_once_a_second_at_most(mock_clock: MockClock) ->
     engine.lost = True
     assert await measures.samples() == ()
     assert engine.readings == 2
+
+
+async def test_many_who_ask_at_once_are_one_reading(mock_clock: MockClock) -> None:
+    """A crowd of scrapers must not keep an engine busy with counting."""
+    slow = trio.Event()
+
+    class Slow(_Engine):
+        async def statistics(self) -> Statistics:
+            reading = await super().statistics()
+            await slow.wait()
+            return reading
+
+    engine = Slow()
+    measures = MediaMeasures(engine)  # type: ignore[arg-type]
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(measures.samples)
+        await wait_all_tasks_blocked()
+        slow.set()
+    assert engine.readings == 1
+    assert await measures.samples()
