@@ -66,6 +66,9 @@ class _Rules:
     def _check_media(self) -> None:
         media = self._config.media
         self._check_ip(("media", "address"), media.address)
+        if media.port + max(media.workers, 1) - 1 > MAX_PORT:
+            why = f"{media.workers} workers take as many ports from {media.port} on: choose a lower port, or 0"
+            self._refuse(("media", "port"), why)
         for address in media.advertised:
             self._check_ip(("media", "advertised"), address)
         for server in media.stun_servers:

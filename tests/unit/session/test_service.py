@@ -434,6 +434,7 @@ async def test_rooms(autojump_clock: MockClock, sessions: Sessions) -> None:
         with pytest.raises(Refused) as refused:
             await sessions.create_room("odd", media=media)
         assert refused.value.code is ErrorCode.ROOM_INVALID
+        assert "is 0, for no limit, or up to" in refused.value.message
     with pytest.raises(Refused) as refused:
         await sessions.room("nowhere")
     assert refused.value.code is ErrorCode.ROOM_UNKNOWN
