@@ -65,6 +65,7 @@ class LiveRoom:
         subscribed: which tracks each session here is sent.
         own_chats: id and time of messages said here, by speaker and nonce.
         heard_chats: messages told here.
+        speakers: tracks that are heard now and their levels in dB, the loudest first.
     """
 
     room: RoomId
@@ -78,6 +79,7 @@ class LiveRoom:
     subscribed: dict[SessionId, tuple[RoomTrack, ...]] = field(default_factory=dict)
     own_chats: dict[tuple[ParticipantId, str], tuple[MessageId, int]] = field(default_factory=dict)
     heard_chats: dict[MessageId, None] = field(default_factory=dict)
+    speakers: tuple[tuple[TrackId, int], ...] = ()
 
 
 def compute_view(live: LiveRoom) -> View:

@@ -89,6 +89,8 @@ class Rooms:
         self._refresh(live, effects)
         live.locals[participant.participant].listening = True
         self._subscribe(live, effects)
+        if (heard := _heard_now(live)).speakers:
+            effects.append(Tell(session=session, event=heard))
         return tuple(effects)
 
     def remove(
@@ -122,6 +124,8 @@ class Rooms:
             del live.locals[seat[1]]
             if moved_to is not None:
                 live.moved[seat[1]] = msgspec.structs.replace(local.info, node=moved_to, tracks=())
+        if not live.locals:
+            live.speakers = ()  # nobody is listened to on behalf of nobody
         self._refresh(live, effects, reason)
         self._forget_if_empty(live)
         return tuple(effects)
@@ -277,15 +281,14 @@ class Rooms:
         live = self._rooms.get(room)
         if live is None:
             return ()
-        owners = {track.track: track.participant for track in tracks_of(live.view)}
-        event = Speakers(
-            speakers=tuple(
-                Speaker(participant=owners[track], track=track, level_db=level)
-                for track, level in levels
-                if track in owners
-            )
-        )
+        live.speakers = tuple(levels)
+        event = _heard_now(live)
         return tuple(Tell(session=local.session, event=event) for local in live.locals.values() if local.listening)
+
+    def silence(self) -> tuple[RoomEffect, ...]:
+        """Nobody is heard in any room: who listened is gone, and the next one tells only of those who speak."""
+        spoken = [live.room for live in self._rooms.values() if live.speakers]
+        return tuple(effect for room in spoken for effect in self.speak(room, ()))
 
     def live_rooms(self) -> tuple[RoomId, ...]:
         """Rooms with somebody here."""
@@ -330,6 +333,17 @@ class Rooms:
             if others != live.subscribed.get(local.session):
                 effects.append(Subscribe(session=local.session, room=live.room, participant=who, tracks=others))
             live.subscribed[local.session] = others
+
+
+def _heard_now(live: LiveRoom) -> Speakers:
+    owners = {track.track: track.participant for track in tracks_of(live.view)}
+    return Speakers(
+        speakers=tuple(
+            Speaker(participant=owners[track], track=track, level_db=level)
+            for track, level in live.speakers
+            if track in owners
+        )
+    )
 
 
 def _bound(remembered: dict[_Key, _Value]) -> None:

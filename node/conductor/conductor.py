@@ -270,6 +270,7 @@ class Conductor:
         effects = self._rooms.set_tracks(session, tuple(named.values()))
         reply(Published(sdp=sdp, tracks=tracks))
         self.stage.carry_out(effects)
+        self.stage.codecs.published(tracks.values())
 
     def _record(self, session: SessionId) -> SessionRecord:
         record = self._sessions.record(session)

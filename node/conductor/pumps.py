@@ -53,8 +53,8 @@ async def pump_relay(relay: OtherNodes, stage: Stage) -> None:
             case RemoteRoom(node=node, room=room, participants=participants):
                 stage.carry_out(stage.rooms.remote(node, room, participants, is_lost=event.is_lost))
                 stage.room_is_heard_from(room, node, lives=bool(participants))
-                if event.is_lost:
-                    stage.codecs.forget_node(node)
+                if not participants:
+                    stage.codecs.forget_node(node, room)
             case RemoteRestriction(node=node, track=track, codecs=codecs):
                 stage.codecs.refused_over_there(node, track, codecs)
             case RemoteChat(chat=chat):
@@ -78,6 +78,7 @@ async def pump_engine(
                 # Before the new peers' offers, so that no client takes one for the old engine's.
                 if epoch > 1:
                     stage.tell_all(Restart(epoch=epoch))
+                    stage.carry_out(stage.rooms.silence())
                 peers.restate_all()
                 if relay is not None:
                     relay.handle_engine_started(epoch)

@@ -15,14 +15,16 @@ from signalling.client.messages import (
     Layers,
     Ok,
     Prefer,
+    Publish,
     Restart,
     Speaker,
     Speakers,
+    TrackIntent,
     TrackPreference,
     TrackRefused,
 )
-from signalling.ids import PeerId, TrackId
-from tests.unit.node.conductor.house import ROOM, THERE, Mesh, open_house
+from signalling.ids import PeerId, RoomId, TrackId
+from tests.unit.node.conductor.house import ROOM, SDP, THERE, Mesh, open_house
 from tests.unit.node.conductor.test_conductor import FAR, FAR_TRACK
 
 if TYPE_CHECKING:
@@ -167,6 +169,27 @@ async def test_a_thread_of_the_engine_that_dies_is_one_restart_for_each_client()
         assert after == [p.ClosePeer, p.ClosePeer, p.Subscribe, p.Prefer]
 
 
+async def test_a_new_engine_hears_nobody_until_it_says_so_and_who_comes_in_is_told_who_speaks(
+    autojump_clock: MockClock,
+) -> None:
+    """The new one says nothing of those who stay silent, and no engine says anything twice."""
+    async with open_house() as house:
+        ada = await house.enter("Ada")
+        await ada.join()
+        (track,) = await ada.publish("audio")
+        await house.engine.say(p.Speakers(room=ROOM, speakers=(p.Speaker(track=track, level_db=-20),)))
+        await wait_all_tasks_blocked()
+        bob = await house.enter("Bob")
+        await bob.join()
+        assert [[one.track for one in event.speakers] for event in bob.ear.take(Speakers)] == [[track]]
+        await house.engine.die()
+        while len(bob.ear.take(Restart)) == 0:
+            await wait_all_tasks_blocked()
+            autojump_clock.jump(0.1)
+        await wait_all_tasks_blocked()
+        assert bob.ear.take(Speakers)[-1] == ada.ear.take(Speakers)[-1] == Speakers(speakers=())
+
+
 # --- codecs ---
 
 
@@ -238,6 +261,53 @@ async def test_another_node_refuses_for_its_people_until_it_is_gone() -> None:
         await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(), is_lost=True))
         await wait_all_tasks_blocked()
         assert [event.codecs for event in ada.ear.take(Codecs)] == [("vp8", "h264"), ("h264",), ("vp8", "h264")]
+
+
+async def test_a_node_without_people_in_the_room_refuses_nothing_in_it() -> None:
+    """Its taking back comes too late to be believed: the room is not on that node any more."""
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        ada = await house.enter("Ada")
+        await ada.join()
+        await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(FAR,)))
+        (track,) = await ada.publish("video")
+        await mesh.say.send(RemoteRestriction(node=THERE, track=track, codecs=("vp8",)))
+        await mesh.say.send(RemoteRoom(node=THERE, room=RoomId("attic"), participants=()))
+        await wait_all_tasks_blocked()
+        assert [event.codecs for event in ada.ear.take(Codecs)] == [("vp8",)]
+        await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=()))
+        await wait_all_tasks_blocked()
+        assert [event.codecs for event in ada.ear.take(Codecs)] == [("vp8",), ()]
+
+
+async def test_a_publisher_hears_of_codecs_again_on_a_new_connection_and_only_there() -> None:
+    async with open_house() as house:
+        ada, bob = await house.enter("Ada"), await house.enter("Bob")
+        await ada.join()
+        await bob.join()
+        (track,) = await ada.publish("video")
+        await refuse(house, bob, track, "vp8")
+        again = Publish(sdp=SDP, tracks=(TrackIntent(mid="0", kind="video", source="camera", track=track),))
+        await ada.ask(again)
+        assert len(ada.ear.take(Codecs)) == 1
+        newer = await house.enter_with(ada.token)
+        await newer.join(2)
+        await newer.ask(again)
+        assert newer.ear.take(Codecs) == [Codecs(track=track, codecs=("vp8",))]
+
+
+async def test_who_plays_nothing_keeps_nobody_else_from_it() -> None:
+    async with open_house() as house:
+        ada, bob, deaf = [await house.enter(name) for name in ("Ada", "Bob", "Deaf")]
+        for person in (ada, bob, deaf):
+            await person.join()
+        (track,) = await ada.publish("video")
+        await refuse(house, deaf, track)
+        assert not ada.ear.take(Codecs)
+        await refuse(house, bob, track, "vp8")
+        await bob.leave()
+        assert [event.codecs for event in ada.ear.take(Codecs)] == [("vp8",), ()]
+        assert "asked for" not in deaf.ear.take(TrackRefused)[0].message
 
 
 async def test_nobody_hears_of_a_track_that_is_gone() -> None:
