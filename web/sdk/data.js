@@ -24,6 +24,7 @@ const decoder = new TextDecoder();
 export class DataSender {
   /** @type {RTCDataChannel | null} */
   #channel = null;
+  /** Those who wait for it to open: told how that ended. @type {Set<(error: StarlingError | null) => void>} */
   #waiting = new Set();
 
   /** @param {string} label @param {boolean} reliable */
@@ -45,7 +46,7 @@ export class DataSender {
    * Send to everybody else in the room.
    * @param {string | ArrayBuffer | ArrayBufferView} payload Text goes as UTF-8.
    * @returns {boolean} false when an unreliable message was dropped, because too much is waiting already
-   * @throws {StarlingError} `data_closed`, `data_too_large`; `data_congested` on a reliable channel.
+   * @throws {StarlingError} `data_closed`, `data_too_large`, `data_invalid`; `data_congested` on a reliable channel.
    */
   send(payload) {
     const bytes = asBytes(payload);
@@ -66,23 +67,25 @@ export class DataSender {
     const how = this.reliable ? { ordered: true } : { ordered: false, maxRetransmits: 0 };
     this.#channel = pc.createDataChannel(this.label, how);
     this.#channel.binaryType = "arraybuffer";
-    this.#channel.onopen = () => this.#settle();
+    const channel = this.#channel;
+    channel.onopen = () => {
+      if (channel === this.#channel) this.#settle(null);
+    };
   }
 
   /** @returns {Promise<this>} once something can be sent */
   opened() {
     return new Promise((resolve, reject) => {
       if (this.isOpen) return resolve(this);
-      const late = () => {
-        this.#waiting.delete(done);
-        reject(new StarlingError("deadline_exceeded", "The data channel did not open. Try again."));
-      };
-      const timer = setTimeout(late, OPEN_DEADLINE);
-      const done = () => {
+      const end = (error) => {
         clearTimeout(timer);
-        resolve(this);
+        this.#waiting.delete(end);
+        if (error) reject(error);
+        else resolve(this);
       };
-      this.#waiting.add(done);
+      const late = () => end(new StarlingError("deadline_exceeded", "The data channel did not open. Try again."));
+      const timer = setTimeout(late, OPEN_DEADLINE);
+      this.#waiting.add(end);
       return undefined;
     });
   }
@@ -90,11 +93,12 @@ export class DataSender {
   close() {
     this.#channel?.close();
     this.#channel = null;
+    this.#settle(new StarlingError("data_closed", "The data channel was closed before it opened."));
   }
 
-  #settle() {
-    for (const done of this.#waiting) done();
-    this.#waiting.clear();
+  /** @param {StarlingError | null} error */
+  #settle(error) {
+    for (const end of [...this.#waiting]) end(error);
   }
 }
 
@@ -140,5 +144,6 @@ export function hearData(pc, heard) {
 function asBytes(payload) {
   if (typeof payload === "string") return encoder.encode(payload);
   if (payload instanceof ArrayBuffer) return new Uint8Array(payload);
-  return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (ArrayBuffer.isView(payload)) return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+  throw new StarlingError("data_invalid", "A message is text or bytes; JSON.stringify makes text of anything else.");
 }

@@ -58,6 +58,11 @@ export class Outgoing {
     this.#publisher = null;
   }
 
+  /** The room is over: whoever waits for a data channel waits no more. */
+  close() {
+    for (const sender of [...this.senders.values()]) this.closeData(sender);
+  }
+
   /** See `Room.publish`. */
   async publish(media, source, muted, options) {
     // Of redundancy that a node cannot read it cannot take the plain frames, for those who take no redundancy.

@@ -364,6 +364,7 @@ export class Room extends EventTarget {
     this.#hangUp();
     this.#preferences.close();
     this.#people.close();
+    this.#outgoing.close();
     this.#become("closed");
     this.#emit("closed", { code, message });
   }

@@ -190,6 +190,33 @@ test("text and bytes are sent as bytes; what is too long or cannot go now is ref
   assert.throws(() => sender.send("x"), { code: "data_closed" });
 });
 
+test("what is neither text nor bytes is refused, not sent as nothing", () => {
+  const { channel, sender } = opened(true);
+  for (const odd of [7, { x: 1 }, null, undefined]) assert.throws(() => sender.send(odd), { code: "data_invalid" });
+  assert.deepEqual(channel.sent, []);
+});
+
+test("who waits for a channel is told when it opens, or at once that it never will", async () => {
+  const sender = new DataSender("cursor", true);
+  const channels = [];
+  const pc = { createDataChannel: () => (channels.push({ ...fakeChannel(), readyState: "connecting" }), channels.at(-1)) };
+  sender.openOn(pc);
+  sender.openOn(pc);
+  let isOpen = false;
+  const first = sender.opened().then(() => (isOpen = true));
+  channels[0].onopen();
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.equal(isOpen, false);
+  channels[1].readyState = "open";
+  channels[1].onopen();
+  await first;
+  channels[1].readyState = "connecting";
+  const second = sender.opened();
+  sender.close();
+  await assert.rejects(second, { code: "data_closed" });
+});
+
 test("an unreliable message that would wait is dropped, and that is said", () => {
   const { channel, sender } = opened(false);
   channel.bufferedAmount = 2 << 20;

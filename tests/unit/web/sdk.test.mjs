@@ -323,6 +323,15 @@ test("a restriction of codecs holds over a new engine, and is lifted where nobod
   await room.leave();
 });
 
+test("nobody waits for a data channel of a room that is over", async () => {
+  const room = await joined();
+  FakePeer.prototype.createDataChannel = () => ({ readyState: "connecting", close() {} });
+  const opening = room.openData("cursor");
+  await until(() => of("publish").length === 1);
+  await settled();
+  await Promise.all([assert.rejects(opening, { code: "data_closed" }), room.leave()]);
+});
+
 test("nobody speaks on a connection that is gone", async () => {
   const room = await joined();
   const heard = [];
