@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::stage::{Client, Node, ROOM, play_for};
+use crate::stage::{Client, Node, ROOM, like_engine, play_for};
 use starling_sfu::control::messages::MediaKind::Video;
 use starling_sfu::control::messages::{
     Command, LineState, LineStatistics, Message, PreferredTrack,
 };
-use str0m::rtp::{RtpPacket, Vp8Descriptor};
+use str0m::Event;
+use str0m::bwe::{Bitrate, BweKind};
+use str0m::rtp::{Extension, RtpPacket, Vp8Descriptor};
 
 const RIDS: [&str; 3] = ["l", "m", "h"];
 const TRACK: &str = "ann_video";
@@ -229,6 +231,9 @@ fn a_page_gets_the_size_that_it_shows_and_the_rest_is_not_wanted() {
     stage.prefer((600, 340), false);
     stage.play_until_seen(1);
     assert_seamless(&stage.ben.packets);
+    // The rate of a line is that of its last second or two.
+    let measured = Instant::now() + Duration::from_secs(3);
+    stage.play_until("a rate is measured", |_| Instant::now() > measured);
     let line = stage.line();
     assert_eq!((&*line.peer, &*line.track), ("ben", TRACK));
     assert_eq!((line.state, line.encoding), (LineState::Flowing, Some(1)));
@@ -277,6 +282,46 @@ fn an_encoding_that_falls_silent_is_replaced_by_another() {
     stage.camera.off[2] = false;
     stage.play_until_seen(2);
     assert_seamless(&stage.ben.packets);
+}
+
+/// Clients without transport-cc hear by REMB what they may send, others find out by themselves.
+#[test]
+fn a_publisher_without_feedback_is_told_what_it_may_send() {
+    for numbers in [false, true] {
+        let mut all = like_engine();
+        let without: Vec<(u8, Extension)> = all
+            .extension_map()
+            .iter()
+            .filter(|(_, extension)| numbers || **extension != Extension::TransportSequenceNumber)
+            .map(|(id, extension)| (id, extension.clone()))
+            .collect();
+        let config = without
+            .into_iter()
+            .fold(all.clear_extension_map(), |config, (id, extension)| {
+                config.set_extension(id, extension)
+            })
+            .enable_bwe(Some(Bitrate::kbps(500)));
+        let (mut node, mut ann) = (Node::start(), Client::with("ann", config));
+        node.publish(&mut ann, &[Video]);
+        let begun = Instant::now();
+        let mut told = None;
+        while told.is_none() && begun.elapsed() < Duration::from_secs(3) {
+            if ann.connected {
+                ann.send(Video, &[5; 1000]);
+            }
+            play_for(&mut [&mut ann], Duration::from_millis(10));
+            told = ann.events.iter().find_map(|event| match event {
+                Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
+                    Some(estimate.as_u64())
+                }
+                _ => None,
+            });
+        }
+        match told {
+            Some(bps) => assert!(!numbers && (300_000..1_500_000).contains(&bps), "{bps}"),
+            None => assert!(numbers, "nothing was told"),
+        }
+    }
 }
 
 #[test]

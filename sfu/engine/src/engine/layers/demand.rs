@@ -15,8 +15,6 @@ pub struct Wanted {
     pub encodings: u8,
     /// Spatial layers, from 0 to this one.
     pub spatial: u8,
-    /// Temporal layers, from 0 to this one.
-    pub temporal: u8,
 }
 
 impl Wanted {
@@ -24,7 +22,6 @@ impl Wanted {
     pub const ALL: Self = Self {
         encodings: u8::MAX,
         spatial: u8::MAX,
-        temporal: u8::MAX,
     };
 
     /// What either wants.
@@ -33,7 +30,6 @@ impl Wanted {
         Self {
             encodings: self.encodings | other.encodings,
             spatial: self.spatial.max(other.spatial),
-            temporal: self.temporal.max(other.temporal),
         }
     }
 }

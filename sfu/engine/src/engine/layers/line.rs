@@ -234,7 +234,6 @@ fn wanted(table: &LayerTable, wish: &Wish, allowed_pixels: Option<u32>) -> Wante
             .iter()
             .fold(0, |set, size| set | bit(size.encoding)),
         spatial: known[at].spatial,
-        temporal: u8::MAX,
     }
 }
 

@@ -59,7 +59,7 @@ impl LinkSignal {
             Self::LayersWanted { leg, wanted } => {
                 let mut bytes = vec![LAYERS_WANTED];
                 bytes.extend_from_slice(&leg.to_be_bytes());
-                bytes.extend_from_slice(&[wanted.encodings, wanted.spatial, wanted.temporal]);
+                bytes.extend_from_slice(&[wanted.encodings, wanted.spatial]);
                 bytes
             }
         }
@@ -91,13 +91,12 @@ impl LinkSignal {
             }
             LAYERS_WANTED => {
                 let (leg, body) = body.split_first_chunk()?;
-                let ([encodings, spatial, temporal], _) = body.split_first_chunk()?;
+                let ([encodings, spatial], _) = body.split_first_chunk()?;
                 Some(Self::LayersWanted {
                     leg: u32::from_be_bytes(*leg),
                     wanted: Wanted {
                         encodings: *encodings,
                         spatial: *spatial,
-                        temporal: *temporal,
                     },
                 })
             }
@@ -116,7 +115,7 @@ mod tests {
         fn what_was_encoded_is_decoded(sequence: u32, sent_us: u64, echo_us: u64, held_us: u32) {
             let keepalive = LinkSignal::Keepalive(Keepalive { sequence, sent_us, echo_us, held_us });
             let keyframe = LinkSignal::KeyframeWanted { leg: sequence, encoding: held_us as u8 };
-            let wanted = Wanted { encodings: sequence as u8, spatial: held_us as u8, temporal: 2 };
+            let wanted = Wanted { encodings: sequence as u8, spatial: held_us as u8 };
             let layers = LinkSignal::LayersWanted { leg: held_us, wanted };
             for signal in [keepalive, keyframe, layers] {
                 let mut bytes = signal.encode();

@@ -14,6 +14,7 @@ pub mod opened;
 pub mod outgoing_stream;
 pub mod peer;
 pub mod publisher;
+pub mod receiver_limit;
 pub mod sdp;
 pub mod stream_gate;
 pub mod subscriber;

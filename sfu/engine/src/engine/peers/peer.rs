@@ -152,7 +152,7 @@ impl Peer {
         let of_role = match &self.role {
             Role::Link(link) => link.health.as_ref().map(|health| health.deadline()),
             Role::Subscriber(subscriber) => subscriber.answer_by,
-            Role::Publisher(_) => None,
+            Role::Publisher(publisher) => publisher.limit.deadline(),
         };
         [self.connect_by, self.gone_by, of_role]
             .into_iter()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::media::{KeyframeRequestKind, Mid, Rid};
 use str0m::rtp::{RtpPacket, Ssrc};
@@ -13,6 +14,7 @@ use super::extensions::negotiated;
 use super::incoming::{Coding, IncomingStream};
 use super::measured::STATS_INTERVAL;
 use super::opened::provider;
+use super::receiver_limit::ReceiverLimit;
 use super::sdp::Stripped;
 use super::stream_gate::MAX_STREAMS;
 use crate::control::messages::MediaKind;
@@ -20,7 +22,7 @@ use crate::engine::counters::Counters;
 use crate::engine::data;
 use crate::engine::media::clock::Anchor;
 use crate::engine::media::codec::{Format, names, offered};
-use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
+use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket, RTP_HEADER_BYTES};
 use crate::engine::media::rewrite::SourceRun;
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
@@ -83,6 +85,8 @@ pub struct Publisher {
     codings: Vec<Coding>,
     payload_type_changes: u32,
     anchor: Anchor,
+    /// What it is told to send at most.
+    pub limit: ReceiverLimit,
 }
 
 /// An `Rtc` for a browser: ICE-lite, because a server with an address need not look for one, and
@@ -277,6 +281,28 @@ impl Publisher {
         })
     }
 
+    /// Tell the client how many bit/s all its pictures may take.
+    ///
+    /// # Errors
+    /// When the peer is to be closed.
+    pub fn tell_limit(
+        &self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        limit_bps: u64,
+    ) -> Result<(), Broken> {
+        drained.change(now, sink, |rtc| {
+            for stream in &self.streams {
+                let media = stream.mid.and_then(|mid| rtc.media(mid));
+                let is_picture = media.is_some_and(|media| !media.kind().is_audio());
+                if is_picture && let Some(stream) = rtc.direct_api().stream_rx(&stream.ssrc) {
+                    stream.request_remb(Bitrate::from(limit_bps));
+                }
+            }
+        })
+    }
+
     /// Index of the stream with that SSRC, noted if it is new.
     fn stream(
         &mut self,
@@ -331,6 +357,11 @@ impl Publisher {
             if self.payload_type_changes > MAX_PAYLOAD_TYPE_CHANGES {
                 return Arrival::TooManyPayloadTypes;
             }
+        }
+        if coding.format.codec.kind() == MediaKind::Video {
+            let numbered = packet.header.ext_vals.transport_cc.is_some();
+            let bytes = packet.payload.len() as u64 + RTP_HEADER_BYTES;
+            self.limit.note(bytes, numbered, now);
         }
         match stream.read(packet, coding, &mut self.anchor, now) {
             Some(packet) => Arrival::Media(published.track, packet),

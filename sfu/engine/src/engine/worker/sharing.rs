@@ -28,6 +28,10 @@ use crate::engine::router::{PeerKey, Router, Source, Track, TrackKey};
 /// much, or too little.
 const SAY_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
+/// That everything is wanted is what holds where nothing is said; said now and then it ends what was
+/// said before, should its word have been lost.
+const SAY_ALL_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
 /// What an allocation leads to.
 #[derive(Default)]
 struct Shared {
@@ -138,11 +142,7 @@ impl Worker {
 
     /// Share the bandwidth of a subscriber now.
     pub(in crate::engine) fn allocate(&mut self, key: PeerKey, now: Instant) {
-        let policy = self
-            .rooms
-            .of_peer(key)
-            .and_then(|room| self.rooms.get(room))
-            .map_or_else(Policy::default, |room| room.policy());
+        let policy = self.policy_of(key);
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
@@ -172,6 +172,35 @@ impl Worker {
         if self.peers.contains(key) {
             self.timers.wake_by(now + again, Timer::Allocation(key));
         }
+    }
+
+    /// Tell a publisher without feedback what it may send, if it is time.
+    pub(in crate::engine) fn tend_limit(&mut self, key: PeerKey, now: Instant) {
+        let most_bps = self.policy_of(key).max_bitrate_bps;
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        let loss = peer.measured.loss(false);
+        let limit = match &mut peer.role {
+            Role::Publisher(publisher) => publisher.limit.take(loss, most_bps, now),
+            _ => None,
+        };
+        if let Some(limit) = limit {
+            self.with(key, |peer, sink, _, _| match &peer.role {
+                Role::Publisher(publisher) => {
+                    publisher.tell_limit(&mut peer.drained, now, sink, limit)
+                }
+                _ => Ok(()),
+            });
+        }
+    }
+
+    /// What holds in the room of a peer.
+    fn policy_of(&self, key: PeerKey) -> Policy {
+        self.rooms
+            .of_peer(key)
+            .and_then(|room| self.rooms.get(room))
+            .map_or_else(Policy::default, |room| room.policy())
     }
 
     /// Whole pictures of all encodings of a track are needed.
@@ -230,11 +259,13 @@ impl Worker {
             }
             Some(Source::Leg { peer, leg }) => {
                 let wanted = track.demand.told();
-                if news.is_some() || wanted != Wanted::ALL {
-                    self.timers
-                        .wake_by(now + SAY_AGAIN_AFTER, Timer::Demand(key));
-                    self.signal(peer, LinkSignal::LayersWanted { leg, wanted }, now);
-                }
+                let again = if wanted == Wanted::ALL {
+                    SAY_ALL_AGAIN_AFTER
+                } else {
+                    SAY_AGAIN_AFTER
+                };
+                self.timers.wake_by(now + again, Timer::Demand(key));
+                self.signal(peer, LinkSignal::LayersWanted { leg, wanted }, now);
             }
         }
     }

@@ -155,6 +155,7 @@ impl Worker {
             self.with(key, |peer, sink, _, _| peer.drained.elapse(now, sink));
         }
         self.tend_health(key, now);
+        self.tend_limit(key, now);
         self.settle(key, now);
     }
 
