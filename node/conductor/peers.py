@@ -79,7 +79,6 @@ class ClientPeers:
         self._limits = limits
         self._wanted: dict[SessionId, _Wanted] = {}
         self._preferred: dict[SessionId, tuple[PreferredTrack, ...]] = {}
-        self._publishing: set[SessionId] = set()
         self._unsaid: dict[SessionId, None] = {}
         self._unsaid_preferences: dict[SessionId, None] = {}
         self._closing: dict[PeerId, None] = {}
@@ -117,7 +116,6 @@ class ClientPeers:
         wanted = self._wanted.pop(session, None)
         if wanted is not None:
             self._release_limits(wanted.room)
-        self._publishing.discard(session)
         self._close_both(session)
 
     def _release_limits(self, room: RoomId) -> None:
@@ -202,7 +200,6 @@ class ClientPeers:
             Refused: The engine cannot use the offer, or there is no engine at the moment.
         """
         peer = publisher_of(session)
-        self._publishing.add(session)
         await self._state_limits(room)
         if peer in self._closing:
             del self._closing[peer]
