@@ -157,6 +157,26 @@ impl Node {
         }
     }
 
+    /// Ask several things at once; returns the replies, which come in the same order.
+    pub fn ask_all(&mut self, count: u64, command: impl Fn(u64, u64) -> Command) -> Vec<Message> {
+        let first = self.last_id + 1;
+        self.last_id += count;
+        for number in 0..count {
+            let body = frame::encode(&command(number, first + number)).unwrap();
+            self.stream.write_all(&frame::wrap(&body)).unwrap();
+        }
+        let mut replies = Vec::new();
+        while replies.len() < count as usize {
+            let message = self.messages.recv_timeout(PATIENCE).expect("a reply");
+            match reply_id(&message) {
+                Some(id) if id == first + replies.len() as u64 => replies.push(message),
+                Some(id) => panic!("reply to {id}, asked from {first} on"),
+                None => self.events.push(message),
+            }
+        }
+        replies
+    }
+
     /// Ask for something that is to be done.
     pub fn done(&mut self, command: impl FnOnce(u64) -> Command) {
         let reply = self.ask(command);
