@@ -17,6 +17,7 @@ use super::layers::table::LayerTable;
 use super::media::codec::Codec;
 use super::media::keyframes::KeyframeThrottles;
 use super::media::packet::MediaPacket;
+use super::refusal::Refusal;
 use crate::control::messages::MediaKind;
 
 /// A peer of this engine; reused after it closed.
@@ -24,6 +25,10 @@ pub type PeerKey = usize;
 
 /// A track of this engine; reused once nobody knows the track any more.
 pub type TrackKey = usize;
+
+/// Tracks that one worker knows, those that nobody sends included: more than three for each peer that
+/// an engine takes. A track that nobody sends takes about a kilobyte.
+pub const MAX_TRACKS: usize = 65_536;
 
 /// Where a track comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +148,26 @@ pub struct Router {
 }
 
 impl Router {
+    /// Whether all of these tracks, known or new, may be known at once.
+    ///
+    /// # Errors
+    /// `too_many_tracks_known`; the bound is [`MAX_TRACKS`].
+    pub fn admits<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Refusal> {
+        let new: HashSet<&str> = ids
+            .into_iter()
+            .filter(|id| !self.by_id.contains_key(*id))
+            .collect();
+        if !new.is_empty() && self.tracks.len() + new.len() > MAX_TRACKS {
+            return Err(Refusal::new(
+                "too_many_tracks_known",
+                format!(
+                    "A worker knows {MAX_TRACKS} tracks at most, also those that nobody sends."
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     /// Let the track come from `source`; the last one to say so is believed.
     pub fn start(&mut self, id: &str, kind: MediaKind, source: Source) -> TrackKey {
         let key = self.entry(id);
@@ -367,6 +392,22 @@ mod tests {
         router.detach(key, LINE);
         assert!(router.get(key).is_none());
         assert_eq!(router.iter().count(), 0);
+    }
+
+    #[test]
+    fn tracks_are_bounded_also_those_that_nobody_sends() {
+        let mut router = Router::default();
+        for track in 1..MAX_TRACKS {
+            router.attach(&track.to_string(), LINE);
+        }
+        assert!(router.admits(["new", "1", "new"]).is_ok());
+        let refused = router.admits(["new", "newer"]).unwrap_err();
+        assert_eq!(refused.code, "too_many_tracks_known");
+        let key = router.attach("new", LINE);
+        assert!(router.admits(["newer"]).is_err());
+        assert!(router.admits(["new", "1"]).is_ok());
+        router.detach(key, LINE);
+        assert!(router.admits(["newer"]).is_ok());
     }
 
     #[test]

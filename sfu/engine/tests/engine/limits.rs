@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::stage::{Client, Node, both_connected, picture, play, play_for, pt_of, written};
+use crate::stage::{Client, Node, ROOM, both_connected, picture, play, play_for, pt_of, written};
 use starling_sfu::control::messages::MediaKind::Video;
-use starling_sfu::control::messages::{Message, State};
+use starling_sfu::control::messages::{Command, Message, State};
+use starling_sfu::engine::links::leg::MAX_LEGS;
 use starling_sfu::engine::media::codec::Codec;
 use starling_sfu::engine::peers::stream_gate::MAX_STREAMS;
 use str0m::Rtc;
@@ -206,4 +207,37 @@ fn a_publisher_of_payloads_that_fit_no_ethernet_frame_harms_nobody() {
 fn has(client: &Client, bytes: usize) -> bool {
     let mut packets = client.packets.iter();
     packets.any(|packet| packet.payload.len() == bytes)
+}
+
+#[test]
+fn a_link_of_legs_without_end_is_refused_more() {
+    let mut call = Call::start();
+    call.node.ask(|id| Command::OpenLink {
+        peer: "lima".into(),
+        controlling: true,
+        id,
+    });
+    let open = |leg: usize| {
+        move |id| Command::OpenLegIn {
+            peer: "lima".into(),
+            leg: leg as u32,
+            track: format!("lima_{leg}"),
+            kind: Video,
+            room: ROOM.into(),
+            id,
+        }
+    };
+    for leg in 0..MAX_LEGS {
+        call.node.done(open(leg));
+    }
+    assert_eq!(call.node.refused(open(MAX_LEGS)), "too_many_legs");
+    // Those that are open may be said again, and room that was made is used.
+    call.node.done(open(7));
+    call.node.done(|id| Command::CloseLegIn {
+        peer: "lima".into(),
+        leg: 7,
+        id,
+    });
+    call.node.done(open(MAX_LEGS));
+    call.goes_on();
 }

@@ -62,6 +62,7 @@ impl Worker {
             known = None;
         }
         self.rooms.admits(known, place.room)?;
+        self.router.admits(tracks.values().map(String::as_str))?;
         let key = known.unwrap_or_else(|| {
             let rtc = publisher::browser_config().build(now);
             self.open(name, rtc, Role::Publisher(Publisher::default()), now)
@@ -169,6 +170,8 @@ impl Worker {
         }
         let known = self.find(name, PeerKind::Subscriber)?;
         self.rooms.admits(known, place.room)?;
+        self.router
+            .admits(tracks.iter().map(|wanted| wanted.track.as_str()))?;
         let key = known.unwrap_or_else(|| {
             let rtc = publisher::browser_config()
                 .enable_bwe(Some(Bitrate::from(INITIAL_BPS)))
@@ -250,6 +253,11 @@ impl Worker {
             .map(|subscriber| subscriber.beginning())
             .unwrap_or_default();
         for begins in beginning {
+            if self.router.admits([begins.track.as_str()]).is_err() {
+                // There was room when it was wanted; the line is tried again with the next change.
+                self.counters.count("lines_without_track");
+                continue;
+            }
             let track = self.router.attach(&begins.track, line(key, begins.slot));
             if let Some(subscriber) = self.subscriber(key) {
                 subscriber.set_live(begins.slot, track);

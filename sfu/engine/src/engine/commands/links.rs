@@ -115,6 +115,8 @@ impl Worker {
         now: Instant,
     ) -> Answer {
         let key = self.need(name, PeerKind::Link)?;
+        self.link(key).map_or(Ok(()), |link| link.admits_out(leg))?;
+        self.router.admits([track])?;
         self.rooms.open_leg(of_room(key, leg, true), room)?;
         let track = self.router.attach(track, leg_sink(key, leg));
         let before = self
@@ -146,6 +148,8 @@ impl Worker {
         now: Instant,
     ) -> Answer {
         let key = self.need(name, PeerKind::Link)?;
+        self.link(key).map_or(Ok(()), |link| link.admits_in(leg))?;
+        self.router.admits([track])?;
         let room = self.rooms.open_leg(of_room(key, leg, false), room)?;
         let source = Source::Leg { peer: key, leg };
         let track = self.router.start(track, kind, source);

@@ -196,9 +196,9 @@ impl Dispatcher {
             }
             (None, _) => self.refuse(id, Refusal::hello_missing()),
             (Some(running), Place::Peer { peer, opens }) => {
-                match running.placement.place(peer, opens, serial) {
-                    Some(worker) => self.order(worker, serial, command, false),
-                    None => self.refuse(id, Refusal::worker_lost()),
+                match running.placement.choose(peer, opens) {
+                    Ok(worker) => self.order(worker, serial, command, false),
+                    Err(refusal) => self.refuse(id, refusal),
                 }
             }
             (Some(running), Place::Everywhere) => {
@@ -227,6 +227,7 @@ impl Dispatcher {
             peer: command.peer().map(str::to_owned),
             quiet,
         };
+        let opens = matches!(command.place(), Place::Peer { opens: true, .. });
         let mail = Mail::Command {
             serial,
             command,
@@ -237,6 +238,9 @@ impl Dispatcher {
             .post(worker)
             .is_some_and(|post| post.put(mail).is_ok());
         if put {
+            if let Some(peer) = &outstanding.peer {
+                running.placement.given(worker, peer, opens, serial);
+            }
             running.known[worker].outstanding.push_back(outstanding);
             return;
         }

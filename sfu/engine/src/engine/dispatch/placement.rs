@@ -7,6 +7,11 @@
 use std::collections::HashMap;
 
 use super::post::WorkerIndex;
+use crate::engine::refusal::Refusal;
+
+/// Peers of one engine: 10,000 clients that send and receive, many times what its cores can carry. What
+/// a peer may hold is bounded too, see [`peers`](crate::engine::peers).
+pub const MAX_PEERS: usize = 20_000;
 
 #[derive(Debug)]
 struct Placed {
@@ -32,26 +37,39 @@ impl Placement {
         }
     }
 
-    /// The worker that carries out the command `serial` for a peer: the one that has it; for a peer
-    /// to be opened the one with the fewest; for an unknown one any, to say so. `None` when no
-    /// worker runs.
-    pub fn place(&mut self, peer: &str, opens: bool, serial: u64) -> Option<WorkerIndex> {
+    /// The worker for a command to a peer: the one that has it; for a peer to be opened the one with
+    /// the fewest; for an unknown one any, to say so. Nothing is noted before the worker was given
+    /// the command ([`Self::given`]).
+    ///
+    /// # Errors
+    /// `too_many_peers`, and `worker_lost` when no worker runs.
+    pub fn choose(&self, peer: &str, opens: bool) -> Result<WorkerIndex, Refusal> {
+        if let Some(placed) = self.by_name.get(peer) {
+            return Ok(placed.worker);
+        }
+        if opens && self.by_name.len() >= MAX_PEERS {
+            return Err(Refusal::new(
+                "too_many_peers",
+                format!("This engine has {MAX_PEERS} peers already."),
+            ));
+        }
+        let running = self.loads.iter().enumerate();
+        running
+            .filter_map(|(worker, load)| load.map(|load| (worker, load)))
+            .min_by_key(|(_, load)| *load)
+            .map(|(worker, _)| worker)
+            .ok_or_else(Refusal::worker_lost)
+    }
+
+    /// The worker will read the command `serial` for a peer.
+    pub fn given(&mut self, worker: WorkerIndex, peer: &str, opens: bool, serial: u64) {
         if let Some(placed) = self.by_name.get_mut(peer) {
             placed.serial = serial;
-            return Some(placed.worker);
-        }
-        let (worker, _) = self
-            .loads
-            .iter()
-            .enumerate()
-            .filter_map(|(worker, load)| load.map(|load| (worker, load)))
-            .min_by_key(|(_, load)| *load)?;
-        if opens {
+        } else if opens {
             self.by_name
                 .insert(peer.to_owned(), Placed { worker, serial });
             self.loads[worker] = self.loads[worker].map(|load| load + 1);
         }
-        Some(worker)
     }
 
     /// The worker says that it has no such peer, after the command `serial`.
@@ -99,32 +117,60 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Choose and give, as the dispatcher does when the worker is not busy.
+    fn place(
+        placement: &mut Placement,
+        peer: &str,
+        opens: bool,
+        serial: u64,
+    ) -> Option<WorkerIndex> {
+        let worker = placement.choose(peer, opens).ok()?;
+        placement.given(worker, peer, opens, serial);
+        Some(worker)
+    }
+
+    #[test]
+    fn peers_are_bounded_and_a_place_is_free_again() {
+        let mut placement = Placement::new(1);
+        for peer in 0..MAX_PEERS {
+            place(&mut placement, &peer.to_string(), true, 1);
+        }
+        let refused = placement.choose("another", true).unwrap_err();
+        assert_eq!(refused.code, "too_many_peers");
+        assert_eq!(placement.choose("7", true), Ok(0));
+        assert_eq!(placement.choose("another", false), Ok(0));
+        // A busy worker was not given the command: it is not waited for.
+        assert_eq!(placement.choose("7", false), Ok(0));
+        placement.gone(0, "7", 1);
+        assert_eq!(placement.choose("another", true), Ok(0));
+    }
+
     #[test]
     fn peers_go_to_the_worker_with_the_fewest_and_stay() {
         let mut placement = Placement::new(2);
-        assert_eq!(placement.place("a", true, 1), Some(0));
-        assert_eq!(placement.place("b", true, 2), Some(1));
-        assert_eq!(placement.place("c", true, 3), Some(0));
-        assert_eq!(placement.place("a", true, 4), Some(0));
-        assert_eq!(placement.place("unknown", false, 5), Some(1));
+        assert_eq!(place(&mut placement, "a", true, 1), Some(0));
+        assert_eq!(place(&mut placement, "b", true, 2), Some(1));
+        assert_eq!(place(&mut placement, "c", true, 3), Some(0));
+        assert_eq!(place(&mut placement, "a", true, 4), Some(0));
+        assert_eq!(place(&mut placement, "unknown", false, 5), Some(1));
         placement.gone(0, "a", 4);
         placement.gone(0, "c", 3);
-        assert_eq!(placement.place("d", true, 6), Some(0));
+        assert_eq!(place(&mut placement, "d", true, 6), Some(0));
     }
 
     #[test]
     fn a_lost_worker_gets_nobody_until_it_runs_again() {
         let mut placement = Placement::new(2);
         for (serial, peer) in ["a", "b", "c"].into_iter().enumerate() {
-            placement.place(peer, true, serial as u64);
+            place(&mut placement, peer, true, serial as u64);
         }
         assert_eq!(placement.lost(0), ["a", "c"]);
         assert!(!placement.runs(0) && placement.runs(1));
-        assert_eq!(placement.place("a", true, 4), Some(1));
+        assert_eq!(place(&mut placement, "a", true, 4), Some(1));
         assert_eq!(placement.lost(1), ["a", "b"]);
-        assert_eq!(placement.place("a", true, 5), None);
+        assert_eq!(place(&mut placement, "a", true, 5), None);
         placement.begins(0);
-        assert_eq!(placement.place("a", true, 6), Some(0));
+        assert_eq!(place(&mut placement, "a", true, 6), Some(0));
     }
 
     /// Whether commands always find the peer where it is, however reports cross with them. A worker
@@ -141,7 +187,7 @@ mod tests {
                 let name = names[who];
                 match step {
                     0 | 1 => {
-                        let worker = placement.place(name, true, serial).unwrap_or(0);
+                        let worker = place(&mut placement, name, true, serial).unwrap_or(0);
                         unread[worker].push((serial, name));
                     }
                     2 => {

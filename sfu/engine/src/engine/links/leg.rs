@@ -3,6 +3,7 @@
 //! A leg carries all simulcast encodings of its track that are wanted beyond the link, each with
 //! numbers and a clock of its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +16,29 @@ use crate::engine::media::rewrite::{Rewriter, SourceRun};
 use crate::engine::payload::red::Red;
 use crate::engine::peers::extensions::RawDescriptor;
 use crate::engine::peers::sdp::MAX_ENCODINGS;
+use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
 
 /// The pair that ties a leg's time stamps to the sender's clock is repeated this often.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Legs of one link, each way: a room with all the clients that an engine takes, each with a track. What a
+/// leg may hold is bounded by its encodings.
+pub const MAX_LEGS: usize = 10_000;
+
+/// Whether there may be a leg of that number among these.
+///
+/// # Errors
+/// `too_many_legs`.
+pub fn admits<Leg>(legs: &HashMap<u32, Leg>, number: u32) -> Result<(), Refusal> {
+    if legs.len() < MAX_LEGS || legs.contains_key(&number) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        "too_many_legs",
+        format!("The link has {MAX_LEGS} legs in this direction already."),
+    ))
+}
 
 /// A leg that we send.
 #[derive(Debug)]
@@ -218,6 +238,16 @@ impl LegIn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn legs_are_bounded_and_known_ones_stay() {
+        let mut legs: HashMap<u32, ()> = (1..MAX_LEGS as u32).map(|leg| (leg, ())).collect();
+        assert_eq!(admits(&legs, 0), Ok(()));
+        legs.insert(0, ());
+        assert_eq!(admits(&legs, 7), Ok(()));
+        let refused = admits(&legs, MAX_LEGS as u32).unwrap_err();
+        assert_eq!(refused.code, "too_many_legs");
+    }
     use crate::engine::media::codec::Codec;
     use crate::engine::media::packet::{Layering, PlayoutDelay};
 

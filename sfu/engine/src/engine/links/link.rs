@@ -15,7 +15,7 @@ use str0m::ice::IceCreds;
 use str0m::media::Pt;
 use str0m::rtp::{RtpPacket, RtpWrite};
 
-use super::leg::{Carried, LegIn, LegOut};
+use super::leg::{Carried, LegIn, LegOut, admits};
 use super::link_class::{CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
 use super::link_health::LinkHealth;
@@ -272,6 +272,22 @@ impl Link {
         })
     }
 
+    /// Whether a leg of that number may be sent.
+    ///
+    /// # Errors
+    /// `too_many_legs`.
+    pub fn admits_out(&self, leg: u32) -> Result<(), Refusal> {
+        admits(&self.legs_out, leg)
+    }
+
+    /// Whether a leg of that number may be taken.
+    ///
+    /// # Errors
+    /// `too_many_legs`.
+    pub fn admits_in(&self, leg: u32) -> Result<(), Refusal> {
+        admits(&self.legs_in, leg)
+    }
+
     /// Send a track in frames of this leg. Returns the track that it carried before.
     pub fn open_leg_out(&mut self, leg: u32, track: TrackKey) -> Option<TrackKey> {
         if let Some(known) = self.legs_out.get(&leg)
@@ -449,22 +465,4 @@ fn parse_candidate(text: &str) -> Option<Candidate> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_candidate_is_kind_address_port() {
-        for good in ["host 192.0.2.1 5000", "srflx 2001:db8::1 5000"] {
-            assert!(parse_candidate(good).is_some(), "{good}");
-        }
-        for bad in [
-            "",
-            "host",
-            "host x 1",
-            "relay 192.0.2.1 1",
-            "host 192.0.2.1 70000",
-        ] {
-            assert!(parse_candidate(bad).is_none(), "{bad}");
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,17 @@
 //! A [`publisher`] turns its streams into tracks ([`incoming`]); a [`subscriber`] has lines, each with an
 //! [`outgoing_stream`]. Other nodes are peers too, see [`links`](super::links).
 
+//!
+//! What bounds the memory of a peer, by the names of the constants: its streams (`stream_gate::MAX_STREAMS`), the tracks
+//! that it publishes or gets (`MAX_TRACKS` of `publisher` and of `subscriber`), what is kept of each stream to be sent
+//! again (`RESEND_PACKETS`), its encodings (`sdp::MAX_ENCODINGS`) and the packets held of one keyframe (`MAX_HELD` of
+//! [`selector`](super::layers::selector)), the formats that it may change between (`MAX_PAYLOAD_TYPE_CHANGES`), its data
+//! channels and what waits in them (`MAX_CHANNELS` and `MAX_BUFFERED_BYTES` of [`data`](super::data)), its addresses
+//! (`MAX_ADDRESSES_PER_PEER` of [`demux`](super::network::demux)), and of a link its legs (`MAX_LEGS` of
+//! [`leg`](super::links::leg)) and incomplete frames (`MAX_WAITING` of [`link_pieces`](super::links::link_pieces)).
+//! How many there are is bounded by `MAX_PEERS` of the dispatcher, and the tracks that they name by
+//! [`router::MAX_TRACKS`](super::router::MAX_TRACKS); other workers want no tracks here but those that they know.
+
 #[cfg(test)]
 mod consent;
 pub mod drained;
