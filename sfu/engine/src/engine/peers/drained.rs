@@ -7,25 +7,18 @@
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::Ssrc;
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use super::opened::opened;
+use super::run_ahead::RunAhead;
 use super::stream_gate::{Newcomer, Place, TooManyStreams};
 use crate::engine::network::address::Addresses;
 use crate::engine::network::batch::Batch;
 use crate::engine::network::socket::Incoming;
-
-/// Timeouts due at once that one drain follows; str0m's pacer hands out one packet for each.
-const MAX_TIMEOUTS_PER_DRAIN: usize = 256;
-
-/// How far a drain may run ahead of time. After each packet str0m's pacer wants the clock to have moved by a
-/// microsecond before it hands out the next, and a timer that went to sleep for that would sleep a millisecond. So as
-/// many packets as one drain follows leave now, in one burst; what is paced further apart waits for its time.
-const AHEAD: Duration = Duration::from_micros(300);
 
 /// Errors that one drain survives; str0m goes on after one, but not after the same one for ever.
 const MAX_ERRORS_PER_DRAIN: usize = 8;
@@ -208,23 +201,23 @@ impl Drained {
     }
 
     fn drain(&mut self, now: Instant, sink: &mut Sink<'_>) -> Result<(), Broken> {
-        let mut timeouts = 0;
+        let mut ahead = RunAhead::new(now);
         let mut errors = 0;
         loop {
             match self.rtc.poll_output() {
-                Ok(Output::Timeout(at))
-                    if at <= now + AHEAD && timeouts < MAX_TIMEOUTS_PER_DRAIN =>
-                {
-                    timeouts += 1;
-                    self.rtc
-                        .handle_input(Input::Timeout(at.max(now)))
-                        .map_err(|_| Broken::Failed)?;
-                }
                 Ok(Output::Timeout(at)) => {
-                    self.deadline = at;
-                    return Ok(());
+                    let Some(then) = ahead.follow(at) else {
+                        self.deadline = at;
+                        return Ok(());
+                    };
+                    self.pass(then)?;
                 }
                 Ok(Output::Transmit(transmit)) => {
+                    if is_rtp(&transmit.contents)
+                        && let Some(then) = ahead.go_on()
+                    {
+                        self.pass(then)?;
+                    }
                     let may_leave = is_stun(&transmit.contents) || !self.silent;
                     if may_leave && transmit.proto == Protocol::Tcp {
                         sink.batch
@@ -246,6 +239,12 @@ impl Drained {
                 Err(_) => return Err(Broken::Failed),
             }
         }
+    }
+
+    fn pass(&mut self, then: Instant) -> Result<(), Broken> {
+        self.rtc
+            .handle_input(Input::Timeout(then))
+            .map_err(|_| Broken::Failed)
     }
 
     /// After consent is lost str0m goes on sending; we do not (RFC 7675 section 5.1).
@@ -328,6 +327,11 @@ fn put_back(rtc: &mut Rtc, newcomer: u32, place: Place, before: Option<(Ssrc, Op
 /// SRTP or SRTCP (RFC 7983).
 fn is_media(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(128..=191))
+}
+
+/// SRTP, and not SRTCP (RFC 5761 section 4).
+fn is_rtp(bytes: &[u8]) -> bool {
+    is_media(bytes) && !matches!(bytes.get(1), Some(192..=223))
 }
 
 fn is_stun(bytes: &[u8]) -> bool {
