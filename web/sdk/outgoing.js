@@ -113,11 +113,12 @@ export class Outgoing {
     sender.close();
   }
 
-  /** The node says what of a track is watched. @returns {Publication | null} whose it is */
-  obey({ track, encodings, spatial }) {
+  /** The node says what of a track is watched. @param {any} message @param {(publication: Publication) => void} changed */
+  obey({ track, encodings, spatial }, changed) {
     const publication = this.#named(track);
-    publication?.obey({ encodings, spatial: spatial ?? null });
-    return publication;
+    if (!publication) return;
+    publication.obey({ encodings, spatial: spatial ?? null });
+    changed(publication);
   }
 
   /** Somebody cannot play what we send: use these codecs alone. */

@@ -52,10 +52,7 @@ export class Publisher {
     const { publications, senders, transform } = this.#outgoing;
     const pc = (this.#pc ??= openPeer("publisher", this.#signal, this.#failed, transform));
     const current = [...publications];
-    for (const transceiver of pc.getTransceivers()) {
-      const stopped = transceiver.direction === "stopped";
-      if (!stopped && !current.some((publication) => publication.transceiver === transceiver)) transceiver.stop();
-    }
+    await retire(pc, new Set(current.map(({ transceiver }) => transceiver)));
     for (const publication of current) {
       if (pc.getTransceivers().includes(publication.transceiver)) continue;
       publication.send(pc);
@@ -95,6 +92,25 @@ export class Publisher {
     this.#closed = true;
     this.#pc?.close();
     for (const publication of this.#outgoing.publications) publication.transceiver = null;
+  }
+}
+
+/**
+ * Stop what is no longer sent. The last m-line that the node knows stays, and carries nothing: with all of them rejected
+ * an offer has no BUNDLE group, and the connection takes no further one. It goes once there is another.
+ * @param {RTCPeerConnection} pc @param {Set<RTCRtpTransceiver | null>} sent
+ */
+async function retire(pc, sent) {
+  const live = pc.getTransceivers().filter(({ direction }) => direction !== "stopped");
+  const over = live.filter((transceiver) => !sent.has(transceiver));
+  const known = live.filter(({ currentDirection }) => currentDirection);
+  const held = pc.sctp || known.some((transceiver) => sent.has(transceiver)) ? null : known[0];
+  for (const transceiver of over) {
+    if (transceiver !== held) transceiver.stop();
+    else {
+      transceiver.direction = "inactive";
+      await transceiver.sender.replaceTrack(null);
+    }
   }
 }
 

@@ -150,6 +150,16 @@ export class People {
     this.#emit("trackrestored", { participant, track });
   }
 
+  /** Somebody wrote, perhaps we. */
+  wrote({ message: id, participant, name, text, at_ms: at }) {
+    this.#emit("chat", { id, participant, name, text, at: new Date(at), mine: participant === this.me });
+  }
+
+  /** Somebody sent us data. @param {import("./data.js").DataMessage} message */
+  sent({ label, sender, payload, text }) {
+    this.#emit("data", { label, sender, participant: this.participants.get(sender) ?? null, payload, text });
+  }
+
   /** Who speaks, loudest first; ourselves included. */
   spoke(speakers) {
     const detail = speakers.map(({ participant, track, level_db: level }) => ({

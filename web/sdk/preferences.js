@@ -11,8 +11,8 @@ const SETTLE = 250;
 const STEP = 16;
 const NORMAL_PRIORITY = 128;
 /** What a node takes; of a message beyond it nothing is taken, and the connection ends. */
-const MAX_PIXELS = 16_384;
-const MAX_PRIORITY = 255;
+export const MAX_PIXELS = 16_384;
+export const MAX_PRIORITY = 255;
 const MAX_TRACKS = 500;
 
 /**

@@ -25,7 +25,9 @@ export class Signal {
   #rtts = [];
   /** @type {(message: any) => void} */
   onevent = () => {};
-  /** @type {(code: number, reason: string) => void} */
+  /** Why the node ends the connection, which it says to nobody's request. */
+  #lastWord = "";
+  /** Told how it ended, with the node's sentence about it if there was one. @type {(code: number, reason: string, sentence: string) => void} */
   onclose = () => {};
 
   /** @param {string} url @returns {Promise<Signal>} */
@@ -123,7 +125,11 @@ export class Signal {
     if (message.topic === "ping") return this.tell("pong", { n: message.n });
     if (!REPLIES.has(message.topic)) return this.onevent(message);
     const waiting = this.#waiting.get(message.id);
-    if (!waiting) return undefined; // the node's last word, repeated by the close frame; or a reply too late
+    if (!waiting) {
+      // The node's last word, whose code the close frame repeats; or a reply too late.
+      if (message.topic === "error" && !message.id) this.#lastWord = message.message;
+      return undefined;
+    }
     this.#waiting.delete(message.id);
     clearTimeout(waiting.timer);
     if (message.topic !== "error") return waiting.resolve(message);
@@ -136,9 +142,9 @@ export class Signal {
     clearInterval(this.#heart);
     for (const { reject, timer } of this.#waiting.values()) {
       clearTimeout(timer);
-      reject(new StarlingError(reason || "connection_lost", "The connection to the node is gone."));
+      reject(new StarlingError(reason || "connection_lost", this.#lastWord || "The connection to the node is gone."));
     }
     this.#waiting.clear();
-    this.onclose(code, reason);
+    this.onclose(code, reason, this.#lastWord);
   }
 }

@@ -19,6 +19,7 @@
  * Every wait has a deadline. Errors are `StarlingError`s with a stable `code` and a sentence for people.
  */
 
+import * as given from "./arguments.js";
 import { Door } from "./door.js";
 import { StarlingError, told } from "./errors.js";
 import { Outgoing } from "./outgoing.js";
@@ -96,9 +97,11 @@ export class Room extends EventTarget {
    * @param {string} [options.node] URL of the node to use, instead of the nearest.
    * @param {string} [options.userToken] Who you are; a guest has none.
    * @param {Transforms} [options.transform] Sees every encoded frame, such as to encrypt it from end to end.
+   * @throws {StarlingError} `argument_invalid`, `transform_unsupported`
    */
   constructor({ room, name, base = location.origin, node = null, userToken = null, transform = null }) {
     super();
+    given.checkRoom({ room, name, base, node });
     this.room = room;
     this.name = name;
     this.#door = new Door({ room, name, base, node, userToken });
@@ -160,10 +163,12 @@ export class Room extends EventTarget {
    * @param {MediaStreamTrack} media
    * @param {{source?: Source, muted?: boolean} & PublishOptions} [options]
    * @returns {Promise<Publication>}
-   * @throws {StarlingError} the node refused it; it is not published.
+   * @throws {StarlingError} `argument_invalid`, or the room is over or the node refused it; it is not published.
    */
-  publish(media, { source = media.kind === "audio" ? "microphone" : "camera", muted = false, ...options } = {}) {
-    return this.#outgoing.publish(media, source, muted, options);
+  async publish(media, options = {}) {
+    this.#beOpen();
+    const { source, muted, ...how } = given.checkedPublishing(media, options);
+    return this.#outgoing.publish(media, source, muted, how);
   }
 
   /** @param {Publication} publication */
@@ -172,12 +177,14 @@ export class Room extends EventTarget {
   }
 
   /** Be silent or dark, and say so. @param {Publication} publication @param {boolean} muted */
-  mute(publication, muted) {
+  async mute(publication, muted) {
+    given.checkMuted(muted);
     return this.#outgoing.mute(publication, muted);
   }
 
   /** Say something to the room; it comes back as a `chat` event. @param {string} text */
   async chat(text) {
+    given.checkChat(text);
     const nonce = Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(16)).join("-");
     return this.#request("chat", { text, nonce });
   }
@@ -187,8 +194,9 @@ export class Room extends EventTarget {
    * @param {Track} track @param {HTMLMediaElement} element @param {{priority?: number}} [options] 0 to 255, 128 normal
    */
   attach(track, element, { priority } = {}) {
+    const rank = given.checkedPlace(track, element, priority);
     if (element.srcObject?.getTracks()[0] !== track.media) element.srcObject = track.media && new MediaStream([track.media]);
-    if (track.kind === "video") this.#preferences.show(track.id, element, priority);
+    if (track.kind === "video") this.#preferences.show(track.id, element, rank);
   }
 
   /** Show nothing in that element any more. @param {HTMLMediaElement} element */
@@ -197,9 +205,13 @@ export class Room extends EventTarget {
     this.#preferences.hide(element);
   }
 
-  /** Say by hand what is to be sent of a track; null leaves it to `attach` again. @param {Track} track @param {Preference | null} preference */
+  /**
+   * Say by hand what is to be sent of a track; null leaves it to `attach` again.
+   * @param {Track} track @param {Preference | null} preference
+   * @throws {StarlingError} `argument_invalid`
+   */
   prefer(track, preference) {
-    this.#preferences.choose(track.id, preference);
+    this.#preferences.choose(track?.id, given.checkedPreference(track, preference));
   }
 
   /**
@@ -209,7 +221,8 @@ export class Room extends EventTarget {
    * @returns {Promise<DataSender>} once it is open
    * @throws {StarlingError}
    */
-  openData(label, { reliable = true } = {}) {
+  async openData(label, { reliable = true } = {}) {
+    this.#beOpen();
     return this.#outgoing.openData(label, reliable);
   }
 
@@ -278,7 +291,7 @@ export class Room extends EventTarget {
     this.#signal = signal;
     this.#people.me = joined.participant;
     signal.onevent = (message) => this.#heard(message);
-    signal.onclose = (code, reason) => this.#lost(code, reason);
+    signal.onclose = (code, reason, sentence) => this.#lost(code, reason, sentence);
     signal.keepAlive();
     this.#openPeers();
     this.#people.meet(joined.participants);
@@ -292,7 +305,7 @@ export class Room extends EventTarget {
       if (this.#signal === signal) this.#lost(4500, "media_failed");
     };
     const arrived = (track, receiver) => this.#people.arrived(track, receiver);
-    const heard = (message) => this.#heardData(message);
+    const heard = (message) => this.#people.sent(message);
     this.#subscriber = new Subscriber(signal, failed, arrived, heard, this.#outgoing.transform);
     this.#outgoing.begin(signal, failed);
   }
@@ -311,10 +324,10 @@ export class Room extends EventTarget {
 
   // --- losing it -------------------------------------------------------------------------------------------------
 
-  #lost(code, reason) {
+  #lost(code, reason, sentence = "") {
     if (this.#state !== "connected") return;
     if (reason === "replaced" || code === 4409) return this.#replaced();
-    if (FINAL_CLOSES.has(code)) return this.#close(reason || "connection_lost", "The node ended the connection.");
+    if (FINAL_CLOSES.has(code)) return this.#close(reason || "connection_lost", sentence || "The node ended the connection.");
     return this.#reconnect(reason || "connection_lost");
   }
 
@@ -387,18 +400,11 @@ export class Room extends EventTarget {
       case "track_muted":
         return this.#people.hush(participant, track, message.muted);
       case "chat":
-        return this.#emit("chat", {
-          id: message.message,
-          participant: message.participant,
-          name: message.name,
-          text: message.text,
-          at: new Date(message.at_ms),
-          mine: message.participant === this.me,
-        });
+        return this.#people.wrote(message);
       case "offer":
         return this.#subscriber?.take(message);
       case "layers":
-        return this.#layers(message);
+        return this.#outgoing.obey(message, (publication) => this.#emit("layers", { publication }));
       case "codecs":
         return this.#outgoing.restrict(message);
       case "speakers":
@@ -417,14 +423,8 @@ export class Room extends EventTarget {
     }
   }
 
-  #layers(message) {
-    const publication = this.#outgoing.obey(message);
-    if (publication) this.#emit("layers", { publication });
-  }
-
-  #heardData(message) {
-    const { label, sender, payload, text } = message;
-    this.#emit("data", { label, sender, participant: this.participants.get(sender) ?? null, payload, text });
+  #beOpen() {
+    if (this.#state === "closed") throw new StarlingError("not_in_room", "This room is over. Make a new Room to join again.");
   }
 
   #request(topic, body) {

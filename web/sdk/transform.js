@@ -25,12 +25,20 @@ function usesStreams(transforms) {
   return used.length > 0 && (!hasScripts() || used.some(isFunction));
 }
 
+function check(transforms) {
+  const good = (one) => !one || isFunction(one) || typeof one.postMessage === "function";
+  if (typeof transforms === "object" && good(transforms?.sender) && good(transforms?.receiver)) return;
+  const sentence = "transform is { sender, receiver }, each a Worker or a function that takes a frame and a controller.";
+  throw new StarlingError("argument_invalid", sentence);
+}
+
 /**
  * What a peer connection is to be made with.
  * @param {Transforms | null} transforms
- * @throws {StarlingError} `transform_unsupported`: this browser cannot do that; sending unencrypted instead would be worse.
+ * @throws {StarlingError} `argument_invalid`; `transform_unsupported`: this browser cannot do that; sending unencrypted instead would be worse.
  */
 export function configurationFor(transforms) {
+  check(transforms);
   if (!usesStreams(transforms)) return {};
   if (!hasStreams()) {
     const sentence = "This browser lets no page see its encoded frames; use another one, or a Worker as transform.";

@@ -61,7 +61,7 @@ class FakePeer {
     FakePeer.all.push(this);
   }
   addTransceiver(track, { direction }) {
-    const transceiver = { mid: null, direction, sender: { track }, receiver: { track: {} }, setCodecPreferences(codecs) { this.codecs = codecs; }, stop() { this.direction = "stopped"; } };
+    const transceiver = { mid: null, direction, currentDirection: null, sender: { track, async replaceTrack(other) { this.track = other; } }, receiver: { track: {} }, setCodecPreferences(codecs) { this.codecs = codecs; }, stop() { this.direction = "stopped"; } };
     this.transceivers.push(transceiver);
     return transceiver;
   }
@@ -69,12 +69,16 @@ class FakePeer {
     return this.transceivers;
   }
   async setLocalDescription() {
+    if (this.transceivers.length && this.transceivers.every(({ direction }) => direction === "stopped")) {
+      throw new Error("max-bundle configured but session description has no BUNDLE group");
+    }
     this.transceivers.forEach((transceiver, index) => (transceiver.mid ??= String(index)));
     this.localDescription = { sdp: "local" };
     setTimeout(() => this.onicecandidate?.({ candidate: { candidate: "late" } }));
     this.onicecandidate?.({ candidate: { candidate: "early" } });
   }
   async setRemoteDescription({ type }) {
+    if (type === "answer") this.transceivers.forEach((one) => (one.currentDirection = one.direction));
     if (type === "offer") this.transceivers = [{ mid: "0", receiver: { track: { kind: "video" } } }];
   }
   close() {
@@ -217,6 +221,74 @@ test("a track that the node refuses is not published, and the next offer goes wi
   await room.publish({ kind: "audio", enabled: true });
   assert.deepEqual(of("publish").at(-1).tracks.map(({ kind }) => kind), ["audio"]);
   await room.leave();
+});
+
+test("a publisher without tracks takes new ones, and lets the last of the old go then", async () => {
+  const room = await joined();
+  const first = await room.publish({ kind: "video", enabled: true }, { source: "screen" });
+  const [peer] = FakePeer.all.filter(({ transceivers }) => transceivers.length);
+  await room.unpublish(first);
+  assert.deepEqual(of("publish").at(-1).tracks, []);
+  assert.equal(peer.transceivers[0].sender.track, null);
+  await room.publish({ kind: "video", enabled: true }, { source: "screen" });
+  await room.publish({ kind: "audio", enabled: true });
+  assert.deepEqual(peer.transceivers.map(({ direction }) => direction), ["stopped", "sendonly", "sendonly"]);
+  assert.deepEqual(of("publish").at(-1).tracks.map(({ mid }) => mid), ["1", "2"]);
+  await room.leave();
+});
+
+test("a slip of the page is refused at the call, and the node hears nothing of it", async () => {
+  const room = await joined();
+  const bad = { code: "argument_invalid" };
+  const [track, video] = [{ id: "tr_grace", kind: "video" }, { kind: "video", enabled: true }];
+  for (const odd of [{ width: -1 }, { width: "a" }, { height: 1e9 }, { priority: 999 }, { paused: 1 }, 5]) {
+    assert.throws(() => room.prefer(track, odd), bad);
+  }
+  assert.throws(() => room.prefer(null, {}), bad);
+  assert.throws(() => room.attach(null, {}), bad);
+  assert.throws(() => room.attach(track, null), bad);
+  for (const odd of [{ source: "banana" }, { codec: "h266" }, { maxBitrate: -5 }, { maxBitrate: "x" }, { muted: "no" }, { hint: "" }, null]) {
+    await assert.rejects(room.publish(video, odd), bad);
+  }
+  await assert.rejects(room.publish(video, { svc: true, codec: "vp8" }), bad);
+  for (const odd of [null, undefined, {}, "camera"]) await assert.rejects(room.publish(odd), bad);
+  for (const odd of ["", null, 7, "x".repeat(2_001)]) await assert.rejects(room.chat(odd), bad);
+  assert.deepEqual(room.publications, []);
+  assert.deepEqual([...of("publish"), ...of("prefer"), ...of("chat")], []);
+  await room.leave();
+});
+
+test("a room is made of names, a node's URL and a transform that is one", () => {
+  const bad = { code: "argument_invalid" };
+  for (const odd of [{ base: "nourl" }, { base: "ftp://a.test" }, { node: 5 }, { room: undefined }, { name: 7 }, { transform: { sender: 5 } }, { transform: 5 }]) {
+    assert.throws(() => new Room({ room: "lobby", name: "Ada", ...odd }), bad);
+  }
+});
+
+test("fractions of pixels and bits are rounded", async () => {
+  const room = await joined();
+  answers.prefer = () => ({ topic: "ok" });
+  room.prefer({ id: "tr_grace", kind: "video" }, { width: 100.5, height: 59.4, priority: 3.2 });
+  await until(() => of("prefer").length === 1);
+  assert.deepEqual(of("prefer")[0].tracks, [{ track: "tr_grace", width: 101, height: 59, priority: 3, paused: false }]);
+  const { options } = await room.publish({ kind: "video", enabled: true }, { maxBitrate: 99_999.6 });
+  assert.equal(options.maxBitrate, 100_000);
+  await room.leave();
+});
+
+test("nothing is sent to a room that is over, and that is said", async () => {
+  const room = await joined();
+  await room.leave();
+  await assert.rejects(room.publish({ kind: "audio", enabled: true }), { code: "not_in_room" });
+  await assert.rejects(room.openData("cursor"), { code: "not_in_room" });
+  assert.deepEqual(room.publications, []);
+});
+
+test("why a node ends a connection for good is told in its own words", async () => {
+  const room = await joined();
+  room.socket.say({ topic: "error", code: "malformed_message", message: "priority must be at most 255." });
+  room.socket.drop(4400, "malformed_message");
+  assert.deepEqual(room.seen.at(-1), ["closed", { code: "malformed_message", message: "priority must be at most 255." }]);
 });
 
 test("a track published while the engine or the connection goes is sent by the next one", async () => {
