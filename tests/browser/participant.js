@@ -51,6 +51,8 @@ export async function publishPicture({ picture, source, shape, options }) {
   published.set(source, await room.publish(paint(picture, shape), { source, ...options }));
 }
 
+export const unpublish = ({ source }) => room.unpublish(published.get(source));
+
 export async function publishMicrophone({ options }) {
   const microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
   published.set("microphone", await room.publish(microphone.getAudioTracks()[0], { source: "microphone", ...options }));

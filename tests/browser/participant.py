@@ -58,6 +58,10 @@ class BrowserParticipant:
         """Publish the picture; ``shape`` is its width, height and rate, ``options`` is what the SDK takes."""
         self._call("publishPicture", picture=self.picture, source=source, shape=shape or {}, options=options or {})
 
+    def unpublish(self, source: str) -> None:
+        """Send what was published from that source no longer."""
+        self._call("unpublish", source=source)
+
     def publish_microphone(self, **options: object) -> None:
         """Publish a fake microphone."""
         self._call("publishMicrophone", options=options)
