@@ -108,14 +108,17 @@ async function heard(receiver) {
   const inbound = [...report.values()].find((entry) => entry.type === "inbound-rtp");
   return {
     packets: inbound?.packetsReceived ?? 0,
+    bytes: inbound?.bytesReceived ?? 0,
     energy: inbound?.totalAudioEnergy ?? 0,
+    samples: inbound?.totalSamplesReceived ?? 0,
+    concealed: (inbound?.concealedSamples ?? 0) - (inbound?.silentConcealedSamples ?? 0),
     codec: report.get(inbound?.codecId)?.mimeType.toLowerCase() ?? "",
   };
 }
 
 /**
  * `pictures`: per track source, codec, packets, the ids read from decoded frames, with counts, `join_to_first_ms` since join() was called,
- * `sizes` and `longest_gap_ms` since mark(); `sounds`: per track packets, energy and codec; `data`: what came over
+ * `sizes` and `longest_gap_ms` since mark(); `sounds`: per track packets, bytes, energy, samples, how many of them were made up, and codec; `data`: what came over
  * data channels.
  */
 export async function state() {
