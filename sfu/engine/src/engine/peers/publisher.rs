@@ -37,9 +37,6 @@ const MAX_PAYLOAD_TYPE_CHANGES: u32 = 128;
 /// least that RFC 3550 section 6.2 asks of sound, would be too late to begin with.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Packets that a subscriber's stream keeps for resends: two seconds of 1.5 Mbit/s, 0.3 MB.
-const RESEND_PACKETS: usize = 256;
-
 /// A line of the client's offer that carries a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OfferedTrack {
@@ -97,7 +94,6 @@ pub fn browser_config() -> RtcConfig {
         .set_ice_lite(true)
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
-        .set_send_buffer_video(RESEND_PACKETS)
         .set_sctp_max_message_size(data::MAX_PAYLOAD_BYTES as u32)
         .set_sctp_max_buffered_amount(data::outgoing::MAX_BUFFERED_BYTES)
         .set_stats_interval(Some(STATS_INTERVAL))
