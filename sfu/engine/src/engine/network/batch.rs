@@ -16,9 +16,9 @@ const MAX_SEGMENTS: usize = 64;
 /// Below what one UDP send may carry, with room for headers.
 const MAX_RUN_BYTES: usize = 60_000;
 
-/// Gathered bytes above which a turn sends before it gathers on: a packet for a hundred people
-/// still leaves in one go, and a burst of thousands costs no gigabytes.
-const FULL_BYTES: usize = 4 << 20;
+/// Gathered bytes above which a turn sends before it gathers on: a packet for some eight hundred
+/// people still leaves in one go, and the memory, which is kept, is that of no burst.
+const FULL_BYTES: usize = 1 << 20;
 
 /// Datagrams of `segment` bytes each (the last may be shorter) for one destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
