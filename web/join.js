@@ -400,7 +400,7 @@ function over(code, message) {
   $("call").hidden = true;
   $("over").hidden = false;
   $("over-title").textContent = TITLES[code] ?? "The call ended";
-  $("over-text").textContent = message;
+  show("over-text", code === "left" ? "" : message); // the title says that already
   $("over-title").focus();
   document.title = "Starling";
 }

@@ -1,9 +1,8 @@
 /** The grid: one tile for each participant and each shared screen, as large as they all fit. */
 
+import { arrange } from "./layout.js";
+
 const SPEAKING = 0.02;
-const GAP = 10;
-const RATIO = 16 / 9;
-const SMALLEST = 148;
 
 /** One participant's picture, sound, name and place; or the screen that they share. */
 export class Tile {
@@ -98,18 +97,14 @@ export class Tile {
   }
 }
 
-/** Give all tiles of a grid the greatest width at which they fit without scrolling, if there is one. */
+/** Size the tiles of a grid to what there is room for. @param {HTMLElement} grid */
 export function layOut(grid) {
-  const count = grid.childElementCount;
-  const { clientWidth: width, clientHeight: height } = grid;
-  let best = 0;
-  for (let columns = 1; columns <= count; columns += 1) {
-    const rows = Math.ceil(count / columns);
-    const fitting = Math.min((width - GAP * (columns - 1)) / columns, ((height - GAP * (rows - 1)) / rows) * RATIO);
-    best = Math.max(best, fitting);
-  }
-  const half = (width - GAP) / 2;
-  grid.style.setProperty("--tile", `${Math.floor(Math.max(best, Math.min(SMALLEST, half)))}px`);
+  const { clientWidth: width, clientHeight: height, childElementCount: count } = grid;
+  const screens = grid.querySelectorAll(":scope > .screen").length;
+  const { people, tile, screen } = arrange({ width, height, people: count - screens, screens });
+  grid.dataset.people = people;
+  grid.style.setProperty("--tile", `${tile}px`);
+  grid.style.setProperty("--screen", `${screen}px`);
 }
 
 export function icon(name) {
