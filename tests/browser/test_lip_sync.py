@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import trio
@@ -36,12 +36,16 @@ LATE_MS: Final = 150
 SAMPLES: Final = 9
 """The median of so many flashes and beeps; one picture is 33 ms, so a single pair says little."""
 
+SHAPE: Final = {"width": 640, "height": 360}
+SMALL: Final = 320
+"""Chromium sends the picture in these two widths."""
+
 SETTLE_S: Final = 30.0
 """libwebrtc moves the sound towards its picture by some 10 ms a second, so that nobody hears it."""
 
 
 async def test_a_beep_comes_with_its_flash(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also when the picture is played late: who receives both knows that they belong together, and when each was."""
+    """Also when the picture is played late, and in another size: who receives both knows when each was."""
     async with open_cluster(STAGES[:2]) as cluster:
         offsets = await trio.to_thread.run_sync(_meet, cluster)
     with capsys.disabled():
@@ -57,11 +61,30 @@ def _meet(cluster: Cluster) -> Mapping[str, float]:
         far.join(ROOM, node=there)
         _leave_lines_behind(browser, here, near)
         sender.join(ROOM, node=here)
-        sender.publish_flashes(simulcast=False)
+        sender.publish_flashes(shape=SHAPE)
         for receiver in receivers.values():
             receiver.wait_until(lambda state: bool(state["pictures"] and state["sounds"]), "both tracks are there")
             receiver.measure_flashes(late_ms=LATE_MS)
-        return {path: _wait_in_step(sender, receiver) for path, receiver in receivers.items()}
+        offsets = {path: _wait_in_step(sender, receiver) for path, receiver in receivers.items()}
+        before = {path: len(receiver.offsets()) for path, receiver in receivers.items()}
+        for receiver in receivers.values():
+            _change_size(receiver)
+        for path, receiver in receivers.items():
+            offsets[f"{path}, another size"] = _wait_in_step(sender, receiver, after=before[path])
+        return offsets
+
+
+def _change_size(receiver: BrowserParticipant) -> None:
+    """Ask for whichever size does not come now, and wait for it."""
+
+    def width(state: Mapping[str, Any]) -> int:
+        (seen,) = state["pictures"].values()
+        came: int = seen["sizes"][-1]["width"]
+        return came
+
+    wanted = SMALL if width(receiver.state()) != SMALL else SHAPE["width"]
+    receiver.prefer(width=wanted, height=wanted * 9 // 16)
+    receiver.wait_until(lambda state: width(state) == wanted, f"the picture is {wanted} wide")
 
 
 def _leave_lines_behind(browser: Browser, node: str, receiver: BrowserParticipant) -> None:
@@ -77,11 +100,17 @@ def _leave_lines_behind(browser: Browser, node: str, receiver: BrowserParticipan
     receiver.wait_until(lambda state: not state["pictures"] and not state["sounds"], "both are gone")
 
 
-def _wait_in_step(sender: BrowserParticipant, receiver: BrowserParticipant) -> float:
-    """Wait until sound and picture are in step; returns by how many ms the sound is late."""
+def _wait_in_step(sender: BrowserParticipant, receiver: BrowserParticipant, *, after: int = 0) -> float:
+    """Wait until sound and picture are in step; returns by how many ms the sound is late.
+
+    Args:
+        sender: Where both went in.
+        receiver: Where both come out.
+        after: So many offsets are of the time before, and do not count.
+    """
     deadline = time.monotonic() + SETTLE_S
     while True:
-        went_in, came_out = sender.offsets()[-SAMPLES:], receiver.offsets()[-SAMPLES:]
+        went_in, came_out = sender.offsets()[-SAMPLES:], receiver.offsets()[after:][-SAMPLES:]
         if min(len(went_in), len(came_out)) == SAMPLES:
             # What the measuring itself adds is in both.
             offset_ms = statistics.median(came_out) - statistics.median(went_in)
