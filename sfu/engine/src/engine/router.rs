@@ -23,7 +23,7 @@ use crate::control::messages::MediaKind;
 /// A peer of this engine; reused after it closed.
 pub type PeerKey = usize;
 
-/// A track of this engine; reused once nobody knows the track any more.
+/// A track of this engine; reused in a later turn once nobody knows the track any more.
 pub type TrackKey = usize;
 
 /// Tracks that one worker knows, those that nobody sends included: more than three for each peer that
@@ -192,7 +192,6 @@ impl Router {
             track.source = None;
             track.codec = None;
             self.touch(key);
-            self.forget_unknown(key);
         }
     }
 
@@ -212,7 +211,6 @@ impl Router {
         if let Some(track) = self.tracks.get_mut(key) {
             track.sinks.retain(|known| *known != sink);
             self.touch(key);
-            self.forget_unknown(key);
         }
     }
 
@@ -240,7 +238,6 @@ impl Router {
         if let Some(key) = self.key(id) {
             self.tracks[key].exports.retain(keep);
             self.touch(key);
-            self.forget_unknown(key);
         }
     }
 
@@ -250,9 +247,24 @@ impl Router {
         self.by_id.get(id).copied()
     }
 
-    /// The tracks whose source or sinks changed since the last call.
+    /// The tracks whose source, sinks or exports changed since the last call.
     pub fn take_touched(&mut self) -> HashSet<String> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// Forget those of these tracks that nobody knows any more. At the end of a turn alone: until
+    /// then packets and other workers' wants go by their keys.
+    pub fn sweep(&mut self, touched: &HashSet<String>) {
+        for id in touched {
+            let Some(key) = self.key(id) else {
+                continue;
+            };
+            let track = &self.tracks[key];
+            if track.source.is_none() && track.sinks.is_empty() && track.exports.is_empty() {
+                self.tracks.remove(key);
+                self.by_id.remove(id);
+            }
+        }
     }
 
     fn touch(&mut self, key: TrackKey) {
@@ -279,7 +291,6 @@ impl Router {
             }
             if changed {
                 self.touch(key);
-                self.forget_unknown(key);
             }
         }
     }
@@ -348,16 +359,6 @@ impl Router {
         self.by_id.insert(id.to_owned(), key);
         key
     }
-
-    fn forget_unknown(&mut self, key: TrackKey) {
-        let unknown = self.tracks.get(key).is_some_and(|track| {
-            track.source.is_none() && track.sinks.is_empty() && track.exports.is_empty()
-        });
-        if unknown {
-            let track = self.tracks.remove(key);
-            self.by_id.remove(&track.id);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -390,6 +391,8 @@ mod tests {
         router.forget_peer(4);
         assert_eq!(router.get(key).unwrap().sinks, [LINE]);
         router.detach(key, LINE);
+        let touched = router.take_touched();
+        router.sweep(&touched);
         assert!(router.get(key).is_none());
         assert_eq!(router.iter().count(), 0);
     }
@@ -407,7 +410,23 @@ mod tests {
         assert!(router.admits(["newer"]).is_err());
         assert!(router.admits(["new", "1"]).is_ok());
         router.detach(key, LINE);
+        let touched = router.take_touched();
+        router.sweep(&touched);
         assert!(router.admits(["newer"]).is_ok());
+    }
+
+    #[test]
+    fn a_track_keeps_its_key_for_the_turn_whoever_comes_and_goes() {
+        let mut router = Router::default();
+        let key = router.attach("t", LINE);
+        router.detach(key, LINE);
+        let other = router.attach("u", OUT);
+        assert_ne!(other, key);
+        assert_eq!(router.attach("t", LINE), key);
+        let touched = router.take_touched();
+        router.sweep(&touched);
+        assert_eq!((router.key("t"), router.key("u")), (Some(key), Some(other)));
+        assert!(router.take_touched().is_empty());
     }
 
     #[test]

@@ -76,27 +76,36 @@ impl Worker {
         }
     }
 
-    /// Tell the others what changed in the tracks of this turn, and send them their packets.
+    /// Tell the others what changed in the tracks of this turn, forget those that nobody knows any
+    /// more, and send the others their packets.
     pub(in crate::engine) fn cross(&mut self, now: Instant) {
-        if self.exchange.is_alone() {
-            return;
-        }
-        for id in self.router.take_touched() {
-            let key = self.router.key(&id);
-            let track = key.and_then(|key| self.router.get(key));
-            let wanted = track.is_some_and(|track| !track.sinks.is_empty());
-            let since = track.and_then(|track| track.source.map(|_| track.since));
-            let exports = track.map_or(&[][..], |track| &track.exports);
-            let taken = self.exchange.reconcile(&id, key, wanted, since, exports);
-            if let Some(key) = key
-                && taken
-            {
-                self.begin_import(key, now);
+        let touched = self.router.take_touched();
+        let is_alone = self.exchange.is_alone();
+        if !is_alone {
+            for id in &touched {
+                self.reconcile(id, now);
             }
         }
-        let (packets, dropped) = self.exchange.post();
-        self.counters.add("exchange_packets", packets);
-        self.counters.add("exchange_packets_dropped", dropped);
+        self.router.sweep(&touched);
+        if !is_alone {
+            let (packets, dropped) = self.exchange.post();
+            self.counters.add("exchange_packets", packets);
+            self.counters.add("exchange_packets_dropped", dropped);
+        }
+    }
+
+    fn reconcile(&mut self, id: &str, now: Instant) {
+        let key = self.router.key(id);
+        let track = key.and_then(|key| self.router.get(key));
+        let wanted = track.is_some_and(|track| !track.sinks.is_empty());
+        let since = track.and_then(|track| track.source.map(|_| track.since));
+        let exports = track.map_or(&[][..], |track| &track.exports);
+        let taken = self.exchange.reconcile(id, key, wanted, since, exports);
+        if let Some(key) = key
+            && taken
+        {
+            self.begin_import(key, now);
+        }
     }
 
     /// Packets of a track come from another worker now: they begin in the middle of a picture, and
