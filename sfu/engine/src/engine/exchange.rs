@@ -305,6 +305,13 @@ impl Exchange {
             .flatten()
     }
 
+    /// Our track of that number, and whether the packets of another worker are taken for it.
+    #[must_use]
+    pub fn superseded(&self, number: WantNumber) -> Option<(TrackKey, bool)> {
+        let import = self.imports.get(&number)?;
+        Some((import.track, import.accepted().is_some()))
+    }
+
     /// The track that a packet of `from` belongs to, when it comes from the source that we take.
     #[must_use]
     pub fn imported(&self, from: WorkerIndex, number: WantNumber) -> Option<TrackKey> {

@@ -64,6 +64,8 @@ pub struct Track {
     pub source: Option<Source>,
     /// Serial of the command that made the source.
     pub since: u64,
+    /// Another worker has a newer source, and its packets are taken.
+    pub superseded: bool,
     pub sinks: Vec<Sink>,
     /// Other workers with sinks of this track.
     pub exports: Vec<Export>,
@@ -87,6 +89,7 @@ impl Track {
             kind: None,
             source: None,
             since: 0,
+            superseded: false,
             sinks: Vec::new(),
             exports: Vec::new(),
             exports_want: Vec::new(),
@@ -98,6 +101,13 @@ impl Track {
             layers: LayerTable::default(),
             demand: Demand::default(),
         }
+    }
+
+    /// Whether packets from there are this track's: of its newest source alone. One that was
+    /// superseded may go on sending for a while, and keep the key longer than the track does.
+    #[must_use]
+    pub fn takes_from(&self, source: Source) -> bool {
+        self.source == Some(source) && !self.superseded
     }
 
     /// What other workers want of this track.
@@ -388,6 +398,10 @@ mod tests {
         router.start("t", MediaKind::Video, leg(4));
         router.end(key, leg(3));
         assert_eq!(router.get(key).unwrap().source, Some(leg(4)));
+        let track = router.get_mut(key).unwrap();
+        assert!(track.takes_from(leg(4)) && !track.takes_from(leg(3)));
+        track.superseded = true;
+        assert!(!track.takes_from(leg(4)));
         router.forget_peer(4);
         assert_eq!(router.get(key).unwrap().sinks, [LINE]);
         router.detach(key, LINE);

@@ -351,14 +351,14 @@ impl Link {
         self.legs_in.remove(&leg).map(|leg| leg.track)
     }
 
-    /// Take a packet of a class.
+    /// Take a packet of a class: of which track it is, and of which leg.
     pub fn take(
         &mut self,
         packet: &RtpPacket,
         now: Instant,
         runs: &mut SourceRun,
         counters: &mut Counters,
-    ) -> Option<(TrackKey, MediaPacket)> {
+    ) -> Option<(TrackKey, u32, MediaPacket)> {
         let joined;
         let mut bytes = &packet.payload[..];
         if Joining::is_half(bytes) {
@@ -396,7 +396,7 @@ impl Link {
             counters.count("link_frames_malformed");
             return None;
         };
-        Some((leg.track, media))
+        Some((leg.track, frame.leg, media))
     }
 
     /// Send packets on their legs, all of one turn at once. Returns how many and how many bytes.

@@ -64,7 +64,9 @@ struct Published {
 /// What a packet turned out to be.
 #[derive(Debug)]
 pub enum Arrival {
-    Media(TrackKey, MediaPacket),
+    Media(TrackKey, Mid, MediaPacket),
+    /// Of a leg of a link.
+    Leg(TrackKey, u32, MediaPacket),
     /// Dropped and counted.
     Dropped,
     /// The peer changes its codec without end.
@@ -360,7 +362,7 @@ impl Publisher {
             self.limit.note(bytes, numbered, now);
         }
         match stream.read(packet, coding, &mut self.anchor, now) {
-            Some(packet) => Arrival::Media(published.track, packet),
+            Some(packet) => Arrival::Media(published.track, published.mid, packet),
             None => {
                 counters.count("payloads_malformed");
                 Arrival::Dropped

@@ -40,6 +40,11 @@ impl Worker {
                 if let Some(track) = self.exchange.note_claim(from, number, since) {
                     self.begin_import(track, now);
                 }
+                if let Some((track, superseded)) = self.exchange.superseded(number)
+                    && let Some(track) = self.router.get_mut(track)
+                {
+                    track.superseded = superseded;
+                }
             }
             Note::Voices { room, levels, anew } => match self.rooms.hold(&room) {
                 Ok(room) => self.hear_voices(room, from, levels, anew, now),
@@ -101,9 +106,14 @@ impl Worker {
         let since = track.and_then(|track| track.source.map(|_| track.since));
         let exports = track.map_or(&[][..], |track| &track.exports);
         let taken = self.exchange.reconcile(id, key, wanted, since, exports);
-        if let Some(key) = key
-            && taken
-        {
+        let Some(key) = key else {
+            return;
+        };
+        let superseded = self.exchange.source_of(id).is_some();
+        if let Some(track) = self.router.get_mut(key) {
+            track.superseded = superseded;
+        }
+        if taken {
             self.begin_import(key, now);
         }
     }

@@ -28,13 +28,22 @@ pub(in crate::engine) struct Way {
 }
 
 impl Worker {
-    /// Take a packet of a track into this turn.
+    /// Take a packet of a track into this turn, unless the track comes from another source by now.
     pub(in crate::engine) fn ingest(
         &mut self,
         track: TrackKey,
+        source: Source,
         mut packet: MediaPacket,
         now: Instant,
     ) {
+        if !self
+            .router
+            .get(track)
+            .is_some_and(|track| track.takes_from(source))
+        {
+            self.counters.count("packets_superseded");
+            return;
+        }
         let noted = self.router.note(track, &packet, now);
         if noted.layer_appears {
             self.layer_appears(track, now);

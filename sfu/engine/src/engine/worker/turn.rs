@@ -19,7 +19,7 @@ use crate::engine::network::socket::Incoming;
 use crate::engine::peers::drained::Taken;
 use crate::engine::peers::peer::Role;
 use crate::engine::peers::publisher::Arrival;
-use crate::engine::router::PeerKey;
+use crate::engine::router::{PeerKey, Source};
 
 /// Receive batches between two looks at timers and commands: 32 datagrams each, 2 ms of work.
 const MAX_BATCHES_PER_TURN: usize = 16;
@@ -284,14 +284,21 @@ impl Worker {
                 }
                 Role::Link(link) => Ok(link
                     .take(&packet, now, runs, counters)
-                    .map_or(Arrival::Dropped, |(track, packet)| {
-                        Arrival::Media(track, packet)
+                    .map_or(Arrival::Dropped, |(track, leg, packet)| {
+                        Arrival::Leg(track, leg, packet)
                     })),
                 Role::Subscriber(_) => Ok(Arrival::Dropped),
             }
         });
         match arrival {
-            Some(Arrival::Media(track, packet)) => self.ingest(track, packet, now),
+            Some(Arrival::Media(track, mid, packet)) => {
+                let source = Source::Publisher { peer: key, mid };
+                self.ingest(track, source, packet, now);
+            }
+            Some(Arrival::Leg(track, leg, packet)) => {
+                let source = Source::Leg { peer: key, leg };
+                self.ingest(track, source, packet, now);
+            }
             Some(Arrival::TooManyPayloadTypes) => self.close(key, Some("too_many_payload_types")),
             Some(Arrival::Dropped) | None => {}
         }
