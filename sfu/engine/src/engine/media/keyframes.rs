@@ -15,7 +15,7 @@ pub const KEYFRAME_WINDOW: Duration = Duration::from_millis(300);
 pub enum Asked {
     /// Ask the source now.
     Now,
-    /// Call [`KeyframeThrottle::due`] then.
+    /// Call [`KeyframeThrottle::wake`] then.
     At(Instant),
     /// A request is put off already and stands for this one too.
     Already,
@@ -61,14 +61,16 @@ impl KeyframeThrottle {
         }
     }
 
-    /// Whether a request that was put off is to be sent now.
-    pub fn due(&mut self, now: Instant) -> bool {
-        if self.put_off.is_some_and(|at| at <= now) {
-            self.put_off = None;
-            self.last = Some(now);
-            return true;
+    /// The timer of a request that was put off went off: what to do about it, if there is one. It
+    /// may be too early, set by an earlier track of the same key; then it is to be set again.
+    pub fn wake(&mut self, now: Instant) -> Option<Asked> {
+        let at = self.put_off?;
+        if at > now {
+            return Some(Asked::At(at));
         }
-        false
+        self.put_off = None;
+        self.last = Some(now);
+        Some(Asked::Now)
     }
 }
 
@@ -84,9 +86,9 @@ mod tests {
         let end = start + KEYFRAME_WINDOW;
         assert_eq!(throttle.ask(start), Asked::At(end));
         assert_eq!(throttle.ask(start), Asked::Already);
-        assert!(!throttle.due(start));
-        assert!(throttle.due(end));
-        assert!(!throttle.due(end));
+        assert_eq!(throttle.wake(start), Some(Asked::At(end)));
+        assert_eq!(throttle.wake(end), Some(Asked::Now));
+        assert_eq!(throttle.wake(end), None);
         assert_eq!(throttle.ask(end), Asked::At(end + KEYFRAME_WINDOW));
     }
 }

@@ -179,21 +179,26 @@ impl Worker {
         if track.kind == Some(MediaKind::Audio) {
             return;
         }
-        match track.throttles.of(encoding).ask(now) {
-            Asked::Now => self.request_keyframe(key, encoding, now),
-            Asked::At(at) => self.timers.wake_by(at, Timer::Keyframe(key, encoding)),
-            Asked::Already => {}
-        }
+        let asked = track.throttles.of(encoding).ask(now);
+        self.follow_asked(asked, key, encoding, now);
     }
 
     /// A request that was put off.
     pub(in crate::engine) fn wake_keyframe(&mut self, key: TrackKey, encoding: u8, now: Instant) {
-        let due = self
+        let asked = self
             .router
             .get_mut(key)
-            .is_some_and(|track| track.throttles.of(encoding).due(now));
-        if due {
-            self.request_keyframe(key, encoding, now);
+            .and_then(|track| track.throttles.of(encoding).wake(now));
+        if let Some(asked) = asked {
+            self.follow_asked(asked, key, encoding, now);
+        }
+    }
+
+    fn follow_asked(&mut self, asked: Asked, key: TrackKey, encoding: u8, now: Instant) {
+        match asked {
+            Asked::Now => self.request_keyframe(key, encoding, now),
+            Asked::At(at) => self.timers.wake_by(at, Timer::Keyframe(key, encoding)),
+            Asked::Already => {}
         }
     }
 
