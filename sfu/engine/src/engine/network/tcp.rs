@@ -38,6 +38,10 @@ const SLOW_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ACCEPTED_PER_TURN: usize = 32;
 const READ_BYTES: usize = 64 << 10;
 
+/// Where the system has no descriptor left for a connection, it is asked again this much later: the
+/// connection waits, and without a pause the worker would do nothing but ask.
+const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// Tokens of connections start here; below are the worker's own.
 const FIRST_TOKEN: usize = 16;
 
@@ -105,6 +109,8 @@ pub struct Tcp {
     by_source: HashMap<SocketAddr, ConnectionKey>,
     unproven: usize,
     acceptable: bool,
+    /// Nothing is accepted before.
+    paused_until: Option<Instant>,
     buffer: Vec<u8>,
     /// Connections with something to read.
     ready: Vec<ConnectionKey>,
@@ -128,6 +134,7 @@ impl Tcp {
             by_source: HashMap::new(),
             unproven: 0,
             acceptable: false,
+            paused_until: None,
             buffer: vec![0; READ_BYTES],
             ready: Vec::new(),
             to_write: Vec::new(),
@@ -156,14 +163,21 @@ impl Tcp {
     /// Whether there is more to read or to accept than the last turn took.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        self.acceptable || !self.ready.is_empty()
+        (self.acceptable && self.paused_until.is_none()) || !self.ready.is_empty()
+    }
+
+    /// When [`Tcp::accept`] is to be called again although nothing happens.
+    #[must_use]
+    pub fn paused_until(&self) -> Option<Instant> {
+        self.paused_until
     }
 
     /// Take new connections; `each` hears of every one, and by when it is to prove itself.
     pub fn accept(&mut self, now: Instant, mut each: impl FnMut(ConnectionKey, Instant)) -> Tally {
         let mut tally = Tally::default();
+        self.paused_until = self.paused_until.filter(|until| *until > now);
         for _ in 0..MAX_ACCEPTED_PER_TURN {
-            if !self.acceptable {
+            if !self.acceptable || self.paused_until.is_some() {
                 break;
             }
             match self.listener.accept() {
@@ -174,12 +188,19 @@ impl Tcp {
                     }
                     None => tally.refused += 1,
                 },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.acceptable = false,
-                // That connection is gone already, or there are no descriptors: not now.
-                Err(_) => break,
+                Err(error) => self.not_accepted(&error, now),
             }
         }
         tally
+    }
+
+    fn not_accepted(&mut self, error: &io::Error, now: Instant) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.acceptable = false,
+            // That one is gone already, others may wait.
+            io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+            _ => self.paused_until = Some(now + ACCEPT_AGAIN_AFTER),
+        }
     }
 
     fn admit(
@@ -397,5 +418,29 @@ impl Connection {
         };
         self.waiting.drain(..written);
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_without_descriptors_is_not_asked_all_the_time() {
+        let now = Instant::now();
+        let poll = mio::Poll::new().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tcp = Tcp::new(listener, poll.registry()).unwrap();
+        tcp.note(LISTEN, true, false);
+        assert!(tcp.is_behind());
+        // EMFILE; no error of its own in the standard library.
+        tcp.not_accepted(&io::Error::from_raw_os_error(24), now);
+        assert!(!tcp.is_behind());
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        assert_eq!(tcp.accept(now, |_, _| {}), Tally::default());
+        let again = tcp.paused_until().unwrap();
+        assert_eq!(tcp.accept(again, |_, _| {}).accepted, 1);
+        assert_eq!((tcp.paused_until(), tcp.len()), (None, 1));
     }
 }

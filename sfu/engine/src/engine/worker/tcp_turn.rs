@@ -21,6 +21,9 @@ impl Worker {
         let timers = &mut self.timers;
         let new = tcp.accept(now, |key, by| timers.wake_by(by, Timer::Connection(key)));
         let mut arrivals = std::mem::take(&mut self.arrivals);
+        if let Some(at) = tcp.paused_until() {
+            timers.wake_by(at, Timer::Accept);
+        }
         let read = tcp.read(&mut arrivals);
         self.count_tcp(new);
         self.count_tcp(read);

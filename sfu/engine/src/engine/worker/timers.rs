@@ -22,6 +22,8 @@ pub enum Timer {
     Stun,
     /// A TCP connection that is to prove itself, or to read on.
     Connection(usize),
+    /// TCP connections are accepted again, which every turn does.
+    Accept,
 }
 
 /// One deadline for each timer, earliest first.

@@ -63,6 +63,7 @@ impl Worker {
                 Some(Timer::Room(room)) => self.tend_room(room, now),
                 Some(Timer::Stun) => self.tend_stun(now),
                 Some(Timer::Connection(connection)) => self.wake_connection(connection, now),
+                Some(Timer::Accept) => {}
                 None => return,
             }
         }
