@@ -75,10 +75,11 @@ impl Worker {
 
     /// A new worker took the place of a lost one.
     pub(in crate::engine) fn on_replaced(&mut self, worker: WorkerIndex, now: Instant) {
-        self.replace_floors(worker, now);
         for id in self.exchange.replaced(worker) {
             self.router.forget_exports_to(&id, worker);
         }
+        // Last: what was to be said to the old one is not said any more.
+        self.replace_floors(worker, now);
     }
 
     /// Tell the others what changed in the tracks of this turn, forget those that nobody knows any
