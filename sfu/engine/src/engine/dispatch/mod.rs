@@ -197,26 +197,44 @@ impl Dispatcher {
             (None, _) => self.refuse(id, Refusal::hello_missing()),
             (Some(running), Place::Peer { peer, opens }) => {
                 match running.placement.choose(peer, opens) {
-                    Ok(worker) => self.order(worker, serial, command, false),
+                    Ok(worker) if running.workers.has_room(worker) => {
+                        self.order(worker, serial, command, false);
+                    }
+                    Ok(_) => self.refuse_busy(id),
                     Err(refusal) => self.refuse(id, refusal),
                 }
             }
             (Some(running), Place::Everywhere) => {
-                self.stated.note(&command);
                 let workers: Vec<WorkerIndex> = (0..running.workers.len())
                     .filter(|worker| running.placement.runs(*worker))
                     .collect();
-                for (at, worker) in workers.iter().enumerate() {
-                    self.order(*worker, serial, command.clone(), at > 0);
-                }
                 if workers.is_empty() {
                     self.refuse(id, Refusal::worker_lost());
+                } else if workers.iter().any(|at| !running.workers.has_room(*at)) {
+                    // All or nobody: what one of them missed would be missing there for ever.
+                    self.refuse_busy(id);
+                } else {
+                    self.stated.note(&command);
+                    for (at, worker) in workers.iter().enumerate() {
+                        self.order(*worker, serial, command.clone(), at > 0);
+                    }
                 }
             }
         }
     }
 
-    /// Give a command to a worker.
+    fn refuse_busy(&mut self, id: u64) {
+        *self.counters.entry("commands_refused_busy").or_default() += 1;
+        self.refuse(
+            id,
+            Refusal::new(
+                "worker_busy",
+                "Too many commands wait for a worker; say it again later.",
+            ),
+        );
+    }
+
+    /// Give a command to a worker that has room for it.
     fn order(&mut self, worker: WorkerIndex, serial: u64, command: Command, quiet: bool) {
         let Some(running) = &mut self.running else {
             return;
@@ -242,17 +260,6 @@ impl Dispatcher {
                 running.placement.given(worker, peer, opens, serial);
             }
             running.known[worker].outstanding.push_back(outstanding);
-            return;
-        }
-        *self.counters.entry("commands_refused_busy").or_default() += 1;
-        if !quiet {
-            self.refuse(
-                outstanding.id,
-                Refusal::new(
-                    "worker_busy",
-                    "Too many commands wait for the worker of this peer; say it again later.",
-                ),
-            );
         }
     }
 

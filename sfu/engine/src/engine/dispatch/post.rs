@@ -122,8 +122,12 @@ impl Post {
     pub fn send(&self, from: WorkerIndex, letter: &mut Letter) -> u64 {
         let mut inner = self.lock();
         let mut taken = Letter::default();
-        if inner.notes + letter.notes.len() <= MAX_WAITING_NOTES {
+        let room = MAX_WAITING_NOTES.saturating_sub(inner.notes);
+        if letter.notes.len() <= room {
             taken.notes = std::mem::take(&mut letter.notes);
+        } else {
+            // More may wait than ever fits at once.
+            taken.notes.extend(letter.notes.drain(..room));
         }
         let room = MAX_WAITING_PACKETS.saturating_sub(inner.packets);
         let dropped = letter.packets.len().saturating_sub(room);
@@ -136,6 +140,12 @@ impl Post {
             push(inner, Mail::Letter { from, letter });
         }
         dropped as u64
+    }
+
+    /// Whether another command would be taken now; only the dispatcher adds any.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.lock().commands < MAX_WAITING_COMMANDS
     }
 
     /// Take everything, oldest first, in exchange for an empty queue.
@@ -159,5 +169,41 @@ fn push(mut inner: MutexGuard<'_, Inside>, mail: Mail) {
     drop(inner);
     if let Some(waker) = waker {
         let _ = waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::exchange::Note;
+
+    #[test]
+    fn more_notes_than_a_box_takes_come_in_several_letters() {
+        let post = Post::default();
+        let numbers = 0..MAX_WAITING_NOTES as u64 * 2 + 1;
+        let mut letter = Letter {
+            notes: numbers
+                .clone()
+                .map(|number| Note::Unwant { number })
+                .collect(),
+            ..Letter::default()
+        };
+        let mut heard = Vec::new();
+        let mut mail = VecDeque::new();
+        for _ in 0..3 {
+            post.send(1, &mut letter);
+            post.take(&mut mail);
+            for piece in mail.drain(..) {
+                if let Mail::Letter { letter, .. } = piece {
+                    heard.extend(letter.notes);
+                }
+            }
+        }
+        assert!(letter.is_empty());
+        assert!(
+            heard
+                .into_iter()
+                .eq(numbers.map(|number| Note::Unwant { number }))
+        );
     }
 }

@@ -167,6 +167,12 @@ impl Workers {
         self.posts.get(worker)
     }
 
+    /// Whether another command would be taken by it.
+    #[must_use]
+    pub fn has_room(&self, worker: WorkerIndex) -> bool {
+        self.post(worker).is_some_and(Post::has_room)
+    }
+
     /// Start a worker in the place of one that was lost, on the same port.
     ///
     /// # Errors
