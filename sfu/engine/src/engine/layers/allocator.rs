@@ -18,11 +18,18 @@ use super::table::Rung;
 /// A step up must leave this much of itself unused, in hundredths: measured rates waver by a tenth.
 const SPARE_PERCENT: u64 = 15;
 
+/// More bit/s than anybody has, and little enough to count with.
+const UNLIMITED: u64 = u64::MAX / 4;
+
 /// What a line has it may exceed the estimate by one in so many of.
 const KEEP_TOLERANCE: u64 = 10;
 
 /// Between two steps up of one line: an estimate needs about as long to feel the first.
 const UPGRADE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Who had the next step already goes before others of its kind, unless they have less than this
+/// much of what it has, in hundredths: else lines that cost the same would take turns.
+const PEER_PERCENT: u64 = 75;
 
 /// A picture may be stretched by a tenth each way before more pixels are worth their bits.
 const STRETCH_PERCENT: u64 = 120;
@@ -99,6 +106,15 @@ impl Candidate<'_> {
         self.rung.map_or(0, |rung| self.ask.rungs[rung].rate_bps)
     }
 
+    /// Whose turn it is to get more: the lowest's.
+    fn turn(&self) -> u64 {
+        if self.had > self.rung {
+            self.rate() * PEER_PERCENT / 100
+        } else {
+            self.rate()
+        }
+    }
+
     /// What the next rung costs more than this one.
     fn step(&self) -> Option<u64> {
         let next = self.rung.map_or(0, |rung| rung + 1);
@@ -109,7 +125,7 @@ impl Candidate<'_> {
 /// Share the bandwidth.
 #[must_use]
 pub fn allocate(budget: &Budget, asks: &[Ask<'_>], now: Instant) -> Allocation {
-    let whole = budget.estimate_bps.unwrap_or(u64::MAX / 4);
+    let whole = budget.estimate_bps.unwrap_or(UNLIMITED).min(UNLIMITED);
     let tolerance = (whole / KEEP_TOLERANCE) as i64;
     let mut left = whole as i64 - budget.audio_bps as i64;
     let mut candidates: Vec<Candidate<'_>> = asks
@@ -125,7 +141,14 @@ pub fn allocate(budget: &Budget, asks: &[Ask<'_>], now: Instant) -> Allocation {
             stuck: false,
         })
         .collect();
-    candidates.sort_by_key(|one| (Reverse(one.ask.priority), one.ask.rungs[0].rate_bps));
+    candidates.sort_by_key(|one| {
+        let starved = one.ask.given == Grant::Starved;
+        (
+            Reverse(one.ask.priority),
+            starved,
+            one.ask.rungs[0].rate_bps,
+        )
+    });
     for (place, one) in candidates.iter_mut().enumerate() {
         let cost = one.ask.rungs[0].rate_bps;
         let fits = match one.ask.given {
@@ -174,7 +197,7 @@ fn climb(group: &mut [Candidate<'_>], left: &mut i64, tolerance: i64, now: Insta
     while let Some(one) = group
         .iter_mut()
         .filter(|one| !one.stuck)
-        .min_by_key(|one| one.rate())
+        .min_by_key(|one| one.turn())
     {
         let Some(step) = one.step() else {
             one.stuck = true;

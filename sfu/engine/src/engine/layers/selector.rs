@@ -79,6 +79,8 @@ pub struct Selector {
     structured: u8,
     /// The beginning of another encoding, while a picture of the current one is unfinished.
     held: Vec<MediaPacket>,
+    /// What goes out is over: its encoding comes from another source now, whose keyframe was missed.
+    adrift: bool,
 }
 
 impl Default for Selector {
@@ -88,6 +90,7 @@ impl Default for Selector {
             current: None,
             structured: 0,
             held: Vec::new(),
+            adrift: false,
         }
     }
 }
@@ -98,6 +101,7 @@ impl Selector {
         self.current = None;
         self.structured = 0;
         self.held.clear();
+        self.adrift = false;
     }
 
     /// Aim elsewhere. `structured` are the encodings (by bit) known to have keyframes.
@@ -157,9 +161,11 @@ impl Selector {
     #[must_use]
     pub fn waits_for(&self) -> Option<u8> {
         match (self.aim, self.current) {
+            (Aim::Any, Some(current)) if self.adrift => Some(current.encoding),
             (Aim::Pause, _) | (Aim::Any, Some(_)) => None,
             (Aim::Any, None) => Some(0),
             (Aim::Layer { layer, .. }, None) => Some(layer.encoding),
+            (Aim::Layer { layer, .. }, Some(_)) if self.adrift => Some(layer.encoding),
             (Aim::Layer { layer, .. }, Some(current)) => (current.encoding != layer.encoding
                 || (layer.spatial > current.spatial && current.above > current.spatial))
                 .then_some(layer.encoding),
@@ -196,6 +202,8 @@ impl Selector {
         let unstructured = self.structured & bit(layering.encoding) == 0;
         let opens = layering.keyframe && layering.begins_frame && layering.spatial == 0;
         if !welcome || !(opens || unstructured) {
+            let same = |at: &Current| at.encoding == layering.encoding;
+            self.adrift |= welcome && self.current.as_ref().is_some_and(same);
             return Verdict::Ignore;
         }
         let unfinished = |at: &Current| at.open && at.encoding != layering.encoding;
@@ -217,6 +225,7 @@ impl Selector {
         let verdict = judge(&current, packet, true);
         current.open = leaves_open(&current, packet, verdict);
         self.current = Some(current);
+        self.adrift = false;
         verdict
     }
 
@@ -228,6 +237,7 @@ impl Selector {
         };
         if packet.sequence > current.newest {
             current.newest = packet.sequence;
+            self.adrift = false;
             if packet.time != current.time {
                 if self.aim == Aim::Pause {
                     self.current = None;

@@ -291,3 +291,52 @@ fn shares_are_fair_and_do_not_waver_and_others_are_found_out() {
         allocate(budget, &fresh, now)
     }));
 }
+
+/// How often grants change in a minute of two lines that cost about the same, now one a little more
+/// and now the other.
+fn changes(kbps: u64) -> usize {
+    let start = Instant::now();
+    let mut given = [Grant::Unknown; 2];
+    let mut upgraded_at = [None; 2];
+    let mut changes = 0;
+    for second in 0..60 {
+        let now = start + Duration::from_secs(second);
+        let percent = |line: u64| if (second + line) % 2 == 0 { 96 } else { 104 };
+        let ladders = [0, 1].map(|line| rungs(&CAMERA.map(|rate| rate * percent(line) / 100)));
+        let asks = [0, 1].map(|at| Ask {
+            given: given[at],
+            upgraded_at: upgraded_at[at],
+            ..ask(&ladders[at])
+        });
+        let grants = allocate(&budget(kbps), &asks, now).grants;
+        for at in 0..2 {
+            if grants[at] != given[at] {
+                changes += 1;
+                upgraded_at[at] = Some(now);
+            }
+            given[at] = grants[at];
+        }
+    }
+    changes
+}
+
+#[test]
+fn lines_that_cost_the_same_do_not_take_turns() {
+    let restless: Vec<(u64, usize)> = (50..4000)
+        .step_by(10)
+        .map(|kbps| (kbps, changes(kbps)))
+        .filter(|(_, changes)| *changes > 6)
+        .collect();
+    assert_eq!(restless, []);
+}
+
+#[test]
+fn no_limit_is_too_large_to_count_with() {
+    let camera = rungs(&CAMERA);
+    let boundless = Budget {
+        estimate_bps: Some(u64::MAX),
+        ..budget(0)
+    };
+    let allocation = allocate(&boundless, &[ask(&camera)], Instant::now());
+    assert_eq!(allocation.grants, [Grant::Layer(layer(2))]);
+}

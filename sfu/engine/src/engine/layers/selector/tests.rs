@@ -457,3 +457,30 @@ fn a_keyframe_waits_for_the_end_of_the_picture_before_and_no_longer() {
     let next = after(packet(9, 18, delta(1, 0, 0)));
     assert_eq!(next, [&[(0, 2)][..], &held[..], &[(1, 9)][..]].concat());
 }
+
+#[test]
+fn a_keyframe_is_waited_for_when_the_same_encoding_comes_from_another_source() {
+    for aim in [to(0, 0, 3), Aim::Any] {
+        let mut selector = Selector::default();
+        selector.aim(aim, 0b1);
+        assert_eq!(selector.take(&packet(1, 0, key(0, 0))), BEGINS);
+        assert_eq!(selector.waits_for(), None);
+        let of_other = |sequence, layering| MediaPacket {
+            run: 77,
+            ..packet(sequence, 10, layering)
+        };
+        // Its keyframe was lost.
+        let missed = of_other(500, delta(0, 0, 0));
+        assert_eq!(selector.take(&missed), Verdict::Ignore);
+        assert_eq!(selector.waits_for(), Some(0));
+        assert_eq!(selector.take(&of_other(501, key(0, 0))), BEGINS);
+        assert_eq!(selector.waits_for(), None);
+        // One of the old source that comes late is no reason, as soon as there is news of the new.
+        assert_eq!(
+            selector.take(&packet(2, 5, delta(0, 0, 0))),
+            Verdict::Ignore
+        );
+        assert_eq!(selector.take(&of_other(502, delta(0, 0, 0))), SENT);
+        assert_eq!(selector.waits_for(), None);
+    }
+}
