@@ -301,7 +301,13 @@ fn changes(kbps: u64) -> usize {
     let mut changes = 0;
     for second in 0..60 {
         let now = start + Duration::from_secs(second);
-        let percent = |line: u64| if (second + line).is_multiple_of(2) { 96 } else { 104 };
+        let percent = |line: u64| {
+            if (second + line).is_multiple_of(2) {
+                96
+            } else {
+                104
+            }
+        };
         let ladders = [0, 1].map(|line| rungs(&CAMERA.map(|rate| rate * percent(line) / 100)));
         let asks = [0, 1].map(|at| Ask {
             given: given[at],
