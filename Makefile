@@ -36,7 +36,7 @@ help:
 	@echo 'make setup  only what the two above need to start'
 	@echo 'make lint   style, types, import rules'
 	@echo 'make audit  known holes in the crates of the engine (needs the network)'
-	@echo 'make bench  benchmarks; BENCH=name for one'
+	@echo 'make bench  benchmarks; BENCH=name for one, STARLING_BENCH_ROUNDS=1 for less (see the README)'
 	@echo 'make clean  remove what set-up and builds made here'
 	@echo 'make lock   pin newer dependencies (needs uv)'
 
@@ -62,7 +62,7 @@ lint-pyright:
 	$(call phase,pyright,$(BIN)/pyright)
 lint-rustfmt:
 	$(call phase,rustfmt,$(call if_cargo_has,fmt,cargo fmt --check $(ENGINE)))
-# In release, whose C library of ciphers set-up has built already: 20 s instead of two minutes.
+# In release, whose C library of ciphers set-up has built already; the debug profile would compile it once more.
 lint-clippy:
 	$(call phase,clippy,$(call if_cargo_has,clippy,cargo clippy --release --locked --quiet --all-targets $(ENGINE) -- -D warnings))
 # Licences, bans and sources; known holes are listed on the network and asked for by `make audit`.

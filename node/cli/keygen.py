@@ -16,7 +16,7 @@ CLUSTER_KEYS_FILE = "cluster-keys.json"
 
 
 def keygen(
-    folder: Annotated[Path, typer.Argument(help="Where to write; made if missing.")] = Path(),
+    folder: Annotated[str, typer.Argument(help="Where to write; made if missing.")] = ".",
     as_json: AsJson = False,
 ) -> None:
     """Make gossip.key and cluster-keys.json: what all nodes of one cluster share and nobody else may read.
@@ -31,12 +31,16 @@ def keygen(
     from node.private_files import write_private
     from session import ClusterKeys
 
-    gossip, cluster = folder / GOSSIP_KEY_FILE, folder / CLUSTER_KEYS_FILE
+    if not folder.strip():
+        # As a path it would mean the current folder, where an unset variable of a script never wanted its keys.
+        raise NodeStartError("folder_unusable", "the folder has no name: say where to write, or nothing for here")
+    place = Path(folder)
+    gossip, cluster = place / GOSSIP_KEY_FILE, place / CLUSTER_KEYS_FILE
     for path in (gossip, cluster):
         if path.exists():
             raise NodeStartError("file_exists", f"{path} is there already: remove it, or choose another folder")
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(gossip, base64.b64encode(os.urandom(GOSSIP_KEY_BYTES)) + b"\n", replace=False)
         ClusterKeys.generate().save(cluster)
     except OSError as error:

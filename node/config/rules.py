@@ -72,7 +72,7 @@ class _Rules:
         for address in media.advertised:
             self._check_ip(("media", "advertised"), address)
         for server in media.stun_servers:
-            self._check_host_port(("media", "stun_servers"), server)
+            self._check_host_port(("media", "stun_servers"), server, "stun.example.org:3478")
 
     def _check_mesh(self) -> None:
         mesh = self._config.mesh
@@ -119,10 +119,10 @@ class _Rules:
         except ValueError:
             self._refuse(key, f"{text!r} is not an IP address (127.0.0.1, 0.0.0.0, ::)")
 
-    def _check_host_port(self, key: Key, text: str) -> None:
+    def _check_host_port(self, key: Key, text: str, example: str = "192.0.2.1:7946") -> None:
         host, separator, port = text.rpartition(":")
         if not separator or not host or not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
-            self._refuse(key, f"{text!r} is not host:port (192.0.2.1:7946)")
+            self._refuse(key, f"{text!r} is not host:port ({example})")
 
     def _check_url(self, key: Key, text: str) -> None:
         try:

@@ -100,6 +100,16 @@ def test_keygen_makes_both_files_and_overwrites_none(capsys: pytest.CaptureFixtu
     assert "is there already" in err
 
 
+def test_keygen_takes_no_nameless_folder_for_this_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "keygen", "")
+    assert code == 1
+    assert "the folder has no name" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_version_knows_the_parts(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "version", "--json")
     assert code == 0

@@ -96,7 +96,10 @@ WRONG = {
         ["media.port", "2 workers take as many ports from 65535 on"],
     ),
     "too many workers": ("[media]\nworkers = 65", ["media.workers", "<= 64"]),
-    "STUN server without port": ("[media]\nstun_servers = ['a']", ["media.stun_servers", "'a'", "host:port"]),
+    "STUN server without port": (
+        "[media]\nstun_servers = ['a']",
+        ["media.stun_servers", "'a'", "stun.example.org:3478"],
+    ),
     "speakers below none": ("[rooms]\nloudest = -1", ["rooms.loudest", ">= 0"]),
     "no such codec policy": ("[rooms]\ncodec_policy = 'ask'", ["rooms.codec_policy", "restrict"]),
     "bad proxy": ("[http]\ntrusted_proxies = ['10.0.0.1/8']", ["http.trusted_proxies"]),
