@@ -12,6 +12,7 @@ use crate::engine::data::{Channels, MAX_SENDER_BYTES};
 use crate::engine::layers::line::Wish;
 use crate::engine::layers::share::INITIAL_BPS;
 use crate::engine::peers::drained::Broken;
+use crate::engine::peers::incoming::Coding;
 use crate::engine::peers::peer::{Peer, Role};
 use crate::engine::peers::publisher::{self, OfferedTrack, Publisher};
 use crate::engine::peers::sdp::{Stripped, is_usable, strip_candidates};
@@ -63,10 +64,13 @@ impl Worker {
         }
         self.rooms.admits(known, place.room)?;
         self.router.admits(tracks.values().map(String::as_str))?;
-        let key = known.unwrap_or_else(|| {
-            let rtc = publisher::browser_config().build(now);
-            self.open(name, rtc, Role::Publisher(Publisher::default()), now)
-        });
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let drained = self.build(now, |now| publisher::browser_config().build(now))?;
+                self.insert(name, drained, Role::Publisher(Publisher::default()), now)
+            }
+        };
         self.counters.add("candidates_ignored", offer.unusable);
         if self
             .peers
@@ -99,7 +103,8 @@ impl Worker {
             peer.gate.set_naming(Naming::read(&offer.sdp));
         }
         self.name_participant(key, place.participant);
-        self.set_published(key, room, accepted.tracks, offer.fingerprint);
+        let said = (accepted.tracks, accepted.codings);
+        self.set_published(key, room, said, offer.fingerprint);
         self.expect_checks(key);
         if known.is_none() {
             self.connect_within(key, now);
@@ -124,7 +129,7 @@ impl Worker {
         &mut self,
         key: PeerKey,
         room: RoomKey,
-        tracks: Vec<OfferedTrack>,
+        (tracks, codings): (Vec<OfferedTrack>, Vec<Coding>),
         fingerprint: Option<String>,
     ) {
         let tracks = tracks
@@ -142,11 +147,10 @@ impl Worker {
         let gone = match self.peers.get_mut(key) {
             Some(Peer {
                 role: Role::Publisher(publisher),
-                drained,
                 ..
             }) => {
                 publisher.fingerprint = fingerprint;
-                publisher.set_tracks(drained, tracks)
+                publisher.set_tracks(tracks, codings)
             }
             _ => Vec::new(),
         };
@@ -172,12 +176,17 @@ impl Worker {
         self.rooms.admits(known, place.room)?;
         self.router
             .admits(tracks.iter().map(|wanted| wanted.track.as_str()))?;
-        let key = known.unwrap_or_else(|| {
-            let rtc = publisher::browser_config()
-                .enable_bwe(Some(Bitrate::from(INITIAL_BPS)))
-                .build(now);
-            self.open(name, rtc, Role::Subscriber(Subscriber::default()), now)
-        });
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let drained = self.build(now, |now| {
+                    publisher::browser_config()
+                        .enable_bwe(Some(Bitrate::from(INITIAL_BPS)))
+                        .build(now)
+                })?;
+                self.insert(name, drained, Role::Subscriber(Subscriber::default()), now)
+            }
+        };
         self.rooms.enter(key, place.room, Part::Subscriber)?;
         self.name_participant(key, place.participant);
         if let Some(subscriber) = self.subscriber(key) {

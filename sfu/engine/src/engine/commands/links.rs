@@ -6,7 +6,7 @@ use super::Answer;
 use crate::control::messages::{MediaKind, Message, PeerKind};
 use crate::engine::links::link::{Introduction, Link};
 use crate::engine::links::link_class;
-use crate::engine::peers::drained::{self, Drained};
+use crate::engine::peers::drained;
 use crate::engine::peers::peer::Role;
 use crate::engine::refusal::Refusal;
 use crate::engine::rooms::Leg;
@@ -30,7 +30,7 @@ impl Worker {
                 format!("Peer {name:?} is open already; close it first."),
             ));
         }
-        let mut drained = Drained::new(link_class::build(now), now);
+        let mut drained = self.build(now, link_class::build)?;
         let mut sink = drained::Sink {
             batch: &mut self.batch,
             events: &mut self.events,

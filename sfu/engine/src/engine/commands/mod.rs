@@ -183,8 +183,16 @@ impl Worker {
             .ok_or_else(|| Refusal::peer_unknown(name))
     }
 
-    fn open(&mut self, name: &str, rtc: str0m::Rtc, role: Role, now: Instant) -> PeerKey {
-        self.insert(name, Drained::new(rtc, now), role, now)
+    /// Build an `Rtc`; a panic there refuses the command.
+    fn build(
+        &mut self,
+        now: Instant,
+        build: impl FnOnce(Instant) -> str0m::Rtc,
+    ) -> Result<Drained, Refusal> {
+        Drained::build(now, build).map_err(|broken| {
+            self.counters.count("peer_panics");
+            Refusal::new(broken.reason(), "Building the peer connection failed.")
+        })
     }
 
     fn insert(&mut self, name: &str, drained: Drained, role: Role, now: Instant) -> PeerKey {

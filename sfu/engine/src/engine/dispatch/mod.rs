@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::commands::{reply, too_large};
+use super::peers::drained::Drained;
 use super::peers::publisher::browser_config;
 use super::refusal::Refusal;
 use super::worker::EachTurn;
@@ -332,7 +333,9 @@ impl Dispatcher {
         }
         names::check(&config.stun_servers)?;
         // The first key that the cipher library makes takes 20 ms: no client is to wait for that.
-        drop(browser_config().build(Instant::now()));
+        drop(Drained::build(Instant::now(), |now| {
+            browser_config().build(now)
+        }));
         let sockets = config
             .bind_all(workers::count(wanted))
             .map_err(|error| Refusal::new(error.code, error.message))?;

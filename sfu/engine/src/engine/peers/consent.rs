@@ -55,7 +55,12 @@ impl Stage {
         Self {
             now,
             client,
-            peer: Peer::new("ann".into(), Drained::new(rtc, now), role, now),
+            peer: Peer::new(
+                "ann".into(),
+                Drained::build(now, |_| rtc).unwrap(),
+                role,
+                now,
+            ),
             addresses: Addresses::default(),
             gone: false,
         }

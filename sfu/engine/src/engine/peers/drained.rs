@@ -2,8 +2,8 @@
 //!
 //! str0m loses events when two inputs meet without a full drain between them (38 % of the RTP
 //! packets, measured). So nothing here hands out a mutable `Rtc`: a change is a closure, and its
-//! output is in the [`Sink`] when the call returns. A panic inside is caught and becomes
-//! [`Broken::Panicked`]: it costs one peer, not the process.
+//! output is in the [`Sink`] when the call returns. A panic inside, also where an `Rtc` is built or taken apart, is
+//! caught and becomes [`Broken::Panicked`]: it costs one peer, not the process.
 
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -78,7 +78,13 @@ pub enum Taken {
 
 /// The one way to an `Rtc`.
 pub struct Drained {
-    rtc: Rtc,
+    /// Absent only while it is taken apart.
+    rtc: Option<Rtc>,
+    flow: Flow,
+}
+
+/// What its output said.
+struct Flow {
     deadline: Instant,
     connected: bool,
     silent: bool,
@@ -87,33 +93,42 @@ pub struct Drained {
 }
 
 impl Drained {
-    /// Take over a fresh `Rtc`.
-    #[must_use]
-    pub fn new(rtc: Rtc, now: Instant) -> Self {
-        Self {
-            rtc,
-            deadline: now,
-            connected: false,
-            silent: false,
-            local: None,
-        }
+    /// Build an `Rtc`, and take it over.
+    ///
+    /// # Errors
+    /// [`Broken::Panicked`] when `build` does.
+    pub fn build(now: Instant, build: impl FnOnce(Instant) -> Rtc) -> Result<Self, Broken> {
+        let rtc = guarded(|| build(now))?;
+        Ok(Self {
+            rtc: Some(rtc),
+            flow: Flow {
+                deadline: now,
+                connected: false,
+                silent: false,
+                local: None,
+            },
+        })
+    }
+
+    /// Take the `Rtc` apart. Where a `Drained` is merely dropped the same happens, and nobody hears of a panic.
+    ///
+    /// # Errors
+    /// [`Broken::Panicked`] when it panics: what broke once may do so again.
+    pub fn end(mut self) -> Result<(), Broken> {
+        let rtc = self.rtc.take();
+        guarded(|| drop(rtc))
     }
 
     /// When [`Drained::elapse`] is to be called.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.flow.deadline
     }
 
     /// Whether packets may flow: connected, and the other side still consents.
     #[must_use]
     pub fn flows(&self) -> bool {
-        self.connected && !self.silent
-    }
-
-    /// Look at the `Rtc`.
-    pub fn peek<R>(&self, look: impl FnOnce(&Rtc) -> R) -> R {
-        look(&self.rtc)
+        self.flow.connected && !self.flow.silent
     }
 
     /// Change the `Rtc` and drain what comes of it.
@@ -192,31 +207,48 @@ impl Drained {
         sink: &mut Sink<'_>,
         turn: impl FnOnce(&mut Rtc, &mut Option<IpAddr>) -> Result<R, Broken>,
     ) -> Result<R, Broken> {
-        catch_unwind(AssertUnwindSafe(|| {
-            let result = turn(&mut self.rtc, &mut self.local)?;
-            self.drain(now, sink)?;
+        let Some(rtc) = &mut self.rtc else {
+            return Err(Broken::Failed);
+        };
+        let flow = &mut self.flow;
+        guarded(|| {
+            let result = turn(rtc, &mut flow.local)?;
+            flow.drain(rtc, now, sink)?;
             Ok(result)
-        }))
-        .unwrap_or(Err(Broken::Panicked))
+        })?
     }
+}
 
-    fn drain(&mut self, now: Instant, sink: &mut Sink<'_>) -> Result<(), Broken> {
+impl Drop for Drained {
+    fn drop(&mut self) {
+        let rtc = self.rtc.take();
+        let _ = guarded(|| drop(rtc));
+    }
+}
+
+/// Do something that may panic.
+fn guarded<R>(act: impl FnOnce() -> R) -> Result<R, Broken> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|_| Broken::Panicked)
+}
+
+impl Flow {
+    fn drain(&mut self, rtc: &mut Rtc, now: Instant, sink: &mut Sink<'_>) -> Result<(), Broken> {
         let mut ahead = RunAhead::new(now);
         let mut errors = 0;
         loop {
-            match self.rtc.poll_output() {
+            match rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     let Some(then) = ahead.follow(at) else {
                         self.deadline = at;
                         return Ok(());
                     };
-                    self.pass(then)?;
+                    pass(rtc, then)?;
                 }
                 Ok(Output::Transmit(transmit)) => {
                     if is_rtp(&transmit.contents)
                         && let Some(then) = ahead.go_on()
                     {
-                        self.pass(then)?;
+                        pass(rtc, then)?;
                     }
                     let may_leave = is_stun(&transmit.contents) || !self.silent;
                     if may_leave && transmit.proto == Protocol::Tcp {
@@ -235,16 +267,10 @@ impl Drained {
                     self.note(&event);
                     sink.events.push(event);
                 }
-                Err(_) if self.rtc.is_alive() && errors < MAX_ERRORS_PER_DRAIN => errors += 1,
+                Err(_) if rtc.is_alive() && errors < MAX_ERRORS_PER_DRAIN => errors += 1,
                 Err(_) => return Err(Broken::Failed),
             }
         }
-    }
-
-    fn pass(&mut self, then: Instant) -> Result<(), Broken> {
-        self.rtc
-            .handle_input(Input::Timeout(then))
-            .map_err(|_| Broken::Failed)
     }
 
     /// After consent is lost str0m goes on sending; we do not (RFC 7675 section 5.1).
@@ -260,6 +286,11 @@ impl Drained {
             _ => {}
         }
     }
+}
+
+fn pass(rtc: &mut Rtc, then: Instant) -> Result<(), Broken> {
+    rtc.handle_input(Input::Timeout(then))
+        .map_err(|_| Broken::Failed)
 }
 
 fn hand_over(
@@ -347,7 +378,7 @@ mod tests {
     #[test]
     fn a_panic_inside_is_an_error_outside() {
         let now = Instant::now();
-        let mut drained = Drained::new(Rtc::new(now), now);
+        let mut drained = Drained::build(now, Rtc::new).unwrap();
         let (mut batch, mut events) = (Batch::default(), Vec::new());
         let addresses = Addresses::default();
         let mut sink = Sink {
@@ -360,5 +391,39 @@ mod tests {
         assert_eq!(Broken::Panicked.reason(), "panic");
         assert_eq!(drained.change(now, &mut sink, |_| 7), Ok(7));
         assert!(!drained.flows());
+    }
+
+    /// Stands for an `Rtc` that panics when it is taken apart.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_while_one_is_built_or_taken_apart_is_an_error_too() {
+        let now = Instant::now();
+        let built = Drained::build(now, |_| panic!("on purpose"));
+        assert_eq!(built.err(), Some(Broken::Panicked));
+        assert_eq!(guarded(|| drop(Bomb)), Err(Broken::Panicked));
+        assert_eq!(Drained::build(now, Rtc::new).unwrap().end(), Ok(()));
+    }
+
+    #[test]
+    fn one_that_breaks_while_another_panic_is_on_its_way_does_not_end_the_process() {
+        struct Holds(Option<Bomb>);
+        impl Drop for Holds {
+            fn drop(&mut self) {
+                let bomb = self.0.take();
+                let _ = guarded(|| drop(bomb));
+            }
+        }
+        let outcome = guarded(|| {
+            let _holds = Holds(Some(Bomb));
+            panic!("on purpose");
+        });
+        assert_eq!(outcome.map(|()| ()), Err(Broken::Panicked));
     }
 }

@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn every_offer_is_answered_in_time_or_ends_the_peer() {
         let now = Instant::now();
-        let drained = Drained::new(browser_config().build(now), now);
+        let drained = Drained::build(now, |now| browser_config().build(now)).unwrap();
         let role = Role::Subscriber(Subscriber::default());
         let mut peer = Peer::new("ben".into(), drained, role, now);
         let Role::Subscriber(subscriber) = &mut peer.role else {

@@ -52,6 +52,8 @@ pub struct OfferedTrack {
 pub struct Accepted {
     pub answer: String,
     pub tracks: Vec<OfferedTrack>,
+    /// What the client may send, by payload type.
+    pub codings: Vec<Coding>,
 }
 
 #[derive(Debug)]
@@ -141,8 +143,22 @@ pub fn accept(
         Ok(Accepted {
             answer: answer.to_sdp_string(),
             tracks,
+            codings: codings(rtc),
         })
     })
+}
+
+fn codings(rtc: &Rtc) -> Vec<Coding> {
+    let params = rtc.codec_config().params().iter();
+    params
+        .filter_map(|params| {
+            Some(Coding {
+                pt: params.pt(),
+                format: Format::of(&params.spec())?,
+                red: params.red(),
+            })
+        })
+        .collect()
 }
 
 fn invalid(why: &str) -> Refusal {
@@ -189,8 +205,8 @@ impl Publisher {
     /// Returns the tracks that are gone.
     pub fn set_tracks(
         &mut self,
-        drained: &Drained,
         tracks: Vec<(OfferedTrack, TrackKey)>,
+        codings: Vec<Coding>,
     ) -> Vec<(Mid, TrackKey)> {
         let before = std::mem::take(&mut self.published);
         let gone = before
@@ -213,19 +229,7 @@ impl Publisher {
         for stream in &mut self.streams {
             stream.encoding = rank(&self.published, stream.mid, stream.rid);
         }
-        self.codings = drained.peek(|rtc| {
-            rtc.codec_config()
-                .params()
-                .iter()
-                .filter_map(|params| {
-                    Some(Coding {
-                        pt: params.pt(),
-                        format: Format::of(&params.spec())?,
-                        red: params.red(),
-                    })
-                })
-                .collect()
-        });
+        self.codings = codings;
         gone
     }
 
