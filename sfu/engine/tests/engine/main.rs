@@ -18,5 +18,6 @@ mod seeing;
 mod speakers;
 mod stage;
 mod stolen;
+mod svc;
 mod tcp;
 mod workers;
