@@ -58,6 +58,12 @@ export async function publishMicrophone({ options }) {
   published.set("microphone", await room.publish(microphone.getAudioTracks()[0], { source: "microphone", ...options }));
 }
 
+/** Share what the browser takes for a screen; it asks nobody which. */
+export async function publishDisplay() {
+  const display = await navigator.mediaDevices.getDisplayMedia({ video: true });
+  published.set("screen", await room.publish(display.getVideoTracks()[0], { source: "screen" }));
+}
+
 export async function publishFlashes({ options }) {
   const { video, audio } = emit(options.shape);
   await room.publish(audio, { source: "microphone" });

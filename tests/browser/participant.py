@@ -66,6 +66,10 @@ class BrowserParticipant:
         """Publish a fake microphone."""
         self._call("publishMicrophone", options=options)
 
+    def publish_display(self) -> None:
+        """Share a screen, as the browser captures it."""
+        self._call("publishDisplay")
+
     def publish_flashes(self, **options: object) -> None:
         """Publish flashes and beeps of the same moments, and measure them as they go in."""
         self._call("publishFlashes", options=options)
