@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 ROOM: Final = "notes"
 MESSAGES: Final = 20
 
+# As many bytes as the SDK sends.
+LARGEST: Final = "x" * 16 * 1024
+
 
 async def test_reliable_and_unreliable_messages_arrive_near_and_far() -> None:
     """All that was sent, in order on the reliable channel, under its label and with its sender."""
@@ -38,7 +41,8 @@ def _talk(cluster: Cluster) -> None:
         sender.publish_microphone()
         for listener in (near, far):
             listener.wait_until(lambda state: bool(state["sounds"]), "the sender's sound is offered")
-        sent = {label: [f"{label} {number}" for number in range(MESSAGES)] for label in ("sure", "quick")}
+        said = [LARGEST, *(str(number) for number in range(MESSAGES - 1))]
+        sent = {"sure": said, "quick": said}
         for label, texts in sent.items():
             sender.send_data(label, texts, reliable=label == "sure")
         for listener in (near, far):

@@ -12,7 +12,7 @@ import { StarlingError } from "./errors.js";
 const OPEN_DEADLINE = 10_000;
 /** Bytes that wait to be sent: a second of 8 Mbit/s; above it something is wrong with the way. */
 const MAX_WAITING_BYTES = 1 << 20;
-/** Bytes of one message; the node takes no more. */
+/** Bytes of one message, text as UTF-8; the node refuses more (its `MAX_PAYLOAD_BYTES`), and delivers this much whole. */
 export const MAX_MESSAGE_BYTES = 16 * 1024;
 /** UTF-8 bytes of a label. */
 const MAX_LABEL_BYTES = 64;

@@ -1,6 +1,7 @@
 // The parts of the SDK that stand on their own: data channels, preferences, publications, transforms.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, mock, test } from "node:test";
 
 const observers = [];
@@ -188,6 +189,16 @@ test("text and bytes are sent as bytes; what is too long or cannot go now is ref
   assert.throws(() => sender.send("x"), { code: "data_congested" });
   channel.readyState = "closing";
   assert.throws(() => sender.send("x"), { code: "data_closed" });
+});
+
+test("the largest message is as large as the engine takes", async () => {
+  const source = await readFile(new URL("../../../sfu/engine/src/engine/data/mod.rs", import.meta.url), "utf8");
+  const [, kib] = source.match(/MAX_PAYLOAD_BYTES: usize = (\d+) \* 1024;/);
+  assert.equal(MAX_MESSAGE_BYTES, kib * 1024);
+  const { channel, sender } = opened(true);
+  assert.equal(sender.send("x".repeat(MAX_MESSAGE_BYTES)), true);
+  assert.equal(channel.sent[0].length, MAX_MESSAGE_BYTES);
+  assert.throws(() => sender.send("é".repeat(MAX_MESSAGE_BYTES / 2 + 1)), { code: "data_too_large" });
 });
 
 test("what is neither text nor bytes is refused, not sent as nothing", () => {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::stage::{Client, Node, ROOM, play, play_for};
 use starling_sfu::control::messages::MediaKind::Audio;
 use starling_sfu::control::messages::{Command, State};
+use starling_sfu::engine::data::MAX_PAYLOAD_BYTES;
+use str0m::Rtc;
 
 /// Said until it is heard, and never looked at.
 const READY: &[u8] = b"ready?";
@@ -265,4 +267,93 @@ fn a_slow_receiver_harms_nobody_else() {
     });
     assert_eq!(node.counter("data_receivers_too_slow"), 1);
     assert!(said > 15);
+}
+
+/// A client that announces that it takes messages of so many bytes.
+fn taking(name: &str, bytes: usize) -> Client {
+    let config = Rtc::builder().set_stats_interval(None);
+    Client::with(name, config.set_sctp_max_message_size(bytes as u32))
+}
+
+#[test]
+fn the_largest_message_and_all_behind_it_arrive_on_channels_that_just_opened() {
+    let (mut oslo, mut lima) = (Node::start(), Node::start());
+    Node::link((&mut oslo, "lima"), (&mut lima, "oslo"));
+    oslo.span("lima", true);
+    let largest = vec![7; MAX_PAYLOAD_BYTES];
+    let room_for_it = from("ann", &largest).len();
+    let (mut ben, mut cleo) = (taking("ben", room_for_it), taking("cleo", room_for_it));
+    lima.subscribe(&mut cleo, &[]);
+    let mut ann = gather(&mut oslo, "ann", &mut [&mut ben]);
+    await_hearing(&mut ann, &mut [&mut cleo]);
+    for (label, reliable) in [("sure", true), ("quick", false)] {
+        ann.open(label, reliable);
+        play(&mut [&mut ann], "it is open", |all| all[0].has_open(label));
+        // The first of its label: wherever it is to arrive, a channel is yet to be opened.
+        let mut expected = vec![from("ann", &largest)];
+        assert!(ann.say(label, &largest));
+        for number in 0..200u8 {
+            assert!(ann.say(label, &[number]));
+            expected.push(from("ann", &[number]));
+        }
+        play(&mut [&mut ann, &mut ben, &mut cleo], label, |all| {
+            all[1..].iter().all(|one| heard(one, label).len() == 201)
+        });
+        for one in [&ben, &cleo] {
+            let mut got = heard(one, label);
+            if !reliable {
+                // A large one may be overtaken.
+                got.sort();
+                expected.sort();
+            }
+            assert!(got == expected, "{} on {label}", one.name);
+        }
+    }
+    for node in [&mut oslo, &mut lima] {
+        assert_eq!(node.counter("data_channels_gone"), 0);
+        assert_eq!(node.counter("data_messages_lost"), 0);
+    }
+}
+
+#[test]
+fn who_takes_only_small_messages_gets_those_around_a_large_one() {
+    let mut node = Node::start();
+    let (mut ben, mut small) = (Client::new("ben"), taking("small", 1000));
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben, &mut small]);
+    ann.open("chat", true);
+    play(&mut [&mut ann], "it is open", |all| all[0].has_open("chat"));
+    // Both while the channel opens and after it did.
+    for round in 1..=2 {
+        for message in [&[1][..], &[2; 1000], &[3]] {
+            assert!(ann.say("chat", message));
+        }
+        play(&mut [&mut ann, &mut ben, &mut small], "they came", |all| {
+            heard(all[1], "chat").len() == 3 * round && heard(all[2], "chat").len() == 2 * round
+        });
+        assert_eq!(node.counter("data_too_large_for_receiver"), round as u64);
+    }
+    let around = [from("ann", &[1]), from("ann", &[3])];
+    assert_eq!(heard(&small, "chat"), [around.clone(), around].concat());
+    assert_eq!(small.closed, Vec::<String>::new());
+}
+
+#[test]
+fn a_message_that_is_too_large_costs_its_channel_at_most() {
+    let mut node = Node::start();
+    let mut ben = Client::new("ben");
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben]);
+    for (label, reliable) in [("chat", true), ("moves", false)] {
+        ann.open(label, reliable);
+        play(&mut [&mut ann], "it is open", |all| all[0].has_open(label));
+        assert!(ann.say(label, &vec![1; MAX_PAYLOAD_BYTES + 1]));
+        assert!(ann.say(label, b"next"));
+    }
+    assert!(ann.say("hello", b"still there"));
+    play(&mut [&mut ann, &mut ben], "the rest came", |all| {
+        all[0].closed == ["chat"]
+            && heard(all[1], "moves") == [from("ann", b"next")]
+            && heard(all[1], "hello") == [from("ann", b"still there")]
+    });
+    assert_eq!(heard(&ben, "chat"), Vec::<Vec<u8>>::new());
+    assert_eq!(node.counter("data_too_large"), 2);
 }

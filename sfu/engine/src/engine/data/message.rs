@@ -93,6 +93,7 @@ fn take(bytes: &[u8], most: usize) -> Option<(&str, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::data::MAX_DELIVERY_BYTES;
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
 
@@ -106,6 +107,18 @@ mod tests {
             payload: b"hello",
         };
         assert_eq!(message.delivery(), b"\x03annhello");
+    }
+
+    #[test]
+    fn the_largest_message_of_the_longest_name_is_as_large_as_a_delivery_gets() {
+        let message = DataMessage {
+            room: "hall",
+            label: "chat",
+            sender: &"s".repeat(MAX_SENDER_BYTES),
+            kind: Kind::Reliable,
+            payload: &[7; MAX_PAYLOAD_BYTES],
+        };
+        assert_eq!(message.delivery().len(), MAX_DELIVERY_BYTES);
     }
 
     type Through = for<'a> fn(DataMessage<'a>, &'a mut Vec<u8>) -> Option<DataMessage<'a>>;

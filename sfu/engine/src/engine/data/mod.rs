@@ -21,8 +21,19 @@ pub mod link_data;
 pub mod message;
 pub mod outgoing;
 
-/// Bytes of one message: what every browser sends and takes whole (RFC 8831 section 6.6).
+/// Bytes of one message as a client sends it: a sixteenth of what browsers could, because each goes
+/// out once for every receiver. The SDK's `MAX_MESSAGE_BYTES` is the same number.
 pub const MAX_PAYLOAD_BYTES: usize = 16 * 1024;
+
+/// Bytes of one message as a client gets it: with its sender in front.
+pub const MAX_DELIVERY_BYTES: usize = 1 + MAX_SENDER_BYTES + MAX_PAYLOAD_BYTES;
+
+/// What we announce to clients that we take (`a=max-message-size`). Chromium takes no larger message
+/// than it was offered to send, so this has room for a delivery; and SCTP ends over a message above
+/// it, so there is room for one that is too large, to be refused by name. As much holds for whoever
+/// announces nothing (RFC 8841 section 6.1).
+pub const ANNOUNCED_BYTES: u32 = 64 * 1024;
+const _: () = assert!(MAX_DELIVERY_BYTES < ANNOUNCED_BYTES as usize);
 
 /// Bytes of a channel's label.
 pub const MAX_LABEL_BYTES: usize = 64;

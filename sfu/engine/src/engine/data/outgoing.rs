@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::channel::{ChannelConfig, ChannelId};
+use str0m::error::{ProtoError, RtcError, SctpError};
 
 use super::Kind;
 use crate::engine::counters::Counters;
@@ -12,14 +13,12 @@ use crate::engine::peers::drained::{Broken, Drained, Sink};
 /// Channels that one client is opened: more labels than a page tells apart.
 pub const MAX_CHANNELS: usize = 64;
 
-/// Bytes that wait in SCTP for a client that is slow: more is a second of 2 Mbit/s and too late.
+/// Bytes that wait in SCTP for a client that is slow: more is a second of 2 Mbit/s and too late. As
+/// many may wait for channels to open, which takes a round trip, and then all go there at once.
 pub const MAX_BUFFERED_BYTES: usize = 256 * 1024;
 
 /// Bytes that wait on one unreliable channel; what comes later is newer than what is dropped for it.
 const MAX_UNRELIABLE_BYTES: usize = 32 * 1024;
-
-/// Bytes that wait for a channel to open, which takes a round trip.
-const MAX_OPENING_BYTES: usize = 64 * 1024;
 
 /// The channel that is in every first offer, so that others open without another one. It is known
 /// to both ends by its number alone, and nothing is ever sent on it.
@@ -38,7 +37,14 @@ struct Out {
     kind: Kind,
     channel: ChannelId,
     /// What waits until it is open; `None` once it is.
-    waiting: Option<Vec<Vec<u8>>>,
+    waiting: Option<Waiting>,
+}
+
+/// Messages in their order.
+#[derive(Debug, Default)]
+struct Waiting {
+    messages: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 /// The channels to one client.
@@ -56,6 +62,8 @@ pub struct Outgoing {
 enum Sent {
     Yes,
     Full,
+    /// The client announced that it takes none as large.
+    TooLarge,
     Gone,
 }
 
@@ -97,28 +105,34 @@ impl Outgoing {
                     label: label.to_owned(),
                     kind,
                     channel,
-                    waiting: Some(Vec::new()),
+                    waiting: Some(Waiting::default()),
                 });
                 self.channels.len() - 1
             }
         };
-        let out = &mut self.channels[at];
-        let sent = match &mut out.waiting {
-            Some(waiting) => {
-                let bytes_waiting: usize = waiting.iter().map(Vec::len).sum();
-                if bytes_waiting + bytes.len() <= MAX_OPENING_BYTES {
-                    waiting.push(bytes.to_vec());
-                    Sent::Yes
-                } else {
-                    Sent::Full
-                }
-            }
-            None => {
-                let channel = out.channel;
-                drained.change(now, sink, |rtc| write(rtc, channel, kind, bytes))?
-            }
+        let sent = if self.channels[at].waiting.is_some() {
+            self.wait(at, bytes)
+        } else {
+            let channel = self.channels[at].channel;
+            drained.change(now, sink, |rtc| write(rtc, channel, kind, bytes))?
         };
-        Ok(self.conclude(at, sent, counters))
+        self.conclude(drained, now, sink, (at, &[sent]), counters)
+    }
+
+    /// Keep a message until its channel is open.
+    fn wait(&mut self, at: usize, bytes: &[u8]) -> Sent {
+        let waits = |out: &Out| out.waiting.as_ref().map_or(0, |waiting| waiting.bytes);
+        let all: usize = self.channels.iter().map(waits).sum();
+        let out = &mut self.channels[at];
+        let full = all + bytes.len() > MAX_BUFFERED_BYTES
+            || out.kind == Kind::Unreliable && waits(out) + bytes.len() > MAX_UNRELIABLE_BYTES;
+        if full {
+            return Sent::Full;
+        }
+        let waiting = out.waiting.get_or_insert_default();
+        waiting.bytes += bytes.len();
+        waiting.messages.push(bytes.to_vec());
+        Sent::Yes
     }
 
     /// A channel opened. Says `None` when it is none of ours, else as [`Outgoing::deliver`].
@@ -139,31 +153,50 @@ impl Outgoing {
         };
         let kind = self.channels[at].kind;
         let waiting = self.channels[at].waiting.take().unwrap_or_default();
-        let sent = drained.change(now, sink, |rtc| {
-            waiting
-                .iter()
-                .map(|bytes| write(rtc, channel, kind, bytes))
-                .find(|sent| *sent != Sent::Yes)
+        let sent: Vec<Sent> = drained.change(now, sink, |rtc| {
+            let write = |bytes: &Vec<u8>| write(rtc, channel, kind, bytes);
+            waiting.messages.iter().map(write).collect()
         })?;
-        Ok(Some(self.conclude(at, sent.unwrap_or(Sent::Yes), counters)))
+        self.conclude(drained, now, sink, (at, &sent), counters)
+            .map(Some)
     }
 
-    /// A channel is closed; the next message of its label opens another one.
-    pub fn closed(&mut self, channel: ChannelId) {
-        self.channels.retain(|out| out.channel != channel);
+    /// A channel is closed; the next message of its label opens another one. Says how many waited
+    /// for it to open, and are lost.
+    pub fn closed(&mut self, channel: ChannelId) -> usize {
+        let at = self.channels.iter().position(|out| out.channel == channel);
+        let waiting = at.and_then(|at| self.channels.swap_remove(at).waiting);
+        waiting.map_or(0, |waiting| waiting.messages.len())
     }
 
-    fn conclude(&mut self, at: usize, sent: Sent, counters: &mut Counters) -> bool {
-        match (sent, self.channels[at].kind) {
-            (Sent::Yes, _) => counters.count("data_messages_out"),
-            (Sent::Full, Kind::Unreliable) => counters.count("data_receivers_behind"),
-            (Sent::Full, Kind::Reliable) => return false,
-            (Sent::Gone, _) => {
-                counters.count("data_channels_gone");
-                self.channels.swap_remove(at);
+    /// Count what became of messages on one channel, each by itself: one that is refused is no
+    /// reason to drop the next. What is given up is closed, so that the client sees it end.
+    fn conclude(
+        &mut self,
+        drained: &mut Drained,
+        now: Instant,
+        sink: &mut Sink<'_>,
+        (at, sent): (usize, &[Sent]),
+        counters: &mut Counters,
+    ) -> Result<bool, Broken> {
+        let Out { kind, channel, .. } = self.channels[at];
+        for one in sent {
+            match one {
+                Sent::Yes => counters.count("data_messages_out"),
+                Sent::Full if kind == Kind::Reliable => return Ok(false),
+                Sent::Full => counters.count("data_receivers_behind"),
+                Sent::TooLarge => counters.count("data_too_large_for_receiver"),
+                Sent::Gone => counters.count("data_messages_lost"),
             }
         }
-        true
+        if sent.contains(&Sent::Gone) {
+            counters.count("data_channels_gone");
+            self.channels.swap_remove(at);
+            drained.change(now, sink, |rtc| {
+                rtc.direct_api().close_data_channel(channel)
+            })?;
+        }
+        Ok(true)
     }
 }
 
@@ -177,6 +210,9 @@ fn write(rtc: &mut Rtc, channel: ChannelId, kind: Kind, bytes: &[u8]) -> Sent {
     match channel.write(true, bytes) {
         Ok(true) => Sent::Yes,
         Ok(false) => Sent::Full,
+        Err(RtcError::Sctp(SctpError::Proto(ProtoError::ErrOutboundPacketTooLarge))) => {
+            Sent::TooLarge
+        }
         Err(_) => Sent::Gone,
     }
 }

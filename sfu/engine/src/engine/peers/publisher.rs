@@ -98,7 +98,7 @@ pub fn browser_config() -> RtcConfig {
         .set_ice_lite(true)
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
-        .set_sctp_max_message_size(data::MAX_PAYLOAD_BYTES as u32)
+        .set_sctp_max_message_size(data::ANNOUNCED_BYTES)
         .set_sctp_max_buffered_amount(data::outgoing::MAX_BUFFERED_BYTES)
         .set_stats_interval(Some(STATS_INTERVAL))
         .set_rtcp_report_interval_audio(REPORT_INTERVAL)

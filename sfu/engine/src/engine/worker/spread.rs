@@ -54,7 +54,10 @@ impl Worker {
     pub(in crate::engine) fn data_channel_closed(&mut self, key: PeerKey, channel: ChannelId) {
         match self.peers.get_mut(key).map(|peer| &mut peer.data) {
             Some(Channels::Of(incoming)) => incoming.close(channel),
-            Some(Channels::To(outgoing)) => outgoing.closed(channel),
+            Some(Channels::To(outgoing)) => {
+                let lost = outgoing.closed(channel);
+                self.counters.add("data_messages_lost", lost as u64);
+            }
             _ => {}
         }
     }
