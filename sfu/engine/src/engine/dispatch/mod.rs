@@ -9,7 +9,7 @@
 //! fail, and another takes its place on the same port. A worker that hangs cannot be ended without
 //! the process: then the engine ends, says why, and the node starts the next within a second.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -22,13 +22,15 @@ use super::worker::EachTurn;
 use crate::control::frame;
 use crate::control::messages::{Command, ENGINE_PROTOCOL, Message, Place, State};
 use crate::control::outgoing::{Importance, Outgoing};
+use known::{Known, Outstanding};
 use merging::Own;
 use placement::Placement;
 use post::{Asking, Mail, WorkerIndex};
-use questions::{Questions, Tick, Watch};
+use questions::{Questions, Tick};
 use stated::Stated;
 use workers::{MediaConfig, Workers};
 
+mod known;
 mod merging;
 mod names;
 mod placement;
@@ -68,22 +70,6 @@ pub enum Report {
     Lost,
     /// It cannot go on, and no other could: the node does not read, or polling fails.
     Failed(io::Error),
-}
-
-/// A command that a worker has not replied to.
-#[derive(Debug)]
-struct Outstanding {
-    serial: u64,
-    id: u64,
-    peer: Option<String>,
-    quiet: bool,
-}
-
-/// What is known of one worker.
-#[derive(Debug, Default)]
-struct Known {
-    outstanding: VecDeque<Outstanding>,
-    watch: Watch,
 }
 
 /// The engine once it was greeted.
