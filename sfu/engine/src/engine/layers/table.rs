@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::selector::bit;
 use super::{Layer, Size, pixels};
 use crate::engine::media::packet::Layering;
-use crate::engine::peers::sdp::MAX_ENCODINGS;
+use crate::engine::media::packet::MAX_ENCODINGS;
 
 /// AV1 and VP9 know up to three spatial and three temporal layers in the modes that browsers
 /// offer; one more of each costs little.

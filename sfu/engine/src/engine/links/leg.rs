@@ -11,11 +11,11 @@ use super::link_frame::LinkFrame;
 use crate::engine::layers::demand::Wanted;
 use crate::engine::layers::selector::bit;
 use crate::engine::media::clock::{Anchor, PAST, RtpClock};
+use crate::engine::media::packet::MAX_ENCODINGS;
 use crate::engine::media::packet::MediaPacket;
 use crate::engine::media::rewrite::{Rewriter, SourceRun};
 use crate::engine::payload::red::Red;
 use crate::engine::peers::extensions::RawDescriptor;
-use crate::engine::peers::sdp::MAX_ENCODINGS;
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
 

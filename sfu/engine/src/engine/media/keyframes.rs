@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::peers::sdp::MAX_ENCODINGS;
+use crate::engine::media::packet::MAX_ENCODINGS;
 
 /// A keyframe costs ten frames' bits; three a second is what a source can bear.
 pub const KEYFRAME_WINDOW: Duration = Duration::from_millis(300);

@@ -34,6 +34,9 @@ pub struct AudioLevel {
     pub voice: bool,
 }
 
+/// Simulcast streams of one track; browsers send three.
+pub const MAX_ENCODINGS: usize = 8;
+
 /// How a packet of video hangs together with others of its track.
 ///
 /// It comes from header extensions where they were negotiated, else from the payload; sound and

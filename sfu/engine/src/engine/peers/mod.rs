@@ -6,8 +6,8 @@
 
 //!
 //! What bounds the memory of a peer, by the names of the constants: its streams (`stream_gate::MAX_STREAMS`), the tracks
-//! that it publishes or gets (`MAX_TRACKS` of `publisher` and of `subscriber`), what is kept of each stream to be sent
-//! again (`MAX_RESEND_PACKETS`), its encodings (`sdp::MAX_ENCODINGS`) and the packets held of one keyframe (`MAX_HELD` of
+//! that it publishes or gets (`MAX_TRACKS` of `publisher` and of `sdp`), what is kept of each stream to be sent
+//! again (`MAX_RESEND_PACKETS`), its encodings (`packet::MAX_ENCODINGS`) and the packets held of one keyframe (`MAX_HELD` of
 //! [`selector`](super::layers::selector)), the formats that it may change between (`MAX_PAYLOAD_TYPE_CHANGES`), its data
 //! channels and what waits in them (`MAX_CHANNELS` and `MAX_BUFFERED_BYTES` of [`data`](super::data)), its addresses
 //! (`MAX_ADDRESSES_PER_PEER` of [`demux`](super::network::demux)), and of a link its legs (`MAX_LEGS` of

@@ -10,14 +10,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::subscriber::MAX_TRACKS;
+use crate::engine::media::packet::MAX_ENCODINGS;
 use crate::engine::refusal::Refusal;
+
+/// Tracks that one subscriber gets: more than anybody watches; keeps an offer within one control frame.
+pub const MAX_TRACKS: usize = 500;
 
 /// An answer has a section for each line that we offered: all tracks of one kind, then the other.
 const MAX_SECTIONS: usize = 2 * MAX_TRACKS + 1;
-
-/// Simulcast streams of one track; browsers send three.
-pub const MAX_ENCODINGS: usize = 8;
 
 /// Lines of one m-line, or before the first; Chromium's longest has 120.
 const MAX_LINES_PER_SECTION: usize = 400;

@@ -30,9 +30,6 @@ use crate::engine::media::packet::{MediaPacket, RTP_HEADER_BYTES};
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
 
-/// More than anybody watches; keeps an offer within one control frame.
-pub const MAX_TRACKS: usize = 500;
-
 /// From an offer to its answer. A client answers within a second or two, and while it is not heard
 /// at all its socket ends sooner: this is for one that is there and does not answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
