@@ -7,7 +7,7 @@
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use crate::stage::{Client, Node, PATIENCE, Path, ROOM, play};
+use crate::stage::{Client, Node, PATIENCE, Path, play};
 use starling_sfu::control::messages::Command;
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 
@@ -209,21 +209,7 @@ fn a_hundred_thousand_bad_datagrams_end_no_call() {
     let path = Path::between([oslo.address, lima.address]);
     let seen_at = [path.seen[1], path.seen[0]];
     Node::link_over(seen_at, (&mut oslo, "lima"), (&mut lima, "oslo"));
-    oslo.done(|id| Command::OpenLegOut {
-        peer: "lima".into(),
-        leg: 1,
-        track: "ann_video".into(),
-        room: ROOM.into(),
-        id,
-    });
-    lima.done(|id| Command::OpenLegIn {
-        peer: "oslo".into(),
-        leg: 1,
-        track: "ann_video".into(),
-        kind: Video,
-        room: ROOM.into(),
-        id,
-    });
+    Node::leg((&mut oslo, "lima"), (&mut lima, "oslo"), "ann_video", Video);
     let [mut ann, mut ben, mut cleo] = ["ann", "ben", "cleo"].map(Client::new);
     let video = [("ann_video", Video)];
     oslo.publish(&mut ann, &[Audio, Video]);

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::stage::{Client, Node, Path, ROOM, play, play_for};
-use starling_sfu::control::messages::Command;
+use crate::stage::{Client, Node, Path, play, play_for};
 use starling_sfu::control::messages::MediaKind::Video;
 
 #[test]
@@ -17,21 +16,7 @@ fn a_full_payload_crosses_a_link_also_when_half_of_it_is_lost() {
     let (mut ann, mut ben) = (Client::new("ann"), Client::new("ben"));
     oslo.publish(&mut ann, &[Video]);
     lima.subscribe(&mut ben, &[("ann_video", Video)]);
-    lima.done(|id| Command::OpenLegIn {
-        peer: "oslo".into(),
-        leg: 1,
-        track: "ann_video".into(),
-        kind: Video,
-        room: ROOM.into(),
-        id,
-    });
-    oslo.done(|id| Command::OpenLegOut {
-        peer: "lima".into(),
-        leg: 1,
-        track: "ann_video".into(),
-        room: ROOM.into(),
-        id,
-    });
+    Node::leg((&mut oslo, "lima"), (&mut lima, "oslo"), "ann_video", Video);
     play(&mut [&mut ann, &mut ben], "packets flow", |all| {
         if all[0].connected && all[1].connected {
             all[0].send(Video, &[1; 500]);

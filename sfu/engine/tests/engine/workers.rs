@@ -125,21 +125,7 @@ fn legs_of_links_cross_workers_too() {
     // Each link lands on the worker that has nobody yet.
     let seen = [oslo.addresses[1], lima.addresses[1]];
     Node::link_over(seen, (&mut oslo, "lima"), (&mut lima, "oslo"));
-    oslo.done(|id| Command::OpenLegOut {
-        peer: "lima".into(),
-        leg: 1,
-        track: "ann_video".into(),
-        room: ROOM.into(),
-        id,
-    });
-    lima.done(|id| Command::OpenLegIn {
-        peer: "oslo".into(),
-        leg: 1,
-        track: "ann_video".into(),
-        kind: Video,
-        room: ROOM.into(),
-        id,
-    });
+    Node::leg((&mut oslo, "lima"), (&mut lima, "oslo"), "ann_video", Video);
     flows(&mut ann, &mut [&mut ben]);
     assert!(oslo.counter("exchange_packets") > 0 && lima.counter("exchange_packets") > 0);
     let (_, tracks, _) = oslo.statistics();

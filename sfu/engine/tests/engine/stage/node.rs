@@ -373,6 +373,25 @@ impl Node {
         });
     }
 
+    /// Let a track go from one engine to the other as leg 1 of their link, which each calls by the other's name.
+    pub fn leg(from: (&mut Self, &str), to: (&mut Self, &str), track: &str, kind: MediaKind) {
+        from.0.done(|id| Command::OpenLegOut {
+            peer: from.1.into(),
+            leg: 1,
+            track: track.into(),
+            room: ROOM.into(),
+            id,
+        });
+        to.0.done(|id| Command::OpenLegIn {
+            peer: to.1.into(),
+            leg: 1,
+            track: track.into(),
+            kind,
+            room: ROOM.into(),
+            id,
+        });
+    }
+
     /// Link two engines; each calls the link by the other's name.
     pub fn link(one: (&mut Self, &str), other: (&mut Self, &str)) {
         let seen = [one.0.address, other.0.address];
