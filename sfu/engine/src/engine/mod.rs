@@ -25,10 +25,12 @@ use dispatch::post::Asking;
 use dispatch::{Dispatcher, Said};
 use worker::EachTurn;
 
+pub mod bandwidth;
 mod commands;
 pub mod counters;
 pub mod data;
 pub mod dispatch;
+pub mod egress;
 pub mod exchange;
 pub mod layers;
 pub mod links;

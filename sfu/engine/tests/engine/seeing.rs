@@ -29,12 +29,13 @@ fn a_call_shows_in_every_number() {
             }
         }
         std::thread::sleep(Duration::from_millis(10));
-        let peers = oslo.statistics().0;
+        let (peers, tracks, _) = oslo.statistics();
         let of = |name: &str| peers.iter().find(|peer| peer.peer == name).unwrap();
         of("ben").nacks > 0
             && of("ben").loss.is_some_and(|loss| loss > 0.0)
             && of("ben").rtt_ms.is_some()
             && of("lima").rtt_ms.is_some()
+            && tracks.iter().all(|track| track.jitter_ms.is_some())
     });
     let Message::Statistics {
         peers,

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use str0m::bwe::Bitrate;
-
 use super::Answer;
 use crate::control::messages::{Message, PeerKind, PreferredTrack, State, WantedTrack};
 use crate::control::outgoing::Importance;
 use crate::engine::data::{Channels, MAX_SENDER_BYTES};
 use crate::engine::layers::line::Wish;
-use crate::engine::layers::share::INITIAL_BPS;
 use crate::engine::peers::drained::Broken;
 use crate::engine::peers::incoming::Coding;
 use crate::engine::peers::peer::{Peer, Role};
@@ -180,12 +177,19 @@ impl Worker {
         let key = match known {
             Some(key) => key,
             None => {
-                let drained = self.build(now, |now| {
+                let mut drained = self.build(now, |now| {
                     publisher::browser_config()
-                        .enable_bwe(Some(Bitrate::from(INITIAL_BPS)))
+                        // What it hears of RTCP is ours to answer.
+                        .enable_raw_packets(true)
                         .build(now)
                 })?;
-                self.insert(name, drained, Role::Subscriber(Subscriber::default()), now)
+                drained.keep_media();
+                self.insert(
+                    name,
+                    drained,
+                    Role::Subscriber(Box::new(Subscriber::new(now))),
+                    now,
+                )
             }
         };
         self.rooms.enter(key, place.room, Part::Subscriber)?;

@@ -75,8 +75,6 @@ pub struct Allocation {
     pub sum_bps: u64,
     /// Bit/s that would give everybody what is wanted.
     pub desired_bps: u64,
-    /// Bit/s that the next step up needs; 0 when there is none.
-    pub minimum_bps: u64,
 }
 
 /// What the bandwidth is shared by.
@@ -185,10 +183,8 @@ pub fn allocate(budget: &Budget, asks: &[Ask<'_>], now: Instant) -> Allocation {
         allocation.sum_bps += one.rate();
         wanted += one.ask.rungs[one.cap].rate_bps;
     }
-    let next = candidates.iter().filter_map(Candidate::step).min();
     allocation.sum_bps += budget.audio_bps;
     allocation.desired_bps = budget.audio_bps + with_spare(wanted) as u64;
-    allocation.minimum_bps = next.map_or(0, |step| allocation.sum_bps + with_spare(step) as u64);
     allocation
 }
 

@@ -6,23 +6,13 @@
 
 use std::sync::Arc;
 
-use str0m::rtp::{Vp8Descriptor, Vp8Patch};
-
 use crate::engine::media::codec::Codec;
 use crate::engine::media::packet::MediaPacket;
+use crate::engine::payload::vp8::Ids;
 use crate::engine::peers::extensions::RawDescriptor;
 
-/// Both codecs count pictures in 15 bits (or 7, of which these are the lower).
+/// Pictures are counted in 15 bits (or 7, of which these are the lower).
 const ID_MASK: u16 = 0x7fff;
-const SHORT_ID_MASK: u16 = 0x7f;
-
-/// The numbers inside a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Ids {
-    picture: u16,
-    /// `TL0PICIDX`: counts the pictures of the lowest temporal layer.
-    base: Option<u8>,
-}
 
 /// The picture ids of one outgoing stream.
 #[derive(Debug, Default)]
@@ -35,30 +25,15 @@ pub struct PictureIds {
 }
 
 impl PictureIds {
-    /// What to change in a VP8 payload while it is written. `begins` where the source changes;
-    /// `left_out` is how many of the source's pictures before this one were left out since then.
-    pub fn patch(&mut self, packet: &MediaPacket, begins: bool, left_out: u16) -> Option<Vp8Patch> {
+    /// The ids that a VP8 packet is to have, if they are not its own. `begins` where the source changes; `left_out` is how
+    /// many of the source's pictures before this one were left out since then.
+    pub fn patch(&mut self, packet: &MediaPacket, begins: bool, left_out: u16) -> Option<Ids> {
         if packet.codec != Codec::Vp8 {
             return None;
         }
-        let descriptor = Vp8Descriptor::parse(&packet.payload).ok()?;
-        let source = Ids {
-            picture: descriptor.picture_id()?,
-            base: descriptor.tl0_pic_idx(),
-        };
+        let source = Ids::read(&packet.payload)?;
         let ids = self.place(source, begins, left_out);
-        if ids == source {
-            return None;
-        }
-        let patch = |picture| {
-            let patch = descriptor.patch().picture_id(picture);
-            ids.base
-                .map_or(patch, |base| patch.tl0_pic_idx(base))
-                .build()
-        };
-        patch(ids.picture)
-            .or_else(|_| patch(ids.picture & SHORT_ID_MASK))
-            .ok()
+        (ids != source).then_some(ids)
     }
 
     /// A dependency descriptor with a frame number that goes on over changes of source: a receiver
@@ -191,23 +166,5 @@ mod tests {
             [903, 906, 905]
         );
         assert_eq!(out(65_000, true), 907);
-    }
-
-    #[test]
-    fn short_ids_stay_short() {
-        let mut short = vp8(0, 0);
-        short.payload = vec![0x90, 0x80, 100, 0, 7].into();
-        let mut ids = PictureIds::default();
-        ids.place(
-            Ids {
-                picture: 300,
-                base: None,
-            },
-            true,
-            0,
-        );
-        let descriptor = Vp8Descriptor::parse(&short.payload).unwrap();
-        let expected = descriptor.patch().picture_id(301 & 0x7f).build().unwrap();
-        assert_eq!(ids.patch(&short, true, 0), Some(expected));
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use str0m::bwe::{Bitrate, BweKind};
-
 use super::line::Wish;
 
 /// Where the estimate of a new subscriber begins: a small picture and sound; probes find the rest
@@ -47,24 +45,32 @@ pub struct Share {
     /// Bytes of sound since they were last measured.
     pub audio_bytes: u64,
     audio_bps: u64,
-    told: Option<(u64, u64)>,
+    told: Option<u64>,
     pub sum_bps: u64,
 }
 
 impl Share {
-    /// Note an estimate; `true` when it changes what can be had.
-    pub fn estimate(&mut self, kind: &BweKind, now: Instant) -> bool {
-        let estimate = match kind {
-            BweKind::Twcc { estimate, .. } => {
-                self.by_feedback = true;
-                estimate.as_u64()
-            }
-            BweKind::Remb { estimate, .. } if !self.by_feedback => estimate.as_u64(),
-            _ => return false,
-        };
+    /// Note what feedback on every packet shows, bit/s; `true` when it changes what can be had.
+    pub fn measured(&mut self, estimate_bps: u64, now: Instant) -> bool {
+        self.by_feedback = true;
+        self.estimate(estimate_bps, now)
+    }
+
+    /// Note what the receiver guesses, which counts as long as nothing was measured; `true` when it changes what can be
+    /// had.
+    pub fn guessed(&mut self, estimate_bps: u64, now: Instant) -> bool {
+        !self.by_feedback && self.estimate(estimate_bps, now)
+    }
+
+    fn estimate(&mut self, estimate_bps: u64, now: Instant) -> bool {
         self.estimated_since.get_or_insert(now);
-        let before = self.estimate_bps.replace(estimate);
-        before.is_none_or(|before| before.abs_diff(estimate) * TELL_CHANGES >= before)
+        // What was told stays until something else is, or small changes would add up unheard.
+        let changes = |before: u64| before.abs_diff(estimate_bps) * TELL_CHANGES >= before;
+        let changed = self.estimate_bps.is_none_or(changes);
+        if changed {
+            self.estimate_bps = Some(estimate_bps);
+        }
+        changed
     }
 
     /// Bit/s that the path takes, while anybody knows.
@@ -76,7 +82,7 @@ impl Share {
     /// What the estimator was told to aim at, in all.
     #[must_use]
     pub fn desired_bps(&self) -> Option<u64> {
-        self.told.map(|(_, desired)| desired)
+        self.told
     }
 
     /// The earliest moment for the next allocation.
@@ -118,16 +124,13 @@ impl Share {
     }
 
     /// Note what the estimator is to aim at; returns it when it is news.
-    pub fn tell(&mut self, minimum: u64, desired: u64) -> Option<(Bitrate, Bitrate)> {
-        let close = |one: u64, other: u64| one.abs_diff(other) * TELL_CHANGES <= one.max(other);
-        if self
-            .told
-            .is_some_and(|(before, wish)| close(before, minimum) && close(wish, desired))
-        {
+    pub fn tell(&mut self, desired: u64) -> Option<u64> {
+        let close = |told: u64| told.abs_diff(desired) * TELL_CHANGES <= told.max(desired);
+        if self.told.is_some_and(close) {
             return None;
         }
-        self.told = Some((minimum, desired));
-        Some((Bitrate::from(minimum), Bitrate::from(desired)))
+        self.told = Some(desired);
+        self.told
     }
 }
 
@@ -135,26 +138,18 @@ impl Share {
 mod tests {
     use super::*;
 
-    fn feedback(bps: u64) -> BweKind {
-        BweKind::Twcc {
-            estimate: Bitrate::from(bps),
-            can_probe: true,
-        }
-    }
-
     #[test]
     fn what_packets_show_counts_more_than_what_receivers_guess() {
         let now = Instant::now();
         let mut share = Share::default();
-        let guess = BweKind::Remb {
-            estimate: Bitrate::from(900_000),
-            mid: "0".into(),
-        };
-        assert!(share.estimate(&guess, now));
-        assert!(share.estimate(&feedback(400_000), now));
-        assert!(!share.estimate(&guess, now));
-        assert!(!share.estimate(&feedback(401_000), now));
-        assert_eq!(share.estimate_bps(), Some(401_000));
+        assert!(share.guessed(900_000, now));
+        assert!(share.measured(400_000, now));
+        assert!(!share.guessed(900_000, now));
+        for _ in 0..9 {
+            assert!(!share.measured(410_000, now));
+        }
+        assert!(share.measured(421_000, now), "small changes add up");
+        assert_eq!(share.estimate_bps(), Some(421_000));
     }
 
     #[test]
@@ -162,23 +157,22 @@ mod tests {
         let now = Instant::now();
         let mut share = Share::default();
         assert!(share.may_starve(500_000, now));
-        share.estimate(&feedback(100_000), now);
+        share.measured(100_000, now);
         assert!(!share.may_starve(500_000, now));
         assert!(!share.may_starve(500_000, now + STARVE_AFTER));
         assert!(share.may_starve(500_000, now + SETTLING));
-        share.estimate(&feedback(600_000), now);
+        share.measured(600_000, now);
         assert!(share.may_starve(500_000, now + SETTLING));
-        share.estimate(&feedback(100_000), now);
+        share.measured(100_000, now);
         assert!(!share.may_starve(500_000, now + SETTLING));
     }
 
     #[test]
     fn the_estimator_hears_of_real_changes() {
         let mut share = Share::default();
-        assert!(share.tell(0, 1_000_000).is_some());
-        assert!(share.tell(0, 1_030_000).is_none());
-        assert!(share.tell(0, 1_200_000).is_some());
-        assert!(share.tell(700_000, 1_200_000).is_some());
+        assert!(share.tell(1_000_000).is_some());
+        assert!(share.tell(1_030_000).is_none());
+        assert!(share.tell(1_200_000).is_some());
         assert_eq!(share.desired_bps(), Some(1_200_000));
     }
 }

@@ -11,6 +11,10 @@ use crate::engine::peers::extensions::RawDescriptor;
 /// and nothing that fits an Ethernet frame is larger.
 pub const MAX_PAYLOAD_BYTES: usize = 1400;
 
+/// Padding behind a payload, to make packets equally long. More is not worth its bytes: two words of header extensions that
+/// some packets of a picture have and others lack.
+pub const MAX_PADDING_BYTES: usize = 8;
+
 /// RTP header without extensions (RFC 3550 section 5.1).
 pub const RTP_HEADER_BYTES: u64 = 12;
 

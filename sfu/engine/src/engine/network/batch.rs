@@ -54,19 +54,39 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// Make room for a datagram at the end and have it written there; `None`, and no room, when `fill` fails.
+    fn write(
+        &mut self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Option<Range<usize>> {
+        let start = self.arena.len();
+        self.arena.resize(start + length, 0);
+        if !fill(&mut self.arena[start..]) {
+            self.arena.truncate(start);
+            return None;
+        }
+        Some(start..start + length)
+    }
+
     /// Add a datagram to the last run, or begin one.
     fn push(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
         let start = self.arena.len();
         self.arena.extend_from_slice(datagram);
-        let end = self.arena.len();
+        self.join(destination, source, start..self.arena.len());
+    }
+
+    /// Count what was written last into the last run, or begin one with it.
+    fn join(&mut self, destination: SocketAddr, source: Option<IpAddr>, bytes: Range<usize>) {
+        let (start, end, length) = (bytes.start, bytes.end, bytes.len());
         if let Some(run) = self.runs.last_mut()
             && run.destination == destination
             && run.source == source
-            && datagram.len() <= run.segment
+            && length <= run.segment
             && run.bytes.end == start
             && run.bytes.len() == run.segment * run.count
             && run.count < MAX_SEGMENTS
-            && run.bytes.len() + datagram.len() <= MAX_RUN_BYTES
+            && run.bytes.len() + length <= MAX_RUN_BYTES
         {
             run.bytes.end = end;
             run.count += 1;
@@ -75,9 +95,9 @@ impl Gathered {
         self.runs.push(Run {
             destination,
             source,
-            segment: datagram.len(),
+            segment: length,
             count: 1,
-            bytes: start..end,
+            bytes,
             next: None,
             follows: false,
         });
@@ -92,11 +112,33 @@ impl Gathered {
 impl Batch {
     /// Add a datagram.
     pub fn push(&mut self, destination: SocketAddr, source: Option<IpAddr>, datagram: &[u8]) {
+        self.push_with(destination, source, datagram.len(), |room| {
+            room.copy_from_slice(datagram);
+            true
+        });
+    }
+
+    /// Add a datagram of `length` bytes that is written in place; `false`, and none is added, when `fill` fails.
+    pub fn push_with(
+        &mut self,
+        destination: SocketAddr,
+        source: Option<IpAddr>,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> bool,
+    ) -> bool {
+        let Some(bytes) = self.gathered.write(length, fill) else {
+            return false;
+        };
         let before = self.gathered.runs.len();
-        self.gathered.push(destination, source, datagram);
-        if self.gathered.runs.len() == before {
-            return;
+        self.gathered.join(destination, source, bytes);
+        if self.gathered.runs.len() > before {
+            self.link_up(destination, source, before);
         }
+        true
+    }
+
+    /// A run began: it is sent together with the one before it for the same destination.
+    fn link_up(&mut self, destination: SocketAddr, source: Option<IpAddr>, before: usize) {
         if let Some(earlier) = self.newest.insert((destination, source), before) {
             self.gathered.runs[earlier].next = Some(before);
             self.gathered.runs[before].follows = true;
@@ -105,10 +147,24 @@ impl Batch {
 
     /// Add a packet for a TCP connection.
     pub fn push_framed(&mut self, destination: SocketAddr, packet: &[u8]) {
-        let start = self.gathered.arena.len();
-        self.gathered.arena.extend_from_slice(packet);
-        let end = self.gathered.arena.len();
-        self.framed.push((destination, start..end));
+        self.push_framed_with(destination, packet.len(), |room| {
+            room.copy_from_slice(packet);
+            true
+        });
+    }
+
+    /// The same, of `length` bytes that are written in place; `false`, and none is added, when `fill` fails.
+    pub fn push_framed_with(
+        &mut self,
+        destination: SocketAddr,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> bool,
+    ) -> bool {
+        let Some(bytes) = self.gathered.write(length, fill) else {
+            return false;
+        };
+        self.framed.push((destination, bytes));
+        true
     }
 
     /// The packets for TCP connections, in order.

@@ -19,6 +19,63 @@ const START_CODE: [u8; 3] = [0x9d, 0x01, 0x2a];
 /// Width and height; the upper two bits scale.
 const SIZE: u16 = 0x3fff;
 
+/// The numbers of a picture (RFC 7741 section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// 15 bits, or 7 where the packet has no more.
+    pub picture: u16,
+    /// `TL0PICIDX`: counts the pictures of the lowest temporal layer.
+    pub base: Option<u8>,
+}
+
+/// Where picture ids stand in a packet that has them, and the bit that says that they are of 15 bits.
+const IDS_AT: usize = 2;
+const WIDE: u8 = 0x80;
+
+impl Ids {
+    /// Those of a packet; `None` when it has no picture id.
+    #[must_use]
+    pub fn read(payload: &[u8]) -> Option<Self> {
+        let [first, has, ..] = *payload else {
+            return None;
+        };
+        if first & EXTENDED == 0 || has & HAS_PICTURE_ID == 0 {
+            return None;
+        }
+        let high = *payload.get(IDS_AT)?;
+        let (picture, after) = if high & WIDE == 0 {
+            (high.into(), IDS_AT + 1)
+        } else {
+            let low = *payload.get(IDS_AT + 1)?;
+            (u16::from_be_bytes([high & !WIDE, low]), IDS_AT + 2)
+        };
+        let base = match has & HAS_BASE_INDEX {
+            0 => None,
+            _ => Some(*payload.get(after)?),
+        };
+        Some(Self { picture, base })
+    }
+
+    /// Put them in the place of those of a packet, in as many bits as that has; nothing where it has none.
+    pub fn write(self, payload: &mut [u8]) {
+        let Some(before) = Self::read(payload) else {
+            return;
+        };
+        let [high, low] = self.picture.to_be_bytes();
+        let after = if payload[IDS_AT] & WIDE == 0 {
+            payload[IDS_AT] = low & !WIDE;
+            IDS_AT + 1
+        } else {
+            payload[IDS_AT] = high | WIDE;
+            payload[IDS_AT + 1] = low;
+            IDS_AT + 2
+        };
+        if let (Some(_), Some(base)) = (before.base, self.base) {
+            payload[after] = base;
+        }
+    }
+}
+
 /// Read a packet. What ends a frame is its marker, which is not in the payload.
 #[must_use]
 pub fn read(payload: &[u8]) -> Option<Layering> {
@@ -104,6 +161,34 @@ mod tests {
             read(&[BEGINS_PARTITION, 0]).unwrap().keyframe,
             "of unknown size"
         );
+    }
+
+    #[test]
+    fn ids_are_written_in_the_place_and_width_of_those_before() {
+        let ids = Ids {
+            picture: 0x1234,
+            base: Some(9),
+        };
+        let mut wide = [0x90, 0xe0, 0x81, 0x02, 7, 0x20, 0, 7];
+        let read = Ids::read(&wide).unwrap();
+        assert_eq!((read.picture, read.base), (0x0102, Some(7)));
+        ids.write(&mut wide);
+        assert_eq!(wide, [0x90, 0xe0, 0x92, 0x34, 9, 0x20, 0, 7]);
+        let mut short = [0x90, 0x80, 100, 0, 7];
+        ids.write(&mut short);
+        assert_eq!(short, [0x90, 0x80, 0x34, 0, 7]);
+        for mut none in [
+            vec![],
+            vec![0x90],
+            vec![0x90, 0x80],
+            vec![0x90, 0xc0, 0x81, 2],
+            vec![0x10, 1, 2, 3],
+        ] {
+            let before = none.clone();
+            assert_eq!(Ids::read(&none), None);
+            ids.write(&mut none);
+            assert_eq!(none, before);
+        }
     }
 
     type Read = fn(&[u8]) -> Option<Layering>;

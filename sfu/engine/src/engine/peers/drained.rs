@@ -9,19 +9,24 @@ use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use str0m::net::{Protocol, Receive};
+use str0m::net::{Protocol, Receive, Transmit};
 use str0m::rtp::Ssrc;
 use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use super::opened::opened;
-use super::run_ahead::RunAhead;
 use super::stream_gate::{Newcomer, Place, TooManyStreams};
+use crate::engine::egress::keys::{self, Agreed};
+use crate::engine::egress::sender::Path;
 use crate::engine::network::address::Addresses;
 use crate::engine::network::batch::Batch;
 use crate::engine::network::socket::Incoming;
 
 /// Errors that one drain survives; str0m goes on after one, but not after the same one for ever.
 const MAX_ERRORS_PER_DRAIN: usize = 8;
+
+/// Times that one drain tells an `Rtc` that what it waited for has come; it wants to hear it once, or twice. One that
+/// always wants more costs one turn no more than that.
+const MAX_TIMEOUTS_PER_DRAIN: usize = 8;
 
 /// STUN starts with two zero bits and then six more in every message that exists (RFC 7983).
 const FIRST_BYTE_AFTER_STUN: u8 = 4;
@@ -90,6 +95,11 @@ struct Flow {
     silent: bool,
     /// Where the last check that was accepted came to.
     local: Option<IpAddr>,
+    /// The way that ICE found.
+    path: Option<Path>,
+    agreed: Option<Agreed>,
+    /// Its media does not leave: its owner sends by itself.
+    media_stays: bool,
 }
 
 impl Drained {
@@ -106,8 +116,27 @@ impl Drained {
                 connected: false,
                 silent: false,
                 local: None,
+                path: None,
+                agreed: None,
+                media_stays: false,
             },
         })
+    }
+
+    /// Keep the media (RTP and RTCP) that the `Rtc` would send: its owner sends by itself, under the same keys.
+    pub fn keep_media(&mut self) {
+        self.flow.media_stays = true;
+    }
+
+    /// The way that ICE found, as of the newest thing that was sent on it.
+    #[must_use]
+    pub fn path(&self) -> Option<Path> {
+        self.flow.path
+    }
+
+    /// The keys of the newest handshake, once.
+    pub fn take_keys(&mut self) -> Option<Agreed> {
+        self.flow.agreed.take()
     }
 
     /// Take the `Rtc` apart. Where a `Drained` is merely dropped the same happens, and nobody hears of a panic.
@@ -227,42 +256,28 @@ impl Drop for Drained {
 }
 
 /// Do something that may panic.
-fn guarded<R>(act: impl FnOnce() -> R) -> Result<R, Broken> {
+///
+/// # Errors
+/// [`Broken::Panicked`] when it does.
+pub fn guarded<R>(act: impl FnOnce() -> R) -> Result<R, Broken> {
     catch_unwind(AssertUnwindSafe(act)).map_err(|_| Broken::Panicked)
 }
 
 impl Flow {
     fn drain(&mut self, rtc: &mut Rtc, now: Instant, sink: &mut Sink<'_>) -> Result<(), Broken> {
-        let mut ahead = RunAhead::new(now);
-        let mut errors = 0;
+        let (mut errors, mut timeouts) = (0, 0);
         loop {
             match rtc.poll_output() {
-                Ok(Output::Timeout(at)) => {
-                    let Some(then) = ahead.follow(at) else {
-                        self.deadline = at;
-                        return Ok(());
-                    };
-                    pass(rtc, then)?;
+                Ok(Output::Timeout(at)) if at > now || timeouts == MAX_TIMEOUTS_PER_DRAIN => {
+                    self.deadline = at;
+                    return Ok(());
                 }
-                Ok(Output::Transmit(transmit)) => {
-                    if is_rtp(&transmit.contents)
-                        && let Some(then) = ahead.go_on()
-                    {
-                        pass(rtc, then)?;
-                    }
-                    let may_leave = is_stun(&transmit.contents) || !self.silent;
-                    if may_leave && transmit.proto == Protocol::Tcp {
-                        sink.batch
-                            .push_framed(transmit.destination, &transmit.contents);
-                    } else if may_leave {
-                        // Behind an advertised address only the way in shows the way out.
-                        let source = sink.addresses.source_for(transmit.source).or(self
-                            .local
-                            .filter(|ip| ip.is_ipv4() == transmit.destination.is_ipv4()));
-                        sink.batch
-                            .push(transmit.destination, source, &transmit.contents);
-                    }
+                Ok(Output::Timeout(_)) => {
+                    timeouts += 1;
+                    rtc.handle_input(Input::Timeout(now))
+                        .map_err(|_| Broken::Failed)?;
                 }
+                Ok(Output::Transmit(transmit)) => self.pass(&transmit, sink),
                 Ok(Output::Event(event)) => {
                     self.note(&event);
                     sink.events.push(event);
@@ -273,10 +288,38 @@ impl Flow {
         }
     }
 
+    fn pass(&mut self, transmit: &Transmit, sink: &mut Sink<'_>) {
+        let stun = is_stun(&transmit.contents);
+        // Behind an advertised address only the way in shows the way out.
+        let source = sink.addresses.source_for(transmit.source).or(self
+            .local
+            .filter(|ip| ip.is_ipv4() == transmit.destination.is_ipv4()));
+        if !stun {
+            self.path = Some(Path {
+                protocol: transmit.proto,
+                destination: transmit.destination,
+                source,
+            });
+        }
+        if (self.silent && !stun) || (self.media_stays && is_media(&transmit.contents)) {
+            return;
+        }
+        if transmit.proto == Protocol::Tcp {
+            sink.batch
+                .push_framed(transmit.destination, &transmit.contents);
+        } else {
+            sink.batch
+                .push(transmit.destination, source, &transmit.contents);
+        }
+    }
+
     /// After consent is lost str0m goes on sending; we do not (RFC 7675 section 5.1).
     fn note(&mut self, event: &Event) {
         match event {
-            Event::Connected => self.connected = true,
+            Event::Connected => {
+                self.connected = true;
+                self.agreed = keys::take();
+            }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.silent = self.connected;
             }
@@ -286,11 +329,6 @@ impl Flow {
             _ => {}
         }
     }
-}
-
-fn pass(rtc: &mut Rtc, then: Instant) -> Result<(), Broken> {
-    rtc.handle_input(Input::Timeout(then))
-        .map_err(|_| Broken::Failed)
 }
 
 fn hand_over(
@@ -358,11 +396,6 @@ fn put_back(rtc: &mut Rtc, newcomer: u32, place: Place, before: Option<(Ssrc, Op
 /// SRTP or SRTCP (RFC 7983).
 fn is_media(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(128..=191))
-}
-
-/// SRTP, and not SRTCP (RFC 5761 section 4).
-fn is_rtp(bytes: &[u8]) -> bool {
-    is_media(bytes) && !matches!(bytes.get(1), Some(192..=223))
 }
 
 fn is_stun(bytes: &[u8]) -> bool {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use str0m::RtcConfig;
-use str0m::rtp::{Extension, ExtensionMap, ExtensionSerializer, ExtensionValues};
+use str0m::rtp::{Extension, ExtensionSerializer, ExtensionValues};
 
 /// AV1 RTP specification, appendix A.
 const DEPENDENCY_DESCRIPTOR: &str =
@@ -90,11 +90,10 @@ pub fn descriptor(values: &ExtensionValues) -> Option<Arc<RawDescriptor>> {
     values.user_values.get_arc::<RawDescriptor>()
 }
 
-/// Whether a line takes dependency descriptors.
+/// Whether an extension is the dependency descriptor.
 #[must_use]
-pub fn takes_descriptors(map: &ExtensionMap) -> bool {
-    map.iter()
-        .any(|(_, extension)| extension.as_uri() == DEPENDENCY_DESCRIPTOR)
+pub fn is_descriptor(extension: &Extension) -> bool {
+    extension.as_uri() == DEPENDENCY_DESCRIPTOR
 }
 
 /// Let a browser peer negotiate exactly these extensions. The numbers are those of our offers, and
@@ -126,6 +125,7 @@ pub fn negotiated(config: RtcConfig) -> RtcConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use str0m::rtp::ExtensionMap;
 
     #[test]
     fn a_descriptor_is_written_as_it_was_read() {
@@ -156,8 +156,8 @@ mod tests {
 
     #[test]
     fn descriptors_are_offered() {
-        let mut config = negotiated(RtcConfig::new());
-        assert!(takes_descriptors(config.extension_map()));
-        assert!(!takes_descriptors(&ExtensionMap::standard()));
+        let takes = |map: &ExtensionMap| map.iter().any(|(_, one)| is_descriptor(one));
+        assert!(takes(negotiated(RtcConfig::new()).extension_map()));
+        assert!(!takes(&ExtensionMap::standard()));
     }
 }

@@ -26,7 +26,6 @@ pub mod outgoing_stream;
 pub mod peer;
 pub mod publisher;
 pub mod receiver_limit;
-pub mod run_ahead;
 pub mod sdp;
 pub mod stream_gate;
 pub mod subscriber;

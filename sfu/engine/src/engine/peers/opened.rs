@@ -14,6 +14,8 @@ use str0m::crypto::{
     from_feature_flags,
 };
 
+use crate::engine::egress::keys::overheard;
+
 thread_local! {
     static OPENED: Cell<u64> = const { Cell::new(0) };
 }
@@ -23,6 +25,7 @@ static LIBRARY: LazyLock<CryptoProvider> = LazyLock::new(from_feature_flags);
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     Arc::new(CryptoProvider {
         srtp_provider: &Counting,
+        dtls_provider: overheard(),
         ..from_feature_flags()
     })
 });

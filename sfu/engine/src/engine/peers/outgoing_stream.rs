@@ -1,39 +1,22 @@
 //! The stream of one line of a subscriber: packets of a track, in its numbers and payload types.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use str0m::Rtc;
-use str0m::media::{MediaTime, Mid, Pt};
-use str0m::rtp::{ExtensionValues, RtpWrite, Ssrc, VideoOrientation};
+use str0m::media::{Mid, Pt};
 
-use super::extensions::takes_descriptors;
 use crate::control::messages::MediaKind;
+use crate::engine::egress::stream::{Content, MAX_FIRST_SEQUENCE, Outgoing, RtpStream};
 use crate::engine::layers::line::LineLayers;
 use crate::engine::layers::selector::Verdict;
 use crate::engine::media::codec::Format;
 use crate::engine::media::packet::{MediaPacket, REDUNDANT_TYPE};
-use crate::engine::media::rewrite::Rewriter;
+use crate::engine::media::rewrite::{Numbers, Rewriter};
 use crate::engine::payload::red::retype;
 
-/// An outgoing stream starts at most here, far from the wrap that would confuse its receiver.
-const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
-
-/// Time stamps start between 2^30 and 2^31. str0m reports time stamp 0 until the first packet, and
-/// libwebrtc forgets a report as soon as the next ones are further than 2^25 from it.
+/// Time stamps start between 2^30 and 2^31, where nothing wraps for hours.
 const FIRST_TIME: u32 = 1 << 30;
-
-/// How long a packet is kept for resends. A second lets a receiver ask several times over the longest
-/// round trips of a call; the rest is for what lies between a packet and the request for it.
-const RESEND_AGE: Duration = Duration::from_millis(1100);
-
-/// Packets kept at most, whatever their age: those of 4.5 Mbit/s. What is kept is the header alone,
-/// 0.4 kB, in a ring that grows with the rate; all lines share the payload.
-const MAX_RESEND_PACKETS: usize = 512;
-
-/// Resends stop while they are more than this share of what a line sends, or a line that loses much
-/// would lose more; str0m's own value.
-const MAX_RESEND_SHARE: f32 = 0.15;
 
 /// Formats that one line is said not to play: all that there are.
 const MAX_REFUSED: usize = 32;
@@ -41,12 +24,10 @@ const MAX_REFUSED: usize = 32;
 /// What a line sends, as its client agreed to it.
 #[derive(Debug)]
 pub struct OutgoingStream {
-    pub ssrc: Ssrc,
+    pub rtp: RtpStream,
     payload_types: Vec<(Format, Pt)>,
     /// It takes redundant audio: under that payload type, of frames under the other one.
     redundant: Option<(Pt, Pt)>,
-    /// It takes dependency descriptors.
-    descriptors: bool,
     /// What it cannot play, so that this is said once.
     refused: Vec<Format>,
     rewriter: Rewriter,
@@ -68,7 +49,6 @@ impl OutgoingStream {
         let media = rtc.media(mid)?;
         let is_picture = !media.kind().is_audio();
         let accepted = media.remote_pts();
-        let descriptors = takes_descriptors(media.remote_extmap());
         let taken = rtc
             .codec_config()
             .params()
@@ -81,20 +61,12 @@ impl OutgoingStream {
         let redundant = taken
             .filter(|_| takes_redundant)
             .find_map(|params| Some((params.red()?, params.pt())));
-        let mut api = rtc.direct_api();
-        let seed = *api.new_ssrc();
-        let stream = api.stream_tx_by_mid(mid, None)?;
-        // The publisher has paced it, and it leaves as it came. A pacer of ours at 1.1 times an
-        // estimate that one busy moment halved held pictures back for half a second (measured);
-        // too much is cured by fewer layers. Padding and probes stay paced.
-        stream.set_unpaced(true);
-        stream.set_rtx_cache(MAX_RESEND_PACKETS, RESEND_AGE, Some(MAX_RESEND_SHARE));
-        let ssrc = stream.ssrc();
+        let seed = *rtc.direct_api().new_ssrc();
+        let rtp = RtpStream::agreed(rtc, mid, seed)?;
         Some(Self {
-            ssrc,
+            rtp,
             payload_types,
             redundant,
-            descriptors,
             refused: Vec::new(),
             rewriter: Rewriter::new(
                 (seed % MAX_FIRST_SEQUENCE) as u16 + 1,
@@ -152,21 +124,25 @@ impl OutgoingStream {
             .is_some_and(|layers| layers.ignores(packet.layering.encoding))
     }
 
-    /// Take a packet, and send what goes out of it and of those that waited for it: each with the
-    /// length of its payload.
+    /// Take a packet, and send what goes out of it, with `padding` bytes behind it, and of those that waited for it.
     pub fn pass(
         &mut self,
         pt: Pt,
         packet: &MediaPacket,
+        padding: u8,
         now: Instant,
-        mut send: impl FnMut(RtpWrite, usize),
+        mut send: impl FnMut(&mut RtpStream, Outgoing),
     ) {
         if let Some(layers) = &mut self.layers {
             let held = layers.selector.release_before(packet);
             self.pass_held(&held, now, &mut send);
         }
-        if let Some((write, length)) = self.rewrite(pt, packet, now) {
-            send(write, length);
+        if let Some(outgoing) = self.rewrite(pt, packet, now) {
+            let outgoing = Outgoing {
+                padding,
+                ..outgoing
+            };
+            send(&mut self.rtp, outgoing);
         }
         if let Some(layers) = &mut self.layers {
             let held = layers.selector.release();
@@ -178,20 +154,19 @@ impl OutgoingStream {
         &mut self,
         held: &[MediaPacket],
         now: Instant,
-        send: &mut impl FnMut(RtpWrite, usize),
+        send: &mut impl FnMut(&mut RtpStream, Outgoing),
     ) {
         for packet in held {
             if let Some(pt) = self.payload_type(packet)
-                && let Some((write, length)) = self.rewrite(pt, packet, now)
+                && let Some(outgoing) = self.rewrite(pt, packet, now)
             {
-                send(write, length);
+                send(&mut self.rtp, outgoing);
             }
         }
     }
 
-    /// The packet in the numbers of this line, and how long its payload is; `None` when it is not
-    /// of the layers that the line gets, or came too late.
-    fn rewrite(&mut self, pt: Pt, packet: &MediaPacket, now: Instant) -> Option<(RtpWrite, usize)> {
+    /// The packet in the numbers of this line; `None` when it is not of the layers that the line gets, or came too late.
+    fn rewrite(&mut self, pt: Pt, packet: &MediaPacket, now: Instant) -> Option<Outgoing> {
         let (marker, begins) = match self.layers.as_mut().map(|one| one.selector.take(packet)) {
             None => (packet.marker, false),
             Some(Verdict::Forward { marker, begins }) => (marker, begins),
@@ -213,50 +188,51 @@ impl OutgoingStream {
             (Some((red, primary)), Some(payload)) => (red, numbered(payload, primary)),
             _ => (pt, Arc::clone(&packet.payload)),
         };
-        let mut patch = None;
+        let mut ids = None;
         let mut descriptor = packet.dependency.clone();
         if let Some(layers) = &mut self.layers {
             let pictures = &mut layers.pictures;
-            patch = pictures.patch(packet, begins, numbers.pictures_left_out);
+            ids = pictures.patch(packet, begins, numbers.pictures_left_out);
             descriptor = descriptor.map(|raw| pictures.renumber(raw, begins));
         }
-        let length = payload.len();
-        let delay = packet.playout_delay;
-        let mut extensions = ExtensionValues {
-            audio_level: packet
-                .audio_level
-                .map(|level| -(level.below_overload_db as i8)),
-            voice_activity: packet.audio_level.map(|level| level.voice),
-            video_orientation: packet.orientation.map(orientation),
-            play_delay_min: delay.map(|delay| MediaTime::from_hundredths(delay.min.into())),
-            play_delay_max: delay.map(|delay| MediaTime::from_hundredths(delay.max.into())),
-            ..ExtensionValues::default()
+        let content = Content {
+            payload,
+            descriptor,
+            time: numbers.time,
+            ids,
+            audio_level: packet.audio_level,
+            playout_delay: packet.playout_delay,
+            orientation: packet.orientation,
+            payload_type: *pt,
+            marker,
         };
-        if self.descriptors
-            && let Some(descriptor) = descriptor
-        {
-            extensions.user_values.set_arc(descriptor);
-        }
-        let (sequence, time) = (numbers.sequence.into(), numbers.time);
-        let mut write = RtpWrite::new(pt, sequence, time, packet.wallclock, payload)
-            .marker(marker)
-            .nackable(packet.codec.kind() == MediaKind::Video)
-            .ext_vals(extensions);
-        if let Some(patch) = patch {
-            write = write.vp8_patch(patch);
-        }
-        Some((write, length))
+        Some(outgoing(packet, numbers, content))
     }
 
     /// Leave a packet out. One that came late and for which a number was kept goes out empty, or
     /// the receiver would ask for it in vain.
-    fn fill(&mut self, pt: Pt, packet: &MediaPacket, picture: bool) -> Option<(RtpWrite, usize)> {
+    fn fill(&mut self, pt: Pt, packet: &MediaPacket, picture: bool) -> Option<Outgoing> {
         let numbers = self
             .rewriter
             .leave_out(packet.run, packet.sequence, packet.time, picture)?;
-        let (sequence, time) = (numbers.sequence.into(), numbers.time);
-        let write = RtpWrite::new(pt, sequence, time, packet.wallclock, Arc::<[u8]>::from([]));
-        Some((write.nackable(true), 0))
+        let content = Content {
+            time: numbers.time,
+            payload_type: *pt,
+            ..Content::default()
+        };
+        Some(outgoing(packet, numbers, content))
+    }
+}
+
+/// What is said of a packet, under the numbers that it has here.
+fn outgoing(packet: &MediaPacket, numbers: Numbers, content: Content) -> Outgoing {
+    Outgoing {
+        sequence: numbers.sequence,
+        content,
+        wallclock: packet.wallclock,
+        ticks_per_s: packet.codec.ticks_per_s(),
+        padding: 0,
+        resendable: packet.codec.kind() == MediaKind::Video,
     }
 }
 
@@ -268,13 +244,4 @@ fn numbered(payload: &Arc<[u8]>, pt: Pt) -> Arc<[u8]> {
     let mut bytes = payload.to_vec();
     retype(&mut bytes, *pt);
     bytes.into()
-}
-
-fn orientation(number: u8) -> VideoOrientation {
-    match number & 3 {
-        1 => VideoOrientation::Deg270,
-        2 => VideoOrientation::Deg180,
-        3 => VideoOrientation::Deg90,
-        _ => VideoOrientation::Deg0,
-    }
 }

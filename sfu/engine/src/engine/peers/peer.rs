@@ -26,7 +26,7 @@ pub const GONE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What a peer is for.
 pub enum Role {
     Publisher(Publisher),
-    Subscriber(Subscriber),
+    Subscriber(Box<Subscriber>),
     Link(Box<Link>),
 }
 
@@ -151,7 +151,10 @@ impl Peer {
     pub fn deadline(&self) -> Instant {
         let of_role = match &self.role {
             Role::Link(link) => link.health.as_ref().map(|health| health.deadline()),
-            Role::Subscriber(subscriber) => subscriber.answer_by,
+            Role::Subscriber(subscriber) => [subscriber.answer_by, subscriber.sender.deadline()]
+                .into_iter()
+                .flatten()
+                .min(),
             Role::Publisher(publisher) => publisher.limit.deadline(),
         };
         [self.connect_by, self.gone_by, of_role]
@@ -206,7 +209,10 @@ impl Peer {
             _ => None,
         };
         let measured = &self.measured;
-        let sends = matches!(self.role, Role::Subscriber(_));
+        let subscriber = match &self.role {
+            Role::Subscriber(subscriber) => Some(subscriber),
+            _ => None,
+        };
         PeerStatistics {
             peer: self.name.clone(),
             kind: self.role.kind(),
@@ -220,12 +226,12 @@ impl Peer {
             keyframe_requests: measured.keyframe_requests(),
             rtt_ms: health.map_or(measured.rtt_ms(), |health| Some(health.rtt_ms)),
             jitter_ms: health.map(|health| health.jitter_ms),
-            loss: health.map_or(measured.loss(sends), |health| Some(health.loss)),
-            estimate_bps: measured.estimate_bps(),
-            desired_bps: match &self.role {
-                Role::Subscriber(subscriber) => subscriber.share.desired_bps(),
-                _ => None,
-            },
+            loss: health
+                .map(|health| health.loss)
+                .or_else(|| subscriber.and_then(|subscriber| subscriber.sender.loss()))
+                .or_else(|| measured.loss(subscriber.is_some())),
+            estimate_bps: subscriber.and_then(|subscriber| subscriber.sender.estimate_bps()),
+            desired_bps: subscriber.and_then(|subscriber| subscriber.share.desired_bps()),
             handshake_ms: self.handshake.map(|took| took.as_secs_f64() * 1000.0),
         }
     }
@@ -251,7 +257,7 @@ mod tests {
     fn every_offer_is_answered_in_time_or_ends_the_peer() {
         let now = Instant::now();
         let drained = Drained::build(now, |now| browser_config().build(now)).unwrap();
-        let role = Role::Subscriber(Subscriber::default());
+        let role = Role::Subscriber(Box::new(Subscriber::new(now)));
         let mut peer = Peer::new("ben".into(), drained, role, now);
         let Role::Subscriber(subscriber) = &mut peer.role else {
             panic!("as made above");

@@ -16,16 +16,21 @@ use std::time::{Duration, Instant};
 use str0m::Rtc;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::media::{Direction, MediaKind as RtcKind, Mid};
+use str0m::rtp::rtcp::Rtcp;
 
 use super::drained::{Broken, Drained, Sink};
+use super::measured::Measured;
 use super::outgoing_stream::{OutgoingStream, RefusedCodec};
 use super::sdp::strip_candidates;
 use crate::control::messages::{MediaKind, WantedTrack};
 use crate::engine::counters::Counters;
 use crate::engine::data::outgoing::first_channel;
+use crate::engine::egress::reports::ntp;
+use crate::engine::egress::sender::{Sender, Way};
+use crate::engine::egress::stream::RtpStream;
 use crate::engine::layers::demand::Wanted;
 use crate::engine::layers::line::LineLayers;
-use crate::engine::layers::share::Share;
+use crate::engine::layers::share::{INITIAL_BPS, Share};
 use crate::engine::media::packet::{MediaPacket, RTP_HEADER_BYTES};
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
@@ -69,7 +74,6 @@ pub struct LineBegins {
 }
 
 /// The state of one subscriber.
-#[derive(Default)]
 pub struct Subscriber {
     wanted: Vec<WantedTrack>,
     lines: Vec<Line>,
@@ -81,6 +85,8 @@ pub struct Subscriber {
     pub refused: Vec<(String, RefusedCodec)>,
     /// Its bandwidth.
     pub share: Share,
+    /// Sends on all lines.
+    pub sender: Sender,
 }
 
 /// A line with a picture that flows.
@@ -95,9 +101,26 @@ pub struct PictureLine<'a> {
 pub struct ForLine<'a> {
     pub slot: u32,
     pub packet: &'a MediaPacket,
+    /// Bytes to be added at its end.
+    pub padding: u8,
 }
 
 impl Subscriber {
+    /// One without lines.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            wanted: Vec::new(),
+            lines: Vec::new(),
+            generation: 0,
+            outstanding: None,
+            answer_by: None,
+            refused: Vec::new(),
+            share: Share::default(),
+            sender: Sender::new(INITIAL_BPS, now),
+        }
+    }
+
     /// Want exactly these tracks. Returns the lines (with their router keys) that stop at once.
     pub fn want(&mut self, tracks: Vec<WantedTrack>) -> Vec<(u32, TrackKey)> {
         self.wanted.clear();
@@ -197,12 +220,15 @@ impl Subscriber {
             return Ok(Ok(()));
         };
         self.answer_by = None;
-        let lines = &mut self.lines;
+        let (lines, sender) = (&mut self.lines, &mut self.sender);
         let applied = drained.change(now, sink, |rtc| {
             rtc.sdp_api().accept_answer(pending, answer)?;
-            lines
-                .iter_mut()
-                .for_each(|line| settle(rtc, line, &stripped.redundant));
+            for line in lines {
+                settle(rtc, line, &stripped.redundant);
+                if let Some(media) = rtc.media(line.mid) {
+                    media.cname().clone_into(&mut sender.name);
+                }
+            }
             Ok::<_, str0m::RtcError>(())
         })?;
         if applied.is_err() {
@@ -264,62 +290,86 @@ impl Subscriber {
     }
 
     /// Send packets, all of one turn at once. Returns how many and how many bytes.
-    ///
-    /// # Errors
-    /// When the peer is to be closed.
     pub fn write<'a>(
         &mut self,
-        drained: &mut Drained,
-        now: Instant,
-        sink: &mut Sink<'_>,
-        packets: impl Iterator<Item = ForLine<'a>> + Clone,
+        way: &mut Way<'_>,
+        packets: impl Iterator<Item = ForLine<'a>>,
         counters: &mut Counters,
-    ) -> Result<(u64, u64), Broken> {
-        let (lines, refused) = (&mut self.lines, &mut self.refused);
+    ) -> (u64, u64) {
+        let (lines, refused, sender) = (&mut self.lines, &mut self.refused, &mut self.sender);
         let audio_bytes = &mut self.share.audio_bytes;
-        // Of other encodings nothing goes out, and draining would cost as much as sending.
-        let ignored = |ForLine { slot, packet }: ForLine<'_>| {
-            lines
-                .get(slot as usize)
-                .and_then(|line| line.out.as_ref())
-                .is_none_or(|out| out.ignores(packet))
-        };
-        if packets.clone().all(ignored) {
-            return Ok((0, 0));
-        }
-        drained.change(now, sink, |rtc| {
-            let mut api = rtc.direct_api();
-            let (mut count, mut bytes) = (0, 0);
-            for ForLine { slot, packet } in packets {
-                let Some(Line {
-                    out: Some(out),
-                    track,
-                    ..
-                }) = lines.get_mut(slot as usize)
-                else {
-                    continue;
-                };
-                let Some(pt) = out.payload_type(packet) else {
-                    counters.count("packets_codec_not_negotiated");
-                    if let Some(codec) = out.refuse(packet) {
-                        refused.extend(track.clone().map(|track| (track, codec)));
-                    }
-                    continue;
-                };
-                let ssrc = out.ssrc;
-                out.pass(pt, packet, now, |write, payload_bytes| {
-                    if let Some(stream) = api.stream_tx(&ssrc) {
-                        stream.write_rtp(write);
-                        count += 1;
-                        bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
-                        if packet.codec.kind() == MediaKind::Audio {
-                            *audio_bytes += payload_bytes as u64 + RTP_HEADER_BYTES;
-                        }
-                    }
-                });
+        let (mut count, mut bytes) = (0, 0);
+        for ForLine {
+            slot,
+            packet,
+            padding,
+        } in packets
+        {
+            let Some(Line {
+                out: Some(out),
+                track,
+                ..
+            }) = lines.get_mut(slot as usize)
+            else {
+                continue;
+            };
+            if out.ignores(packet) {
+                continue;
             }
-            (count, bytes)
-        })
+            let Some(pt) = out.payload_type(packet) else {
+                counters.count("packets_codec_not_negotiated");
+                if let Some(codec) = out.refuse(packet) {
+                    refused.extend(track.clone().map(|track| (track, codec)));
+                }
+                continue;
+            };
+            out.pass(pt, packet, padding, way.now, |stream, outgoing| {
+                let length = outgoing.content.payload.len() as u64 + RTP_HEADER_BYTES;
+                if sender.send(stream, outgoing, way) {
+                    count += 1;
+                    bytes += length;
+                    if packet.codec.kind() == MediaKind::Audio {
+                        *audio_bytes += length;
+                    }
+                }
+            });
+        }
+        (count, bytes)
+    }
+
+    /// Take what the client reports of what it gets.
+    pub fn heard(
+        &mut self,
+        report: Rtcp,
+        way: &mut Way<'_>,
+        measured: &mut Measured,
+        counters: &mut Counters,
+    ) {
+        let lines = &mut self.lines;
+        match report {
+            Rtcp::Nack(nack) => {
+                if let Some(stream) = streams_of(lines).find(|one| one.ssrc == *nack.ssrc) {
+                    measured.hear_nack(stream.mid);
+                    counters.add("packets_resent", self.sender.resend(stream, &nack, way));
+                }
+            }
+            Rtcp::ReceiverReport(report) => {
+                for block in report.reports.iter() {
+                    if let Some(stream) = streams_of(lines).find(|one| one.ssrc == *block.ssrc) {
+                        stream.placed = true;
+                        measured.hear_report(stream.mid, block, ntp(way.now));
+                    }
+                }
+            }
+            Rtcp::Twcc(report) => self.sender.heard_transport(report, way.now),
+            _ => {}
+        }
+    }
+
+    /// Report and probe, as far as that is due.
+    pub fn tend(&mut self, way: &mut Way<'_>) {
+        let mut streams: Vec<_> = streams_of(&mut self.lines).collect();
+        self.sender.tend(&mut streams, way);
     }
 
     fn plan(&self) -> Plan {
@@ -397,6 +447,12 @@ impl Subscriber {
             })
             .collect()
     }
+}
+
+fn streams_of(lines: &mut [Line]) -> impl Iterator<Item = &mut RtpStream> {
+    lines
+        .iter_mut()
+        .filter_map(|line| Some(&mut line.out.as_mut()?.rtp))
 }
 
 /// What a track is played in step with: one without a stream with itself alone.

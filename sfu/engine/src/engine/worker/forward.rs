@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::Worker;
+use super::evening::even_out;
 use super::timers::Timer;
+use super::turn::way_to;
 use crate::control::messages::{MediaKind, Message};
 use crate::control::outgoing::Importance;
 use crate::engine::exchange::Note;
@@ -85,6 +87,7 @@ impl Worker {
             let mut pending = std::mem::take(&mut self.pending);
             let mut ways = std::mem::take(&mut self.ways);
             self.find_ways(&pending, &mut ways);
+            even_out(&pending, &mut self.padding);
             let groups = ways.chunk_by(|one, other| one.peer == other.peer);
             for part in groups.flat_map(|group| group.chunks(WRITTEN_AT_ONCE)) {
                 self.forward_to(part[0].peer, part, &pending, now);
@@ -124,26 +127,36 @@ impl Worker {
         pending: &[(TrackKey, MediaPacket)],
         now: Instant,
     ) {
+        let padding = std::mem::take(&mut self.padding);
         self.with(key, |peer, sink, counters, _| {
             if !peer.drained.flows() {
                 return Ok(());
             }
-            let packets = group
-                .iter()
-                .map(|way| (way.slot, &pending[way.packet as usize].1));
+            let packet_of = |way: &Way| &pending[way.packet as usize].1;
             let drained = &mut peer.drained;
             let (count, bytes) = match &mut peer.role {
                 Role::Subscriber(subscriber) => {
-                    let lines = packets.map(|(slot, packet)| ForLine { slot, packet });
-                    subscriber.write(drained, now, sink, lines, counters)?
+                    let Some(mut way) = way_to(drained, sink, now) else {
+                        return Ok(());
+                    };
+                    let lines = group.iter().map(|way| ForLine {
+                        slot: way.slot,
+                        packet: packet_of(way),
+                        padding: padding[way.packet as usize],
+                    });
+                    subscriber.write(&mut way, lines, counters)
                 }
-                Role::Link(link) => link.write(drained, now, sink, packets, counters)?,
+                Role::Link(link) => {
+                    let packets = group.iter().map(|way| (way.slot, packet_of(way)));
+                    link.write(drained, now, sink, packets, counters)?
+                }
                 Role::Publisher(_) => (0, 0),
             };
             peer.traffic.packets_out += count;
             peer.traffic.bytes_out += bytes;
             Ok(())
         });
+        self.padding = padding;
         self.tell_refused(key);
         self.settle(key, now);
     }

@@ -28,7 +28,7 @@ use super::network::demux::Demux;
 use super::network::socket::{MediaSocket, SOCKET_BUFFER_BYTES};
 use super::network::stun::StunClient;
 use super::network::tcp::{Arrivals, Tcp};
-use super::peers::drained::{Broken, Sink};
+use super::peers::drained::{Broken, Sink, guarded};
 use super::peers::peer::Peer;
 use super::rooms::Rooms;
 use super::router::{PeerKey, Router, TrackKey};
@@ -41,6 +41,7 @@ use gathering::Gathering;
 use timers::{Timer, Timers};
 
 mod crossing;
+mod evening;
 mod forward;
 mod gathering;
 mod listen;
@@ -122,6 +123,8 @@ pub struct Worker {
     pub(super) events: Vec<Event>,
     pub(super) pending: Vec<(TrackKey, MediaPacket)>,
     pub(super) ways: Vec<Way>,
+    /// Padding for each pending packet.
+    pub(super) padding: Vec<u8>,
     /// Subscribers whose wants or state changed in this command.
     pub(super) to_offer: Vec<PeerKey>,
     pub(super) readable: bool,
@@ -186,6 +189,7 @@ impl Worker {
             events: Vec::new(),
             pending: Vec::new(),
             ways: Vec::new(),
+            padding: Vec::new(),
             to_offer: Vec::new(),
             readable: false,
             load: Load::default(),
@@ -321,7 +325,8 @@ impl Worker {
             events: &mut self.events,
             addresses: &self.addresses,
         };
-        match act(peer, &mut sink, &mut self.counters, &mut self.runs) {
+        let (counters, runs) = (&mut self.counters, &mut self.runs);
+        match guarded(|| act(peer, &mut sink, counters, runs)).flatten() {
             Ok(result) => Some(result),
             Err(broken) => {
                 if broken == Broken::Panicked {

@@ -6,8 +6,6 @@
 
 use std::time::{Duration, Instant};
 
-use str0m::bwe::{Bitrate, BweKind};
-
 use super::Worker;
 use super::timers::Timer;
 use crate::control::messages::{MediaKind, Message};
@@ -39,8 +37,8 @@ struct Shared {
     keyframes: Vec<(TrackKey, u8)>,
     /// Tracks of which something else is wanted now.
     unsettled: Vec<TrackKey>,
-    /// What the estimator is to aim at: minimum and desired.
-    aim: Option<(Bitrate, Bitrate)>,
+    /// What the estimator is to aim at, if that is news.
+    desired_bps: Option<u64>,
     /// A line waits for a keyframe.
     waits: bool,
     /// Lines that get nothing from now on, because it does not fit.
@@ -83,7 +81,7 @@ fn share_out(subscriber: &mut Subscriber, router: &Router, policy: Policy, now: 
     let least_desired = if shows { LEAST_DESIRED_BPS } else { 0 };
     let desired_bps = allocation.desired_bps.max(least_desired);
     let mut shared = Shared {
-        aim: share.tell(allocation.minimum_bps, desired_bps),
+        desired_bps: share.tell(desired_bps),
         ..Shared::default()
     };
     for ((line, table, wish, rungs), grant) in lines.iter_mut().zip(allocation.grants) {
@@ -102,14 +100,25 @@ fn share_out(subscriber: &mut Subscriber, router: &Router, policy: Policy, now: 
 
 impl Worker {
     /// The bandwidth of a subscriber was estimated anew.
-    pub(in crate::engine) fn on_estimate(
-        &mut self,
-        key: PeerKey,
-        estimate: &BweKind,
-        now: Instant,
-    ) {
+    pub(in crate::engine) fn on_estimate(&mut self, key: PeerKey, now: Instant) {
+        let Some(Role::Subscriber(subscriber)) = self.peers.get_mut(key).map(|peer| &mut peer.role)
+        else {
+            return;
+        };
+        let estimate = subscriber.sender.estimate_bps();
+        let changed = estimate.is_some_and(|bps| subscriber.share.measured(bps, now));
+        if changed {
+            self.reallocate(key, now);
+        }
+    }
+
+    /// A subscriber told by itself what it can take (REMB).
+    pub(in crate::engine) fn on_guess(&mut self, key: PeerKey, bps: u64, now: Instant) {
         let changed = match self.peers.get_mut(key).map(|peer| &mut peer.role) {
-            Some(Role::Subscriber(subscriber)) => subscriber.share.estimate(estimate, now),
+            Some(Role::Subscriber(subscriber)) => {
+                subscriber.sender.set_ceiling(bps);
+                subscriber.share.guessed(bps, now)
+            }
             _ => false,
         };
         if changed {
@@ -150,12 +159,9 @@ impl Worker {
             return;
         };
         let shared = share_out(subscriber, &self.router, policy, now);
-        if let Some((minimum, desired)) = shared.aim {
-            self.with(key, |peer, sink, _, _| {
-                peer.drained
-                    .change(now, sink, |rtc| rtc.bwe().set_bitrate(minimum, desired))
-            });
-            self.settle(key, now);
+        if let Some(desired) = shared.desired_bps {
+            subscriber.sender.set_desired(desired, now);
+            self.schedule(key);
         }
         self.counters.add("pictures_starved", shared.starved);
         for track in shared.unsettled {

@@ -3,20 +3,23 @@
 use std::time::Instant;
 
 use str0m::Event;
+use str0m::bwe::BweKind;
 use str0m::channel::ChannelData;
-use str0m::rtp::RtpPacket;
+use str0m::rtp::rtcp::Rtcp;
+use str0m::rtp::{RawPacket, RtpPacket};
 
 use super::Worker;
 use super::timers::Timer;
 use crate::control::messages::{Message, State};
 use crate::control::outgoing::Importance;
+use crate::engine::egress::sender::Way;
 use crate::engine::links::link::Heard;
 use crate::engine::links::link_health::HealthEffect;
 use crate::engine::links::link_signal::LinkSignal;
 use crate::engine::media::packet::RTP_HEADER_BYTES;
 use crate::engine::network::demux::{MAX_DATAGRAM_BYTES, Shape};
 use crate::engine::network::socket::Incoming;
-use crate::engine::peers::drained::Taken;
+use crate::engine::peers::drained::{Drained, Sink, Taken};
 use crate::engine::peers::peer::Role;
 use crate::engine::peers::publisher::Arrival;
 use crate::engine::router::{PeerKey, Source};
@@ -71,13 +74,14 @@ impl Worker {
 
     /// Attend to everything that the last change of a peer led to.
     pub(in crate::engine) fn settle(&mut self, key: PeerKey, now: Instant) {
-        loop {
-            let events = std::mem::take(&mut self.events);
-            if events.is_empty() {
-                break;
-            }
-            for event in events {
+        while !self.events.is_empty() {
+            let mut events = std::mem::take(&mut self.events);
+            for event in events.drain(..) {
                 self.on_event(key, event, now);
+            }
+            if self.events.is_empty() {
+                // Keep the memory for the next ones.
+                self.events = events;
             }
         }
         self.schedule(key);
@@ -157,6 +161,7 @@ impl Worker {
         }
         self.tend_health(key, now);
         self.tend_limit(key, now);
+        self.tend_sender(key, now);
         self.settle(key, now);
     }
 
@@ -226,15 +231,25 @@ impl Worker {
                 }
             }
             Event::KeyframeRequest(request) => {
-                let track = match self.peers.get(key).map(|peer| &peer.role) {
-                    Some(Role::Subscriber(subscriber)) => subscriber.track_on(request.mid),
+                let track = self.peers.get_mut(key).and_then(|peer| match &peer.role {
+                    Role::Subscriber(subscriber) => {
+                        peer.measured.hear_keyframe_request(request.mid);
+                        subscriber.track_on(request.mid)
+                    }
                     _ => None,
-                };
+                });
                 if let Some((track, encoding)) = track {
                     self.ask_keyframe(track, encoding, now);
                 }
             }
-            Event::EgressBitrateEstimate(estimate) => self.on_estimate(key, &estimate, now),
+            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) => {
+                self.on_guess(key, estimate.as_u64(), now);
+            }
+            Event::RawPacket(packet) => {
+                if let RawPacket::RtcpRx(report) = *packet {
+                    self.on_report(key, report, now);
+                }
+            }
             Event::ChannelOpen(channel, label) => {
                 let opened = match self.peers.get_mut(key).map(|peer| &mut peer.role) {
                     Some(Role::Link(link)) => link.channel_opened(channel, now),
@@ -252,7 +267,7 @@ impl Worker {
             Event::ChannelClose(channel) => self.data_channel_closed(key, channel),
             Event::ChannelData(data) => self.on_channel(key, data, now),
             Event::Closed => self.close(key, Some("remote_closed")),
-            Event::PeerStats(_) | Event::MediaEgressStats(_) | Event::MediaIngressStats(_) => {
+            Event::PeerStats(_) | Event::MediaIngressStats(_) => {
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.measured.note(&event);
                 }
@@ -270,8 +285,40 @@ impl Worker {
             return;
         }
         peer.connect_by = None;
+        if let (Role::Subscriber(subscriber), Some(agreed)) =
+            (&mut peer.role, peer.drained.take_keys())
+        {
+            subscriber.sender.key(&agreed);
+        }
         self.set_state(key, State::Connected);
         self.allocate(key, now);
+    }
+
+    /// A subscriber reports on what it gets.
+    fn on_report(&mut self, key: PeerKey, report: Rtcp, now: Instant) {
+        self.with(key, |peer, sink, counters, _| {
+            if let (Role::Subscriber(subscriber), Some(mut way)) =
+                (&mut peer.role, way_to(&peer.drained, sink, now))
+            {
+                subscriber.heard(report, &mut way, &mut peer.measured, counters);
+            }
+            Ok(())
+        });
+        self.on_estimate(key, now);
+    }
+
+    /// Let a subscriber have what is due of reports and probes.
+    fn tend_sender(&mut self, key: PeerKey, now: Instant) {
+        self.with(key, |peer, sink, _, _| {
+            if let Role::Subscriber(subscriber) = &mut peer.role
+                && subscriber.sender.deadline().is_some_and(|at| at <= now)
+                && let Some(mut way) = way_to(&peer.drained, sink, now)
+            {
+                subscriber.tend(&mut way);
+            }
+            Ok(())
+        });
+        self.on_estimate(key, now);
     }
 
     fn on_packet(&mut self, key: PeerKey, packet: RtpPacket, now: Instant) {
@@ -346,4 +393,14 @@ impl Worker {
             Heard::Nothing => {}
         }
     }
+}
+
+/// The way to a peer, while packets may take it.
+pub(in crate::engine) fn way_to<'a>(
+    drained: &Drained,
+    sink: &'a mut Sink<'_>,
+    now: Instant,
+) -> Option<Way<'a>> {
+    let path = drained.path().filter(|_| drained.flows())?;
+    Some(Way::new(path, sink.batch, now))
 }

@@ -1,0 +1,144 @@
+//! What a stream may be asked for again: its packets of the last second, whose payloads all streams of a track share.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::stream::Content;
+
+/// How long a packet is kept. A second lets a receiver ask several times over the longest round trips of a call; the rest
+/// is for what lies between a packet and the request for it.
+pub const MAX_AGE: Duration = Duration::from_millis(1100);
+
+/// Packets kept at most, whatever their age: those of 9 Mbit/s, 80 bytes each.
+const MAX_PACKETS: usize = 1024;
+
+#[derive(Debug)]
+struct Kept {
+    sequence: u64,
+    at: Instant,
+    /// From then to its newest resend, microseconds; 0 before the first.
+    resent_us: u32,
+    content: Content,
+}
+
+/// The newest packets of one stream, by their numbers.
+#[derive(Debug, Default)]
+pub struct Resends {
+    kept: VecDeque<Kept>,
+}
+
+impl Resends {
+    /// Keep a packet that is sent now.
+    pub fn keep(&mut self, sequence: u64, content: Content, now: Instant) {
+        while self.kept.len() >= MAX_PACKETS
+            || self
+                .kept
+                .front()
+                .is_some_and(|oldest| now.saturating_duration_since(oldest.at) > MAX_AGE)
+        {
+            self.kept.pop_front();
+        }
+        let kept = Kept {
+            sequence,
+            at: now,
+            resent_us: 0,
+            content,
+        };
+        match self.kept.back() {
+            Some(newest) if newest.sequence >= sequence => {
+                let at = self.kept.partition_point(|one| one.sequence < sequence);
+                self.kept.insert(at, kept);
+            }
+            _ => self.kept.push_back(kept),
+        }
+    }
+
+    /// The packet that a receiver misses, unless it was resent within `pause`: that one is still on its way.
+    pub fn take(
+        &mut self,
+        sequence: u16,
+        pause: Duration,
+        now: Instant,
+    ) -> Option<(u64, &Content)> {
+        let newest = self.kept.back()?.sequence;
+        let behind = (newest as u16).wrapping_sub(sequence);
+        let sequence = newest.checked_sub(behind.into())?;
+        let at = self
+            .kept
+            .binary_search_by_key(&sequence, |one| one.sequence)
+            .ok()?;
+        let kept = self.kept.get_mut(at)?;
+        let age = now.saturating_duration_since(kept.at);
+        let resent = Duration::from_micros(kept.resent_us.into());
+        if age > MAX_AGE || (kept.resent_us > 0 && age < resent + pause) {
+            return None;
+        }
+        kept.resent_us = (age.as_micros() as u32).max(1);
+        Some((sequence, &kept.content))
+    }
+
+    /// The newest packet, to be sent again as padding.
+    #[must_use]
+    pub fn newest(&self) -> Option<(u64, &Content)> {
+        self.kept.back().map(|kept| (kept.sequence, &kept.content))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Duration = Duration::from_millis(50);
+
+    fn content(time: u32) -> Content {
+        Content {
+            time,
+            ..Content::default()
+        }
+    }
+
+    fn time_of(resends: &mut Resends, sequence: u16, now: Instant) -> Option<u32> {
+        let (_, content) = resends.take(sequence, PAUSE, now)?;
+        Some(content.time)
+    }
+
+    #[test]
+    fn a_packet_is_found_by_its_number_also_one_that_came_late() {
+        let now = Instant::now();
+        let mut resends = Resends::default();
+        for sequence in [65_534, 65_537, 65_535] {
+            resends.keep(sequence, content(sequence as u32), now);
+        }
+        assert_eq!(time_of(&mut resends, 1, now), Some(65_537));
+        assert_eq!(time_of(&mut resends, 65_535, now), Some(65_535));
+        assert_eq!(time_of(&mut resends, 0, now), None);
+        assert_eq!(time_of(&mut resends, 2, now), None);
+    }
+
+    #[test]
+    fn one_on_its_way_is_not_sent_again_and_an_old_one_neither() {
+        let now = Instant::now();
+        let mut resends = Resends::default();
+        resends.keep(7, content(7), now);
+        assert_eq!(time_of(&mut resends, 7, now), Some(7));
+        assert_eq!(time_of(&mut resends, 7, now + PAUSE / 2), None);
+        assert_eq!(time_of(&mut resends, 7, now + 2 * PAUSE), Some(7));
+        assert_eq!(time_of(&mut resends, 7, now + 2 * MAX_AGE), None);
+        resends.keep(8, content(8), now + 2 * MAX_AGE);
+        assert_eq!(resends.kept.len(), 1);
+    }
+
+    #[test]
+    fn a_burst_leaves_no_more_than_the_bound() {
+        let now = Instant::now();
+        let mut resends = Resends::default();
+        for sequence in 0..3 * MAX_PACKETS as u64 {
+            resends.keep(sequence, content(1), now);
+        }
+        assert_eq!(resends.kept.len(), MAX_PACKETS);
+        assert_eq!(
+            resends.newest().map(|(sequence, _)| sequence),
+            Some(3 * MAX_PACKETS as u64 - 1)
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! One outgoing stream: its numbers on the wire, and what was sent of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::Rtc;
+use str0m::media::Mid;
+
+use super::header::{ExtensionNumbers, Header};
+use super::reports::{SenderReport, ntp};
+use super::resends::Resends;
+use super::sent_once::SentOnce;
+use crate::engine::media::packet::{
+    AudioLevel, MAX_PADDING_BYTES, MAX_PAYLOAD_BYTES, PlayoutDelay,
+};
+use crate::engine::payload::vp8::Ids;
+use crate::engine::peers::extensions::RawDescriptor;
+
+/// Numbers start at most here, far from the wrap that would confuse a receiver, which assumes rollover counter 0.
+pub const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
+
+/// The longest payload that is written anew: the original's number goes before it in a resend (RFC 4588 section 4), or
+/// padding behind it.
+pub const MAX_WRITTEN_BYTES: usize = MAX_PAYLOAD_BYTES + MAX_PADDING_BYTES;
+
+/// What a packet says, whatever its number. Small, because a second of them is kept for resends.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    pub payload: Arc<[u8]>,
+    pub descriptor: Option<Arc<RawDescriptor>>,
+    pub time: u32,
+    /// Written into the payload in place of its own.
+    pub ids: Option<Ids>,
+    pub audio_level: Option<AudioLevel>,
+    pub playout_delay: Option<PlayoutDelay>,
+    pub orientation: Option<u8>,
+    pub payload_type: u8,
+    pub marker: bool,
+}
+
+impl Content {
+    /// The header that goes with it, on a stream of these numbers.
+    #[must_use]
+    pub fn header(&self, ssrc: u32, sequence: u64) -> Header<'_> {
+        Header {
+            marker: self.marker,
+            payload_type: self.payload_type,
+            sequence: sequence as u16,
+            time: self.time,
+            ssrc,
+            audio_level: self.audio_level,
+            playout_delay: self.playout_delay,
+            orientation: self.orientation,
+            descriptor: self.descriptor.as_deref().map(RawDescriptor::bytes),
+            ..Header::default()
+        }
+    }
+
+    /// Write the payload as it goes out, behind `prefix` and with `padding` bytes after it; returns how long all is, `None`
+    /// when it is too long.
+    pub fn write_payload(
+        &self,
+        prefix: &[u8],
+        padding: u8,
+        buffer: &mut [u8; MAX_WRITTEN_BYTES],
+    ) -> Option<usize> {
+        let end = prefix.len() + self.payload.len();
+        let written = buffer.get_mut(..end + usize::from(padding))?;
+        written[..prefix.len()].copy_from_slice(prefix);
+        let payload = &mut written[prefix.len()..end];
+        payload.copy_from_slice(&self.payload);
+        if let Some(ids) = self.ids {
+            ids.write(payload);
+        }
+        // The last byte says how many there are; the others are zero in a new buffer.
+        if padding > 0
+            && let Some(last) = written.last_mut()
+        {
+            *last = padding;
+        }
+        Some(written.len())
+    }
+}
+
+/// A packet of a line.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Extended over rollovers.
+    pub sequence: u64,
+    pub content: Content,
+    /// When it was captured.
+    pub wallclock: Instant,
+    pub ticks_per_s: u32,
+    /// Bytes that are added at its end (RFC 3550 section 5.1).
+    pub padding: u8,
+    /// Its receiver may ask for it again.
+    pub resendable: bool,
+}
+
+/// The stream of resends beside a stream (RFC 4588).
+#[derive(Debug)]
+pub struct ResendStream {
+    pub ssrc: u32,
+    pub next: u64,
+    /// The payload type of resends, by that of what is resent.
+    types: Vec<(u8, u8)>,
+}
+
+impl ResendStream {
+    /// The payload type for resends of a payload type.
+    #[must_use]
+    pub fn payload_type(&self, of: u8) -> Option<u8> {
+        let found = self.types.iter().find(|(original, _)| *original == of);
+        found.map(|(_, resend)| *resend)
+    }
+}
+
+/// The packet with the highest number.
+#[derive(Debug, Clone, Copy)]
+struct Newest {
+    sequence: u64,
+    time: u32,
+    wallclock: Instant,
+    ticks_per_s: u32,
+}
+
+/// A stream to one receiver.
+#[derive(Debug)]
+pub struct RtpStream {
+    pub ssrc: u32,
+    pub numbers: ExtensionNumbers,
+    pub mid: Mid,
+    /// The receiver knows which line the stream is of: it has reported on it.
+    pub placed: bool,
+    pub resend_stream: Option<ResendStream>,
+    pub resends: Resends,
+    once: SentOnce,
+    packets: u32,
+    bytes: u32,
+    newest: Option<Newest>,
+    /// Something was sent since its last report.
+    unreported: bool,
+}
+
+impl RtpStream {
+    /// The stream of a line as it was negotiated; `None` where there is none. `seed` is random.
+    #[must_use]
+    pub fn agreed(rtc: &mut Rtc, mid: Mid, seed: u32) -> Option<Self> {
+        let media = rtc.media(mid)?;
+        let numbers = ExtensionNumbers::of(media.remote_extmap());
+        let accepted = media.remote_pts();
+        let types = rtc
+            .codec_config()
+            .params()
+            .iter()
+            .filter(|params| accepted.contains(&params.pt()))
+            .filter_map(|params| Some((*params.pt(), *params.resend()?)))
+            .collect();
+        let mut api = rtc.direct_api();
+        let stream = api.stream_tx_by_mid(mid, None)?;
+        Some(Self {
+            ssrc: *stream.ssrc(),
+            numbers,
+            mid,
+            placed: false,
+            resend_stream: stream.rtx().map(|ssrc| ResendStream {
+                ssrc: *ssrc,
+                next: u64::from(seed % MAX_FIRST_SEQUENCE) + 1,
+                types,
+            }),
+            resends: Resends::default(),
+            once: SentOnce::default(),
+            packets: 0,
+            bytes: 0,
+            newest: None,
+            unreported: false,
+        })
+    }
+
+    /// The name of its line, as long as the receiver needs to be told.
+    #[must_use]
+    pub fn told_mid(&self) -> Option<Mid> {
+        (!self.placed).then_some(self.mid)
+    }
+
+    /// Whether a number may be used, which it may once.
+    #[must_use]
+    pub fn may_send(&mut self, sequence: u64) -> bool {
+        self.once.first(sequence)
+    }
+
+    /// Note that a packet was sent; `true` for the first one since the last report.
+    pub fn sent(&mut self, packet: &Outgoing) -> bool {
+        self.packets = self.packets.wrapping_add(1);
+        let bytes = packet.content.payload.len() as u32;
+        self.bytes = self.bytes.wrapping_add(bytes);
+        if self
+            .newest
+            .is_none_or(|newest| newest.sequence < packet.sequence)
+        {
+            self.newest = Some(Newest {
+                sequence: packet.sequence,
+                time: packet.content.time,
+                wallclock: packet.wallclock,
+                ticks_per_s: packet.ticks_per_s,
+            });
+        }
+        !std::mem::replace(&mut self.unreported, true)
+    }
+
+    /// What to report now; `None` while nothing was sent since the last time.
+    pub fn report(&mut self, now: Instant) -> Option<SenderReport> {
+        if !std::mem::take(&mut self.unreported) {
+            return None;
+        }
+        let newest = self.newest?;
+        // Between the packet's own moment and now the stream's clock goes on as the wall clock does.
+        let since = now.saturating_duration_since(newest.wallclock);
+        let ticks = since.as_micros() * u128::from(newest.ticks_per_s) / 1_000_000;
+        Some(SenderReport {
+            ssrc: self.ssrc,
+            ntp: ntp(now),
+            time: newest.time.wrapping_add(ticks as u32),
+            packets: self.packets,
+            bytes: self.bytes,
+        })
+    }
+}
