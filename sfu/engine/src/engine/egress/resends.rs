@@ -9,9 +9,6 @@ use super::stream::Content;
 /// is for what lies between a packet and the request for it.
 pub const MAX_AGE: Duration = Duration::from_millis(1100);
 
-/// Packets kept at most, whatever their age: those of 9 Mbit/s, 80 bytes each.
-const MAX_PACKETS: usize = 1024;
-
 #[derive(Debug)]
 struct Kept {
     sequence: u64,
@@ -22,15 +19,25 @@ struct Kept {
 }
 
 /// The newest packets of one stream, by their numbers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Resends {
     kept: VecDeque<Kept>,
+    most: usize,
 }
 
 impl Resends {
+    /// Keep so many packets at most, whatever their age.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            kept: VecDeque::new(),
+            most,
+        }
+    }
+
     /// Keep a packet that is sent now.
     pub fn keep(&mut self, sequence: u64, content: Content, now: Instant) {
-        while self.kept.len() >= MAX_PACKETS
+        while self.kept.len() >= self.most
             || self
                 .kept
                 .front()
@@ -88,6 +95,7 @@ impl Resends {
 mod tests {
     use super::*;
 
+    const MOST: usize = 100;
     const PAUSE: Duration = Duration::from_millis(50);
 
     fn content(time: u32) -> Content {
@@ -105,7 +113,7 @@ mod tests {
     #[test]
     fn a_packet_is_found_by_its_number_also_one_that_came_late() {
         let now = Instant::now();
-        let mut resends = Resends::default();
+        let mut resends = Resends::new(MOST);
         for sequence in [65_534, 65_537, 65_535] {
             resends.keep(sequence, content(sequence as u32), now);
         }
@@ -118,7 +126,7 @@ mod tests {
     #[test]
     fn one_on_its_way_is_not_sent_again_and_an_old_one_neither() {
         let now = Instant::now();
-        let mut resends = Resends::default();
+        let mut resends = Resends::new(MOST);
         resends.keep(7, content(7), now);
         assert_eq!(time_of(&mut resends, 7, now), Some(7));
         assert_eq!(time_of(&mut resends, 7, now + PAUSE / 2), None);
@@ -131,14 +139,14 @@ mod tests {
     #[test]
     fn a_burst_leaves_no_more_than_the_bound() {
         let now = Instant::now();
-        let mut resends = Resends::default();
-        for sequence in 0..3 * MAX_PACKETS as u64 {
+        let mut resends = Resends::new(MOST);
+        for sequence in 0..3 * MOST as u64 {
             resends.keep(sequence, content(1), now);
         }
-        assert_eq!(resends.kept.len(), MAX_PACKETS);
+        assert_eq!(resends.kept.len(), MOST);
         assert_eq!(
             resends.newest().map(|(sequence, _)| sequence),
-            Some(3 * MAX_PACKETS as u64 - 1)
+            Some(3 * MOST as u64 - 1)
         );
     }
 }

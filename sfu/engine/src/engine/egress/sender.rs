@@ -140,6 +140,11 @@ impl Sender {
         self.estimator.set_desired(bps, now);
     }
 
+    /// The round trip was measured in another way.
+    pub fn set_rtt(&mut self, rtt: Duration) {
+        self.rtt = rtt;
+    }
+
     /// The receiver says by itself what it takes at most.
     pub fn set_ceiling(&mut self, bps: u64) {
         self.estimator.set_ceiling(Some(bps));

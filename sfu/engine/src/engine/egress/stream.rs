@@ -19,6 +19,9 @@ use crate::engine::peers::extensions::RawDescriptor;
 /// Numbers start at most here, far from the wrap that would confuse a receiver, which assumes rollover counter 0.
 pub const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
 
+/// Packets of a line that are kept for resends at most, whatever their age: those of 9 Mbit/s, 80 bytes each.
+const RESEND_PACKETS: usize = 1024;
+
 /// The longest payload that is written anew: the original's number goes before it in a resend (RFC 4588 section 4), or
 /// padding behind it.
 pub const MAX_WRITTEN_BYTES: usize = MAX_PAYLOAD_BYTES + MAX_PADDING_BYTES;
@@ -168,13 +171,36 @@ impl RtpStream {
                 next: u64::from(seed % MAX_FIRST_SEQUENCE) + 1,
                 types,
             }),
-            resends: Resends::default(),
+            resends: Resends::new(RESEND_PACKETS),
             once: SentOnce::default(),
             packets: 0,
             bytes: 0,
             newest: None,
             unreported: false,
         })
+    }
+
+    /// A stream that both ends know without a negotiation: it needs no extensions. `resends` are the SSRC of its resends
+    /// and their payload types, by those of what is resent; as many packets are kept for them.
+    #[must_use]
+    pub fn fixed(ssrc: u32, resends: (u32, Vec<(u8, u8)>), kept: usize) -> Self {
+        Self {
+            ssrc,
+            numbers: ExtensionNumbers::default(),
+            mid: Mid::default(),
+            placed: true,
+            resend_stream: Some(ResendStream {
+                ssrc: resends.0,
+                next: 1,
+                types: resends.1,
+            }),
+            resends: Resends::new(kept),
+            once: SentOnce::default(),
+            packets: 0,
+            bytes: 0,
+            newest: None,
+            unreported: false,
+        }
     }
 
     /// The name of its line, as long as the receiver needs to be told.

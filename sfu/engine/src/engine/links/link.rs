@@ -12,20 +12,22 @@ use str0m::Candidate;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
-use str0m::media::Pt;
-use str0m::rtp::{RtpPacket, RtpWrite};
+use str0m::rtp::RtpPacket;
+use str0m::rtp::rtcp::Rtcp;
 
 use super::leg::{Carried, LegIn, LegOut, admits};
-use super::link_class::{CLASSES, class_of, ticks};
+use super::link_class::{CLASS_TICKS_PER_S, CLASSES, class_of, ticks};
 use super::link_frame::LinkFrame;
 use super::link_health::LinkHealth;
 use super::link_pieces::{Halving, Joined, Joining};
 use super::link_signal::LinkSignal;
 use crate::engine::counters::Counters;
 use crate::engine::data::link_data::LinkData;
+use crate::engine::egress::sender::{Sender, Way};
+use crate::engine::egress::stream::{Content, Outgoing, RtpStream};
 use crate::engine::layers::demand::Wanted;
 use crate::engine::media::clock::Anchor;
-use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket};
+use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket, RTP_HEADER_BYTES};
 use crate::engine::media::rewrite::SourceRun;
 use crate::engine::peers::drained::{Broken, Drained, Sink};
 use crate::engine::refusal::Refusal;
@@ -34,9 +36,8 @@ use crate::engine::router::TrackKey;
 /// Largest control message: str0m's default for a peer that announces no other.
 pub const MAX_MESSAGE_BYTES: usize = 60 * 1024;
 
-/// Resends must cover a second of a busy link; a frame a packet, 3,000 packets/s.
-const RESEND_PACKETS: usize = 3000;
-const RESEND_AGE: Duration = Duration::from_secs(3);
+/// Packets kept for resends, of each class: a second of a busy link, a frame a packet.
+const RESEND_PACKETS: usize = 4096;
 
 /// What the other end of a link must know.
 #[derive(Debug, Clone)]
@@ -70,6 +71,9 @@ pub struct Link {
     legs_out: HashMap<u32, LegOut>,
     legs_in: HashMap<u32, LegIn>,
     next_sequence: [u64; 2],
+    /// What we send of each class, and who sends it.
+    streams: [RtpStream; 2],
+    pub sender: Sender,
     halving: Halving,
     joining: Joining,
     legs_opened: u8,
@@ -95,8 +99,7 @@ impl Link {
             for class in &CLASSES {
                 api.declare_media(class.mid.into(), class.rtc_kind);
                 let (ours, resends) = class.ssrc(controlling);
-                api.declare_stream_tx(ours, Some(resends), class.mid.into(), None)
-                    .set_rtx_cache(RESEND_PACKETS, RESEND_AGE, None);
+                api.declare_stream_tx(ours, Some(resends), class.mid.into(), None);
                 let (theirs, resends) = class.ssrc(!controlling);
                 api.expect_stream_rx(theirs, Some(resends), class.mid.into(), None);
             }
@@ -130,6 +133,12 @@ impl Link {
                 legs_out: HashMap::new(),
                 legs_in: HashMap::new(),
                 next_sequence: [1; 2],
+                streams: [0, 1].map(|at| {
+                    let (ours, resends) = CLASSES[at].ssrc(controlling);
+                    let types = vec![(CLASSES[at].pt, CLASSES[at].resend_pt)];
+                    RtpStream::fixed(*ours, (*resends, types), RESEND_PACKETS)
+                }),
+                sender: Sender::new(0, now),
                 halving: Halving::default(),
                 joining: Joining::default(),
                 legs_opened: 0,
@@ -400,51 +409,69 @@ impl Link {
     }
 
     /// Send packets on their legs, all of one turn at once. Returns how many and how many bytes.
-    ///
-    /// # Errors
-    /// When the peer is to be closed.
     pub fn write<'a>(
         &mut self,
-        drained: &mut Drained,
-        now: Instant,
-        sink: &mut Sink<'_>,
+        way: &mut Way<'_>,
         packets: impl Iterator<Item = (u32, &'a MediaPacket)>,
         counters: &mut Counters,
-    ) -> Result<(u64, u64), Broken> {
-        let controlling = self.controlling;
+    ) -> (u64, u64) {
+        let now = way.now;
         let class_time = ticks(now.saturating_duration_since(self.epoch));
-        drained.change(now, sink, |rtc| {
-            let mut api = rtc.direct_api();
-            let (mut count, mut bytes) = (0, 0);
-            for (leg, packet) in packets {
-                let Some(frame) = self
-                    .legs_out
-                    .get_mut(&leg)
-                    .and_then(|out| out.frame(packet, now, self.epoch))
-                else {
-                    continue;
+        let (mut count, mut bytes) = (0, 0);
+        for (leg, packet) in packets {
+            let Some(frame) = self
+                .legs_out
+                .get_mut(&leg)
+                .and_then(|out| out.frame(packet, now, self.epoch))
+            else {
+                continue;
+            };
+            let Some(pieces) = self.halving.cut(frame) else {
+                counters.count("link_frames_too_large");
+                continue;
+            };
+            let at = class_of(packet.codec.kind());
+            for piece in pieces.into_iter().flatten() {
+                let length = piece.len() as u64 + RTP_HEADER_BYTES;
+                let outgoing = Outgoing {
+                    sequence: self.next_sequence[at],
+                    content: Content {
+                        payload: piece.into(),
+                        time: class_time,
+                        payload_type: CLASSES[at].pt,
+                        ..Content::default()
+                    },
+                    wallclock: now,
+                    ticks_per_s: CLASS_TICKS_PER_S,
+                    padding: 0,
+                    resendable: true,
                 };
-                let Some(pieces) = self.halving.cut(frame) else {
-                    counters.count("link_frames_too_large");
-                    continue;
-                };
-                let at = class_of(packet.codec.kind());
-                let class = &CLASSES[at];
-                let Some(stream) = api.stream_tx(&class.ssrc(controlling).0) else {
-                    continue;
-                };
-                for piece in pieces.into_iter().flatten() {
-                    let sequence = self.next_sequence[at];
-                    self.next_sequence[at] += 1;
+                self.next_sequence[at] += 1;
+                if self.sender.send(&mut self.streams[at], outgoing, way) {
                     count += 1;
-                    bytes += piece.len() as u64 + crate::engine::media::packet::RTP_HEADER_BYTES;
-                    let write =
-                        RtpWrite::new(Pt::from(class.pt), sequence.into(), class_time, now, piece);
-                    stream.write_rtp(write.nackable(true));
+                    bytes += length;
                 }
             }
-            (count, bytes)
-        })
+        }
+        (count, bytes)
+    }
+
+    /// Take what the other end reports of what it gets.
+    pub fn heard(&mut self, report: &Rtcp, way: &mut Way<'_>, counters: &mut Counters) {
+        let Rtcp::Nack(nack) = report else {
+            return;
+        };
+        if let Some(health) = self.health.as_ref().and_then(|one| one.measured(way.now)) {
+            self.sender
+                .set_rtt(Duration::from_secs_f64(health.rtt_ms.max(0.0) / 1000.0));
+        }
+        let stream = self
+            .streams
+            .iter_mut()
+            .find(|stream| stream.ssrc == *nack.ssrc);
+        if let Some(stream) = stream {
+            counters.add("packets_resent", self.sender.resend(stream, nack, way));
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::peers::measured::STATS_INTERVAL;
 use crate::engine::peers::opened::provider;
 
 /// Both classes count their own time stamps in this rate; nobody reads them.
-const CLASS_TICKS_PER_S: u64 = 90_000;
+pub const CLASS_TICKS_PER_S: u32 = 90_000;
 
 /// One of the two RTP streams of a direction.
 pub struct Class {
@@ -27,7 +27,7 @@ pub struct Class {
     rate: Frequency,
     channels: Option<u8>,
     pub pt: u8,
-    resend_pt: u8,
+    pub resend_pt: u8,
     /// Added to by 1 for resends and by 16 for the side that is not controlling.
     ssrc: u32,
 }
@@ -74,6 +74,8 @@ pub fn build(now: Instant) -> Rtc {
         .clear_codecs()
         .clear_extension_map()
         .set_rtp_mode(true)
+        // What the other end misses is ours to send again.
+        .enable_raw_packets(true)
         .set_crypto_provider(provider())
         .set_sctp_max_buffered_amount(MAX_BUFFERED_BYTES)
         .set_stats_interval(Some(STATS_INTERVAL));
@@ -99,7 +101,7 @@ pub fn class_of(kind: MediaKind) -> usize {
 /// Time stamps of a class since the link began.
 #[must_use]
 pub fn ticks(elapsed: Duration) -> u32 {
-    (elapsed.as_micros() as u64 * CLASS_TICKS_PER_S / 1_000_000) as u32
+    (elapsed.as_micros() as u64 * u64::from(CLASS_TICKS_PER_S) / 1_000_000) as u32
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! output is in the [`Sink`] when the call returns. A panic inside, also where an `Rtc` is built or taken apart, is
 //! caught and becomes [`Broken::Panicked`]: it costs one peer, not the process.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -279,7 +279,7 @@ impl Flow {
                 }
                 Ok(Output::Transmit(transmit)) => self.pass(&transmit, sink),
                 Ok(Output::Event(event)) => {
-                    self.note(&event);
+                    self.note(&event, sink.addresses);
                     sink.events.push(event);
                 }
                 Err(_) if rtc.is_alive() && errors < MAX_ERRORS_PER_DRAIN => errors += 1,
@@ -288,18 +288,34 @@ impl Flow {
         }
     }
 
+    fn path_of(
+        &self,
+        protocol: Protocol,
+        local: SocketAddr,
+        destination: SocketAddr,
+        addresses: &Addresses,
+    ) -> Path {
+        // Behind an advertised address only the way in shows the way out.
+        let source = addresses.source_for(local).or(self
+            .local
+            .filter(|ip| ip.is_ipv4() == destination.is_ipv4()));
+        Path {
+            protocol,
+            destination,
+            source,
+        }
+    }
+
     fn pass(&mut self, transmit: &Transmit, sink: &mut Sink<'_>) {
         let stun = is_stun(&transmit.contents);
-        // Behind an advertised address only the way in shows the way out.
-        let source = sink.addresses.source_for(transmit.source).or(self
-            .local
-            .filter(|ip| ip.is_ipv4() == transmit.destination.is_ipv4()));
+        let path = self.path_of(
+            transmit.proto,
+            transmit.source,
+            transmit.destination,
+            sink.addresses,
+        );
         if !stun {
-            self.path = Some(Path {
-                protocol: transmit.proto,
-                destination: transmit.destination,
-                source,
-            });
+            self.path = Some(path);
         }
         if (self.silent && !stun) || (self.media_stays && is_media(&transmit.contents)) {
             return;
@@ -309,13 +325,20 @@ impl Flow {
                 .push_framed(transmit.destination, &transmit.contents);
         } else {
             sink.batch
-                .push(transmit.destination, source, &transmit.contents);
+                .push(transmit.destination, path.source, &transmit.contents);
         }
     }
 
     /// After consent is lost str0m goes on sending; we do not (RFC 7675 section 5.1).
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &Event, addresses: &Addresses) {
         match event {
+            // What was sent last tells it sooner, if anything is.
+            Event::PeerStats(stats) => {
+                if let Some(pair) = &stats.selected_candidate_pair {
+                    let (local, remote) = (pair.local.addr, pair.remote.addr);
+                    self.path = Some(self.path_of(pair.protocol, local, remote, addresses));
+                }
+            }
             Event::Connected => {
                 self.connected = true;
                 self.agreed = keys::take();

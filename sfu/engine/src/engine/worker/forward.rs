@@ -129,16 +129,12 @@ impl Worker {
     ) {
         let padding = std::mem::take(&mut self.padding);
         self.with(key, |peer, sink, counters, _| {
-            if !peer.drained.flows() {
-                return Ok(());
-            }
             let packet_of = |way: &Way| &pending[way.packet as usize].1;
-            let drained = &mut peer.drained;
+            let Some(mut way) = way_to(&peer.drained, sink, now) else {
+                return Ok(());
+            };
             let (count, bytes) = match &mut peer.role {
                 Role::Subscriber(subscriber) => {
-                    let Some(mut way) = way_to(drained, sink, now) else {
-                        return Ok(());
-                    };
                     let lines = group.iter().map(|way| ForLine {
                         slot: way.slot,
                         packet: packet_of(way),
@@ -148,7 +144,7 @@ impl Worker {
                 }
                 Role::Link(link) => {
                     let packets = group.iter().map(|way| (way.slot, packet_of(way)));
-                    link.write(drained, now, sink, packets, counters)?
+                    link.write(&mut way, packets, counters)
                 }
                 Role::Publisher(_) => (0, 0),
             };

@@ -280,27 +280,35 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
+        let sender = match &mut peer.role {
+            Role::Subscriber(subscriber) => Some(&mut subscriber.sender),
+            Role::Link(link) => Some(&mut link.sender),
+            Role::Publisher(_) => None,
+        };
+        if let (Some(sender), Some(agreed)) = (sender, peer.drained.take_keys()) {
+            sender.key(&agreed);
+        }
         // A link is connected when its channels are.
         if matches!(peer.role, Role::Link(_)) {
             return;
         }
         peer.connect_by = None;
-        if let (Role::Subscriber(subscriber), Some(agreed)) =
-            (&mut peer.role, peer.drained.take_keys())
-        {
-            subscriber.sender.key(&agreed);
-        }
         self.set_state(key, State::Connected);
         self.allocate(key, now);
     }
 
-    /// A subscriber reports on what it gets.
+    /// A peer reports on what it gets.
     fn on_report(&mut self, key: PeerKey, report: Rtcp, now: Instant) {
         self.with(key, |peer, sink, counters, _| {
-            if let (Role::Subscriber(subscriber), Some(mut way)) =
-                (&mut peer.role, way_to(&peer.drained, sink, now))
-            {
-                subscriber.heard(report, &mut way, &mut peer.measured, counters);
+            let Some(mut way) = way_to(&peer.drained, sink, now) else {
+                return Ok(());
+            };
+            match &mut peer.role {
+                Role::Subscriber(subscriber) => {
+                    subscriber.heard(report, &mut way, &mut peer.measured, counters);
+                }
+                Role::Link(link) => link.heard(&report, &mut way, counters),
+                Role::Publisher(_) => {}
             }
             Ok(())
         });
