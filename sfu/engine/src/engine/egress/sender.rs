@@ -420,3 +420,6 @@ impl Sender {
         Some(length)
     }
 }
+
+#[cfg(test)]
+mod tests;
