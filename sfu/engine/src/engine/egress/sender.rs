@@ -12,7 +12,7 @@ use super::keys::Agreed;
 use super::probing::Probing;
 use super::reports::{FIRST_AFTER, FULL_BYTES, INTERVAL, describe, send_time};
 use super::srtp::Sealer;
-use super::stream::{Content, MAX_WRITTEN_BYTES, Outgoing, RtpStream};
+use super::stream::{Content, Outgoing, RtpStream};
 use crate::engine::bandwidth::Estimator;
 use crate::engine::media::packet::RTP_HEADER_BYTES;
 use crate::engine::network::batch::Batch;
@@ -89,6 +89,8 @@ pub struct Sender {
     reports: bool,
     probing: Option<Probing>,
     resend_bytes: u64,
+    /// Left in this turn, and the estimator does not know yet.
+    unnoted_bytes: u32,
     rtt: Duration,
     /// Share of the packets, lately.
     loss: f64,
@@ -110,6 +112,7 @@ impl Sender {
             reports: false,
             probing: None,
             resend_bytes: RESEND_BURST_BYTES,
+            unnoted_bytes: 0,
             rtt: FIRST_RTT,
             loss: 0.0,
             report_at: None,
@@ -162,14 +165,10 @@ impl Sender {
             padded: packet.padding > 0,
             ..content.header(stream.ssrc, packet.sequence)
         };
-        let (numbers, index) = (stream.numbers, packet.sequence);
-        let sent = if content.ids.is_none() && packet.padding == 0 {
-            self.transmit(numbers, header, index, &content.payload, None, way)
-        } else {
-            let mut buffer = [0; MAX_WRITTEN_BYTES];
-            let end = content.write_payload(&[], packet.padding, &mut buffer);
-            end.and_then(|end| self.transmit(numbers, header, index, &buffer[..end], None, way))
-        };
+        let body = content.payload.len() + usize::from(packet.padding);
+        let write = |room: &mut [u8]| content.write_payload(&[], room);
+        let numbers = stream.numbers;
+        let sent = self.transmit(numbers, header, packet.sequence, (body, write), None, way);
         let Some(length) = sent else {
             return false;
         };
@@ -360,9 +359,10 @@ impl Sender {
             ..Header::default()
         };
         resends.next += 1;
-        let mut padding = [0; MIN_PADDING_BYTES as usize];
-        padding[padding.len() - 1] = padding.len() as u8;
-        self.transmit(numbers, header, index, &padding, Some(probe), way)
+        let nothing = Content::default();
+        let write = |room: &mut [u8]| nothing.write_payload(&[], room);
+        let body = (MIN_PADDING_BYTES as usize, write);
+        self.transmit(numbers, header, index, body, Some(probe), way)
     }
 
     /// Send a packet on the stream of resends.
@@ -384,40 +384,53 @@ impl Sender {
             ..content.header(resends.ssrc, index)
         };
         resends.next += 1;
-        let mut buffer = [0; MAX_WRITTEN_BYTES];
+        // The original's number goes before it (RFC 4588 section 4).
         let prefix = (original as u16).to_be_bytes();
-        let end = content.write_payload(&prefix, 0, &mut buffer)?;
-        self.transmit(numbers, header, index, &buffer[..end], probe, way)
+        let body = prefix.len() + content.payload.len();
+        let write = |room: &mut [u8]| content.write_payload(&prefix, room);
+        self.transmit(numbers, header, index, (body, write), probe, way)
     }
 
-    /// Seal a packet and put it on its way. Returns how long it is; `None` when it did not leave.
+    /// Seal a packet and put it on its way. `body` is how long it is behind its header, and what writes that. Returns how
+    /// long all is; `None` when it did not leave.
     fn transmit(
         &mut self,
         numbers: ExtensionNumbers,
         mut header: Header<'_>,
         index: u64,
-        payload: &[u8],
+        (body, write): (usize, impl FnOnce(&mut [u8])),
         probe: Option<u32>,
         way: &mut Way<'_>,
     ) -> Option<usize> {
         let sealer = self.sealer.as_mut()?;
         header.send_time = way.send_time;
         if numbers.transport != 0 {
-            let bytes = payload.len() as u32 + RTP_HEADER_BYTES as u32;
+            let bytes = body as u32 + RTP_HEADER_BYTES as u32;
             header.transport = Some(self.history.number(bytes, probe, way.now));
         }
         let mut written = [0; MAX_HEADER_BYTES];
-        let end = header.write(&numbers, &mut written);
-        let length = end + payload.len() + sealer.tag_bytes();
-        if !way.put(length, |out| {
-            sealer.seal(index, &written[..end], payload, out)
-        }) {
+        let clear = header.write(&numbers, &mut written);
+        let length = clear + body + sealer.tag_bytes();
+        let left = way.put(length, |packet| {
+            packet[..clear].copy_from_slice(&written[..clear]);
+            write(&mut packet[clear..clear + body]);
+            sealer.seal(index, clear, packet)
+        });
+        if !left {
             return None;
         }
         if probe.is_none() {
-            self.estimator.sent(length as u32, way.now);
+            self.unnoted_bytes += length as u32;
         }
         Some(length)
+    }
+
+    /// Have the estimator know what left in this turn.
+    pub fn end_turn(&mut self, now: Instant) {
+        let bytes = std::mem::take(&mut self.unnoted_bytes);
+        if bytes > 0 {
+            self.estimator.sent(bytes, now);
+        }
     }
 }
 

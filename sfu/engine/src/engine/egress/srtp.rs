@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use str0m::crypto::dtls::SrtpProfile;
 use str0m::crypto::{
-    AeadAes128Gcm, AeadAes128GcmCipher, AeadAes256Gcm, AeadAes256GcmCipher, Aes128CmSha1_80,
-    Aes128CmSha1_80Cipher, CryptoProvider, from_feature_flags,
+    AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, Aes128CmSha1_80Cipher, CryptoProvider,
+    from_feature_flags,
 };
 
 use super::keys::Agreed;
@@ -18,7 +19,6 @@ const RTCP_LABELS: [u8; 3] = [3, 4, 5];
 
 /// The part of an RTCP packet that stays readable: its first header and sender.
 const CLEAR_REPORT_BYTES: usize = 8;
-const INDEX_BYTES: usize = 4;
 
 /// Says that the packet is encrypted, beside its 31-bit index.
 const ENCRYPTED: u32 = 1 << 31;
@@ -38,15 +38,17 @@ enum Cipher {
         authentication: [u8; Aes128CmSha1_80::HMAC_KEY_LEN],
         salt: [u8; Aes128CmSha1_80::SALT_LEN],
     },
-    Gcm128 {
-        cipher: Box<dyn AeadAes128GcmCipher>,
+    /// With a key of 128 or of 256 bits. str0m's face of this cipher copies what it seals; here it is sealed in place.
+    Gcm {
+        key: LessSafeKey,
         salt: [u8; AeadAes128Gcm::SALT_LEN],
     },
-    Gcm256 {
-        cipher: Box<dyn AeadAes256GcmCipher>,
-        salt: [u8; AeadAes256Gcm::SALT_LEN],
-    },
 }
+
+const _: () = assert!(
+    AeadAes128Gcm::SALT_LEN == AeadAes256Gcm::SALT_LEN
+        && AeadAes128Gcm::TAG_LEN == AeadAes256Gcm::TAG_LEN
+);
 
 /// Key and salt that the handshake gave one direction.
 struct Master<'a> {
@@ -85,16 +87,12 @@ impl Master<'_> {
                 authentication: self.derive(authentication),
                 salt: self.derive(salt),
             },
-            SrtpProfile::AEAD_AES_128_GCM => Cipher::Gcm128 {
-                cipher: library
-                    .aead_aes_128_gcm()
-                    .create_cipher(self.derive(key), true),
+            SrtpProfile::AEAD_AES_128_GCM => Cipher::Gcm {
+                key: gcm(&AES_128_GCM, &self.derive::<16>(key))?,
                 salt: self.derive(salt),
             },
-            SrtpProfile::AEAD_AES_256_GCM => Cipher::Gcm256 {
-                cipher: library
-                    .aead_aes_256_gcm()
-                    .create_cipher(self.derive(key), true),
+            SrtpProfile::AEAD_AES_256_GCM => Cipher::Gcm {
+                key: gcm(&AES_256_GCM, &self.derive::<32>(key))?,
                 salt: self.derive(salt),
             },
             _ => return None,
@@ -106,10 +104,25 @@ impl Cipher {
     fn tag_bytes(&self) -> usize {
         match self {
             Self::Cm { .. } => Aes128CmSha1_80::HMAC_TAG_LEN,
-            Self::Gcm128 { .. } => AeadAes128Gcm::TAG_LEN,
-            Self::Gcm256 { .. } => AeadAes256Gcm::TAG_LEN,
+            Self::Gcm { .. } => AeadAes128Gcm::TAG_LEN,
         }
     }
+}
+
+fn gcm(algorithm: &'static Algorithm, key: &[u8]) -> Option<LessSafeKey> {
+    UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
+}
+
+/// Seal `sealed` in place, whose last bytes are room for the tag.
+fn seal_in_place(key: &LessSafeKey, iv: [u8; 12], clear: &[u8], sealed: &mut [u8]) -> Option<()> {
+    let end = sealed.len().checked_sub(AeadAes128Gcm::TAG_LEN)?;
+    let (hidden, room) = sealed.split_at_mut(end);
+    let nonce = Nonce::assume_unique_for_key(iv);
+    let tag = key
+        .seal_in_place_separate_tag(nonce, Aad::from(clear), hidden)
+        .ok()?;
+    room.copy_from_slice(tag.as_ref());
+    Some(())
 }
 
 impl Sealer {
@@ -144,56 +157,44 @@ impl Sealer {
         self.rtp.tag_bytes()
     }
 
-    /// Seal an RTP packet into `out`, which is as long as `header`, `payload` and tag. `index` is its sequence number,
-    /// extended over rollovers. Each index may be sealed once (see [`sent_once`](super::sent_once)).
+    /// Seal an RTP packet in place: its header is `clear` bytes long, and its last bytes are room for the tag. `index` is
+    /// its sequence number, extended over rollovers. Each index may be sealed once (see [`sent_once`](super::sent_once)).
     #[must_use]
-    pub fn seal(&mut self, index: u64, header: &[u8], payload: &[u8], out: &mut [u8]) -> bool {
-        let Some(ssrc) = header.get(8..12).and_then(|bytes| bytes.try_into().ok()) else {
+    pub fn seal(&mut self, index: u64, clear: usize, packet: &mut [u8]) -> bool {
+        let Some(ssrc) = packet.get(8..12).and_then(|bytes| bytes.try_into().ok()) else {
             return false;
         };
         let ssrc = u32::from_be_bytes(ssrc);
-        let (rollover, sequence) = ((index >> 16) as u32, index as u16);
-        let (clear, sealed) = out.split_at_mut(header.len());
-        clear.copy_from_slice(header);
-        match &mut self.rtp {
+        let sealed = match &mut self.rtp {
             Cipher::Cm {
                 cipher,
                 authentication,
                 salt,
             } => {
                 let iv = Aes128CmSha1_80::rtp_iv(*salt, ssrc, index);
-                if cipher.encrypt(&iv, payload, sealed).is_err() {
-                    return false;
-                }
-                let hmac =
-                    |key: &[u8], parts: &[&[u8]]| LIBRARY.sha1_hmac_provider.sha1_hmac(key, parts);
-                let end = header.len() + payload.len();
-                Aes128CmSha1_80::rtp_hmac(hmac, authentication, out, index, end);
-                true
+                encrypt_in_place(cipher.as_mut(), &iv, clear, packet).map(|end| {
+                    Aes128CmSha1_80::rtp_hmac(hmac, authentication, packet, index, end);
+                })
             }
-            Cipher::Gcm128 { cipher, salt } => {
+            Cipher::Gcm { key, salt } => {
+                let (rollover, sequence) = ((index >> 16) as u32, index as u16);
                 let iv = AeadAes128Gcm::rtp_iv(*salt, ssrc, rollover, sequence);
-                cipher.encrypt(&iv, header, payload, sealed).is_ok()
+                let parts = packet.split_at_mut_checked(clear);
+                parts.and_then(|(header, sealed)| seal_in_place(key, iv, header, sealed))
             }
-            Cipher::Gcm256 { cipher, salt } => {
-                let iv = AeadAes256Gcm::rtp_iv(*salt, ssrc, rollover, sequence);
-                cipher.encrypt(&iv, header, payload, sealed).is_ok()
-            }
-        }
+        };
+        sealed.is_some()
     }
 
     /// Seal a compound RTCP packet.
     #[must_use]
     pub fn seal_report(&mut self, report: &[u8]) -> Option<Vec<u8>> {
-        let (clear, hidden) = report.split_at_checked(CLEAR_REPORT_BYTES)?;
-        let ssrc = u32::from_be_bytes(clear.get(4..8)?.try_into().ok()?);
+        let clear: [u8; CLEAR_REPORT_BYTES] = *report.first_chunk()?;
+        let ssrc = u32::from_be_bytes(*clear.last_chunk()?);
         let index = self.reports;
         self.reports = (self.reports + 1) % ENCRYPTED;
         let trailer = (ENCRYPTED | index).to_be_bytes();
-        let end = report.len();
-        let tag = self.rtcp.tag_bytes();
-        let mut out = vec![0; end + INDEX_BYTES + tag];
-        out[..CLEAR_REPORT_BYTES].copy_from_slice(clear);
+        let mut out = report.to_vec();
         match &mut self.rtcp {
             Cipher::Cm {
                 cipher,
@@ -201,30 +202,43 @@ impl Sealer {
                 salt,
             } => {
                 let iv = Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into());
-                let sealed = &mut out[CLEAR_REPORT_BYTES..];
-                cipher.encrypt(&iv, hidden, sealed).ok()?;
-                out[end..end + INDEX_BYTES].copy_from_slice(&trailer);
-                let hmac =
-                    |key: &[u8], parts: &[&[u8]]| LIBRARY.sha1_hmac_provider.sha1_hmac(key, parts);
-                Aes128CmSha1_80::rtcp_hmac(hmac, authentication, &mut out, end + INDEX_BYTES);
+                let hidden = &report[CLEAR_REPORT_BYTES..];
+                cipher
+                    .encrypt(&iv, hidden, &mut out[CLEAR_REPORT_BYTES..])
+                    .ok()?;
+                out.extend_from_slice(&trailer);
+                let end = out.len();
+                out.resize(end + Aes128CmSha1_80::HMAC_TAG_LEN, 0);
+                Aes128CmSha1_80::rtcp_hmac(hmac, authentication, &mut out, end);
             }
-            Cipher::Gcm128 { cipher, salt } => {
+            Cipher::Gcm { key, salt } => {
                 let iv = AeadAes128Gcm::rtcp_iv(*salt, ssrc, index);
-                let associated = [clear, &trailer].concat();
-                let sealed = &mut out[CLEAR_REPORT_BYTES..end + tag];
-                cipher.encrypt(&iv, &associated, hidden, sealed).ok()?;
-                out[end + tag..].copy_from_slice(&trailer);
-            }
-            Cipher::Gcm256 { cipher, salt } => {
-                let iv = AeadAes256Gcm::rtcp_iv(*salt, ssrc, index);
-                let associated = [clear, &trailer].concat();
-                let sealed = &mut out[CLEAR_REPORT_BYTES..end + tag];
-                cipher.encrypt(&iv, &associated, hidden, sealed).ok()?;
-                out[end + tag..].copy_from_slice(&trailer);
+                out.resize(report.len() + AeadAes128Gcm::TAG_LEN, 0);
+                let associated = [&clear[..], &trailer].concat();
+                seal_in_place(key, iv, &associated, &mut out[CLEAR_REPORT_BYTES..])?;
+                out.extend_from_slice(&trailer);
             }
         }
         Some(out)
     }
+}
+
+/// Encrypt what is behind the clear part and before the room for the tag; returns where that room begins.
+fn encrypt_in_place(
+    cipher: &mut dyn Aes128CmSha1_80Cipher,
+    iv: &[u8; 16],
+    clear: usize,
+    packet: &mut [u8],
+) -> Option<usize> {
+    let end = packet.len().checked_sub(Aes128CmSha1_80::HMAC_TAG_LEN)?;
+    let hidden = packet.get_mut(clear..end)?;
+    let plain = hidden.to_vec();
+    cipher.encrypt(iv, &plain, hidden).ok()?;
+    Some(end)
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
+    LIBRARY.sha1_hmac_provider.sha1_hmac(key, parts)
 }
 
 #[cfg(test)]
@@ -261,11 +275,8 @@ mod tests {
     #[test]
     fn a_packet_is_sealed_as_the_rfc_does() {
         let key = bytes("000102030405060708090a0b0c0d0e0f");
-        let cipher = || Cipher::Gcm128 {
-            cipher: LIBRARY
-                .srtp_provider
-                .aead_aes_128_gcm()
-                .create_cipher(key.clone().try_into().unwrap(), true),
+        let cipher = || Cipher::Gcm {
+            key: gcm(&AES_128_GCM, &key).unwrap(),
             salt: bytes("517569642070726f2071756f").try_into().unwrap(),
         };
         let mut sealer = Sealer {
@@ -275,13 +286,15 @@ mod tests {
         };
         let header = bytes("8040f17b8041f8d35501a0b2");
         let payload = b"Gallia est omnis divisa in partes tres";
-        let mut out = vec![0; header.len() + payload.len() + sealer.tag_bytes()];
-        assert!(sealer.seal(0xf17b, &header, payload, &mut out));
+        let mut out = [&header[..], payload, &[0; 16]].concat();
+        assert!(sealer.seal(0xf17b, header.len(), &mut out));
         let expected = "8040f17b8041f8d35501a0b2
             f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833
             899d7f27beb16a9152cf765ee4390cce";
         assert_eq!(out, bytes(expected));
-        assert!(!sealer.seal(1, &header[..4], payload, &mut out));
+        for (clear, length) in [(4, 4), (12, 20), (40, 30)] {
+            assert!(!sealer.seal(1, clear, &mut out[..length]));
+        }
     }
 
     #[test]

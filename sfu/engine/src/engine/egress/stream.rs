@@ -10,9 +10,7 @@ use super::header::{ExtensionNumbers, Header};
 use super::reports::{SenderReport, ntp};
 use super::resends::Resends;
 use super::sent_once::SentOnce;
-use crate::engine::media::packet::{
-    AudioLevel, MAX_PADDING_BYTES, MAX_PAYLOAD_BYTES, PlayoutDelay,
-};
+use crate::engine::media::packet::{AudioLevel, PlayoutDelay};
 use crate::engine::payload::vp8::Ids;
 use crate::engine::peers::extensions::RawDescriptor;
 
@@ -21,10 +19,6 @@ pub const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
 
 /// Packets of a line that are kept for resends at most, whatever their age: those of 9 Mbit/s, 80 bytes each.
 const RESEND_PACKETS: usize = 1024;
-
-/// The longest payload that is written anew: the original's number goes before it in a resend (RFC 4588 section 4), or
-/// padding behind it.
-pub const MAX_WRITTEN_BYTES: usize = MAX_PAYLOAD_BYTES + MAX_PADDING_BYTES;
 
 /// What a packet says, whatever its number. Small, because a second of them is kept for resends.
 #[derive(Debug, Clone, Default)]
@@ -59,29 +53,21 @@ impl Content {
         }
     }
 
-    /// Write the payload as it goes out, behind `prefix` and with `padding` bytes after it; returns how long all is, `None`
-    /// when it is too long.
-    pub fn write_payload(
-        &self,
-        prefix: &[u8],
-        padding: u8,
-        buffer: &mut [u8; MAX_WRITTEN_BYTES],
-    ) -> Option<usize> {
-        let end = prefix.len() + self.payload.len();
-        let written = buffer.get_mut(..end + usize::from(padding))?;
-        written[..prefix.len()].copy_from_slice(prefix);
-        let payload = &mut written[prefix.len()..end];
+    /// Write the payload as it goes out, behind `prefix` and with padding up to the end of `room`, which is zero. It must
+    /// have room for both.
+    pub fn write_payload(&self, prefix: &[u8], room: &mut [u8]) {
+        let (before, rest) = room.split_at_mut(prefix.len());
+        before.copy_from_slice(prefix);
+        let (payload, padding) = rest.split_at_mut(self.payload.len());
         payload.copy_from_slice(&self.payload);
         if let Some(ids) = self.ids {
             ids.write(payload);
         }
-        // The last byte says how many there are; the others are zero in a new buffer.
-        if padding > 0
-            && let Some(last) = written.last_mut()
-        {
-            *last = padding;
+        let length = padding.len() as u8;
+        // The last byte says how many there are.
+        if let Some(last) = padding.last_mut() {
+            *last = length;
         }
-        Some(written.len())
     }
 }
 

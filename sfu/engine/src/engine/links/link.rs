@@ -453,6 +453,7 @@ impl Link {
                 }
             }
         }
+        self.sender.end_turn(now);
         (count, bytes)
     }
 

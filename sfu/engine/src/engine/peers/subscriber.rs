@@ -334,6 +334,7 @@ impl Subscriber {
                 }
             });
         }
+        sender.end_turn(way.now);
         (count, bytes)
     }
 

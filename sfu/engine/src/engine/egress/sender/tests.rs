@@ -174,6 +174,7 @@ fn padding_leaves_where_more_is_wanted_than_is_known_to_fit() {
         let seen = leaving(at, |way| {
             if ms % 10 == 0 {
                 sender.send(&mut stream, packet(ms / 10 + 1, 1000, at), way);
+                sender.end_turn(at);
             }
             if ms % 100 == 99 {
                 all_arrived(&mut sender, at);
