@@ -9,6 +9,9 @@ use super::stream::Content;
 /// is for what lies between a packet and the request for it.
 pub const MAX_AGE: Duration = Duration::from_millis(1100);
 
+/// The oldest packets are looked at once in so many: they lie where the cache has long forgotten them.
+const LOOK_EVERY: u8 = 16;
+
 #[derive(Debug)]
 struct Kept {
     sequence: u64,
@@ -23,6 +26,7 @@ struct Kept {
 pub struct Resends {
     kept: VecDeque<Kept>,
     most: usize,
+    since_look: u8,
 }
 
 impl Resends {
@@ -32,18 +36,16 @@ impl Resends {
         Self {
             kept: VecDeque::new(),
             most,
+            since_look: 0,
         }
     }
 
     /// Keep a packet that is sent now.
     pub fn keep(&mut self, sequence: u64, content: Content, now: Instant) {
-        while self.kept.len() >= self.most
-            || self
-                .kept
-                .front()
-                .is_some_and(|oldest| now.saturating_duration_since(oldest.at) > MAX_AGE)
-        {
-            self.kept.pop_front();
+        self.since_look += 1;
+        if self.since_look >= LOOK_EVERY || self.kept.len() >= self.most {
+            self.since_look = 0;
+            self.forget_old(now);
         }
         let kept = Kept {
             sequence,
@@ -57,6 +59,17 @@ impl Resends {
                 self.kept.insert(at, kept);
             }
             _ => self.kept.push_back(kept),
+        }
+    }
+
+    fn forget_old(&mut self, now: Instant) {
+        while self.kept.len() >= self.most
+            || self
+                .kept
+                .front()
+                .is_some_and(|oldest| now.saturating_duration_since(oldest.at) > MAX_AGE)
+        {
+            self.kept.pop_front();
         }
     }
 
@@ -132,8 +145,10 @@ mod tests {
         assert_eq!(time_of(&mut resends, 7, now + PAUSE / 2), None);
         assert_eq!(time_of(&mut resends, 7, now + 2 * PAUSE), Some(7));
         assert_eq!(time_of(&mut resends, 7, now + 2 * MAX_AGE), None);
-        resends.keep(8, content(8), now + 2 * MAX_AGE);
-        assert_eq!(resends.kept.len(), 1);
+        for number in 8..8 + u64::from(LOOK_EVERY) {
+            resends.keep(number, content(8), now + 2 * MAX_AGE);
+        }
+        assert_eq!(resends.kept.front().map(|kept| kept.sequence), Some(8));
     }
 
     #[test]
