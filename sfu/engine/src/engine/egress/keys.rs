@@ -34,9 +34,15 @@ impl fmt::Debug for Agreed {
     }
 }
 
-/// What the newest handshake of this thread agreed on, once.
+/// What the newest handshake of this thread agreed on, once. Whoever drains an `Rtc` takes it before, lest it be another
+/// one's that was not drained to its end, and after.
 pub fn take() -> Option<Agreed> {
     AGREED.take()
+}
+
+/// Keep what passes by.
+pub(in crate::engine) fn note(agreed: Agreed) {
+    AGREED.set(Some(agreed));
 }
 
 /// The DTLS of an `Rtc` that is to be overheard.
@@ -86,11 +92,11 @@ impl DtlsInstance for Overheard {
     fn poll_output<'a>(&mut self, buffer: &'a mut [u8]) -> DtlsOutput<'a> {
         let output = self.0.poll_output(buffer);
         if let DtlsOutput::KeyingMaterial(material, profile) = &output {
-            AGREED.replace(Some(Agreed {
+            note(Agreed {
                 profile: *profile,
                 material: KeyingMaterial::new(material),
                 client: self.0.is_active(),
-            }));
+            });
         }
         output
     }

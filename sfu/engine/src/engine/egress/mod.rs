@@ -17,3 +17,4 @@ pub mod sender;
 pub mod sent_once;
 pub mod srtp;
 pub mod stream;
+pub mod way;

@@ -1,21 +1,19 @@
 //! Sends to one subscriber: seals its packets, answers what it misses, reports, and finds out what its path carries.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use str0m::net::Protocol;
 use str0m::rtp::rtcp::{Nack, Twcc};
 
 use super::header::{ExtensionNumbers, Header, MAX_HEADER_BYTES};
 use super::history::History;
 use super::keys::Agreed;
 use super::probing::Probing;
-use super::reports::{FIRST_AFTER, FULL_BYTES, INTERVAL, describe, send_time};
+use super::reports::{FIRST_AFTER, FULL_BYTES, INTERVAL, describe};
 use super::srtp::Sealer;
 use super::stream::{Content, Outgoing, RtpStream};
+use super::way::Way;
 use crate::engine::bandwidth::Estimator;
 use crate::engine::media::packet::RTP_HEADER_BYTES;
-use crate::engine::network::batch::Batch;
 
 /// A packet is not resent twice within a round trip; before one was measured, within this.
 const FIRST_RTT: Duration = Duration::from_millis(20);
@@ -33,50 +31,11 @@ const MIN_PADDING_BYTES: u64 = 240;
 /// Packets that the share of lost ones is taken of, the newest counting most: about a second of video.
 const LOSS_PACKETS: f64 = 100.0;
 
+/// Packets that one report may speak of. A few bytes can name 65,535; a receiver reports every 50 to 250 ms.
+const MAX_REPORTED: usize = 4096;
+
 /// Packets of one probe that leave in one turn.
 const MAX_PROBE_PACKETS: usize = 64;
-
-/// Where the packets of a peer go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Path {
-    pub protocol: Protocol,
-    pub destination: SocketAddr,
-    pub source: Option<IpAddr>,
-}
-
-/// Where packets are put, and when.
-pub struct Way<'a> {
-    pub path: Path,
-    pub batch: &'a mut Batch,
-    pub now: Instant,
-    /// The same as in packets that leave.
-    send_time: u32,
-}
-
-impl<'a> Way<'a> {
-    /// Now, on a path.
-    pub fn new(path: Path, batch: &'a mut Batch, now: Instant) -> Self {
-        Self {
-            path,
-            batch,
-            now,
-            send_time: send_time(now),
-        }
-    }
-
-    /// Put a datagram of `length` bytes, unless `fill` fails to make it.
-    fn put(&mut self, length: usize, fill: impl FnOnce(&mut [u8]) -> bool) -> bool {
-        let Path {
-            protocol,
-            destination,
-            source,
-        } = self.path;
-        match protocol {
-            Protocol::Udp => self.batch.push_with(destination, source, length, fill),
-            _ => self.batch.push_framed_with(destination, length, fill),
-        }
-    }
-}
 
 /// What is sent to one subscriber.
 #[derive(Debug)]
@@ -221,6 +180,7 @@ impl Sender {
         let origin = self.origin;
         let arrivals = report
             .into_iter(origin, newest.into())
+            .take(MAX_REPORTED)
             .map(|(number, _, arrived)| {
                 let us = arrived.map(|at| at.saturating_duration_since(origin).as_micros() as i64);
                 (*number, us)

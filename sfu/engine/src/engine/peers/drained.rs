@@ -16,7 +16,7 @@ use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 use super::opened::opened;
 use super::stream_gate::{Newcomer, Place, TooManyStreams};
 use crate::engine::egress::keys::{self, Agreed};
-use crate::engine::egress::sender::Path;
+use crate::engine::egress::way::Path;
 use crate::engine::network::address::Addresses;
 use crate::engine::network::batch::Batch;
 use crate::engine::network::socket::Incoming;
@@ -240,11 +240,16 @@ impl Drained {
             return Err(Broken::Failed);
         };
         let flow = &mut self.flow;
-        guarded(|| {
+        drop(keys::take());
+        let outcome = guarded(|| {
             let result = turn(rtc, &mut flow.local)?;
             flow.drain(rtc, now, sink)?;
             Ok(result)
-        })?
+        })?;
+        if let Some(agreed) = keys::take() {
+            flow.agreed = Some(agreed);
+        }
+        outcome
     }
 }
 
@@ -339,10 +344,7 @@ impl Flow {
                     self.path = Some(self.path_of(pair.protocol, local, remote, addresses));
                 }
             }
-            Event::Connected => {
-                self.connected = true;
-                self.agreed = keys::take();
-            }
+            Event::Connected => self.connected = true,
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.silent = self.connected;
             }
@@ -430,6 +432,7 @@ fn is_stun(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use str0m::crypto::dtls::{KeyingMaterial, SrtpProfile};
 
     #[test]
     fn a_panic_inside_is_an_error_outside() {
@@ -447,6 +450,26 @@ mod tests {
         assert_eq!(Broken::Panicked.reason(), "panic");
         assert_eq!(drained.change(now, &mut sink, |_| 7), Ok(7));
         assert!(!drained.flows());
+    }
+
+    #[test]
+    fn keys_of_one_that_was_not_drained_to_its_end_do_not_go_to_the_next() {
+        let now = Instant::now();
+        keys::note(Agreed {
+            profile: SrtpProfile::AEAD_AES_128_GCM,
+            material: KeyingMaterial::new(&[7; 56]),
+            client: true,
+        });
+        let mut drained = Drained::build(now, Rtc::new).unwrap();
+        let (mut batch, mut events) = (Batch::default(), Vec::new());
+        let addresses = Addresses::default();
+        let mut sink = Sink {
+            batch: &mut batch,
+            events: &mut events,
+            addresses: &addresses,
+        };
+        drained.elapse(now, &mut sink).unwrap();
+        assert!(drained.take_keys().is_none());
     }
 
     /// Stands for an `Rtc` that panics when it is taken apart.

@@ -151,10 +151,12 @@ impl Peer {
     pub fn deadline(&self) -> Instant {
         let of_role = match &self.role {
             Role::Link(link) => link.health.as_ref().map(|health| health.deadline()),
-            Role::Subscriber(subscriber) => [subscriber.answer_by, subscriber.sender.deadline()]
-                .into_iter()
-                .flatten()
-                .min(),
+            Role::Subscriber(subscriber) => {
+                // Without consent nothing of it leaves, and what is overdue waits.
+                let sender = subscriber.sender.deadline();
+                let sender = sender.filter(|_| self.drained.flows());
+                [subscriber.answer_by, sender].into_iter().flatten().min()
+            }
             Role::Publisher(publisher) => publisher.limit.deadline(),
         };
         [self.connect_by, self.gone_by, of_role]

@@ -12,7 +12,7 @@ use super::Worker;
 use super::timers::Timer;
 use crate::control::messages::{Message, State};
 use crate::control::outgoing::Importance;
-use crate::engine::egress::sender::Way;
+use crate::engine::egress::way::Way;
 use crate::engine::links::link::Heard;
 use crate::engine::links::link_health::HealthEffect;
 use crate::engine::links::link_signal::LinkSignal;

@@ -1,5 +1,10 @@
+use std::net::SocketAddr;
+
 use super::*;
+use crate::engine::egress::way::Path;
+use crate::engine::network::batch::Batch;
 use str0m::crypto::dtls::{KeyingMaterial, SrtpProfile};
+use str0m::net::Protocol;
 use str0m::rtp::rtcp::NackEntry;
 
 const SSRC: u32 = 0x0a0b_0c0d;
