@@ -6,7 +6,7 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 - `open_sessions` (service.py) is the whole of it for the rest of a node: one task owns the registry,
   asks the store and answers joins; what happens unasked comes out of `Sessions.events`.
 - Two pure cores: registry.py decides about seats, with seat_book.py and joins_on_way.py as its memory; rooms.py,
-  with room_view.py, about what each person sees, hears and is told.
+  with room_view.py and alternatives.py, about what each person sees, hears and is told.
 - store_questions.py carries the registry's questions to the store and the answers back.
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
   node, redis_store.py with seats.lua a cluster; both pass one suite. redis_connection.py alone knows redis-py.

@@ -15,9 +15,13 @@ __all__ = ["Announce", "Doubt", "RoomEffect", "RoomTrack", "SayToNodes", "Subscr
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomTrack:
-    """A published track, whose it is and on which node."""
+    """A published track, whose it is and on which node.
+
+    ``known_as`` is its id for clients: another one than ``track`` for the second encoding of a source.
+    """
 
     track: TrackId
+    known_as: TrackId
     participant: ParticipantId
     node: NodeId
     kind: MediaKind

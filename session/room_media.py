@@ -10,8 +10,9 @@ from signalling.errors import ErrorCode, Refused
 
 __all__ = ["CodecPolicy", "RoomMedia", "check_media"]
 
-CodecPolicy: TypeAlias = Literal["restrict", "tell"]
-"""Where somebody cannot play a track: ask its publisher for codecs that all can play, or only say why."""
+CodecPolicy: TypeAlias = Literal["restrict", "second", "tell"]
+"""Where somebody cannot play a track: ask its publisher for codecs that all can play, or for a second encoding for
+those who cannot play the first, or only say why."""
 
 MAX_LOUDEST: Final = 1_000
 """As many as a room can seat."""

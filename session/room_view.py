@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from session.room_effects import RoomTrack
+from session.alternatives import as_told, told_tracks
 from signalling.client.messages import (
     NodeEvent,
     ParticipantInfo,
@@ -20,12 +20,11 @@ from signalling.client.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from session.room_effects import RoomTrack
     from signalling.client.messages import LeaveReason
     from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
 
-__all__ = ["FoundTrack", "LiveRoom", "Local", "View", "compute_view", "differences", "tracks_of"]
+__all__ = ["FoundTrack", "LiveRoom", "Local", "View", "compute_view", "differences"]
 
 View: TypeAlias = "dict[ParticipantId, ParticipantInfo]"
 
@@ -63,6 +62,7 @@ class LiveRoom:
         announced: what the other nodes were told last.
         wanted: which tracks they were asked for last.
         subscribed: which tracks each session here is sent.
+        chosen: the tracks of which each session here plays the alternative, where there is one.
         own_chats: id and time of messages said here, by speaker and nonce.
         heard_chats: messages told here.
         speakers: tracks that are heard now and their levels in dB, the loudest first.
@@ -77,9 +77,15 @@ class LiveRoom:
     announced: tuple[ParticipantInfo, ...] = ()
     wanted: tuple[RoomTrack, ...] = ()
     subscribed: dict[SessionId, tuple[RoomTrack, ...]] = field(default_factory=dict)
+    chosen: dict[SessionId, frozenset[TrackId]] = field(default_factory=dict)
     own_chats: dict[tuple[ParticipantId, str], tuple[MessageId, int]] = field(default_factory=dict)
     heard_chats: dict[MessageId, None] = field(default_factory=dict)
     speakers: tuple[tuple[TrackId, int], ...] = ()
+
+    def forget(self, session: SessionId) -> None:
+        """The session is not here any more."""
+        self.subscribed.pop(session, None)
+        self.chosen.pop(session, None)
 
 
 def compute_view(live: LiveRoom) -> View:
@@ -114,15 +120,6 @@ def _with_tracks_once(found: View, before: View) -> View:
     return once
 
 
-def tracks_of(view: Mapping[ParticipantId, ParticipantInfo]) -> tuple[RoomTrack, ...]:
-    """All tracks there are, by whose they are."""
-    return tuple(
-        RoomTrack(track=track.track, participant=who, node=info.node, kind=track.kind, source=track.source)
-        for who, info in sorted(view.items())
-        for track in info.tracks
-    )
-
-
 def differences(before: View, after: View, reason: LeaveReason) -> list[tuple[ParticipantId, NodeEvent]]:
     """What to tell, and whom it is about; ends before beginnings, so that a track is never two people's."""
     changes: list[tuple[ParticipantId, NodeEvent]] = [
@@ -130,9 +127,9 @@ def differences(before: View, after: View, reason: LeaveReason) -> list[tuple[Pa
     ]
     for who, info in after.items():
         if who not in before:
-            changes.append((who, ParticipantJoined(participant=info)))
+            changes.append((who, ParticipantJoined(participant=as_told(info))))
         elif before[who] != info:
-            changes.extend((who, event) for event in _track_changes(who, before[who].tracks, info.tracks))
+            changes.extend((who, event) for event in _track_changes(who, told_tracks(before[who]), told_tracks(info)))
     return sorted(changes, key=lambda change: not isinstance(change[1], ParticipantLeft | TrackUnpublished))
 
 

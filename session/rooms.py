@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 import msgspec
 
+from session.alternatives import alternatives_of, as_told, tracks_of
 from session.room_effects import (
     Announce,
     Doubt,
@@ -28,7 +29,7 @@ from session.room_effects import (
     Tell,
     Want,
 )
-from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences, tracks_of
+from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences
 from signalling.client.messages import (
     ChatMessage,
     ParticipantInfo,
@@ -82,7 +83,7 @@ class Rooms:
         before = live.locals.get(participant.participant)
         if before is not None and before.session != session:
             self._seats.pop(before.session, None)
-            live.subscribed.pop(before.session, None)
+            live.forget(before.session)
         info = msgspec.structs.replace(participant, node=self._node)
         live.locals[participant.participant] = Local(session, info, listening=False)
         self._seats[session] = (room, participant.participant)
@@ -114,7 +115,7 @@ class Rooms:
             return ()
         effects: _Effects = []
         live = self._rooms[seat[0]]
-        live.subscribed.pop(session, None)
+        live.forget(session)
         local = live.locals[seat[1]]
         if successor is not None:
             local.session = successor
@@ -139,6 +140,17 @@ class Rooms:
         live, local = self._local(session)
         local.info = msgspec.structs.replace(local.info, tracks=tracks)
         effects: _Effects = []
+        self._refresh(live, effects)
+        return tuple(effects)
+
+    def choose_alternatives(self, session: SessionId, tracks: frozenset[TrackId]) -> tuple[RoomEffect, ...]:
+        """A session here plays the alternatives of these tracks, where there are any, and of no others."""
+        seat = self._seats.get(session)
+        if seat is None:
+            return ()
+        effects: _Effects = []
+        live = self._rooms[seat[0]]
+        live.chosen[session] = tracks
         self._refresh(live, effects)
         return tuple(effects)
 
@@ -238,7 +250,7 @@ class Rooms:
             Refused: `not_in_room`.
         """
         live, local = self._local(session)
-        return tuple(info for who, info in live.view.items() if who != local.info.participant)
+        return tuple(as_told(info) for who, info in live.view.items() if who != local.info.participant)
 
     def snapshot(self, room: RoomId) -> tuple[ParticipantInfo, ...]:
         """Everybody in a room, wherever they are."""
@@ -270,6 +282,17 @@ class Rooms:
                         session = None if local is None else local.session
                         return FoundTrack(room=live.room, owner=info, track=known, session=session)
         return None
+
+    def alternative_of(self, track: TrackId) -> TrackId | None:
+        """As what this track is sent once more, in another codec."""
+        found = self.find_track(track)
+        return None if found is None else alternatives_of(found.owner).get(track)
+
+    def played_as(self, session: SessionId, track: TrackId) -> TrackId | None:
+        """Which track a session here is sent as this one: itself, or its alternative; None when it is sent neither."""
+        seat = self._seats.get(session)
+        sent = () if seat is None else self._rooms[seat[0]].subscribed.get(session, ())
+        return next((each.track for each in sent if each.known_as == track), None)
 
     def owner_of(self, track: TrackId) -> ParticipantId | None:
         """Whose track this is, in whatever room; None when nobody here knows it."""
@@ -317,17 +340,21 @@ class Rooms:
         if announced != live.announced:
             live.announced = announced
             effects.append(Announce(room=live.room, participants=announced))
-        wanted = tuple(track for track in tracks_of(live.view) if track.node != self._node) if live.locals else ()
+        choices = {live.chosen.get(local.session, frozenset()): None for local in live.locals.values()}
+        played = dict.fromkeys(track for choice in choices for track in tracks_of(live.view, choice))
+        wanted = tuple(track for track in played if track.node != self._node)
         if wanted != live.wanted:
             live.wanted = wanted
             effects.append(Want(room=live.room, tracks=wanted))
         self._subscribe(live, effects)
 
     def _subscribe(self, live: LiveRoom, effects: _Effects) -> None:
-        tracks = tracks_of(live.view)
+        common = tracks_of(live.view)
         for who, local in live.locals.items():
             if not local.listening:
                 continue
+            chosen = live.chosen.get(local.session)
+            tracks = tracks_of(live.view, chosen) if chosen else common
             others = tuple(track for track in tracks if track.participant != who)
             # The first time also where there is nothing to send: data messages come without tracks.
             if others != live.subscribed.get(local.session):

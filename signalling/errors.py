@@ -38,6 +38,7 @@ class ErrorCode(StrEnum):
     SEAT_TAKEN = "seat_taken"
     REPLACED = "replaced"
     TRACK_UNKNOWN = "track_unknown"
+    ALTERNATIVE_INVALID = "alternative_invalid"
     SDP_INVALID = "sdp_invalid"
     OFFER_STALE = "offer_stale"
     CODEC_UNSUPPORTED = "codec_unsupported"

@@ -8,7 +8,8 @@ other nodes, the engine knows packets; none of them knows another. The conductor
   to tell and what to want (stage.py);
 - what the relay, the engine and the session service report, back into the rooms (pumps.py);
 - peer connections of clients, as whole sets that survive an engine's death (peers.py);
-- what to do where somebody cannot play a track (codecs.py);
+- what to do where somebody cannot play a track (codecs.py, refusals.py), and whom a second encoding serves
+  (seconds.py, second_clock.py);
 - who may come in, and which rooms and nodes there are (admission.py, directory.py).
 
 Its state is touched by plain calls only: nothing awaits between reading and writing it, so on

@@ -201,7 +201,7 @@ class Conductor:
                 self.stage.carry_out(effects)
             case Prefer(tracks=tracks):
                 self._room(session)
-                self.peers.prefer(session, tuple(_as_preferred(track) for track in tracks))
+                self.stage.prefer(session, tuple(_as_preferred(track) for track in tracks))
                 reply(Ok())
             case Chat(text=text, nonce=nonce):
                 message, at_ms, effects = self._rooms.chat(
@@ -270,7 +270,7 @@ class Conductor:
         effects = self._rooms.set_tracks(session, tuple(named.values()))
         reply(Published(sdp=sdp, tracks=tracks))
         self.stage.carry_out(effects)
-        self.stage.codecs.published(tracks.values())
+        self.stage.codecs.published(named.values())
 
     def _record(self, session: SessionId) -> SessionRecord:
         record = self._sessions.record(session)
@@ -290,6 +290,7 @@ class Conductor:
         """Start the conductor's tasks; :func:`open_conductor` does."""
         nursery.start_soon(self.peers.reconcile)
         nursery.start_soon(self.refresh_tokens)
+        nursery.start_soon(self.stage.codecs.seconds.keep_time)
         nursery.start_soon(pump_sessions, self._sessions, self.stage)
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:

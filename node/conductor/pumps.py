@@ -53,7 +53,9 @@ async def pump_relay(relay: OtherNodes, stage: Stage) -> None:
             case RemoteRoom(node=node, room=room, participants=participants):
                 stage.carry_out(stage.rooms.remote(node, room, participants, is_lost=event.is_lost))
                 stage.room_is_heard_from(room, node, lives=bool(participants))
-                if not participants:
+                if participants:
+                    stage.codecs.published_over_there(node, room)
+                else:
                     stage.codecs.forget_node(node, room)
             case RemoteRestriction(node=node, track=track, codecs=codecs):
                 stage.codecs.refused_over_there(node, track, codecs)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from node.conductor.codecs import CodecDesk
 from session import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
 from sfu import WantedTrack
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
     from node.conductor.ports import OtherNodes
     from node.http.backend import SessionSocket
     from session import RoomEffect, Rooms, RoomTrack, Sessions
-    from sfu import Offered
+    from sfu import Offered, PreferredTrack
     from signalling.client.messages import NodeEvent, TrackSource
-    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
+    from signalling.ids import NodeId, RoomId, SessionId, TrackId
 
 SHARED: Final[frozenset[TrackSource]] = frozenset({"screen", "screen_audio"})
 """Sources of a shared screen, which is no more in step with who shares it than a window is."""
@@ -41,7 +43,9 @@ class Stage:
         self._peers = peers
         self._relay = relay
         self._sockets: dict[SessionId, SessionSocket] = {}
-        self._whose: dict[SessionId, dict[TrackId, ParticipantId]] = {}
+        # What each session is sent, and how it would like to be.
+        self._sent: dict[SessionId, dict[TrackId, RoomTrack]] = {}
+        self._wishes: dict[SessionId, tuple[PreferredTrack, ...]] = {}
         self._stored: dict[RoomId, frozenset[NodeId]] = {}
         self._heard: dict[RoomId, set[NodeId]] = {}
 
@@ -69,13 +73,24 @@ class Stage:
 
     def offer(self, session: SessionId, offered: Offered) -> None:
         """Pass the engine's offer on, with whose each track is."""
-        whose = self._whose.get(session, {})
+        sent = self._sent.get(session, {})
         tracks = tuple(
-            TrackOnMid(mid=mid, track=track, participant=whose[track])
+            TrackOnMid(mid=mid, track=sent[track].known_as, participant=sent[track].participant)
             for mid, track in offered.tracks.items()
-            if track in whose
+            if track in sent
         )
         self.tell(session, Offer(sdp=offered.sdp, generation=offered.generation, tracks=tracks))
+
+    def prefer(self, session: SessionId, wishes: tuple[PreferredTrack, ...]) -> None:
+        """A client would like to be sent its tracks like this, by the ids that it knows them under."""
+        self._wishes[session] = wishes
+        self._state_wishes(session)
+
+    def _state_wishes(self, session: SessionId) -> None:
+        sent = {item.known_as: item.track for item in self._sent.get(session, {}).values()}
+        wishes = self._wishes.get(session, ())
+        named = tuple(msgspec.structs.replace(wish, track=sent.get(wish.track, wish.track)) for wish in wishes)
+        self._peers.prefer(session, named)
 
     # --- where a room lives ---------------------------------------------------------------
 
@@ -118,11 +133,12 @@ class Stage:
                 case Tell(session=session, event=event):
                     self.tell(session, event)
                 case Subscribe(session=session, room=room, participant=participant, tracks=tracks):
-                    self._whose[session] = {item.track: item.participant for item in tracks}
+                    self._sent[session] = {item.track: item for item in tracks}
                     wanted = tuple(
                         WantedTrack(track=item.track, kind=item.kind, stream=_played_with(item)) for item in tracks
                     )
                     self._peers.receive(session, room, participant, wanted)
+                    self._state_wishes(session)
                 case Announce(room=room):
                     self._share(room)
                 case Want(room=room, tracks=tracks) if self._relay is not None:
@@ -137,7 +153,8 @@ class Stage:
 
     def forget(self, session: SessionId) -> None:
         """The session has no seat any more: its peer connections end."""
-        self._whose.pop(session, None)
+        self._sent.pop(session, None)
+        self._wishes.pop(session, None)
         self._peers.forget(session)
         self.codecs.forget(session)
 

@@ -33,8 +33,11 @@ def name_tracks(
 
     Raises:
         Refused: ``malformed_message`` when a mid or a track is named twice, ``track_unknown`` when
-            the track is another participant's.
+            the track is another participant's, ``alternative_invalid`` when a track cannot be the
+            alternative of the one that it names.
     """
+    intents = tuple(intents)
+    _check_alternatives(intents)
     named: dict[str, TrackInfo] = {}
     used: set[TrackId] = set()
     for intent in intents:
@@ -44,5 +47,35 @@ def name_tracks(
         if owner_of(track) not in (None, owner):
             raise Refused(ErrorCode.TRACK_UNKNOWN, "That track is not yours; publish without naming it.")
         used.add(track)
-        named[intent.mid] = TrackInfo(track=track, kind=intent.kind, source=intent.source, muted=intent.muted)
+        named[intent.mid] = TrackInfo(
+            track=track,
+            kind=intent.kind,
+            source=intent.source,
+            muted=intent.muted,
+            alternative_of=intent.alternative_of,
+        )
     return named
+
+
+def _check_alternatives(intents: tuple[TrackIntent, ...]) -> None:
+    """Take at most one second encoding of each picture, beside the first one and of the same source."""
+    by_track = {intent.track: intent for intent in intents if intent.track is not None}
+    doubled: set[TrackId] = set()
+    for intent in intents:
+        name = intent.alternative_of
+        if name is None:
+            continue
+        first = by_track.get(name)
+        if first is None:
+            raise _no_alternative("An alternative goes beside the track that it names; publish both or neither.")
+        if first.alternative_of is not None:
+            raise _no_alternative("That track is an alternative itself; name the first one.")
+        if intent.kind != "video" or (first.kind, first.source) != (intent.kind, intent.source):
+            raise _no_alternative("An alternative is a picture of the same source; publish it as its own track.")
+        if name in doubled:
+            raise _no_alternative("A track has one alternative at most; leave one of them out.")
+        doubled.add(name)
+
+
+def _no_alternative(why: str) -> Refused:
+    return Refused(ErrorCode.ALTERNATIVE_INVALID, why)

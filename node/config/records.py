@@ -182,7 +182,8 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
         max_height: Lines of the largest picture that is forwarded; 0 is any.
         max_bitrate_bps: What one subscriber is sent in all; 0 is whatever fits.
         codec_policy: Where somebody cannot play a track: its publisher is asked for codecs that all
-            can play (``restrict``), or they are only told why they do not see it (``tell``).
+            can play (``restrict``), or for a second encoding for those who cannot play the first
+            (``second``), or they are only told why they do not see it (``tell``).
     """
 
     on_join: Literal["replace", "multi"] = "replace"
@@ -193,7 +194,7 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     loudest: Annotated[int, Meta(ge=0, le=1000)] = 0
     max_height: Annotated[int, Meta(ge=0, le=16_384)] = 0
     max_bitrate_bps: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
-    codec_policy: Literal["restrict", "tell"] = "restrict"
+    codec_policy: Literal["restrict", "second", "tell"] = "restrict"
 
 
 class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

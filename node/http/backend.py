@@ -83,7 +83,7 @@ class RoomCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     loudest: int | None = None
     max_height: int | None = None
     max_bitrate_bps: int | None = None
-    codec_policy: Literal["restrict", "tell"] | None = None
+    codec_policy: Literal["restrict", "second", "tell"] | None = None
 
 
 class RoomSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -77,12 +77,13 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class TrackInfo(_Told, frozen=True, kw_only=True):
-    """A published track as others see it."""
+    """A published track as others see it. Those ``alternative_of`` another are between nodes: see `SecondWanted`."""
 
     track: TrackName
     kind: MediaKind
     source: TrackSource
     muted: bool = False
+    alternative_of: TrackName | None = None
 
 
 class ParticipantInfo(_Told, frozen=True, kw_only=True):
@@ -100,7 +101,7 @@ class TrackIntent(_Asked, frozen=True, kw_only=True):
     """A track that a client wants to publish on the m-line ``mid`` of its offer.
 
     ``track`` names a track published before, so that it keeps its id when the publisher peer
-    connection is built anew; without it the node mints one.
+    connection is built anew; without it the node mints one. For ``alternative_of`` see :class:`SecondWanted`.
     """
 
     mid: Mid
@@ -108,6 +109,7 @@ class TrackIntent(_Asked, frozen=True, kw_only=True):
     source: TrackSource
     muted: bool = False
     track: TrackName | None = None
+    alternative_of: TrackName | None = None
 
 
 class TrackPreference(_Asked, frozen=True, kw_only=True):
@@ -448,6 +450,17 @@ class Codecs(Event, frozen=True, kw_only=True, tag="codecs"):
     codecs: Annotated[tuple[CodecName, ...], msgspec.Meta(max_length=MAX_CODECS)]
 
 
+class SecondWanted(Event, frozen=True, kw_only=True, tag="second_wanted"):
+    """Somebody cannot play what you send: send it once more, ``alternative_of`` this track, in one of these codecs.
+
+    Both go into the same ``publish``. Those who cannot play the track get the other in its place, under its id. An
+    empty list says that nobody is left who needs it: end it. Each replaces the one before.
+    """
+
+    track: TrackId
+    codecs: Annotated[tuple[CodecName, ...], msgspec.Meta(max_length=MAX_CODECS)]
+
+
 class Restart(Event, frozen=True, kw_only=True, tag="restart"):
     """The engine is a new one: build both peer connections anew, keeping track ids."""
 
@@ -479,6 +492,7 @@ NodeEvent: TypeAlias = (
     | Speakers
     | TrackRefused
     | Codecs
+    | SecondWanted
     | Restart
     | Replaced
     | SeatLost

@@ -20,7 +20,7 @@ export async function join({ room: name, node, picture, key }) {
   const worker = key === null ? null : new Worker("/cipher.js", { name: String(key) });
   const transform = worker && { sender: worker, receiver: worker };
   room = new Room({ room: name, name: picture === null ? "viewer" : `painter ${picture}`, node, transform });
-  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "closed", "trouble"]) {
+  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "closed", "trouble", "trackrefused"]) {
     room.addEventListener(kind, ({ detail }) =>
       events.push({ kind, id: detail?.participant?.id, code: detail?.code, message: detail?.message }),
     );

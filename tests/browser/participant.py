@@ -20,6 +20,20 @@ PATIENCE_S: Final = 25.0
 
 LOOK_EVERY_MS: Final = 100
 
+LACK: Final = """(() => {
+  const { setRemoteDescription } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.setRemoteDescription = async function (description) {
+    await setRemoteDescription.call(this, description);
+    if (description.type !== "offer") return;
+    const known = RTCRtpReceiver.getCapabilities("video").codecs;
+    const played = known.filter(({ mimeType }) => mimeType.toLowerCase() !== "video/%s");
+    for (const transceiver of this.getTransceivers()) {
+      if (transceiver.receiver.track.kind === "video") transceiver.setCodecPreferences(played);
+    }
+  };
+})()"""
+"""Of a browser that does not play a codec, for all that its node can tell."""
+
 CALL: Final = """([name, options, patience_ms]) => {
   const late = new Promise((_, reject) => setTimeout(() => reject(new Error(`${name} never came back`)), patience_ms));
   return Promise.race([window.participant[name](options), late]);
@@ -139,14 +153,16 @@ class BrowserParticipant:
 
 
 def open_participant(
-    browser: Browser, origin: str, *, picture: int | None = None, permission: bool = True
+    browser: Browser, origin: str, *, picture: int | None = None, permission: bool = True, lacks: str | None = None
 ) -> BrowserParticipant:
-    """Open a page of the node at ``origin``, ready to join."""
+    """Open a page of the node at ``origin``, ready to join; ``lacks`` is a codec that it does not play."""
     # The tests' own scripts come from nowhere that the page's policy allows.
     context = browser.new_context(bypass_csp=True)
     if permission:
         context.grant_permissions(["camera", "microphone"], origin=origin)
     page = context.new_page()
+    if lacks is not None:
+        page.add_init_script(LACK % lacks)
     for script in SCRIPTS:
         page.route(f"**/{script}", _serve)
     page.goto(f"{origin}/healthz")

@@ -41,7 +41,10 @@ export class Outgoing {
       await publisher.negotiate();
     } catch (error) {
       if (publisher !== this.#publisher || error.code !== "track_unknown") return this.#complain(publisher, error);
-      for (const publication of this.publications) publication.id = null;
+      for (const publication of this.publications) {
+        publication.id = null;
+        publication.single();
+      }
       await publisher.negotiate().catch((again) => this.#complain(publisher, again));
     }
     return undefined;
@@ -58,8 +61,14 @@ export class Outgoing {
     this.#publisher = null;
   }
 
+  /** All that is sent: what was published, and what of it is sent once more. @returns {Publication[]} */
+  get sent() {
+    return [...this.publications].flatMap((one) => (one.second && one.id ? [one, one.second] : [one]));
+  }
+
   /** The room is over: whoever waits for a data channel waits no more. */
   close() {
+    for (const publication of this.publications) publication.single();
     for (const sender of [...this.senders.values()]) this.closeData(sender);
   }
 
@@ -83,13 +92,14 @@ export class Outgoing {
 
   /** @param {Publication} publication */
   async unpublish(publication) {
-    if (this.publications.delete(publication)) await this.#publisher?.negotiate();
+    if (!this.publications.delete(publication)) return;
+    publication.single();
+    await this.#publisher?.negotiate();
   }
 
   /** @param {Publication} publication @param {boolean} muted */
   async mute(publication, muted) {
-    publication.muted = muted;
-    publication.media.enabled = !muted;
+    publication.hush(muted);
     await this.#publisher?.sayMuted(publication);
   }
 
@@ -118,7 +128,7 @@ export class Outgoing {
     const publication = this.#named(track);
     if (!publication) return;
     publication.obey({ encodings, spatial: spatial ?? null });
-    changed(publication);
+    if (!publication.alternativeOf) changed(publication);
   }
 
   /** Somebody cannot play what we send: use these codecs alone. */
@@ -130,7 +140,26 @@ export class Outgoing {
     else this.#trouble(new StarlingError("codec_impossible", "Not everybody can see what you send: no codec suits you all."));
   }
 
+  /** Somebody cannot play what we send: send it once more in one of these codecs, or no longer when there are none. */
+  async double({ track, codecs }) {
+    const publication = this.#named(track);
+    if (!publication || publication.alternativeOf) return;
+    const before = publication.second;
+    if (!publication.double(codecs)) {
+      this.#trouble(new StarlingError("codec_impossible", "Not everybody can see what you send: no codec suits the others."));
+      return;
+    }
+    if (publication.second === before) return;
+    const publisher = this.#publisher;
+    try {
+      await publisher?.negotiate();
+    } catch (error) {
+      if (publisher === this.#publisher && error.code !== "engine_unavailable") publication.single();
+      this.#complain(publisher, error);
+    }
+  }
+
   #named(track) {
-    return [...this.publications].find(({ id }) => id === track) ?? null;
+    return this.sent.find(({ id }) => id === track) ?? null;
   }
 }

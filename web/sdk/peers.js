@@ -43,15 +43,14 @@ export class Publisher {
   async #run() {
     while (this.#dirty && !this.#closed) {
       this.#dirty = false;
-      if (!this.#pc && this.#outgoing.publications.size + this.#outgoing.senders.size === 0) return;
+      if (!this.#pc && this.#outgoing.sent.length + this.#outgoing.senders.size === 0) return;
       await this.#offer();
     }
   }
 
   async #offer() {
-    const { publications, senders, transform } = this.#outgoing;
+    const { sent: current, senders, transform } = this.#outgoing;
     const pc = (this.#pc ??= openPeer("publisher", this.#signal, this.#failed, transform));
-    const current = [...publications];
     await retire(pc, new Set(current.map(({ transceiver }) => transceiver)));
     for (const publication of current) {
       if (pc.getTransceivers().includes(publication.transceiver)) continue;
@@ -64,12 +63,13 @@ export class Publisher {
     }
     await pc.setLocalDescription();
     const said = new Map(current.map((publication) => [publication, publication.muted]));
-    const tracks = current.map(({ transceiver, kind, source, muted, id }) => ({
+    const tracks = current.map(({ transceiver, kind, source, muted, id, alternativeOf }) => ({
       mid: transceiver.mid,
       kind,
       source,
       muted,
       ...(id && { track: id }),
+      ...(alternativeOf && { alternative_of: alternativeOf.id }),
     }));
     const reply = this.#signal.request("publish", { sdp: pc.localDescription.sdp, tracks });
     pc.sendCandidates();
@@ -91,7 +91,7 @@ export class Publisher {
   close() {
     this.#closed = true;
     this.#pc?.close();
-    for (const publication of this.#outgoing.publications) publication.transceiver = null;
+    for (const publication of this.#outgoing.sent) publication.transceiver = null;
   }
 }
 

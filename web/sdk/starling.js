@@ -239,8 +239,7 @@ export class Room extends EventTarget {
   /** Give the seat back and hang up. Never throws. */
   async leave() {
     if (this.#state === "closed") return;
-    const signal = this.#signal;
-    if (this.#state === "connected") await signal.request("leave", {}, LEAVE_DEADLINE).catch(() => {});
+    if (this.#state === "connected") await this.#signal.request("leave", {}, LEAVE_DEADLINE).catch(() => {});
     this.#close("left", "You left the room.");
   }
 
@@ -305,8 +304,7 @@ export class Room extends EventTarget {
       if (this.#signal === signal) this.#lost(4500, "media_failed");
     };
     const arrived = (track, receiver) => this.#people.arrived(track, receiver);
-    const heard = (message) => this.#people.sent(message);
-    this.#subscriber = new Subscriber(signal, failed, arrived, heard, this.#outgoing.transform);
+    this.#subscriber = new Subscriber(signal, failed, arrived, (message) => this.#people.sent(message), this.#outgoing.transform);
     this.#outgoing.begin(signal, failed);
   }
 
@@ -407,6 +405,8 @@ export class Room extends EventTarget {
         return this.#outgoing.obey(message, (publication) => this.#emit("layers", { publication }));
       case "codecs":
         return this.#outgoing.restrict(message);
+      case "second_wanted":
+        return this.#outgoing.double(message);
       case "speakers":
         return this.#people.spoke(message.speakers);
       case "track_refused":

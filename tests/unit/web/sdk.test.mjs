@@ -395,6 +395,19 @@ test("a restriction of codecs holds over a new engine, and is lifted where nobod
   await room.leave();
 });
 
+test("the node asks for a second encoding, and gets it beside the first", async () => {
+  const room = await joined();
+  const copy = { kind: "video", enabled: true, stop() { this.stopped = true; } };
+  const publication = await room.publish({ kind: "video", enabled: true, clone: () => copy });
+  room.socket.say({ topic: "second_wanted", track: publication.id, codecs: ["h264"] });
+  await until(() => of("publish").length === 2);
+  await settled();
+  assert.deepEqual(of("publish")[1].tracks.map(({ alternative_of: first }) => first), [undefined, publication.id]);
+  assert.deepEqual(room.publications, [publication]);
+  await room.leave();
+  assert.ok(copy.stopped);
+});
+
 test("nobody waits for a data channel of a room that is over", async () => {
   const room = await joined();
   FakePeer.prototype.createDataChannel = () => ({ readyState: "connecting", close() {} });

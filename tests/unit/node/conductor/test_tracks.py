@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from node.conductor.tracks import name_tracks
 from signalling.client.messages import TrackIntent
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import ParticipantId, TrackId
+
+if TYPE_CHECKING:
+    from signalling.client.messages import TrackSource
 
 ME = ParticipantId("pa_me")
 OTHER = ParticipantId("pa_other")
@@ -48,3 +53,41 @@ def test_a_mid_or_track_named_twice_is_refused(intents: list[TrackIntent]) -> No
     with pytest.raises(Refused) as refused:
         name_tracks(intents, owner=ME, owner_of=OWNERS.get)
     assert refused.value.code is ErrorCode.MALFORMED_MESSAGE
+
+
+def camera(
+    mid: str, track: TrackId | None, of: TrackId | None = None, *, source: TrackSource = "camera"
+) -> TrackIntent:
+    """A picture, perhaps of what another one shows."""
+    return TrackIntent(mid=mid, kind="video", source=source, track=track, alternative_of=of)
+
+
+def test_a_picture_may_go_once_more_beside_the_first() -> None:
+    named = name_tracks([camera("1", None, MINE), camera("0", MINE)], owner=ME, owner_of=OWNERS.get)
+    assert (named["1"].alternative_of, named["0"].alternative_of) == (MINE, None)
+
+
+SOUND = TrackIntent(mid="0", kind="audio", source="microphone", track=MINE)
+
+
+@pytest.mark.parametrize(
+    ("intents", "sentence_has"),
+    [
+        ([camera("1", None, MINE)], "publish both"),
+        ([camera("1", TrackId("tr_new"), TrackId("tr_new"))], "name the first one"),
+        (
+            [camera("0", MINE), camera("1", TrackId("tr_b"), MINE), camera("2", None, TrackId("tr_b"))],
+            "name the first one",
+        ),
+        ([camera("0", MINE), camera("1", None, MINE), camera("2", None, MINE)], "leave one of them out"),
+        ([camera("0", MINE), camera("1", None, MINE, source="screen")], "same source"),
+        ([SOUND, camera("1", None, MINE)], "same source"),
+        ([SOUND, TrackIntent(mid="1", kind="audio", source="microphone", alternative_of=MINE)], "a picture"),
+        ([camera("0", MINE), camera("1", None, THEIRS)], "publish both"),
+    ],
+)
+def test_an_alternative_is_one_picture_more_of_the_same_source(intents: list[TrackIntent], sentence_has: str) -> None:
+    with pytest.raises(Refused) as refused:
+        name_tracks(intents, owner=ME, owner_of=OWNERS.get)
+    assert refused.value.code is ErrorCode.ALTERNATIVE_INVALID
+    assert sentence_has in refused.value.message

@@ -101,7 +101,7 @@ WRONG = {
         ["media.stun_servers", "'a'", "stun.example.org:3478"],
     ),
     "speakers below none": ("[rooms]\nloudest = -1", ["rooms.loudest", ">= 0"]),
-    "no such codec policy": ("[rooms]\ncodec_policy = 'ask'", ["rooms.codec_policy", "restrict"]),
+    "no such codec policy": ("[rooms]\ncodec_policy = 'ask'", ["rooms.codec_policy", "restrict", "second", "tell"]),
     "bad proxy": ("[http]\ntrusted_proxies = ['10.0.0.1/8']", ["http.trusted_proxies"]),
     "bad origin": ("[http]\nallowed_origins = ['example.org']", ["http.allowed_origins", "URL"]),
     "origin with a path": ("[http]\nallowed_origins = ['https://a/b']", ["http.allowed_origins", "after the host"]),

@@ -78,6 +78,10 @@ def test_garbage_is_refused_and_nothing_else_is_raised(
         ('{"topic":"chat","text":"","nonce":"n"}', "`$.text`"),
         ('{"topic":"candidate","peer":"nobody","candidate":""}', "`$.peer`"),
         ('{"topic":"mute","muted":true,"track":""}', "`$.track`"),
+        (
+            '{"topic":"publish","sdp":"","tracks":[{"mid":"0","kind":"video","source":"camera","alternative_of":""}]}',
+            "`$.tracks[0].alternative_of`",
+        ),
         ('{"topic":"prefer","tracks":[{"track":"tr_1","width":-1}]}', "`$.tracks[0].width`"),
         ('{"topic":"prefer","tracks":[{"track":"tr_1","size":1}]}', "`size`"),
         ('{"topic":"mute","muted":true,"track":"tr_1\\n"}', "`$.track`"),
