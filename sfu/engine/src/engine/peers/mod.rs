@@ -1,7 +1,7 @@
 //! One `Rtc` each: who sends to us, who gets from us, and what keeps one from harming another.
 //!
 //! A [`peer`] is an `Rtc` that is always [`drained`]; packets that its ciphers [`opened`] pass the [`stream_gate`].
-//! A [`publisher`] turns its streams into tracks ([`incoming`]); a [`subscriber`] has lines, each with an
+//! A [`publisher`] turns its streams into tracks ([`incoming`]); a [`subscriber`] has [`lines`], each with an
 //! [`outgoing_stream`], and what goes out on them does not pass its `Rtc` (see [`egress`](super::egress)). Other nodes are
 //! peers too, see [`links`](super::links).
 //!
@@ -21,6 +21,7 @@ mod consent_tests;
 pub mod drained;
 pub mod extensions;
 pub mod incoming;
+pub mod lines;
 pub mod measured;
 pub mod opened;
 pub mod outgoing_stream;

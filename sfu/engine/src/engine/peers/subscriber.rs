@@ -1,33 +1,24 @@
 //! A peer that we send media to: one m-line a track, offered by us, one offer at a time.
 //!
-//! The node says the whole set of wanted tracks. A line whose track is not wanted any more goes
-//! inactive and waits for the next track of its kind, so joins and leaves leave no more lines than
-//! were ever in use at once, or changed within one offer. What changes while an offer is
-//! outstanding goes into the next one.
-//!
-//! Browsers delay the sound of a stream until its picture is there. libwebrtc takes the stream of a
-//! line (`a=msid`, RFC 8830) from its first offer and never again (tried: a line whose stream was
-//! changed stayed 90 ms off for good). So lines are born into a group, whose name is their stream
-//! for ever, and a group carries the tracks of one participant at a time.
+//! The node says the whole set of wanted tracks; [`lines`](super::lines) says what the next offer changes for them. What
+//! changes while an offer is outstanding goes into the one after it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use str0m::Rtc;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
-use str0m::media::{Direction, MediaKind as RtcKind, Mid};
+use str0m::media::Mid;
 use str0m::rtp::rtcp::Rtcp;
 
 use super::drained::{Broken, Drained, Sink};
+use super::lines::{Line, apply, plan, settle, streams_of};
 use super::measured::Measured;
-use super::outgoing_stream::{OutgoingStream, RefusedCodec};
+use super::outgoing_stream::RefusedCodec;
 use super::sdp::strip_candidates;
 use crate::control::messages::{MediaKind, WantedTrack};
 use crate::engine::counters::Counters;
-use crate::engine::data::outgoing::first_channel;
 use crate::engine::egress::reports::ntp;
 use crate::engine::egress::sender::Sender;
-use crate::engine::egress::stream::RtpStream;
 use crate::engine::egress::way::Way;
 use crate::engine::layers::demand::Wanted;
 use crate::engine::layers::line::LineLayers;
@@ -39,25 +30,6 @@ use crate::engine::router::TrackKey;
 /// From an offer to its answer. A client answers within a second or two, and while it is not heard
 /// at all its socket ends sooner: this is for one that is there and does not answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-
-#[derive(Debug)]
-struct Line {
-    mid: Mid,
-    kind: MediaKind,
-    /// The track of the newest offer; `None` while inactive.
-    track: Option<String>,
-    /// What that track is played in step with.
-    stream: String,
-    /// The lines that the client plays in step, whatever they carry.
-    group: u32,
-    /// The router's key while packets go out.
-    live: Option<TrackKey>,
-    /// The client said yes to that track in its newest answer.
-    agreed: bool,
-    /// The client said no; the line is of no use any more.
-    refused: bool,
-    out: Option<OutgoingStream>,
-}
 
 /// An offer for the client.
 #[derive(Debug)]
@@ -156,7 +128,7 @@ impl Subscriber {
         if self.outstanding.is_some() {
             return Ok(None);
         }
-        let plan = self.plan();
+        let plan = plan(&self.lines, &self.wanted);
         // The first offer has a line for data: others open channels without another offer.
         let first = self.generation == 0;
         if plan.is_empty() && !first {
@@ -374,62 +346,6 @@ impl Subscriber {
         self.sender.tend(&mut streams, way);
     }
 
-    fn plan(&self) -> Plan {
-        let mut plan = Plan::default();
-        let mut free: Vec<usize> = Vec::new();
-        let mut held: BTreeMap<u32, &str> = BTreeMap::new();
-        for (slot, line) in self.lines.iter().enumerate() {
-            match &line.track {
-                None if line.refused => {}
-                None => free.push(slot),
-                Some(id) => {
-                    held.insert(line.group, played_with(id, &line.stream));
-                    if !self.wanted.iter().any(|track| track.track == *id) {
-                        plan.stop.push(slot);
-                    }
-                }
-            }
-        }
-        let mut groups = self.lines.iter().map(|line| line.group + 1).max();
-        for wanted in &self.wanted {
-            let carried = |line: &Line| line.track.as_deref() == Some(&wanted.track);
-            if self.lines.iter().any(carried) {
-                continue;
-            }
-            let stream = played_with(&wanted.track, &wanted.stream);
-            let group = held
-                .iter()
-                .find_map(|(group, carries)| (*carries == stream).then_some(*group))
-                .or_else(|| self.idle_group(&free, &held, wanted.kind))
-                .unwrap_or_else(|| *groups.get_or_insert(0));
-            groups = groups.max(Some(group + 1));
-            held.insert(group, stream);
-            let fitting = free.iter().position(|slot| {
-                let line = &self.lines[*slot];
-                line.group == group && line.kind == wanted.kind
-            });
-            match fitting {
-                Some(at) => plan.reuse.push((free.swap_remove(at), wanted.clone())),
-                None => plan.add.push((group, wanted.clone())),
-            }
-        }
-        plan
-    }
-
-    /// A group of lines that carries nothing, best one with a line of that kind.
-    fn idle_group(
-        &self,
-        free: &[usize],
-        held: &BTreeMap<u32, &str>,
-        kind: MediaKind,
-    ) -> Option<u32> {
-        free.iter()
-            .filter_map(|slot| self.lines.get(*slot))
-            .filter(|line| !held.contains_key(&line.group))
-            .max_by_key(|line| line.kind == kind)
-            .map(|line| line.group)
-    }
-
     /// Lines that the client agreed to, that are wanted and do not flow yet.
     #[must_use]
     pub fn beginning(&self) -> Vec<LineBegins> {
@@ -449,94 +365,4 @@ impl Subscriber {
             })
             .collect()
     }
-}
-
-fn streams_of(lines: &mut [Line]) -> impl Iterator<Item = &mut RtpStream> {
-    lines
-        .iter_mut()
-        .filter_map(|line| Some(&mut line.out.as_mut()?.rtp))
-}
-
-/// What a track is played in step with: one without a stream with itself alone.
-fn played_with<'a>(track: &'a str, stream: &'a str) -> &'a str {
-    if stream.is_empty() { track } else { stream }
-}
-
-/// What the next offer changes, by line.
-#[derive(Default)]
-struct Plan {
-    stop: Vec<usize>,
-    reuse: Vec<(usize, WantedTrack)>,
-    /// With the group of lines that it joins.
-    add: Vec<(u32, WantedTrack)>,
-}
-
-impl Plan {
-    fn is_empty(&self) -> bool {
-        self.stop.is_empty() && self.reuse.is_empty() && self.add.is_empty()
-    }
-}
-
-fn apply(
-    rtc: &mut Rtc,
-    lines: &mut Vec<Line>,
-    plan: Plan,
-    first: bool,
-) -> Option<(String, SdpPendingOffer)> {
-    let mut api = rtc.sdp_api();
-    if first {
-        api.add_channel_with_config(first_channel());
-    }
-    for slot in plan.stop {
-        let line = &mut lines[slot];
-        line.track = None;
-        line.agreed = false;
-        api.set_direction(line.mid, Direction::Inactive);
-    }
-    for (slot, wanted) in plan.reuse {
-        let line = &mut lines[slot];
-        line.track = Some(wanted.track);
-        line.stream = wanted.stream;
-        line.agreed = false;
-        api.set_direction(line.mid, Direction::SendOnly);
-    }
-    for (group, wanted) in plan.add {
-        let kind = match wanted.kind {
-            MediaKind::Audio => RtcKind::Audio,
-            MediaKind::Video => RtcKind::Video,
-        };
-        let stream = format!("stream-{group}");
-        let mid = api.add_media(kind, Direction::SendOnly, Some(stream), None, None);
-        lines.push(Line {
-            mid,
-            kind: wanted.kind,
-            track: Some(wanted.track),
-            stream: wanted.stream,
-            group,
-            live: None,
-            agreed: false,
-            refused: false,
-            out: None,
-        });
-    }
-    let (offer, pending) = api.apply()?;
-    Some((offer.to_sdp_string(), pending))
-}
-
-/// See what the client made of a line.
-fn settle(rtc: &mut Rtc, line: &mut Line, redundant: &BTreeSet<String>) {
-    let Some(media) = rtc.media(line.mid) else {
-        line.refused = true;
-        return;
-    };
-    if media.stopped() || media.remote_pts().is_empty() {
-        line.refused = true;
-        line.out = None;
-        return;
-    }
-    line.agreed = line.track.is_some() && media.direction().is_sending();
-    if !line.agreed || line.out.is_some() {
-        return;
-    }
-    line.out = OutgoingStream::agreed(rtc, line.mid, redundant.contains(&*line.mid));
 }
