@@ -56,7 +56,6 @@ pub struct Estimator {
     loss: LossControl,
     probing: Probing,
     blind_until_us: i64,
-    ceiling_bps: Option<u64>,
     /// When the rate falls unless feedback comes.
     silent_at: Option<Instant>,
     silent: bool,
@@ -80,7 +79,6 @@ impl Estimator {
             loss: LossControl::new(now),
             probing: Probing::new(now),
             blind_until_us: i64::MIN,
-            ceiling_bps: None,
             silent_at: None,
             silent: false,
         }
@@ -129,17 +127,11 @@ impl Estimator {
         self.probing.set_desired(bps.min(CEILING_BPS) as f64, now);
     }
 
-    /// Bit/s that the receiver says are the most; `None`: it says nothing.
-    pub fn set_ceiling(&mut self, bps: Option<u64>) {
-        self.ceiling_bps = bps;
-    }
-
     /// Bit/s that the path takes.
     #[must_use]
     pub fn estimate_bps(&self) -> u64 {
-        let ceiling = self.ceiling_bps.unwrap_or(CEILING_BPS);
         let bps = (self.rate.bps() * self.drained()) as u64;
-        bps.min(ceiling).clamp(FLOOR_BPS, CEILING_BPS)
+        bps.clamp(FLOOR_BPS, CEILING_BPS)
     }
 
     /// A probe that is due; to be asked after each feedback and at [`Estimator::deadline`].
@@ -148,7 +140,6 @@ impl Estimator {
         let many = matches!(self.loss.losses(), Losses::Many { .. });
         let situation = Situation {
             estimate_bps: self.rate.bps(),
-            ceiling_bps: self.ceiling(),
             is_busy: many || self.draining || self.silent,
             rtt: self.rtt,
         };
@@ -158,15 +149,11 @@ impl Estimator {
     /// When [`Estimator::probe`] is to be asked at the latest.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let probe = self.probing.deadline(self.rate.bps(), self.ceiling());
+        let probe = self.probing.deadline(self.rate.bps());
         match (probe, self.silent_at) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         }
-    }
-
-    fn ceiling(&self) -> f64 {
-        self.ceiling_bps.unwrap_or(CEILING_BPS).min(CEILING_BPS) as f64
     }
 
     /// Our clock: microseconds since the start.

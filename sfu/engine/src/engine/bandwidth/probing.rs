@@ -60,8 +60,6 @@ const PUT_OFF: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy)]
 pub struct Situation {
     pub estimate_bps: f64,
-    /// No probe goes further.
-    pub ceiling_bps: f64,
     /// A queue that is to drain or many losses: no time for padding.
     pub is_busy: bool,
     pub rtt: Duration,
@@ -166,7 +164,7 @@ impl Probing {
     /// A probe that is due.
     pub fn probe(&mut self, situation: Situation, now: Instant) -> Option<Probe> {
         self.give_up(now);
-        let wanted = self.desired_bps.min(situation.ceiling_bps);
+        let wanted = self.desired_bps;
         if self.running.is_some() || situation.estimate_bps >= wanted || now < self.due_at {
             return None;
         }
@@ -177,7 +175,6 @@ impl Probing {
         let aim = (situation.estimate_bps * self.step)
             .max(self.recovery(now))
             .min(self.desired_bps * BEYOND_DESIRED)
-            .min(situation.ceiling_bps)
             .max(LEAST_BPS);
         self.step = FURTHER;
         self.aimed_for_bps = self.desired_bps;
@@ -192,13 +189,13 @@ impl Probing {
         Some(probe)
     }
 
-    /// When [`Probing::probe`] may have something to do, with `estimate_bps` below a `ceiling_bps`.
+    /// When [`Probing::probe`] may have something to do, with that estimate.
     #[must_use]
-    pub fn deadline(&self, estimate_bps: f64, ceiling_bps: f64) -> Option<Instant> {
+    pub fn deadline(&self, estimate_bps: f64) -> Option<Instant> {
         if let Some((_, until)) = &self.running {
             return Some(*until);
         }
-        (estimate_bps < self.desired_bps.min(ceiling_bps)).then_some(self.due_at)
+        (estimate_bps < self.desired_bps).then_some(self.due_at)
     }
 
     fn recovery(&self, now: Instant) -> f64 {
@@ -241,7 +238,6 @@ mod tests {
     fn at(estimate_bps: f64) -> Situation {
         Situation {
             estimate_bps,
-            ceiling_bps: 1e9,
             is_busy: false,
             rtt: 50 * MS,
         }
@@ -268,7 +264,7 @@ mod tests {
         let mut probing = Probing::new(now);
         assert_eq!(probing.probe(at(300e3), now), None, "nothing is wanted");
         probing.set_desired(2e6, now);
-        assert_eq!(probing.deadline(300e3, 1e9), Some(now));
+        assert_eq!(probing.deadline(300e3), Some(now));
         let mut estimate = 300e3;
         for rate in [900e3, 1.8e6, 3e6] {
             let probe = probing.probe(at(estimate), now).unwrap();
@@ -280,7 +276,7 @@ mod tests {
             estimate = answer(&mut probing, probe, rate, now).unwrap();
         }
         assert_eq!(probing.probe(at(estimate), now), None);
-        assert_eq!(probing.deadline(estimate, 1e9), None);
+        assert_eq!(probing.deadline(estimate), None);
     }
 
     #[test]
@@ -302,10 +298,10 @@ mod tests {
         let mut probing = Probing::new(now);
         probing.set_desired(5e6, now);
         assert!(probing.probe(at(1e6), now).is_some());
-        let until = probing.deadline(1e6, 1e9).unwrap();
+        let until = probing.deadline(1e6).unwrap();
         assert_eq!(until, now + 50 * MS + PATIENCE);
         assert_eq!(probing.probe(at(1e6), until), None);
-        assert_eq!(probing.deadline(1e6, 1e9), Some(until + SPACING));
+        assert_eq!(probing.deadline(1e6), Some(until + SPACING));
         assert!(probing.probe(at(1e6), until + SPACING).is_some());
     }
 
@@ -334,9 +330,9 @@ mod tests {
         assert_eq!(probe.rate_bps, 1_500_000, "not much beyond what is wanted");
         answer(&mut probing, probe, 600e3, now);
         probing.set_desired(1.05e6, now);
-        assert_eq!(probing.deadline(1e6, 1e9), Some(now + PERIOD));
+        assert_eq!(probing.deadline(1e6), Some(now + PERIOD));
         probing.set_desired(3e6, now);
-        assert_eq!(probing.deadline(1e6, 1e9), Some(now + SPACING));
+        assert_eq!(probing.deadline(1e6), Some(now + SPACING));
         let now = now + SPACING;
         let busy = Situation {
             is_busy: true,

@@ -95,21 +95,6 @@ fn a_clock_that_was_set_anew_makes_no_queue() {
 }
 
 #[test]
-fn a_receiver_may_set_a_ceiling() {
-    let now = Instant::now();
-    let mut estimator = Estimator::new(1_000_000, now);
-    estimator.set_ceiling(Some(400_000));
-    assert_eq!(estimator.estimate_bps(), 400_000);
-    estimator.set_desired(5_000_000, now);
-    assert_eq!(estimator.probe(now), None, "there is no more to be had");
-    estimator.set_ceiling(Some(0));
-    assert_eq!(estimator.estimate_bps(), FLOOR_BPS);
-    estimator.set_ceiling(None);
-    assert_eq!(estimator.estimate_bps(), 1_000_000);
-    assert!(estimator.probe(now).is_some());
-}
-
-#[test]
 fn only_silence_while_packets_leave_is_a_reason_to_fall() {
     let now = Instant::now();
     let mut estimator = Estimator::new(1_000_000, now);
@@ -133,7 +118,6 @@ enum Step {
     Feedback(Vec<(u32, Option<i64>, u32, Option<u32>)>, u64),
     Repeated(i64, u32),
     Desired(u64),
-    Ceiling(Option<u64>),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -158,7 +142,6 @@ fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(outcomes, rtt)| Step::Feedback(outcomes, rtt)),
         (arrival, size).prop_map(|(arrived, bytes)| Step::Repeated(arrived, bytes)),
         any::<u64>().prop_map(Step::Desired),
-        any::<Option<u64>>().prop_map(Step::Ceiling),
     ]
 }
 
@@ -193,7 +176,6 @@ fn apply(estimator: &mut Estimator, step: Step, now: Instant) {
             estimator.feedback(&outcomes, RTT, now);
         }
         Step::Desired(bps) => estimator.set_desired(bps, now),
-        Step::Ceiling(bps) => estimator.set_ceiling(bps),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Publishers and subscribers: what is negotiated with browsers.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Answer;
 use crate::control::messages::{Message, PeerKind, PreferredTrack, State, WantedTrack};
@@ -39,6 +39,10 @@ impl Place<'_> {
         Ok(())
     }
 }
+
+/// How often the `Rtc` of a subscriber says which way it found: a client that moves to another network is sent to its old
+/// address no longer than that.
+const PATH_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Worker {
     pub(super) fn publish(
@@ -181,6 +185,7 @@ impl Worker {
                     publisher::browser_config()
                         // What it hears of RTCP is ours to answer.
                         .enable_raw_packets(true)
+                        .set_stats_interval(Some(PATH_INTERVAL))
                         .build(now)
                 })?;
                 drained.keep_media();

@@ -14,7 +14,8 @@ use str0m::crypto::dtls::{
 };
 use str0m::crypto::{CryptoError, CryptoProvider, from_feature_flags};
 
-static LIBRARY: LazyLock<CryptoProvider> = LazyLock::new(from_feature_flags);
+/// The ciphers that str0m was built with.
+pub static LIBRARY: LazyLock<CryptoProvider> = LazyLock::new(from_feature_flags);
 
 thread_local! {
     static AGREED: RefCell<Option<Agreed>> = const { RefCell::new(None) };

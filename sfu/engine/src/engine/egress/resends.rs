@@ -62,7 +62,8 @@ impl Resends {
         }
     }
 
-    fn forget_old(&mut self, now: Instant) {
+    /// Let go of what is too old to be asked for, also where nothing is sent any more.
+    pub fn forget_old(&mut self, now: Instant) {
         while self.kept.len() >= self.most
             || self
                 .kept

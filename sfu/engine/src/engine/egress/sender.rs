@@ -20,10 +20,10 @@ const FIRST_RTT: Duration = Duration::from_millis(20);
 
 /// Resends are at most this share of what is sent, in hundredths, or somebody who loses much would lose more. A path that
 /// loses a fifth needs a quarter; beyond that the estimate falls anyway.
-const RESEND_PERCENT: u64 = 30;
+const RESEND_PERCENT: i64 = 30;
 
 /// Resends that may be saved up, and that a new subscriber begins with, bytes: a whole picture.
-const RESEND_BURST_BYTES: u64 = 64_000;
+const RESEND_BURST_BYTES: i64 = 64_000;
 
 /// Padding in a packet that carries nothing else; one byte says how much. What carries less is not worth sending again.
 const MIN_PADDING_BYTES: u64 = 240;
@@ -47,7 +47,8 @@ pub struct Sender {
     /// The receiver reports on each packet.
     reports: bool,
     probing: Option<Probing>,
-    resend_bytes: u64,
+    /// Bytes of resends that may leave; the last one may overdraw it.
+    resend_bytes: i64,
     /// Left in this turn, and the estimator does not know yet.
     unnoted_bytes: u32,
     rtt: Duration,
@@ -102,14 +103,11 @@ impl Sender {
         self.estimator.set_desired(bps, now);
     }
 
-    /// The round trip was measured in another way.
+    /// The round trip was measured in another way, which counts where the receiver does not report on each packet.
     pub fn set_rtt(&mut self, rtt: Duration) {
-        self.rtt = rtt;
-    }
-
-    /// The receiver says by itself what it takes at most.
-    pub fn set_ceiling(&mut self, bps: u64) {
-        self.estimator.set_ceiling(Some(bps));
+        if !self.reports {
+            self.rtt = rtt;
+        }
     }
 
     /// Send a packet. Returns whether it left.
@@ -131,12 +129,15 @@ impl Sender {
         let Some(length) = sent else {
             return false;
         };
-        self.resend_bytes += length as u64 * RESEND_PERCENT / 100;
+        self.resend_bytes += length as i64 * RESEND_PERCENT / 100;
         self.resend_bytes = self.resend_bytes.min(RESEND_BURST_BYTES);
-        if stream.sent(&packet) {
-            let first = way.now + FIRST_AFTER;
-            self.report_at = Some(self.report_at.map_or(first, |at| at.min(first)));
-        }
+        let pause = if stream.sent(&packet) {
+            FIRST_AFTER
+        } else {
+            INTERVAL
+        };
+        let report_at = way.now + pause;
+        self.report_at = Some(self.report_at.map_or(report_at, |at| at.min(report_at)));
         if packet.resendable && stream.resend_stream.is_some() {
             stream
                 .resends
@@ -153,20 +154,17 @@ impl Sender {
             let missing =
                 std::iter::once(entry.pid).chain(behind.map(|bit| entry.pid.wrapping_add(bit + 1)));
             for sequence in missing {
+                if self.resend_bytes <= 0 {
+                    return resent;
+                }
                 let Some((original, content)) = stream.resends.take(sequence, self.rtt, way.now)
                 else {
                     continue;
                 };
                 let content = content.clone();
-                let bytes = content.payload.len() as u64;
-                if self.resend_bytes < bytes {
-                    return resent;
-                }
-                self.resend_bytes -= bytes;
-                resent += u64::from(
-                    self.transmit_again(stream, original, &content, None, way)
-                        .is_some(),
-                );
+                let length = self.transmit_again(stream, original, &content, None, way);
+                self.resend_bytes -= length.unwrap_or_default() as i64;
+                resent += u64::from(length.is_some());
             }
         }
         resent
@@ -223,9 +221,12 @@ impl Sender {
         if self.report_at.is_some_and(|at| at <= way.now) {
             self.report(streams, way);
         }
-        if self.probing.is_none() && self.reports {
+        if self.reports {
             let probe = self.estimator.probe(way.now);
-            self.probing = probe.map(|probe| Probing::new(probe, way.now));
+            // Without anything to pad with, the estimator hears nothing of it and asks again later.
+            if self.probing.is_none() && streams.iter().any(|stream| stream.carries_padding()) {
+                self.probing = probe.map(|probe| Probing::new(probe, way.now));
+            }
         }
         self.pad(streams, way);
     }
@@ -269,11 +270,7 @@ impl Sender {
             return;
         };
         let mut due = probing.due(way.now);
-        let carrier = streams.iter_mut().find(|stream| {
-            stream.numbers.transport != 0
-                && stream.resend_stream.is_some()
-                && stream.resends.newest().is_some()
-        });
+        let carrier = streams.iter_mut().find(|stream| stream.carries_padding());
         if let Some(stream) = carrier {
             for _ in 0..MAX_PROBE_PACKETS {
                 if due == 0 {
@@ -379,7 +376,8 @@ impl Sender {
         if !left {
             return None;
         }
-        if probe.is_none() {
+        // What nobody reports on says nothing of the path.
+        if probe.is_none() && numbers.transport != 0 {
             self.unnoted_bytes += length as u32;
         }
         Some(length)

@@ -1,17 +1,10 @@
 //! SRTP and SRTCP of one direction (RFC 3711, RFC 7714): keys, counters and layout; the ciphers are the library's.
 
-use std::sync::LazyLock;
-
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use str0m::crypto::dtls::SrtpProfile;
-use str0m::crypto::{
-    AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, Aes128CmSha1_80Cipher, CryptoProvider,
-    from_feature_flags,
-};
+use str0m::crypto::{AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, Aes128CmSha1_80Cipher};
 
-use super::keys::Agreed;
-
-static LIBRARY: LazyLock<CryptoProvider> = LazyLock::new(from_feature_flags);
+use super::keys::{Agreed, LIBRARY};
 
 /// What a derived key is for (RFC 3711 section 4.3.2): cipher, authentication, salt.
 const RTP_LABELS: [u8; 3] = [0, 1, 2];
@@ -37,6 +30,8 @@ enum Cipher {
         cipher: Box<dyn Aes128CmSha1_80Cipher>,
         authentication: [u8; Aes128CmSha1_80::HMAC_KEY_LEN],
         salt: [u8; Aes128CmSha1_80::SALT_LEN],
+        /// What is sealed, for a cipher that does not do so in place.
+        plain: Vec<u8>,
     },
     /// With a key of 128 or of 256 bits. str0m's face of this cipher copies what it seals; here it is sealed in place.
     Gcm {
@@ -86,6 +81,7 @@ impl Master<'_> {
                     .create_cipher(self.derive(key), true),
                 authentication: self.derive(authentication),
                 salt: self.derive(salt),
+                plain: Vec::new(),
             },
             SrtpProfile::AEAD_AES_128_GCM => Cipher::Gcm {
                 key: gcm(&AES_128_GCM, &self.derive::<16>(key))?,
@@ -170,9 +166,10 @@ impl Sealer {
                 cipher,
                 authentication,
                 salt,
+                plain,
             } => {
                 let iv = Aes128CmSha1_80::rtp_iv(*salt, ssrc, index);
-                encrypt_in_place(cipher.as_mut(), &iv, clear, packet).map(|end| {
+                encrypt_in_place(cipher.as_mut(), &iv, clear, packet, plain).map(|end| {
                     Aes128CmSha1_80::rtp_hmac(hmac, authentication, packet, index, end);
                 })
             }
@@ -200,6 +197,7 @@ impl Sealer {
                 cipher,
                 authentication,
                 salt,
+                ..
             } => {
                 let iv = Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into());
                 let hidden = &report[CLEAR_REPORT_BYTES..];
@@ -229,11 +227,13 @@ fn encrypt_in_place(
     iv: &[u8; 16],
     clear: usize,
     packet: &mut [u8],
+    plain: &mut Vec<u8>,
 ) -> Option<usize> {
     let end = packet.len().checked_sub(Aes128CmSha1_80::HMAC_TAG_LEN)?;
     let hidden = packet.get_mut(clear..end)?;
-    let plain = hidden.to_vec();
-    cipher.encrypt(iv, &plain, hidden).ok()?;
+    plain.clear();
+    plain.extend_from_slice(hidden);
+    cipher.encrypt(iv, plain, hidden).ok()?;
     Some(end)
 }
 

@@ -195,14 +195,23 @@ impl RtpStream {
         (!self.placed).then_some(self.mid)
     }
 
+    /// Whether padding may go out beside it: what was sent lately, on a stream of resends that is reported on.
+    #[must_use]
+    pub fn carries_padding(&self) -> bool {
+        self.numbers.transport != 0
+            && self.resend_stream.is_some()
+            && self.resends.newest().is_some()
+    }
+
     /// Whether a number may be used, which it may once.
     #[must_use]
     pub fn may_send(&mut self, sequence: u64) -> bool {
         self.once.first(sequence)
     }
 
-    /// Note that a packet was sent; `true` for the first one since the last report.
+    /// Note that a packet was sent; `true` for the first one of all.
     pub fn sent(&mut self, packet: &Outgoing) -> bool {
+        let first = self.newest.is_none();
         self.packets = self.packets.wrapping_add(1);
         let bytes = packet.content.payload.len() as u32;
         self.bytes = self.bytes.wrapping_add(bytes);
@@ -217,11 +226,13 @@ impl RtpStream {
                 ticks_per_s: packet.ticks_per_s,
             });
         }
-        !std::mem::replace(&mut self.unreported, true)
+        self.unreported = true;
+        first
     }
 
     /// What to report now; `None` while nothing was sent since the last time.
     pub fn report(&mut self, now: Instant) -> Option<SenderReport> {
+        self.resends.forget_old(now);
         if !std::mem::take(&mut self.unreported) {
             return None;
         }

@@ -10,9 +10,8 @@ use super::line::Wish;
 pub const INITIAL_BPS: u64 = 1_000_000;
 
 /// What the estimator is to aim at as long as any picture is shown. A picture that stands still costs
-/// a tenth of one that moves, and the first probes go out before anything was measured: probes are
-/// capped at twice the aim, so an aim of what flows just now shrinks the estimate to it (1 Mbit/s
-/// to 40 kbit/s within the first second, measured), and the next keyframe is paced out by that.
+/// a tenth of one that moves, and no probe looks further than half as much again as the aim: with an aim of what flows just
+/// now nobody would know whether the next keyframe fits.
 pub const LEAST_DESIRED_BPS: u64 = INITIAL_BPS;
 
 /// At least this long between two allocations of one subscriber.

@@ -176,6 +176,10 @@ pub fn apply(
 
 /// See what the client made of a line.
 pub fn settle(rtc: &mut Rtc, line: &mut Line, redundant: &BTreeSet<String>) {
+    // Once refused it stays so: a stream that began anew under its keys would use its numbers a second time.
+    if line.refused {
+        return;
+    }
     let Some(media) = rtc.media(line.mid) else {
         line.refused = true;
         return;

@@ -14,13 +14,11 @@ use str0m::crypto::{
     from_feature_flags,
 };
 
-use crate::engine::egress::keys::overheard;
+use crate::engine::egress::keys::{LIBRARY, overheard};
 
 thread_local! {
     static OPENED: Cell<u64> = const { Cell::new(0) };
 }
-
-static LIBRARY: LazyLock<CryptoProvider> = LazyLock::new(from_feature_flags);
 
 static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
     Arc::new(CryptoProvider {

@@ -334,6 +334,9 @@ impl Subscriber {
                         measured.hear_report(stream.mid, block, ntp(way.now));
                     }
                 }
+                if let Some(ms) = measured.rtt_ms() {
+                    self.sender.set_rtt(Duration::from_secs_f64(ms / 1000.0));
+                }
             }
             Rtcp::Twcc(report) => self.sender.heard_transport(report, way.now),
             _ => {}

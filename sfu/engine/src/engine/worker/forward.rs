@@ -1,4 +1,4 @@
-//! The sending half of a turn: every packet of the turn to every sink, one drain for each peer.
+//! The sending half of a turn: every packet of the turn to every sink, peer by peer.
 
 use std::time::Instant;
 
@@ -17,13 +17,9 @@ use crate::engine::peers::peer::Role;
 use crate::engine::peers::subscriber::ForLine;
 use crate::engine::router::{PeerKey, Source, TrackKey};
 
-/// Packets for one peer between two drains of it: more than a turn takes in, unless the machine stood still. The queue of
-/// each stream inside an `Rtc` keeps the memory of its longest burst, 0.4 kB a packet: 110 kB for a second of video.
-const WRITTEN_AT_ONCE: usize = 32;
-
 /// A packet of the turn on its way to one sink.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::engine) struct Way {
+pub(in crate::engine) struct ToSink {
     peer: PeerKey,
     slot: u32,
     packet: u32,
@@ -88,9 +84,8 @@ impl Worker {
             let mut ways = std::mem::take(&mut self.ways);
             self.find_ways(&pending, &mut ways);
             even_out(&pending, &mut self.padding);
-            let groups = ways.chunk_by(|one, other| one.peer == other.peer);
-            for part in groups.flat_map(|group| group.chunks(WRITTEN_AT_ONCE)) {
-                self.forward_to(part[0].peer, part, &pending, now);
+            for group in ways.chunk_by(|one, other| one.peer == other.peer) {
+                self.forward_to(group[0].peer, group, &pending, now);
                 if self.batch.is_full() {
                     self.flush();
                 }
@@ -105,12 +100,11 @@ impl Worker {
         }
     }
 
-    /// Where each packet goes, peer by peer, so that each peer is drained once and its datagrams
-    /// leave in one run (long bursts part by part); packets keep their order.
-    fn find_ways(&self, pending: &[(TrackKey, MediaPacket)], ways: &mut Vec<Way>) {
+    /// Where each packet goes, peer by peer, so that each peer's datagrams leave in one run; packets keep their order.
+    fn find_ways(&self, pending: &[(TrackKey, MediaPacket)], ways: &mut Vec<ToSink>) {
         for (at, (track, _)) in pending.iter().enumerate() {
             if let Some(track) = self.router.get(*track) {
-                ways.extend(track.ways().map(|sink| Way {
+                ways.extend(track.ways().map(|sink| ToSink {
                     peer: sink.peer,
                     slot: sink.slot,
                     packet: at as u32,
@@ -123,13 +117,13 @@ impl Worker {
     fn forward_to(
         &mut self,
         key: PeerKey,
-        group: &[Way],
+        group: &[ToSink],
         pending: &[(TrackKey, MediaPacket)],
         now: Instant,
     ) {
         let padding = std::mem::take(&mut self.padding);
         self.with(key, |peer, sink, counters, _| {
-            let packet_of = |way: &Way| &pending[way.packet as usize].1;
+            let packet_of = |way: &ToSink| &pending[way.packet as usize].1;
             let Some(mut way) = way_to(&peer.drained, sink, now) else {
                 return Ok(());
             };

@@ -36,7 +36,7 @@ use super::statistics;
 use crate::control::frame;
 use crate::control::messages::{Command, Message, State};
 use crate::control::outgoing::{Importance, Outgoing};
-use forward::Way;
+use forward::ToSink;
 use gathering::Gathering;
 use timers::{Timer, Timers};
 
@@ -122,7 +122,7 @@ pub struct Worker {
     pub(super) batch: Batch,
     pub(super) events: Vec<Event>,
     pub(super) pending: Vec<(TrackKey, MediaPacket)>,
-    pub(super) ways: Vec<Way>,
+    pub(super) ways: Vec<ToSink>,
     /// Padding for each pending packet.
     pub(super) padding: Vec<u8>,
     /// Subscribers whose wants or state changed in this command.

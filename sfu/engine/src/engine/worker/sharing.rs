@@ -115,10 +115,7 @@ impl Worker {
     /// A subscriber told by itself what it can take (REMB).
     pub(in crate::engine) fn on_guess(&mut self, key: PeerKey, bps: u64, now: Instant) {
         let changed = match self.peers.get_mut(key).map(|peer| &mut peer.role) {
-            Some(Role::Subscriber(subscriber)) => {
-                subscriber.sender.set_ceiling(bps);
-                subscriber.share.guessed(bps, now)
-            }
+            Some(Role::Subscriber(subscriber)) => subscriber.share.guessed(bps, now),
             _ => false,
         };
         if changed {

@@ -124,7 +124,7 @@ fn resends_end_where_they_would_cost_more_than_their_share() {
         leaving(at, |way| {
             sender.send(&mut stream, packet(number, 1000, at), way);
             sent += 1000;
-            resent += 1000 * sender.resend(&mut stream, &nack(number as u16, 0), way);
+            resent += 1000 * sender.resend(&mut stream, &nack(number as u16, 0), way) as i64;
         });
     }
     assert!(resent >= sent * RESEND_PERCENT / 100);
@@ -152,6 +152,50 @@ fn reports_come_soon_after_the_first_packet_and_then_every_second_while_packets_
         "nothing was sent"
     );
     assert_eq!(sender.deadline(), None);
+}
+
+#[test]
+fn packets_do_not_bring_the_next_report_forward() {
+    let now = Instant::now();
+    let (mut sender, mut stream) = (keyed(now), stream());
+    let mut reports = 0;
+    for ms in 0..5000 {
+        let at = now + Duration::from_millis(ms);
+        let seen = leaving(at, |way| {
+            if ms % 20 == 0 {
+                sender.send(&mut stream, packet(ms / 20 + 1, 100, at), way);
+            }
+            sender.tend(&mut [&mut stream], way);
+        });
+        reports += seen
+            .iter()
+            .filter(|(kind, _, _)| *kind == 200 & 0x7f)
+            .count();
+    }
+    assert_eq!(reports, 5, "one soon, and then one a second");
+}
+
+#[test]
+fn packets_that_nobody_reports_on_say_nothing_of_the_path() {
+    let now = Instant::now();
+    let (mut sender, mut seen) = (keyed(now), stream());
+    let mut unseen = RtpStream::fixed(9, (10, vec![(TYPE, RESEND_TYPE)]), 100);
+    seen.numbers.transport = 3;
+    leaving(now, |way| {
+        sender.send(&mut seen, packet(1, 500, now), way);
+    });
+    sender.end_turn(now);
+    all_arrived(&mut sender, now + FIRST_RTT);
+    let before = sender.estimate_bps();
+    for ms in (100..20_000).step_by(20) {
+        let at = now + Duration::from_millis(ms);
+        leaving(at, |way| {
+            sender.send(&mut unseen, packet(ms, 100, at), way);
+            sender.end_turn(at);
+            sender.tend(&mut [&mut seen, &mut unseen], way);
+        });
+    }
+    assert_eq!(sender.estimate_bps(), before);
 }
 
 /// A report that every packet arrived, as on a path without limits.
