@@ -7,6 +7,7 @@
 //! the receiver reports on it ([`history`]), and the estimate follows from that ([`bandwidth`](super::bandwidth)), with
 //! padding where the path is to be [`probing`]. [`reports`] tie time stamps to the wall clock, a second apart.
 
+pub mod content;
 pub mod header;
 pub mod history;
 pub mod keys;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::stream::Content;
+use super::content::Content;
 
 /// How long a packet is kept. A second lets a receiver ask several times over the longest round trips of a call; the rest
 /// is for what lies between a packet and the request for it.

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use str0m::rtp::rtcp::{Nack, Twcc};
 
+use super::content::Content;
 use super::header::{ExtensionNumbers, Header, MAX_HEADER_BYTES};
 use super::history::History;
 use super::keys::Agreed;
 use super::probing::Probing;
 use super::reports::{FIRST_AFTER, FULL_BYTES, INTERVAL, describe};
 use super::srtp::Sealer;
-use super::stream::{Content, Outgoing, RtpStream};
+use super::stream::{Outgoing, RtpStream};
 use super::way::Way;
 use crate::engine::bandwidth::Estimator;
 use crate::engine::media::packet::RTP_HEADER_BYTES;
@@ -131,13 +132,12 @@ impl Sender {
         };
         self.resend_bytes += length as i64 * RESEND_PERCENT / 100;
         self.resend_bytes = self.resend_bytes.min(RESEND_BURST_BYTES);
-        let pause = if stream.sent(&packet) {
-            FIRST_AFTER
-        } else {
-            INTERVAL
-        };
-        let report_at = way.now + pause;
-        self.report_at = Some(self.report_at.map_or(report_at, |at| at.min(report_at)));
+        if stream.sent(&packet) {
+            let first = way.now + FIRST_AFTER;
+            self.report_at = Some(self.report_at.map_or(first, |at| at.min(first)));
+        } else if self.report_at.is_none() {
+            self.report_at = Some(way.now + INTERVAL);
+        }
         if packet.resendable && stream.resend_stream.is_some() {
             stream
                 .resends

@@ -1,75 +1,21 @@
 //! One outgoing stream: its numbers on the wire, and what was sent of it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use str0m::Rtc;
 use str0m::media::Mid;
 
-use super::header::{ExtensionNumbers, Header};
+use super::content::Content;
+use super::header::ExtensionNumbers;
 use super::reports::{SenderReport, ntp};
 use super::resends::Resends;
 use super::sent_once::SentOnce;
-use crate::engine::media::packet::{AudioLevel, PlayoutDelay};
-use crate::engine::payload::vp8::Ids;
-use crate::engine::peers::extensions::RawDescriptor;
 
 /// Numbers start at most here, far from the wrap that would confuse a receiver, which assumes rollover counter 0.
 pub const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
 
 /// Packets of a line that are kept for resends at most, whatever their age: those of 9 Mbit/s, 80 bytes each.
 const RESEND_PACKETS: usize = 1024;
-
-/// What a packet says, whatever its number. Small, because a second of them is kept for resends.
-#[derive(Debug, Clone, Default)]
-pub struct Content {
-    pub payload: Arc<[u8]>,
-    pub descriptor: Option<Arc<RawDescriptor>>,
-    pub time: u32,
-    /// Written into the payload in place of its own.
-    pub ids: Option<Ids>,
-    pub audio_level: Option<AudioLevel>,
-    pub playout_delay: Option<PlayoutDelay>,
-    pub orientation: Option<u8>,
-    pub payload_type: u8,
-    pub marker: bool,
-}
-
-impl Content {
-    /// The header that goes with it, on a stream of these numbers.
-    #[must_use]
-    pub fn header(&self, ssrc: u32, sequence: u64) -> Header<'_> {
-        Header {
-            marker: self.marker,
-            payload_type: self.payload_type,
-            sequence: sequence as u16,
-            time: self.time,
-            ssrc,
-            audio_level: self.audio_level,
-            playout_delay: self.playout_delay,
-            orientation: self.orientation,
-            descriptor: self.descriptor.as_deref().map(RawDescriptor::bytes),
-            ..Header::default()
-        }
-    }
-
-    /// Write the payload as it goes out, behind `prefix` and with padding up to the end of `room`, which is zero. It must
-    /// have room for both.
-    pub fn write_payload(&self, prefix: &[u8], room: &mut [u8]) {
-        let (before, rest) = room.split_at_mut(prefix.len());
-        before.copy_from_slice(prefix);
-        let (payload, padding) = rest.split_at_mut(self.payload.len());
-        payload.copy_from_slice(&self.payload);
-        if let Some(ids) = self.ids {
-            ids.write(payload);
-        }
-        let length = padding.len() as u8;
-        // The last byte says how many there are.
-        if let Some(last) = padding.last_mut() {
-            *last = length;
-        }
-    }
-}
 
 /// A packet of a line.
 #[derive(Debug)]

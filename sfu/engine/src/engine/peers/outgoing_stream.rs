@@ -7,7 +7,8 @@ use str0m::Rtc;
 use str0m::media::{Mid, Pt};
 
 use crate::control::messages::MediaKind;
-use crate::engine::egress::stream::{Content, MAX_FIRST_SEQUENCE, Outgoing, RtpStream};
+use crate::engine::egress::content::Content;
+use crate::engine::egress::stream::{MAX_FIRST_SEQUENCE, Outgoing, RtpStream};
 use crate::engine::layers::line::LineLayers;
 use crate::engine::layers::selector::Verdict;
 use crate::engine::media::codec::Format;
