@@ -85,12 +85,18 @@ def from_file(path: Path) -> dict[Key, Setting]:
             raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
-        raise ConfigError(f"the config file {path} cannot be read: {reason}") from None
+        raise ConfigError(
+            f"the config file {path} cannot be read: {reason}; name another with --config, or begin with node.example.toml"
+        ) from None
     if len(raw) > MAX_FILE_BYTES:
         raise ConfigError(f"the config file {path} has more than {MAX_FILE_BYTES} bytes")
     try:
         document = tomllib.loads(raw.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"the config file {path} is not text in UTF-8 (byte {error.start + 1}): save it as UTF-8"
+        ) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"the config file {path} is not TOML: {error}") from None
     origin = str(path)
     return {key: Setting(value=value, origin=origin, is_text=False) for key, value in _flatten(document)}

@@ -152,9 +152,16 @@ def test_an_error_names_the_variable_or_the_flag(load: Callable[..., Config]) ->
         load(extra=((("http", "port"), "many"),))
 
 
-def test_a_file_that_is_missing_is_said() -> None:
-    with pytest.raises(ConfigError, match="no such file"):
+def test_a_file_that_is_missing_is_said_with_what_to_do() -> None:
+    with pytest.raises(ConfigError, match=r"no such file.*node\.example\.toml"):
         load_config(file=Path("/nowhere/node.toml"), environment={})
+
+
+def test_a_file_in_another_encoding_is_said_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "node.toml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match=r"byte 1\): save it as UTF-8"):
+        load_config(file=file, environment={})
 
 
 @pytest.mark.parametrize(
