@@ -86,7 +86,7 @@ def from_file(path: Path) -> dict[Key, Setting]:
     except OSError as error:
         reason = (error.strerror or "cannot be read").lower()
         raise ConfigError(
-            f"the config file {path} cannot be read: {reason}; name another with --config, or begin with node.example.toml"
+            f"the config file {path} cannot be read: {reason}; name another with --config, or copy node.example.toml"
         ) from None
     if len(raw) > MAX_FILE_BYTES:
         raise ConfigError(f"the config file {path} has more than {MAX_FILE_BYTES} bytes")
