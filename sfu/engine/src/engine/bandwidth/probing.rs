@@ -164,8 +164,8 @@ impl Probing {
     /// A probe that is due.
     pub fn probe(&mut self, situation: Situation, now: Instant) -> Option<Probe> {
         self.give_up(now);
-        let wanted = self.desired_bps;
-        if self.running.is_some() || situation.estimate_bps >= wanted || now < self.due_at {
+        let enough = situation.estimate_bps >= self.desired_bps;
+        if self.running.is_some() || enough || now < self.due_at {
             return None;
         }
         if situation.is_busy {

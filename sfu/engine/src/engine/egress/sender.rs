@@ -148,24 +148,23 @@ impl Sender {
 
     /// Resend what a receiver misses. Returns how many packets left.
     pub fn resend(&mut self, stream: &mut RtpStream, nack: &Nack, way: &mut Way<'_>) -> u64 {
+        let Some((newest, _)) = stream.resends.newest() else {
+            return 0;
+        };
         let mut resent = 0;
-        for entry in nack.reports.iter() {
-            let behind = (0..16).filter(|bit| entry.blp >> bit & 1 == 1);
-            let missing =
-                std::iter::once(entry.pid).chain(behind.map(|bit| entry.pid.wrapping_add(bit + 1)));
-            for sequence in missing {
-                if self.resend_bytes <= 0 {
-                    return resent;
-                }
-                let Some((original, content)) = stream.resends.take(sequence, self.rtt, way.now)
-                else {
-                    continue;
-                };
-                let content = content.clone();
-                let length = self.transmit_again(stream, original, &content, None, way);
-                self.resend_bytes -= length.unwrap_or_default() as i64;
-                resent += u64::from(length.is_some());
+        let entries = nack.reports.iter();
+        for missing in entries.flat_map(|entry| entry.into_iter(newest.into())) {
+            if self.resend_bytes <= 0 {
+                break;
             }
+            let Some((original, content)) = stream.resends.take(*missing as u16, self.rtt, way.now)
+            else {
+                continue;
+            };
+            let content = content.clone();
+            let length = self.transmit_again(stream, original, &content, None, way);
+            self.resend_bytes -= length.unwrap_or_default() as i64;
+            resent += u64::from(length.is_some());
         }
         resent
     }
@@ -305,17 +304,16 @@ impl Sender {
         let mid = stream.told_mid();
         let numbers = stream.numbers;
         let resends = stream.resend_stream.as_mut()?;
-        let index = resends.next;
+        let (index, payload_type) = resends.take(content.payload_type)?;
         let header = Header {
             padded: true,
-            payload_type: resends.payload_type(content.payload_type)?,
+            payload_type,
             time: content.time,
             sequence: index as u16,
             ssrc: resends.ssrc,
             mid: mid.as_deref(),
             ..Header::default()
         };
-        resends.next += 1;
         let nothing = Content::default();
         let write = |room: &mut [u8]| nothing.write_payload(&[], room);
         let body = (MIN_PADDING_BYTES as usize, write);
@@ -334,13 +332,12 @@ impl Sender {
         let mid = stream.told_mid();
         let numbers = stream.numbers;
         let resends = stream.resend_stream.as_mut()?;
-        let index = resends.next;
+        let (index, payload_type) = resends.take(content.payload_type)?;
         let header = Header {
-            payload_type: resends.payload_type(content.payload_type)?,
+            payload_type,
             mid: mid.as_deref(),
             ..content.header(resends.ssrc, index)
         };
-        resends.next += 1;
         // The original's number goes before it (RFC 4588 section 4).
         let prefix = (original as u16).to_be_bytes();
         let body = prefix.len() + content.payload.len();

@@ -36,17 +36,19 @@ pub struct Outgoing {
 #[derive(Debug)]
 pub struct ResendStream {
     pub ssrc: u32,
-    pub next: u64,
+    next: u64,
     /// The payload type of resends, by that of what is resent.
     types: Vec<(u8, u8)>,
 }
 
 impl ResendStream {
-    /// The payload type for resends of a payload type.
-    #[must_use]
-    pub fn payload_type(&self, of: u8) -> Option<u8> {
-        let found = self.types.iter().find(|(original, _)| *original == of);
-        found.map(|(_, resend)| *resend)
+    /// Take the next number, and the payload type for what is sent again of that payload type; `None`, and no number is
+    /// taken, where there is none.
+    pub fn take(&mut self, of: u8) -> Option<(u64, u8)> {
+        let (_, payload_type) = *self.types.iter().find(|(original, _)| *original == of)?;
+        let number = self.next;
+        self.next += 1;
+        Some((number, payload_type))
     }
 }
 
@@ -93,22 +95,17 @@ impl RtpStream {
             .collect();
         let mut api = rtc.direct_api();
         let stream = api.stream_tx_by_mid(mid, None)?;
+        let resend_stream = stream.rtx().map(|ssrc| ResendStream {
+            ssrc: *ssrc,
+            next: u64::from(seed % MAX_FIRST_SEQUENCE) + 1,
+            types,
+        });
+        let ssrc = *stream.ssrc();
         Some(Self {
-            ssrc: *stream.ssrc(),
             numbers,
             mid,
             placed: false,
-            resend_stream: stream.rtx().map(|ssrc| ResendStream {
-                ssrc: *ssrc,
-                next: u64::from(seed % MAX_FIRST_SEQUENCE) + 1,
-                types,
-            }),
-            resends: Resends::new(RESEND_PACKETS),
-            once: SentOnce::default(),
-            packets: 0,
-            bytes: 0,
-            newest: None,
-            unreported: false,
+            ..Self::bare(ssrc, resend_stream, RESEND_PACKETS)
         })
     }
 
@@ -116,16 +113,22 @@ impl RtpStream {
     /// and their payload types, by those of what is resent; as many packets are kept for them.
     #[must_use]
     pub fn fixed(ssrc: u32, resends: (u32, Vec<(u8, u8)>), kept: usize) -> Self {
+        let resend_stream = ResendStream {
+            ssrc: resends.0,
+            next: 1,
+            types: resends.1,
+        };
+        Self::bare(ssrc, Some(resend_stream), kept)
+    }
+
+    /// One of no line, of which nothing was sent.
+    fn bare(ssrc: u32, resend_stream: Option<ResendStream>, kept: usize) -> Self {
         Self {
             ssrc,
             numbers: ExtensionNumbers::default(),
             mid: Mid::default(),
             placed: true,
-            resend_stream: Some(ResendStream {
-                ssrc: resends.0,
-                next: 1,
-                types: resends.1,
-            }),
+            resend_stream,
             resends: Resends::new(kept),
             once: SentOnce::default(),
             packets: 0,

@@ -16,6 +16,17 @@ pub struct Path {
     pub source: Option<IpAddr>,
 }
 
+impl Path {
+    /// Put a packet that is made already.
+    pub fn push(&self, batch: &mut Batch, packet: &[u8]) {
+        if self.protocol == Protocol::Tcp {
+            batch.push_framed(self.destination, packet);
+        } else {
+            batch.push(self.destination, self.source, packet);
+        }
+    }
+}
+
 /// Where packets are put, and when.
 pub struct Way<'a> {
     pub path: Path,
@@ -36,16 +47,17 @@ impl<'a> Way<'a> {
         }
     }
 
-    /// Put a datagram of `length` bytes, unless `fill` fails to make it.
+    /// Put a packet of `length` bytes, unless `fill` fails to make it.
     pub fn put(&mut self, length: usize, fill: impl FnOnce(&mut [u8]) -> bool) -> bool {
         let Path {
             protocol,
             destination,
             source,
         } = self.path;
-        match protocol {
-            Protocol::Udp => self.batch.push_with(destination, source, length, fill),
-            _ => self.batch.push_framed_with(destination, length, fill),
+        if protocol == Protocol::Tcp {
+            self.batch.push_framed_with(destination, length, fill)
+        } else {
+            self.batch.push_with(destination, source, length, fill)
         }
     }
 }

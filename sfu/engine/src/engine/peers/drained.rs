@@ -325,13 +325,7 @@ impl Flow {
         if (self.silent && !stun) || (self.media_stays && is_media(&transmit.contents)) {
             return;
         }
-        if transmit.proto == Protocol::Tcp {
-            sink.batch
-                .push_framed(transmit.destination, &transmit.contents);
-        } else {
-            sink.batch
-                .push(transmit.destination, path.source, &transmit.contents);
-        }
+        path.push(sink.batch, &transmit.contents);
     }
 
     /// After consent is lost str0m goes on sending; we do not (RFC 7675 section 5.1).

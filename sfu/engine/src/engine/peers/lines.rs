@@ -127,6 +127,11 @@ pub fn streams_of(lines: &mut [Line]) -> impl Iterator<Item = &mut RtpStream> {
         .filter_map(|line| Some(&mut line.out.as_mut()?.rtp))
 }
 
+/// The stream of that SSRC, if any line has it.
+pub fn stream_of(lines: &mut [Line], ssrc: u32) -> Option<&mut RtpStream> {
+    streams_of(lines).find(|stream| stream.ssrc == ssrc)
+}
+
 /// Make an offer of a plan, the `first` one with a line for data; `None` when it changes nothing.
 pub fn apply(
     rtc: &mut Rtc,

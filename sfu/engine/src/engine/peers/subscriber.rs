@@ -11,7 +11,7 @@ use str0m::media::Mid;
 use str0m::rtp::rtcp::Rtcp;
 
 use super::drained::{Broken, Drained, Sink};
-use super::lines::{Line, apply, plan, settle, streams_of};
+use super::lines::{Line, apply, plan, settle, stream_of, streams_of};
 use super::measured::Measured;
 use super::outgoing_stream::RefusedCodec;
 use super::sdp::strip_candidates;
@@ -322,14 +322,14 @@ impl Subscriber {
         let lines = &mut self.lines;
         match report {
             Rtcp::Nack(nack) => {
-                if let Some(stream) = streams_of(lines).find(|one| one.ssrc == *nack.ssrc) {
+                if let Some(stream) = stream_of(lines, *nack.ssrc) {
                     measured.hear_nack(stream.mid);
                     counters.add("packets_resent", self.sender.resend(stream, &nack, way));
                 }
             }
             Rtcp::ReceiverReport(report) => {
                 for block in report.reports.iter() {
-                    if let Some(stream) = streams_of(lines).find(|one| one.ssrc == *block.ssrc) {
+                    if let Some(stream) = stream_of(lines, *block.ssrc) {
                         stream.placed = true;
                         measured.hear_report(stream.mid, block, ntp(way.now));
                     }

@@ -23,6 +23,8 @@ pub(in crate::engine) struct ToSink {
     peer: PeerKey,
     slot: u32,
     packet: u32,
+    /// Bytes to be added at its end.
+    padding: u8,
 }
 
 impl Worker {
@@ -82,8 +84,8 @@ impl Worker {
             self.gathering.flowed(now);
             let mut pending = std::mem::take(&mut self.pending);
             let mut ways = std::mem::take(&mut self.ways);
-            self.find_ways(&pending, &mut ways);
             even_out(&pending, &mut self.padding);
+            self.find_ways(&pending, &mut ways);
             for group in ways.chunk_by(|one, other| one.peer == other.peer) {
                 self.forward_to(group[0].peer, group, &pending, now);
                 if self.batch.is_full() {
@@ -102,12 +104,13 @@ impl Worker {
 
     /// Where each packet goes, peer by peer, so that each peer's datagrams leave in one run; packets keep their order.
     fn find_ways(&self, pending: &[(TrackKey, MediaPacket)], ways: &mut Vec<ToSink>) {
-        for (at, (track, _)) in pending.iter().enumerate() {
+        for (at, ((track, _), padding)) in pending.iter().zip(&self.padding).enumerate() {
             if let Some(track) = self.router.get(*track) {
                 ways.extend(track.ways().map(|sink| ToSink {
                     peer: sink.peer,
                     slot: sink.slot,
                     packet: at as u32,
+                    padding: *padding,
                 }));
             }
         }
@@ -121,7 +124,6 @@ impl Worker {
         pending: &[(TrackKey, MediaPacket)],
         now: Instant,
     ) {
-        let padding = std::mem::take(&mut self.padding);
         self.with(key, |peer, sink, counters, _| {
             let packet_of = |way: &ToSink| &pending[way.packet as usize].1;
             let Some(mut way) = way_to(&peer.drained, sink, now) else {
@@ -132,7 +134,7 @@ impl Worker {
                     let lines = group.iter().map(|way| ForLine {
                         slot: way.slot,
                         packet: packet_of(way),
-                        padding: padding[way.packet as usize],
+                        padding: way.padding,
                     });
                     subscriber.write(&mut way, lines, counters)
                 }
@@ -146,7 +148,6 @@ impl Worker {
             peer.traffic.bytes_out += bytes;
             Ok(())
         });
-        self.padding = padding;
         self.tell_refused(key);
         self.settle(key, now);
     }

@@ -317,9 +317,17 @@ impl Worker {
 
     /// Let a subscriber have what is due of reports and probes.
     fn tend_sender(&mut self, key: PeerKey, now: Instant) {
+        let is_due = match self.peers.get(key).map(|peer| &peer.role) {
+            Some(Role::Subscriber(subscriber)) => {
+                subscriber.sender.deadline().is_some_and(|at| at <= now)
+            }
+            _ => false,
+        };
+        if !is_due {
+            return;
+        }
         self.with(key, |peer, sink, _, _| {
             if let Role::Subscriber(subscriber) = &mut peer.role
-                && subscriber.sender.deadline().is_some_and(|at| at <= now)
                 && let Some(mut way) = way_to(&peer.drained, sink, now)
             {
                 subscriber.tend(&mut way);

@@ -1,21 +1,24 @@
 use super::*;
 use str0m::crypto::dtls::{KeyingMaterial, SrtpProfile};
 
+fn with_sink<R>(act: impl FnOnce(&mut Sink<'_>) -> R) -> R {
+    act(&mut Sink {
+        batch: &mut Batch::default(),
+        events: &mut Vec::new(),
+        addresses: &Addresses::default(),
+    })
+}
+
 #[test]
 fn a_panic_inside_is_an_error_outside() {
     let now = Instant::now();
     let mut drained = Drained::build(now, Rtc::new).unwrap();
-    let (mut batch, mut events) = (Batch::default(), Vec::new());
-    let addresses = Addresses::default();
-    let mut sink = Sink {
-        batch: &mut batch,
-        events: &mut events,
-        addresses: &addresses,
-    };
-    let broken = drained.change(now, &mut sink, |_| -> () { panic!("on purpose") });
-    assert_eq!(broken, Err(Broken::Panicked));
-    assert_eq!(Broken::Panicked.reason(), "panic");
-    assert_eq!(drained.change(now, &mut sink, |_| 7), Ok(7));
+    with_sink(|sink| {
+        let broken = drained.change(now, sink, |_| -> () { panic!("on purpose") });
+        assert_eq!(broken, Err(Broken::Panicked));
+        assert_eq!(Broken::Panicked.reason(), "panic");
+        assert_eq!(drained.change(now, sink, |_| 7), Ok(7));
+    });
     assert!(!drained.flows());
 }
 
@@ -28,14 +31,7 @@ fn keys_of_one_that_was_not_drained_to_its_end_do_not_go_to_the_next() {
         client: true,
     });
     let mut drained = Drained::build(now, Rtc::new).unwrap();
-    let (mut batch, mut events) = (Batch::default(), Vec::new());
-    let addresses = Addresses::default();
-    let mut sink = Sink {
-        batch: &mut batch,
-        events: &mut events,
-        addresses: &addresses,
-    };
-    drained.elapse(now, &mut sink).unwrap();
+    with_sink(|sink| drained.elapse(now, sink)).unwrap();
     assert!(drained.take_keys().is_none());
 }
 
