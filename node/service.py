@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
+from durable import StoreSetupError, open_redis
 from membership import (
     ClusterView,
     GossipSetupError,
@@ -52,7 +53,6 @@ from session import (
     SessionSetupError,
     TokenLifetimes,
     Tokens,
-    open_redis,
     open_sessions,
 )
 from sfu import EngineConfig, EngineStartError, open_engine
@@ -370,7 +370,14 @@ def _reload_certificate(node: RunningNode | None) -> None:
 
 # --- errors of start-up -------------------------------------------------------------------
 
-_SETUP_ERRORS: Final = (EngineStartError, GossipSetupError, SessionSetupError, PortTakenError, CertificateError)
+_SETUP_ERRORS: Final = (
+    EngineStartError,
+    GossipSetupError,
+    SessionSetupError,
+    StoreSetupError,
+    PortTakenError,
+    CertificateError,
+)
 
 
 def _start_error(group: BaseExceptionGroup[BaseException]) -> NodeStartError:
@@ -382,7 +389,7 @@ def _start_error(group: BaseExceptionGroup[BaseException]) -> NodeStartError:
         return NodeStartError("http_port_taken", error.message)
     if isinstance(error, CertificateError):
         return NodeStartError("certificate_invalid", error.message, exit_code=EXIT_CONFIG)
-    if isinstance(error, EngineStartError | GossipSetupError | SessionSetupError):
+    if isinstance(error, EngineStartError | GossipSetupError | SessionSetupError | StoreSetupError):
         setting = SETTING_OF.get(error.code)
         message = error.message if setting is None else f"{error.message.rstrip('.')} (the setting is {setting})"
         is_config = error.code in CONFIG_CODES

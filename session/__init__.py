@@ -9,7 +9,7 @@ session holds a participant's seat, on whatever node it lives. The story, from t
   with room_view.py and alternatives.py, about what each person sees, hears and is told.
 - store_questions.py carries the registry's questions to the store and the answers back.
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
-  node, redis_store.py with seats.lua a cluster; both pass one suite. redis_connection.py alone knows redis-py.
+  node, redis_store.py with seats.lua a cluster; both pass one suite.
 - directory.py and redis_directory.py keep the definitions of rooms; room_media.py says what may be forwarded in one.
 - tokens.py is the token chain: user token -> session token -> room token; keys.py signs, claims.py says
   what a token may say, jwt_form.py what one looks like before anything is believed.
@@ -33,7 +33,6 @@ from session.records import (
     SessionRecord,
     SessionStatistics,
 )
-from session.redis_connection import RedisConnection, RedisStatistics, open_redis
 from session.redis_directory import RedisRoomDirectory
 from session.redis_store import RedisSeatStore
 from session.room_effects import (
@@ -50,7 +49,7 @@ from session.room_media import CodecPolicy, RoomMedia
 from session.room_view import FoundTrack
 from session.rooms import Rooms
 from session.service import Sessions, open_sessions
-from session.store import RoomPolicy, Seat, SeatStore, StoreOutcomeUnknownError, StoreUnavailableError
+from session.store import RoomPolicy, Seat, SeatStore
 from session.tokens import RoomClaims, SessionClaims, TokenLifetimes, Tokens, UserClaims
 
 __all__ = [
@@ -64,10 +63,8 @@ __all__ = [
     "FoundTrack",
     "MemoryRoomDirectory",
     "MemorySeatStore",
-    "RedisConnection",
     "RedisRoomDirectory",
     "RedisSeatStore",
-    "RedisStatistics",
     "RoomClaims",
     "RoomDefinition",
     "RoomDirectory",
@@ -88,14 +85,11 @@ __all__ = [
     "SessionSetupError",
     "SessionStatistics",
     "Sessions",
-    "StoreOutcomeUnknownError",
-    "StoreUnavailableError",
     "Subscribe",
     "Tell",
     "TokenLifetimes",
     "Tokens",
     "UserClaims",
     "Want",
-    "open_redis",
     "open_sessions",
 ]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from durable.errors import StoreUnavailableError
 from session.directory import RoomDefinition
-from session.store import StoreUnavailableError
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
-    from session.redis_connection import RedisConnection
+    from durable.redis_connection import RedisConnection
     from signalling.ids import RoomId
 
 __all__ = ["RedisRoomDirectory"]

@@ -16,8 +16,9 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from session.redis_connection import RedisConnection, ScriptCall
-from session.store import Seat, SeatAnswer, StoreUnavailableError, Verdict
+from durable.errors import StoreUnavailableError
+from durable.redis_connection import RedisConnection, ScriptCall
+from session.store import Seat, SeatAnswer, Verdict
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from durable.errors import StoreUnavailableError
 from session.directory import check_room_name, define_room
-from session.store import StoreUnavailableError
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:

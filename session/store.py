@@ -37,8 +37,6 @@ __all__ = [
     "SeatAnswer",
     "SeatStore",
     "SlotId",
-    "StoreOutcomeUnknownError",
-    "StoreUnavailableError",
     "Verdict",
     "slot_of",
 ]
@@ -121,23 +119,12 @@ class SeatAnswer:
     nodes: frozenset[NodeId] = field(default=frozenset())
 
 
-class StoreUnavailableError(Exception):
-    """The store did not take the change: it cannot be reached, or was not asked because of that."""
-
-
-class StoreOutcomeUnknownError(StoreUnavailableError):
-    """The store did not answer in time; the change may have landed, or may land later.
-
-    Follow a claim that ended so with `release` of its attempt, or with `assert_seats`.
-    """
-
-
 class SeatStore(Protocol):
     """The interface of all seat stores. Each round trip of a call ends within the store's deadline.
 
     A call with many seats may take several trips, the first that fails being the last.
 
-    All calls raise :class:`StoreUnavailableError` or :class:`StoreOutcomeUnknownError`, and may be
+    All calls raise :class:`durable.StoreUnavailableError` or :class:`durable.StoreOutcomeUnknownError`, and may be
     cancelled: the outcome is then as unknown as after a timeout.
     """
 

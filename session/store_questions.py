@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 import trio
 
+from durable.errors import StoreUnavailableError
 from session.registry_events import (
     Assert,
     AssertAnswered,
@@ -18,7 +19,6 @@ from session.registry_events import (
     Touch,
     TouchAnswered,
 )
-from session.store import StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from durable.errors import StoreUnavailableError
 from session.redis_directory import RedisRoomDirectory
-from session.store import StoreUnavailableError
 from signalling.ids import RoomId
 from tests.unit.session.directory_contract import MAX_ROOMS, RoomDirectoryContract, definition
 
 if TYPE_CHECKING:
-    from session.redis_connection import RedisConnection
-    from tests.cluster.session.private_redis import PrivateRedis
+    from durable.redis_connection import RedisConnection
+    from tests.cluster.durable.private_redis import PrivateRedis
 
 pytestmark = pytest.mark.cluster
 

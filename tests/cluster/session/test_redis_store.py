@@ -19,8 +19,8 @@ from tests.unit.session.store_contract import CAP, LEASE_S, TOMBSTONE_S, SeatSto
 if TYPE_CHECKING:
     import redis
 
-    from session.redis_connection import RedisConnection, ScriptCall
-    from tests.cluster.session.private_redis import PrivateRedis
+    from durable.redis_connection import RedisConnection, ScriptCall
+    from tests.cluster.durable.private_redis import PrivateRedis
 
 pytestmark = pytest.mark.cluster
 

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from durable.errors import StoreOutcomeUnknownError, StoreUnavailableError
 from session.config import SessionConfig
 from session.directory import MAX_ROOM_PARTICIPANTS, MemoryRoomDirectory, RoomDefinition
 from session.memory_store import MemorySeatStore
@@ -20,8 +21,6 @@ from session.store import (
     RoomPolicy,
     Seat,
     SeatAnswer,
-    StoreOutcomeUnknownError,
-    StoreUnavailableError,
 )
 from session.tokens import SessionClaims
 from signalling.errors import ErrorCode, Refused

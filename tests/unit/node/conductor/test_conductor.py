@@ -6,9 +6,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from durable import StoreUnavailableError
 from node.http.backend import JoinRequest
 from relay import RemoteChat, RemoteRoom
-from session import MemorySeatStore, StoreUnavailableError
+from session import MemorySeatStore
 from sfu import protocol as p
 from signalling.client.admission import SessionRequest
 from signalling.client.messages import (

@@ -1,4 +1,4 @@
-"""One private Redis for all tests of this folder; each test gets a fresh cluster name in it."""
+"""One private Redis for all tests that want one; each test gets a fresh cluster name in it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from session.redis_connection import RedisConnection, open_redis
-from tests.cluster.session.private_redis import PrivateRedis, private_redis
+from durable.redis_connection import RedisConnection, open_redis
+from tests.cluster.durable.private_redis import PrivateRedis, private_redis
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -27,9 +27,8 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from session.breaker import Breaker
-from session.errors import SessionSetupError
-from session.store import StoreOutcomeUnknownError, StoreUnavailableError
+from durable.breaker import Breaker
+from durable.errors import StoreOutcomeUnknownError, StoreSetupError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -159,7 +158,7 @@ async def open_redis(url: str, *, deadline_s: float = 0.4) -> AsyncIterator[Redi
         deadline_s: for every call.
 
     Raises:
-        SessionSetupError: `store_unavailable`, with what is wrong with the server or the URL.
+        StoreSetupError: `store_unavailable`, with what is wrong with the server or the URL.
     """
     try:
         client: redis.Redis = redis.Redis.from_url(
@@ -172,7 +171,7 @@ async def open_redis(url: str, *, deadline_s: float = 0.4) -> AsyncIterator[Redi
             driver_info=redis.DriverInfo(name="", lib_version=""),
         )
     except ValueError as error:
-        raise SessionSetupError(
+        raise StoreSetupError(
             "store_unavailable", "the Redis URL is not one of redis://host:port/db, rediss://... or unix:///path"
         ) from error
     try:
@@ -189,13 +188,13 @@ async def _check_server(client: redis.Redis, where: str) -> None:
                 lambda: _run_commands(client, (("ROLE",),)), abandon_on_cancel=True
             )
     except (AuthenticationError, AuthorizationError) as error:
-        raise SessionSetupError(
+        raise StoreSetupError(
             "store_unavailable", f"Redis at {where} wants another user or password; put them into the URL"
         ) from error
     except (RedisError, OSError, trio.TooSlowError) as error:
-        raise SessionSetupError("store_unavailable", _why_unusable(where, error)) from error
+        raise StoreSetupError("store_unavailable", _why_unusable(where, error)) from error
     if role != b"master":
-        raise SessionSetupError(
+        raise StoreSetupError(
             "store_unavailable", f"Redis at {where} is a replica and takes no changes; use the address of its master"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from session.breaker import FAILURES_TO_OPEN, PROBE_INTERVAL_S, Breaker
+from durable.breaker import FAILURES_TO_OPEN, PROBE_INTERVAL_S, Breaker
 
 
 def opened(now: float) -> Breaker:

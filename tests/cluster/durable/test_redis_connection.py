@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from session.breaker import FAILURES_TO_OPEN, PROBE_INTERVAL_S
+from durable.breaker import FAILURES_TO_OPEN, PROBE_INTERVAL_S
+from durable.errors import StoreOutcomeUnknownError, StoreSetupError, StoreUnavailableError
+from durable.redis_connection import open_redis
 from session.config import SessionConfig
 from session.directory import MemoryRoomDirectory
-from session.errors import SessionSetupError
-from session.redis_connection import open_redis
 from session.redis_store import RedisSeatStore
 from session.service import open_sessions
-from session.store import StoreOutcomeUnknownError, StoreUnavailableError, Verdict
+from session.store import Verdict
 from session.tokens import SessionClaims
 from signalling.ids import DeviceId, NodeId, RoomId, UserId
-from tests.cluster.session.private_redis import PrivateRedis, private_redis
+from tests.cluster.durable.private_redis import PrivateRedis, private_redis
 from tests.unit.session.seats import ROOM, seat
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ async def test_a_node_rides_out_a_stopped_redis(own_redis: PrivateRedis) -> None
 
 
 async def refusal(url: str) -> str:
-    with pytest.raises(SessionSetupError) as refused:
+    with pytest.raises(StoreSetupError) as refused:
         async with open_redis(url, deadline_s=DEADLINE_S):
             pass
     assert refused.value.code == "store_unavailable"

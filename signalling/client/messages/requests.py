@@ -1,0 +1,140 @@
+"""What a client asks of its node; each gets one reply."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from signalling.client.messages.parts import (
+    MAX_CHAT_CHARACTERS,
+    MAX_TRACKS_PER_PARTICIPANT,
+    MAX_TRACKS_PREFERRED,
+    PROTOCOL_VERSION,
+    Attempt,
+    ClientPeer,
+    RequestId,
+    Sdp,
+    TokenText,
+    TrackIntent,
+    TrackName,
+    TrackPreference,
+)
+from signalling.ids import RoomId
+
+__all__ = [
+    "Answer",
+    "Chat",
+    "ClientMessage",
+    "Hello",
+    "Join",
+    "Leave",
+    "Mute",
+    "Ping",
+    "PongReply",
+    "Prefer",
+    "Publish",
+    "Request",
+    "Trickle",
+]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic", forbid_unknown_fields=True):
+    """What every request carries: an ``id`` that its one reply repeats.
+
+    Without an ``id`` the reply has none either, and a bare ``ok`` is not sent at all.
+    """
+
+    id: RequestId | None = None
+
+
+class Hello(Request, frozen=True, kw_only=True, tag="hello"):
+    """First message of a session socket: who am I. Answered by :class:`Welcome`."""
+
+    token: TokenText
+    protocol: int = PROTOCOL_VERSION
+    client: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class Join(Request, frozen=True, kw_only=True, tag="join"):
+    """Take a seat. Answered by :class:`Joined`.
+
+    With ``room_token`` this is the second of two steps; without, the node does both.
+    """
+
+    room: RoomId
+    attempt: Attempt
+    room_token: TokenText | None = None
+
+
+class Leave(Request, frozen=True, kw_only=True, tag="leave"):
+    """Give the seat back. Answered by :class:`Ok`."""
+
+
+class Publish(Request, frozen=True, kw_only=True, tag="publish"):
+    """Offer the publisher peer connection with *all* tracks it carries now.
+
+    Declarative: a track of an earlier ``publish`` that is absent is unpublished.
+    Answered by :class:`Published`.
+    """
+
+    sdp: Sdp
+    tracks: Annotated[tuple[TrackIntent, ...], msgspec.Meta(max_length=MAX_TRACKS_PER_PARTICIPANT)]
+
+
+class Answer(Request, frozen=True, kw_only=True, tag="answer"):
+    """Answer the node's :class:`Offer` of that ``generation``. Answered by :class:`Ok`."""
+
+    sdp: Sdp
+    generation: int
+
+
+class Trickle(Request, frozen=True, kw_only=True, tag="candidate"):
+    """One more ICE candidate of the client. One that we cannot use is counted, never an error.
+
+    Answered by :class:`Ok`; clients send it without ``id``, as they have nothing to do with the answer.
+    An empty ``candidate`` says that there are no more.
+    """
+
+    peer: ClientPeer
+    candidate: Annotated[str, msgspec.Meta(max_length=1024)]
+
+
+class Mute(Request, frozen=True, kw_only=True, tag="mute"):
+    """Tell the others that a track of mine is silent or dark, or no longer. Answered by :class:`Ok`."""
+
+    track: TrackName
+    muted: bool
+
+
+class Prefer(Request, frozen=True, kw_only=True, tag="prefer"):
+    """Say how I would like to be sent the others' tracks. Answered by :class:`Ok`.
+
+    Declarative: a track that is not named is sent in full, at normal priority. Kept by the node for
+    as long as the session has its seat, over ``restart`` too.
+    """
+
+    tracks: Annotated[tuple[TrackPreference, ...], msgspec.Meta(max_length=MAX_TRACKS_PREFERRED)]
+
+
+class Chat(Request, frozen=True, kw_only=True, tag="chat"):
+    """Say something to the room. Answered by :class:`ChatSent`.
+
+    ``nonce`` is the client's own name for the message: a repeat with the same nonce acts once.
+    """
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CHAT_CHARACTERS)]
+    nonce: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Ping(Request, frozen=True, kw_only=True, tag="ping"):
+    """Are you there? Answered by :class:`Pong`; may be sent on a socket that never says hello."""
+
+
+class PongReply(Request, frozen=True, kw_only=True, tag="pong"):
+    """Answer to the node's :class:`NodePing`, repeating its ``n``. Has no reply of its own."""
+
+    n: int
+
+
+ClientMessage: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | Ping | PongReply
