@@ -67,4 +67,4 @@ def _from_base64url(part: str) -> bytes:
 
 
 def _refuse_form() -> NoReturn:
-    raise Refused(ErrorCode.TOKEN_INVALID, "This is not a token of ours: its form is wrong.") from None
+    raise Refused(ErrorCode.TOKEN_INVALID, "This is no token of ours; get one from POST /v1/sessions.") from None

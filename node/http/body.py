@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import re
+from typing import Final, TypeVar
 
 import msgspec
+from msgspec.inspect import LiteralType, StructType, UnionType, type_info
 from quart import Response, request
 
 from signalling.errors import ErrorCode, Refused
 
 T = TypeVar("T")
+
+_FIELD_AT_THE_END: Final = re.compile(r"\$\.(\w+)`$")
+"""Where a validation error says that it is, for a field of the body itself."""
 
 
 def json_response(body: object, *, status: int = 200) -> Response:
@@ -30,9 +35,26 @@ async def read_body(kind: type[T]) -> T:
         return msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
         # Such a sentence names fields and types; only an unknown field's name is the client's own.
-        raise Refused(ErrorCode.MALFORMED_MESSAGE, f"The body does not fit: {error}.") from None
+        sentence = f"The body does not fit: {error}. {_what_fits(kind, error)}"
+        raise Refused(ErrorCode.MALFORMED_MESSAGE, sentence) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise Refused(ErrorCode.MALFORMED_MESSAGE, "The body is not JSON.") from None
+        raise Refused(
+            ErrorCode.MALFORMED_MESSAGE, "The body is not JSON; send one object, as Content-Type application/json."
+        ) from None
+
+
+def _what_fits(kind: object, error: msgspec.ValidationError) -> str:
+    """What a field may be, by the name at the end of the error's path; all fields, where it names none of ours."""
+    shape = type_info(kind)
+    assert isinstance(shape, StructType), "every body is one object"
+    fields = {field.encode_name: field.type for field in shape.fields}
+    found = _FIELD_AT_THE_END.search(str(error))
+    asked = fields.get(found[1]) if found else None
+    parts = asked.types if isinstance(asked, UnionType) else (asked,)
+    choices = [str(value) for part in parts if isinstance(part, LiteralType) for value in part.values]
+    if choices:
+        return f"It is one of: {', '.join(choices)}."
+    return f"Its fields are: {', '.join(fields)}."
 
 
 def bearer_token() -> str:

@@ -54,9 +54,15 @@ OF_STATUS: Final[Mapping[int, tuple[ErrorCode, str]]] = MappingProxyType(
     {
         400: (ErrorCode.MALFORMED_MESSAGE, "That request is malformed."),
         404: (ErrorCode.NOT_FOUND, "There is nothing under this address."),
-        405: (ErrorCode.METHOD_NOT_ALLOWED, "This address does not take that method."),
+        405: (
+            ErrorCode.METHOD_NOT_ALLOWED,
+            "This address takes only the methods of its header Allow.",
+        ),
         408: (ErrorCode.DEADLINE_EXCEEDED, "The request's body did not come in time."),
-        413: (ErrorCode.MESSAGE_TOO_LARGE, "The request's body is too long."),
+        413: (
+            ErrorCode.MESSAGE_TOO_LARGE,
+            "The request's body is longer than http.max_body_bytes; send less.",
+        ),
     }
 )
 """What the framework refuses by itself."""

@@ -39,7 +39,7 @@ async def test_a_guest_gets_a_session(client: TestClientProtocol, backend: FakeB
     ("body", "says"),
     [
         (b"{", "not JSON"),
-        (b'{"nam": "x"}', "nam"),
+        (b'{"nam": "x"}', "`nam`. Its fields are: name, device, token."),
         (b'{"name": 3}', "name"),
         (b"[]", "does not fit"),
         (b"\xff", "JSON"),
@@ -54,6 +54,13 @@ async def test_a_bad_body_is_refused_in_json(
     assert error["code"] == "malformed_message"
     assert says in error["message"]
     assert not backend.asked
+
+
+async def test_a_choice_that_there_is_not_names_those_there_are(client: TestClientProtocol) -> None:
+    response = await client.post("/v1/rooms", headers=BEARER, json={"room": "den", "codec_policy": "third"})
+    assert response.status_code == 400
+    message = (await response.get_json())["error"]["message"]
+    assert message.endswith("`$.codec_policy`. It is one of: restrict, second, tell.")
 
 
 async def test_a_long_body_is_refused(client: TestClientProtocol) -> None:
