@@ -120,7 +120,9 @@ def _unusable(path: Path, error: Exception) -> StoreSetupError:
     if isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError):
         return StoreSetupError("store_invalid", _broken(path))
     reason = getattr(cause, "strerror", None) or str(cause)
-    return StoreSetupError("store_unavailable", f"{path} cannot be opened ({reason.lower()}); check folder and disk")
+    return StoreSetupError(
+        "store_file_unavailable", f"{path} cannot be opened ({reason.lower()}); check folder and disk"
+    )
 
 
 def _broken(path: Path) -> str:

@@ -64,8 +64,8 @@ async def open_sqlite(path: Path, *, deadline_s: float) -> AsyncIterator[SqliteR
         deadline_s: for every call.
 
     Raises:
-        StoreSetupError: `store_invalid`, the file is broken or of a newer version; `store_unavailable`, it cannot
-            be opened.
+        StoreSetupError: `store_invalid`, the file is broken or of a newer version; `store_file_unavailable`, it
+            cannot be opened.
     """
     connection = await trio.to_thread.run_sync(_open, path, deadline_s)
     limiter = trio.CapacityLimiter(1)
@@ -90,7 +90,8 @@ class SqliteRepository:
     async def get(self, kind: Kind, scope: str, key: str = "") -> Document | None:
         """See :meth:`Repository.get`."""
         rows = await self._read(
-            f"SELECT key, body, revision FROM documents WHERE scope = :scope AND kind = :kind AND key = :key AND {_LIVE}",
+            "SELECT key, body, revision FROM documents"
+            f" WHERE scope = :scope AND kind = :kind AND key = :key AND {_LIVE}",
             {"kind": str(kind), "scope": scope, "key": key, "now": _now_ms()},
         )
         return _document(rows[0]) if rows else None

@@ -139,10 +139,11 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class StoreConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[store]``: the index of seats.
+    """``[store]``: the index of seats, and what outlives a process.
 
     Attributes:
-        kind: ``memory`` for a node alone, ``redis`` for several.
+        kind: ``memory`` for a node alone, its durable things in a SQLite file in ``node.data_dir``; ``redis``
+            for several.
         url: Where Redis is.
         deadline_s: For one change to be answered; later, its outcome counts as unknown.
     """

@@ -119,7 +119,7 @@ async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreSetupError) as caught:
         async with open_sqlite(tmp_path / "none" / "s.sqlite3", deadline_s=DEADLINE_S):
             pass
-    assert caught.value.code == "store_unavailable"
+    assert caught.value.code == "store_file_unavailable"
 
 
 def test_migrations_are_numbered_without_a_gap() -> None:
