@@ -96,7 +96,7 @@ async def test_a_broken_file_is_refused(path: Path) -> None:
             await repository.put(Kind.ROOM, f"room-{number}", body=bytes(3000))
     data = bytearray(read(path))
     data[3 * 4096 : 8 * 4096] = b"\xa5" * (5 * 4096)
-    write(path, data)
+    write(path, bytes(data))
     with pytest.raises(StoreSetupError) as caught:
         async with open_sqlite(path, deadline_s=DEADLINE_S):
             pass
