@@ -201,3 +201,7 @@ class Repository(Protocol):
     async def tail(self, log: Log, scope: str, *, before: str | None = None, limit: int = 50) -> tuple[Entry, ...]:
         """The newest `limit` entries, those below the id `before` if one is named; the oldest of them first."""
         ...
+
+    def statistics(self) -> RepositoryStatistics:
+        """How the repository fares."""
+        ...

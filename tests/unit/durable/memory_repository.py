@@ -17,6 +17,7 @@ from durable.repository import (
     Entry,
     Kind,
     Log,
+    RepositoryStatistics,
     RevisionConflictError,
     check_body,
     check_document,
@@ -103,6 +104,9 @@ class MemoryRepository:
         entries = self._logs.get((scope, log), {})
         ids = sorted(id_.encode() for id_ in entries if before is None or id_.encode() < before.encode())
         return tuple(entries[id_.decode()] for id_ in ids[-limit:])
+
+    def statistics(self) -> RepositoryStatistics:
+        return RepositoryStatistics(calls=self.calls, failures=0, conflicts=0)
 
     async def _pass(self) -> None:
         self.calls += 1
