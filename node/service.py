@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
+from accounts import Accounts, AccountSettings, Passwords
 from durable import StoreSetupError
 from membership import (
     ClusterView,
@@ -222,6 +223,13 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     membership=membership,
                     relay=relay,
                     rooms=Rooms(NodeId(config.node.id)),
+                    repository=stores.repository,
+                    accounts=Accounts(
+                        stores.repository,
+                        Passwords(),
+                        AccountSettings(enabled=config.accounts.enabled, registration=config.accounts.registration),
+                    ),
+                    tokens=tokens,
                 )
             )
         )
