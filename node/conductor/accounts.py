@@ -2,8 +2,9 @@
 
 A user token carries the account's generation, and so do the session tokens and sessions that come of it.
 Whoever comes in with one is checked against the store; while that is away, signature and expiry have to do.
-Guests and users of others cost no such question. A log-out everywhere ends the sessions on this node at once. Other nodes ask for the accounts of
-their sessions every :data:`SWEEP_S`, which also catches who was let in while the store was away.
+Guests and users of others cost no such question. A log-out everywhere ends the sessions on this node at
+once. Other nodes ask for the accounts of their sessions every :data:`SWEEP_S`, which also catches who was
+let in while the store was away.
 """
 
 from __future__ import annotations
