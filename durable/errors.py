@@ -16,7 +16,7 @@ class StoreOutcomeUnknownError(StoreUnavailableError):
 class StoreSetupError(Exception):
     """This node's store cannot be used.
 
-    Codes: `store_unavailable`, `store_invalid`.
+    Codes: `store_unavailable` (a server), `store_file_unavailable`, `store_invalid` (a file's content).
 
     Attributes:
         code: stable machine-readable name of the problem.

@@ -55,7 +55,7 @@ class ScriptCall:
     """One run of a script: its keys, which share a hash tag, and its arguments."""
 
     keys: tuple[str, ...]
-    arguments: tuple[str | int, ...]
+    arguments: tuple[str | bytes | int, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

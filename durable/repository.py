@@ -19,7 +19,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["ABSENT", "MAX_BODY_BYTES", "Document", "Entry", "Kind", "Log", "Repository", "RevisionConflictError"]
+__all__ = [
+    "ABSENT",
+    "MAX_BODY_BYTES",
+    "Document",
+    "Entry",
+    "Kind",
+    "Log",
+    "Repository",
+    "RepositoryStatistics",
+    "RevisionConflictError",
+    "check_body",
+    "check_document",
+]
 
 ABSENT = 0
 """The revision of a document that is not there: `expected=ABSENT` creates and never replaces."""
@@ -67,7 +79,8 @@ class Document:
     Attributes:
         key: its name within its kind and scope; empty for the only one.
         body: at most :data:`MAX_BODY_BYTES`.
-        revision: from 1; raised with every change, and never used again for another state of this key.
+        revision: above 0 and below 2**53, not counted from 1; raised with every change, and never used again for
+            another state of this key, not even after a deletion.
     """
 
     key: str
@@ -83,12 +96,49 @@ class Entry:
     body: bytes
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepositoryStatistics:
+    """Counters since start.
+
+    Attributes:
+        calls: reads and changes asked for.
+        failures: of these, ended without an answer of the store.
+        conflicts: changes refused because somebody else's was faster.
+    """
+
+    calls: int
+    failures: int
+    conflicts: int
+
+
+def check_body(body: bytes) -> None:
+    """Refuse a body that no store takes.
+
+    Raises:
+        ValueError: it is longer than :data:`MAX_BODY_BYTES`.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise ValueError(f"a body of {len(body)} bytes is longer than {MAX_BODY_BYTES}")
+
+
+def check_document(kind: Kind, body: bytes, expires_at_ms: int | None) -> None:
+    """Refuse a document that no store takes.
+
+    Raises:
+        ValueError: its body is too long, or it is of a listed kind and would expire: lists then name what is gone.
+    """
+    check_body(body)
+    if kind.is_listed and expires_at_ms is not None:
+        raise ValueError(f"a document of the listed kind {kind} does not expire")
+
+
 class Repository(Protocol):
     """The interface of all repositories; one contract suite runs on each.
 
     Every call ends within the store's deadline, raises :class:`durable.errors.StoreUnavailableError` or
     :class:`durable.errors.StoreOutcomeUnknownError`, and may be cancelled: the outcome of a change is then as
-    unknown as after a timeout. `ValueError` says that a body is too long: a defect of the caller.
+    unknown as after a timeout. `ValueError` says that a body is too long or a listed kind would expire:
+    a defect of the caller.
     """
 
     async def get(self, kind: Kind, scope: str, key: str = "") -> Document | None:
@@ -113,7 +163,7 @@ class Repository(Protocol):
             key: its name.
             body: what it says.
             expected: the revision it must stand at; None takes any.
-            expires_at_ms: from when on it is gone (milliseconds since 1970); None is never.
+            expires_at_ms: from when on it is gone (milliseconds since 1970); None is never, as for listed kinds.
 
         Raises:
             RevisionConflictError: it stands at another revision.
@@ -150,4 +200,8 @@ class Repository(Protocol):
 
     async def tail(self, log: Log, scope: str, *, before: str | None = None, limit: int = 50) -> tuple[Entry, ...]:
         """The newest `limit` entries, those below the id `before` if one is named; the oldest of them first."""
+        ...
+
+    def statistics(self) -> RepositoryStatistics:
+        """How the repository fares."""
         ...

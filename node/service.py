@@ -2,7 +2,7 @@
 
 In this order, each entered on one exit stack, so that whatever fails or stops takes down what came
 after it and then what came before: the data folder's lock, keys, the listening socket (a taken
-port is known before anything else has started), the engine, membership, store, sessions, relay,
+port is known before anything else has started), the engine, membership, stores, sessions, relay,
 conductor, admin listener, HTTP. On a stop HTTP goes first and tells its clients to go elsewhere,
 then all seats are released while the others can still be told, then the rest goes backwards.
 """
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from durable import StoreSetupError, open_redis
+from accounts import Accounts, AccountSettings, Passwords
+from durable import StoreSetupError
 from membership import (
     ClusterView,
     GossipSetupError,
@@ -40,12 +41,9 @@ from node.http.app import build_app
 from node.http.server import PortTakenError, bind, open_http_server
 from node.http.tls import CertificateError
 from node.identity import hold_data_dir, load_gossip_key, load_identity
+from node.stores import open_stores
 from relay import RelayConfig, open_relay
 from session import (
-    MemoryRoomDirectory,
-    MemorySeatStore,
-    RedisRoomDirectory,
-    RedisSeatStore,
     RoomMedia,
     RoomPolicy,
     Rooms,
@@ -66,7 +64,7 @@ if TYPE_CHECKING:
     from node.http.server import HttpServer
     from node.identity import Identity
     from relay import Relay
-    from session import RoomDirectory, SeatStore, Sessions
+    from session import Sessions
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -93,6 +91,7 @@ SETTING_OF: Final = MappingProxyType(
         "gossip_address_invalid": "mesh.address",
         "gossip_key_invalid": "mesh.gossip_key_file",
         "store_unavailable": "store.url",
+        "store_file_unavailable": "node.data_dir",
     }
 )
 """Where an operator changes what a part could not use; the part itself knows nothing of our settings."""
@@ -180,7 +179,9 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
         membership = None
         if config.mesh.is_on:
             membership = await stack.enter_async_context(open_membership(_membership_config(config, identity), tags))
-        sessions = await _open_sessions(stack, config)
+        settings = _session_config(config)
+        stores = await stack.enter_async_context(open_stores(config, settings))
+        sessions = await stack.enter_async_context(open_sessions(settings, store=stores.seats, directory=stores.rooms))
         relay = None
         if membership is not None:
             relay = await stack.enter_async_context(
@@ -222,6 +223,13 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     membership=membership,
                     relay=relay,
                     rooms=Rooms(NodeId(config.node.id)),
+                    repository=stores.repository,
+                    accounts=Accounts(
+                        stores.repository,
+                        Passwords(),
+                        AccountSettings(enabled=config.accounts.enabled, registration=config.accounts.registration),
+                    ),
+                    tokens=tokens,
                 )
             )
         )
@@ -238,8 +246,8 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
         yield RunningNode(node_id=NodeId(config.node.id), url=url, http=http, membership=membership)
 
 
-async def _open_sessions(stack: AsyncExitStack, config: Config) -> Sessions:
-    settings = SessionConfig(
+def _session_config(config: Config) -> SessionConfig:
+    return SessionConfig(
         cluster=config.node.cluster,
         node=NodeId(config.node.id),
         region=config.node.region,
@@ -252,16 +260,6 @@ async def _open_sessions(stack: AsyncExitStack, config: Config) -> Sessions:
         rooms_on_join=config.rooms.create_on_join,
         room_media=_room_media(config),
     )
-    store: SeatStore
-    directory: RoomDirectory
-    if config.store.kind == "redis":
-        redis = await stack.enter_async_context(open_redis(config.store.url, deadline_s=config.store.deadline_s))
-        store = RedisSeatStore.from_config(redis, settings)
-        directory = RedisRoomDirectory(redis, cluster=settings.cluster, max_rooms=settings.max_rooms)
-    else:
-        store = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
-        directory = MemoryRoomDirectory(max_rooms=settings.max_rooms)
-    return await stack.enter_async_context(open_sessions(settings, store=store, directory=directory))
 
 
 def _room_media(config: Config) -> RoomMedia:

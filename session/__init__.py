@@ -18,6 +18,7 @@ The node that holds the WebSocket is the truth, the store is an index: calls run
 are then marked degraded, and when it returns every node states its own seats again.
 """
 
+from session.claims import AccountMark
 from session.config import SessionConfig
 from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory
 from session.errors import SessionSetupError
@@ -53,6 +54,7 @@ from session.store import RoomPolicy, Seat, SeatStore
 from session.tokens import RoomClaims, SessionClaims, TokenLifetimes, Tokens, UserClaims
 
 __all__ = [
+    "AccountMark",
     "Admitted",
     "Announce",
     "AttemptStale",

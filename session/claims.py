@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_NAME_LENGTH",
     "MAX_USER_ID_LENGTH",
+    "AccountMark",
     "RoomClaims",
     "SessionClaims",
     "UserClaims",
@@ -30,6 +31,14 @@ MAX_NAME_LENGTH: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AccountMark:
+    """Which built-in account a token is of, and which generation: a log-out everywhere ends those before it."""
+
+    login: str
+    generation: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class UserClaims:
     """Who somebody is, by whoever may sign for users. `expires_at` in seconds since 1970."""
 
@@ -37,6 +46,7 @@ class UserClaims:
     name: str
     token_id: str
     expires_at: float
+    account: AccountMark | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +59,7 @@ class SessionClaims:
     session: SessionId | None
     token_id: str
     expires_at: float
+    account: AccountMark | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
+    from session.claims import AccountMark
     from signalling.client.messages import LeaveReason
     from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
@@ -24,6 +25,7 @@ class SessionRecord:
     name: str
     node: NodeId
     region: str
+    account: AccountMark | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

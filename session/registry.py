@@ -142,6 +142,10 @@ class SeatRegistry:
         """When :class:`Tick` is due, if ever."""
         return min((at for at in (self._renew_at, self._held.next_grace_end) if at is not None), default=None)
 
+    def records(self) -> tuple[SessionRecord, ...]:
+        """All sessions with an open socket or a seat in grace."""
+        return tuple(known.record for known in self._sessions.values())
+
     def record(self, session: SessionId) -> SessionRecord | None:
         """What was minted under that id, while its socket is open or a seat of it in grace."""
         found = self._sessions.get(session)

@@ -134,6 +134,7 @@ class Sessions:
             name=claims.name,
             node=self._config.node,
             region=self._config.region,
+            account=claims.account,
         )
         self._post(SessionMinted(record=record))
         return record
@@ -141,6 +142,10 @@ class Sessions:
     def record(self, session: SessionId) -> SessionRecord | None:
         """What was minted under that id, while its socket is open or a seat of it in grace."""
         return self._core.record(session)
+
+    def records(self) -> tuple[SessionRecord, ...]:
+        """All that :meth:`record` knows."""
+        return self._core.records()
 
     def seat(self, session: SessionId, room: RoomId) -> Seat | None:
         """The seat of that session in that room, in grace included."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 from joserfc import jws
@@ -25,6 +25,7 @@ from joserfc.errors import JoseError
 from session.claims import (
     MAX_NAME_LENGTH,
     MAX_USER_ID_LENGTH,
+    AccountMark,
     RoomClaims,
     SessionClaims,
     UserClaims,
@@ -103,12 +104,16 @@ class _Registered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 class _UserPayload(_Registered, frozen=True, kw_only=True):
     name: str = ""
+    login: str | None = None
+    gen: int | None = None
 
 
 class _SessionPayload(_Registered, frozen=True, kw_only=True):
     name: str
     device: str
     session: str | None = None
+    login: str | None = None
+    gen: int | None = None
 
 
 class _RoomPayload(_Registered, frozen=True, kw_only=True):
@@ -154,8 +159,8 @@ class Tokens:
         self._clock = clock
         self.lifetimes = lifetimes or TokenLifetimes()
 
-    def issue_user(self, *, user: UserId, name: str) -> str:
-        """A user token, for a guest or whoever proved to be that user.
+    def issue_user(self, *, user: UserId, name: str, account: AccountMark | None = None) -> str:
+        """A user token, for a guest or whoever proved to be that user; with `account`, of a built-in one.
 
         Raises:
             ValueError: the id or the name is not one that :meth:`verify_user` would take.
@@ -164,11 +169,26 @@ class Tokens:
         issued, expires = self._times(self.lifetimes.user_s)
         return self._sign(
             _UserPayload(
-                iss=self._cluster, aud=_USER_AUDIENCE, sub=user, exp=expires, iat=issued, jti=_new_jti(), name=name
+                iss=self._cluster,
+                aud=_USER_AUDIENCE,
+                sub=user,
+                exp=expires,
+                iat=issued,
+                jti=_new_jti(),
+                name=name,
+                **_account_claims(account),
             )
         )
 
-    def issue_session(self, *, user: UserId, device: DeviceId, name: str, session: SessionId | None = None) -> str:
+    def issue_session(
+        self,
+        *,
+        user: UserId,
+        device: DeviceId,
+        name: str,
+        session: SessionId | None = None,
+        account: AccountMark | None = None,
+    ) -> str:
         """A session token; with `session` it also names the session it was pushed to.
 
         Raises:
@@ -187,6 +207,7 @@ class Tokens:
                 name=name,
                 device=device,
                 session=session,
+                **_account_claims(account),
             )
         )
 
@@ -234,7 +255,13 @@ class Tokens:
         name = payload.name or payload.sub[:MAX_NAME_LENGTH]
         if not is_name(name):
             _refuse_contents()
-        return UserClaims(user=UserId(payload.sub), name=name, token_id=payload.jti, expires_at=float(payload.exp))
+        return UserClaims(
+            user=UserId(payload.sub),
+            name=name,
+            token_id=payload.jti,
+            expires_at=float(payload.exp),
+            account=_account_mark(payload),
+        )
 
     def verify_session(self, token: str) -> SessionClaims:
         """Who speaks on a socket, and from which device.
@@ -256,6 +283,7 @@ class Tokens:
             session=None if payload.session is None else SessionId(payload.session),
             token_id=payload.jti,
             expires_at=float(payload.exp),
+            account=_account_mark(payload),
         )
 
     def verify_room(self, token: str, *, session: SessionId) -> RoomClaims:
@@ -341,6 +369,16 @@ class Tokens:
             raise Refused(
                 ErrorCode.TOKEN_INVALID, "This token is not valid yet; check the clock of the machine that issued it."
             )
+
+
+def _account_claims(account: AccountMark | None) -> dict[str, Any]:
+    return {} if account is None else {"login": account.login, "gen": account.generation}
+
+
+def _account_mark(payload: _UserPayload | _SessionPayload) -> AccountMark | None:
+    if payload.login is None or payload.gen is None:
+        return None
+    return AccountMark(login=payload.login, generation=payload.gen)
 
 
 def _payload_if_signed(token: str, key: OKPKey) -> bytes | None:

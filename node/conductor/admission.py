@@ -67,13 +67,13 @@ class Admission:
             )
         if request.token is not None:
             claims = self._tokens.verify_user(request.token)
-            user, name = claims.user, name or claims.name
+            user, name, account = claims.user, name or claims.name, claims.account
         elif self._guests:
-            user, name = new_user_id(), name or GUEST_NAME
+            user, name, account = new_user_id(), name or GUEST_NAME, None
         else:
             raise Refused(ErrorCode.NOT_PERMITTED, "This node takes no guests; bring a user token from your service.")
         device = request.device or new_device_id()
-        token = self._tokens.issue_session(user=user, device=device, name=name)
+        token = self._tokens.issue_session(user=user, device=device, name=name, account=account)
         return SessionGrant(
             token=token,
             session_url=self._session_url,
@@ -82,13 +82,13 @@ class Admission:
             expires_in_s=self.session_lifetime_s,
         )
 
-    def open_session(self, session_token: str) -> tuple[SessionRecord, str]:
-        """Mint a session for a socket that brought this token; returns it with a token that names it.
+    def open_session(self, claims: SessionClaims) -> tuple[SessionRecord, str]:
+        """Mint a session for a socket that brought a token with these claims; returns it with a token that names it.
 
         Raises:
-            Refused: The token does not hold, or this node takes no more sessions.
+            Refused: This node takes no more sessions.
         """
-        record = self._sessions.mint_session(self._tokens.verify_session(session_token))
+        record = self._sessions.mint_session(claims)
         return record, self._name_session(record)
 
     def fresh_token(self, session: SessionId) -> str:
@@ -148,5 +148,9 @@ class Admission:
 
     def _name_session(self, record: SessionRecord) -> str:
         return self._tokens.issue_session(
-            user=record.user, device=record.device, name=record.name, session=record.session
+            user=record.user,
+            device=record.device,
+            name=record.name,
+            session=record.session,
+            account=record.account,
         )

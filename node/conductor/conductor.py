@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from membership import MemberState
+from node.conductor.accounts import AccountDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
 from node.conductor.peers import ClientPeers
@@ -42,6 +43,8 @@ from signalling.ids import new_message_id, participant_id
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from accounts import Accounts
+    from durable import Repository
     from membership import ClusterView, Membership
     from node.conductor.admission import Admission
     from node.conductor.directory import Directory
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
         Sample,
         SessionSocket,
     )
-    from session import ClusterKeys, Rooms, SessionRecord, Sessions
+    from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
     from sfu import Engine
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import Hello, TrackPreference
@@ -80,6 +83,9 @@ class Conductor:
         membership: Membership | None,
         relay: OtherNodes | None,
         rooms: Rooms,
+        repository: Repository,
+        accounts: Accounts,
+        tokens: Tokens,
     ) -> None:
         self._engine = engine
         self._media = MediaMeasures(engine)
@@ -90,6 +96,8 @@ class Conductor:
         self._relay = relay
         self.peers = ClientPeers(engine, sessions.media_of)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
+        self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
+        self._repository = repository
         self._rooms = rooms
         self._directory = directory
         # All lifetimes are equal, so the first session is the first to need a fresh token.
@@ -100,6 +108,8 @@ class Conductor:
 
     async def create_session(self, request: SessionRequest) -> SessionGrant:
         """See :class:`node.http.backend.Backend`."""
+        if request.token is not None:
+            await self.accounts.check_user_token(request.token)
         return self._admission.create_session(request)
 
     async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
@@ -127,6 +137,8 @@ class Conductor:
             sessions=self._sessions.statistics(),
             membership=None if self._membership is None else self._membership.statistics(),
             relay=None if self._relay is None else self._relay.statistics(),
+            accounts=self.accounts.statistics(),
+            durable=self._repository.statistics(),
         )
         return services + await self._media.samples()
 
@@ -168,7 +180,10 @@ class Conductor:
 
     async def open_session(self, hello: Hello, socket: SessionSocket) -> OpenedSession:
         """See :class:`node.http.backend.Backend`."""
-        record, token = self._admission.open_session(hello.token)
+        claims = self._admission.check_session_token(hello.token)
+        await self.accounts.check(claims.account)
+        # From here on nothing waits: a session that nobody closes would be left behind.
+        record, token = self._admission.open_session(claims)
         self.stage.attach(record.session, socket)
         self._age(record.session)
         return OpenedSession(
@@ -290,6 +305,7 @@ class Conductor:
         """Start the conductor's tasks; :func:`open_conductor` does."""
         nursery.start_soon(self.peers.reconcile)
         nursery.start_soon(self.refresh_tokens)
+        nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
         nursery.start_soon(pump_sessions, self._sessions, self.stage)
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)

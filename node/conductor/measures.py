@@ -14,6 +14,8 @@ from node.http.backend import Sample
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from accounts import AccountStatistics
+    from durable import RepositoryStatistics
     from membership import MembershipStatistics
     from relay import RelayStatistics
     from session import SessionStatistics
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 COUNTERS: Final = {
     "engine": {"epoch", "failed_starts", "timeouts", "refusals", "late_replies"},
     "sessions": {"joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
+    "accounts": {"registered", "logins", "logins_refused", "hashes", "tokens_unchecked"},
+    "durable": {"calls", "failures", "conflicts"},
     "relay": {"events_sent", "events_unsent", "heard", "oddities"},
     "mesh": {
         "agent_boot",
@@ -43,9 +47,18 @@ def collect_samples(
     sessions: SessionStatistics,
     membership: MembershipStatistics | None,
     relay: RelayStatistics | None,
+    accounts: AccountStatistics,
+    durable: RepositoryStatistics,
 ) -> tuple[Sample, ...]:
     """Read all records; a part that this node does not have is absent."""
-    parts = {"engine": engine, "sessions": sessions, "mesh": membership, "relay": relay}
+    parts = {
+        "engine": engine,
+        "sessions": sessions,
+        "mesh": membership,
+        "relay": relay,
+        "accounts": accounts,
+        "durable": durable,
+    }
     return tuple(sample for part, record in parts.items() if record is not None for sample in _samples(part, record))
 
 

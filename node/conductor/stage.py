@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from session import RoomEffect, Rooms, RoomTrack, Sessions
     from sfu import Offered, PreferredTrack
     from signalling.client.messages import NodeEvent, TrackSource
+    from signalling.errors import ErrorCode
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
 
 SHARED: Final[frozenset[TrackSource]] = frozenset({"screen", "screen_audio"})
@@ -58,6 +59,17 @@ class Stage:
     def detach(self, session: SessionId) -> None:
         """Its socket is gone; what is said to it from now on is lost."""
         self._sockets.pop(session, None)
+
+    def show_out(self, session: SessionId, code: ErrorCode, message: str) -> None:
+        """End a session: out of its room at once, as if it had left, and off its socket with these last words."""
+        room = self.rooms.room_of(session)
+        if room is not None:
+            self._sessions.leave(session, room)
+            self.carry_out(self.rooms.remove(session, "left"))
+            self.forget(session)
+        socket = self._sockets.get(session)
+        if socket is not None:
+            socket.end(code, message)
 
     def tell(self, session: SessionId, event: NodeEvent) -> None:
         """Say something to one client, if it can hear us."""

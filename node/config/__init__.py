@@ -13,6 +13,7 @@
 from node.config.errors import ConfigError
 from node.config.load import load_config
 from node.config.records import (
+    AccountsConfig,
     Config,
     HttpConfig,
     LogConfig,
@@ -25,6 +26,7 @@ from node.config.records import (
 )
 
 __all__ = [
+    "AccountsConfig",
     "Config",
     "ConfigError",
     "HttpConfig",

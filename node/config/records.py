@@ -67,6 +67,8 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         send_deadline_s: For the peer to take what is being sent.
         sessions_per_minute: Sessions that one client address may open, on average.
         sessions_burst: How many of them at once.
+        logins_per_minute: Requests under ``/v1/accounts`` that one client address may make, on average.
+        logins_burst: How many of them at once.
     """
 
     address: str = "127.0.0.1"
@@ -83,6 +85,8 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     send_deadline_s: Annotated[float, Meta(ge=0.05, le=2.5)] = 2.0
     sessions_per_minute: Count = 60
     sessions_burst: Count = 20
+    logins_per_minute: Count = 12
+    logins_burst: Count = 12
 
 
 class MediaConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,10 +143,11 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class StoreConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[store]``: the index of seats.
+    """``[store]``: the index of seats, and what outlives a process.
 
     Attributes:
-        kind: ``memory`` for a node alone, ``redis`` for several.
+        kind: ``memory`` for a node alone, its durable things in a SQLite file in ``node.data_dir``; ``redis``
+            for several.
         url: Where Redis is.
         deadline_s: For one change to be answered; later, its outcome counts as unknown.
     """
@@ -167,6 +172,18 @@ class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     guests: bool = True
     session_lifetime_s: Annotated[float, Meta(ge=60, le=86_400)] = 3600.0
     room_lifetime_s: Annotated[float, Meta(ge=5, le=3600)] = 60.0
+
+
+class AccountsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[accounts]``: people who register and log in at the mesh itself.
+
+    Attributes:
+        enabled: Whether there are such accounts: off, because they keep passwords and names on this machine.
+        registration: Whether people may make their own; else the operator does, by ``starling account create``.
+    """
+
+    enabled: bool = False
+    registration: bool = True
 
 
 class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -218,5 +235,6 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mesh: MeshConfig = MeshConfig()
     store: StoreConfig = StoreConfig()
     tokens: TokensConfig = TokensConfig()
+    accounts: AccountsConfig = AccountsConfig()
     rooms: RoomsConfig = RoomsConfig()
     log: LogConfig = LogConfig()

@@ -104,9 +104,11 @@ class _Rules:
 
     def _check_store(self) -> None:
         store = self._config.store
-        if self._config.mesh.seeds and store.kind == "memory":
+        mesh = self._config.mesh
+        if mesh.is_on and store.kind == "memory":
+            # The first node of a mesh has no seeds; those that come to it would look elsewhere for its seats.
             self._refuse(
-                ("mesh", "seeds"),
+                ("mesh", "seeds" if mesh.seeds else "gossip_key_file"),
                 'several nodes need a store that they share: set store.kind = "redis" and store.url',
             )
         if urlsplit(store.url).scheme not in ("redis", "rediss", "unix"):

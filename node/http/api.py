@@ -11,7 +11,7 @@ from quart import request
 from node.http.client_address import PROXY_HEADERS, TrustedProxies, limit_key
 from node.http.connection import ConnectionCounters
 from node.http.origins import Origins
-from node.http.rate import AddressPace
+from signalling.client.keyed_pace import KeyedPace
 
 if TYPE_CHECKING:
     from node.config import HttpConfig
@@ -30,6 +30,7 @@ class Api:
         origins: Which pages may talk to it.
         proxies: Who may say whose request it is.
         session_pace: How fast an address may open sessions.
+        account_pace: How fast an address may register and log in.
         connections: What the WebSockets did.
         guard: Counts connections, once the server runs.
         stopping: Set when the server goes away.
@@ -40,7 +41,8 @@ class Api:
     public_url: str
     origins: Origins
     proxies: TrustedProxies
-    session_pace: AddressPace
+    session_pace: KeyedPace
+    account_pace: KeyedPace
     connections: ConnectionCounters = field(default_factory=ConnectionCounters)
     guard: Guard | None = None
     stopping: trio.Event = field(default_factory=trio.Event)
@@ -62,5 +64,6 @@ def make_api(backend: Backend, config: HttpConfig, public_url: str) -> Api:
         public_url=public_url,
         origins=Origins(configured=(public_url, *config.allowed_origins), member_urls=backend.member_urls),
         proxies=TrustedProxies(config.trusted_proxies),
-        session_pace=AddressPace(rate_per_s=config.sessions_per_minute / 60, burst=config.sessions_burst),
+        session_pace=KeyedPace(rate_per_s=config.sessions_per_minute / 60, burst=config.sessions_burst),
+        account_pace=KeyedPace(rate_per_s=config.logins_per_minute / 60, burst=config.logins_burst),
     )

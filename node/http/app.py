@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from node.http.errors import OF_STATUS, error_response
 from node.http.origins import CORS_HEADERS, CORS_METHODS, PREFLIGHT_CACHE_S
+from node.http.rest.accounts import accounts_blueprint
 from node.http.rest.health import health_blueprint
 from node.http.rest.keys import keys_blueprint
 from node.http.rest.metrics import metrics_blueprint
@@ -65,6 +66,7 @@ def build_app(api: Api, *, web_root: Path = WEB_ROOT) -> NodeApp:
     app.url_map.redirect_defaults = False
     for blueprint in (
         sessions_blueprint(api),
+        accounts_blueprint(api),
         rooms_blueprint(api),
         nodes_blueprint(api),
         keys_blueprint(api),

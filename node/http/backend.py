@@ -32,6 +32,7 @@ from signalling.client.messages import (
 from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
 if TYPE_CHECKING:
+    from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.errors import ErrorCode
 
@@ -180,8 +181,33 @@ class Sample:
     labels: Mapping[str, str]
 
 
+class AccountBackend(Protocol):
+    """Built-in accounts behind the HTTP side; off by default, and then everything is refused."""
+
+    async def register(self, request: Registration) -> UserGrant:
+        """Make an account and log in."""
+        ...
+
+    async def log_in(self, request: LogIn) -> UserGrant:
+        """Turn login and password into a user token."""
+        ...
+
+    async def change_password(self, request: PasswordChange) -> UserGrant:
+        """Change the password, log out everywhere, and log in."""
+        ...
+
+    async def log_out(self, user_token: str) -> LoggedOut:
+        """Log the user of this token out everywhere."""
+        ...
+
+
 class Backend(Protocol):
     """The node behind the HTTP side."""
+
+    @property
+    def accounts(self) -> AccountBackend:
+        """Built-in accounts."""
+        ...
 
     # --- REST ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ number    words                                          what a client does
 1000      (none: the client said goodbye)                nothing
 4400      ``malformed_message``                          stop: it is a defect of the client
 4401      ``token_invalid`` ``token_expired`` ...        get a new session token, connect again
-4403      ``not_permitted`` ``origin_refused``           stop
+4403      ``not_permitted`` ``logged_out`` ...           stop
 4408      ``hello_timeout`` ``deadline_exceeded``        connect again
 4409      ``replaced``                                   stop, and let the person decide
 4410      ``ping_timeout``                               connect again
@@ -48,6 +48,7 @@ CLOSE_CODES: Final[Mapping[ErrorCode, int]] = MappingProxyType(
         ErrorCode.TOKEN_FOREIGN: 4401,
         ErrorCode.NOT_PERMITTED: 4403,
         ErrorCode.ORIGIN_REFUSED: 4403,
+        ErrorCode.LOGGED_OUT: 4403,
         ErrorCode.HELLO_TIMEOUT: 4408,
         ErrorCode.DEADLINE_EXCEEDED: 4408,
         ErrorCode.REPLACED: 4409,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.cluster.durable.private_redis import PrivateRedis
+
 pytestmark = pytest.mark.cluster
 
 START_DEADLINE_S = 20
@@ -138,7 +140,7 @@ async def test_an_unknown_key_is_78(tmp_path: Path) -> None:
     assert "did you mean http.port?" in said
 
 
-async def mesh_arguments(folder: Path) -> tuple[str, ...]:
+async def mesh_arguments(folder: Path, store_url: str = "unix:///nowhere/redis.sock") -> tuple[str, ...]:
     async with starling(folder, "keygen", str(folder / "keys")) as process:
         assert (await ended(process))[0] == 0
     listener = bind("127.0.0.1", 0)
@@ -149,6 +151,8 @@ async def mesh_arguments(folder: Path) -> tuple[str, ...]:
         f"--mesh-port={listener.port}",
         f"--mesh-gossip-key-file={folder / 'keys' / 'gossip.key'}",
         f"--tokens-cluster-keys-file={folder / 'keys' / 'cluster-keys.json'}",
+        "--store-kind=redis",
+        f"--store-url={store_url}",
     )
 
 
@@ -168,6 +172,27 @@ async def test_a_gossip_key_that_is_none_is_78(tmp_path: Path) -> None:
         code, said = await ended(process)
     assert code == 78
     assert "keygen" in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+async def test_a_mesh_without_a_shared_store_is_78(tmp_path: Path) -> None:
+    arguments = await mesh_arguments(tmp_path)
+    async with starling(tmp_path, *arguments, "--store-kind=memory") as process:
+        code, said = await ended(process)
+    assert code == 78
+    assert 'store.kind = "redis"' in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+async def test_a_broken_durable_file_is_said_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "starling" / "solo"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "starling.sqlite3").write_bytes(b"not a database" * 100)
+    async with starling(tmp_path, "up", "--http-port=0", "--node-id=solo") as process:
+        code, said = await ended(process)
+    assert code == 1
+    assert "starling.sqlite3" in said.splitlines()[-1]
+    assert "backup" in said.splitlines()[-1]
     assert "Traceback" not in said
 
 
@@ -193,8 +218,8 @@ async def test_a_taken_media_port_names_its_setting(tmp_path: Path) -> None:
     assert "media.port" in said.splitlines()[-1]
 
 
-async def test_members_are_listed(tmp_path: Path) -> None:
-    arguments = await mesh_arguments(tmp_path)
+async def test_members_are_listed(tmp_path: Path, redis_server: PrivateRedis) -> None:
+    arguments = await mesh_arguments(tmp_path, redis_server.url)
     async with starling(tmp_path, *arguments, "--node-id", "one") as process:
         await read_url(process)
         async with starling(tmp_path, "members", "--data-dir", str(tmp_path / "starling" / "one"), "--json") as asking:

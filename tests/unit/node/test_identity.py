@@ -27,6 +27,7 @@ def mesh_config(tmp_path: Path) -> Config:
     environment = {
         "STARLING_MESH__GOSSIP_KEY_FILE": str(tmp_path / "gossip.key"),
         "STARLING_TOKENS__CLUSTER_KEYS_FILE": str(tmp_path / "cluster-keys.json"),
+        "STARLING_STORE__KIND": "redis",
     }
     return load_config(environment=environment, machine=Machine(host_name="a", state_dir=tmp_path))
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import OKPKey
 
+from session.claims import AccountMark
 from session.keys import ClusterKeys
 from session.tokens import LEEWAY_S, MAX_TOKEN_BYTES, Tokens
 from signalling.errors import ErrorCode, Refused
@@ -94,6 +95,25 @@ def test_the_chain(tokens: Tokens) -> None:
 
 def room_token(tokens: Tokens) -> str:
     return tokens.issue_room(room=ROOM, user=USER, device=DEVICE, name="Ann", session=SESSION, attempt=7)
+
+
+def test_the_account_and_its_generation_go_along(tokens: Tokens) -> None:
+    mark = AccountMark(login="ann", generation=3)
+    user = tokens.issue_user(user=USER, name="Ann", account=mark)
+    session = tokens.issue_session(user=USER, device=DEVICE, name="Ann", account=mark)
+    assert tokens.verify_user(user).account == tokens.verify_session(session).account == mark
+    assert tokens.verify_user(tokens.issue_user(user=USER, name="Ann")).account is None
+    assert tokens.verify_session(tokens.issue_session(user=USER, device=DEVICE, name="Ann")).account is None
+
+
+@pytest.mark.parametrize("claims", [{"login": 3, "gen": 1}, {"login": "ann", "gen": "1"}, {"login": "ann", "gen": 1.5}])
+def test_an_account_that_is_none_is_refused(tokens: Tokens, claims: dict[str, Any]) -> None:
+    payload = {"iss": "alps", "aud": "starling/user", "sub": USER, "exp": NOW + 60, "iat": NOW, "jti": "1", "name": "A"}
+    assert tokens.verify_user(sign(head(), payload)).account is None
+    assert tokens.verify_user(sign(head(), {**payload, "login": "ann"})).account is None
+    with pytest.raises(Refused) as caught:
+        tokens.verify_user(sign(head(), {**payload, **claims}))
+    assert caught.value.code is ErrorCode.TOKEN_INVALID
 
 
 def test_a_room_token_is_for_one_session(tokens: Tokens) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from accounts import Accounts, AccountSettings
 from membership import ClusterView
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from relay import RelayEvent, RelayStatistics
@@ -27,6 +28,8 @@ from sfu import EngineConfig, open_engine
 from signalling.client.admission import SessionRequest
 from signalling.client.messages import Hello, Join, Joined, Leave, Publish, Published, TrackIntent
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId, TrackId
+from tests.unit.accounts.quick_passwords import QuickPasswords
+from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.sfu.fake_engine import FakeEngine, FakeHost
 
 if TYPE_CHECKING:
@@ -174,9 +177,12 @@ async def open_house(
     grace_s: float = 4.0,
     store: MemorySeatStore | None = None,
     media: RoomMedia | None = None,
+    repository: MemoryRepository | None = None,
 ) -> AsyncIterator[House]:
     """Run it all for the length of the block; needs an autojump clock only where time matters."""
     keys = ClusterKeys.generate()
+    tokens = Tokens(keys, cluster="test")
+    repository = repository or MemoryRepository()
     settings = SessionConfig(cluster="test", node=HERE, grace_s=grace_s, room_media=media or RoomMedia())
     host = FakeHost()
     store = store or MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
@@ -190,7 +196,7 @@ async def open_house(
                 sessions=sessions,
                 admission=Admission(
                     sessions=sessions,
-                    tokens=Tokens(keys, cluster="test"),
+                    tokens=tokens,
                     session_url="ws://here/v1/session",
                     guests=True,
                 ),
@@ -204,6 +210,9 @@ async def open_house(
                 membership=None,
                 relay=mesh,
                 rooms=Rooms(HERE),
+                repository=repository,
+                accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
+                tokens=tokens,
             )
         ) as conductor,
     ):

@@ -6,6 +6,8 @@ from dataclasses import fields
 
 import pytest
 
+from accounts import AccountStatistics
+from durable import RepositoryStatistics
 from membership import MembershipStatistics
 from node.conductor.measures import COUNTERS, collect_samples
 from relay import RelayStatistics
@@ -17,7 +19,11 @@ RECORDS = {
     "sessions": SessionStatistics,
     "relay": RelayStatistics,
     "mesh": MembershipStatistics,
+    "accounts": AccountStatistics,
+    "durable": RepositoryStatistics,
 }
+
+ACCOUNTS = AccountStatistics(registered=1, logins=2, logins_refused=3, hashes=6, tokens_unchecked=0)
 
 
 @pytest.mark.parametrize("part", RECORDS)
@@ -52,10 +58,19 @@ def test_absent_parts_have_no_samples_and_names_are_unique() -> None:
         seats_lost=0,
         store_failures=0,
     )
-    samples = collect_samples(engine=engine, sessions=sessions, membership=None, relay=None)
+    samples = collect_samples(
+        engine=engine,
+        sessions=sessions,
+        membership=None,
+        relay=None,
+        accounts=ACCOUNTS,
+        durable=RepositoryStatistics(calls=5, failures=0, conflicts=0),
+    )
     by_name = {sample.name: sample for sample in samples}
     assert len(by_name) == len(samples)
     assert by_name["engine_refusals_total"].value == 3
     assert by_name["engine_refusals_total"].kind == "counter"
+    assert by_name["accounts_logins_refused_total"].value == 3
+    assert by_name["durable_calls_total"].value == 5
     assert by_name["engine_serving"].kind == "gauge"
     assert not [name for name in by_name if name.startswith(("mesh", "relay"))]

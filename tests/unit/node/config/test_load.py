@@ -122,6 +122,10 @@ WRONG = {
         "[mesh]\ngossip_key_file = 'k'\nseeds = ['a:1']\n[tokens]\ncluster_keys_file = 'c'",
         ["mesh.seeds", 'store.kind = "redis"'],
     ),
+    "mesh and memory": (
+        "[mesh]\ngossip_key_file = 'k'\n[tokens]\ncluster_keys_file = 'c'",
+        ["mesh.gossip_key_file", "several nodes", 'store.kind = "redis"'],
+    ),
     "bad store URL": ("[store]\nurl = 'http://user:secret@x'", ["store.url", "redis://"]),
     "more people than a room holds": ("[rooms]\nmax_participants = 1001", ["rooms.max_participants", "<= 1000"]),
     "a policy that is none": ('[rooms]\non_join = "reject"', ["rooms.on_join", "reject"]),

@@ -21,6 +21,7 @@ from node.http.backend import (
     Sample,
 )
 from node.http.server import HttpServer, bind, open_http_server
+from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
 from signalling.client.admission import SessionGrant, SessionRequest
 from signalling.client.messages import Chat, ChatSent, Join, Joined, Ok, ParticipantLeft
 from signalling.errors import ErrorCode, Refused
@@ -61,6 +62,27 @@ class FakeBackend:
     asked: list[object] = field(default_factory=list)
     sockets: dict[SessionId, SessionSocket] = field(default_factory=dict)
     closed: list[tuple[SessionId, CloseCause]] = field(default_factory=list)
+
+    @property
+    def accounts(self) -> FakeBackend:
+        return self
+
+    async def register(self, request: Registration) -> UserGrant:
+        return await self._user(request)
+
+    async def log_in(self, request: LogIn) -> UserGrant:
+        return await self._user(request)
+
+    async def change_password(self, request: PasswordChange) -> UserGrant:
+        return await self._user(request)
+
+    async def log_out(self, user_token: str) -> LoggedOut:
+        await self._answer("log out", user_token)
+        return LoggedOut(sessions_ended=2)
+
+    async def _user(self, request: Registration | LogIn | PasswordChange) -> UserGrant:
+        await self._answer(request)
+        return UserGrant(token=GOOD_TOKEN, user=UserId("us_1"), login="ann", name="Ann", expires_in_s=60.0)
 
     async def _answer(self, asked: object, token: str = GOOD_TOKEN) -> None:
         self.asked.append(asked)

@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+import structlog.testing
 
 from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem, RoomCreation
+from signalling.client.accounts import LogIn, PasswordChange, Registration
 from signalling.client.admission import SessionRequest
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId
@@ -211,3 +213,81 @@ async def test_foreign_pages_are_refused(
     assert (await response.get_json())["error"]["code"] == "origin_refused"
     assert "Access-Control-Allow-Origin" not in response.headers
     assert not backend.asked
+
+
+async def test_accounts_are_resources(client: TestClientProtocol, backend: FakeBackend) -> None:
+    credentials = {"login": "ann", "password": "three words long"}
+    made = await client.post("/v1/accounts", json={**credentials, "name": "Ann"})
+    logged_in = await client.post("/v1/accounts/login", json=credentials)
+    changed = await client.post("/v1/accounts/password", json={**credentials, "new_password": "four words are longer"})
+    logged_out = await client.post("/v1/accounts/logout", headers=BEARER)
+    assert [answer.status_code for answer in (made, logged_in, changed, logged_out)] == [201, 200, 200, 200]
+    assert set(await made.get_json()) == {"token", "user", "login", "name", "expires_in_s"}
+    assert await logged_out.get_json() == {"sessions_ended": 2}
+    assert made.headers["Cache-Control"] == "no-store"
+    assert backend.asked == [
+        Registration(login="ann", password="three words long", name="Ann"),
+        LogIn(login="ann", password="three words long"),
+        PasswordChange(login="ann", password="three words long", new_password="four words are longer"),
+        "log out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (ErrorCode.CREDENTIALS_INVALID, 401),
+        (ErrorCode.LOGGED_OUT, 401),
+        (ErrorCode.NOT_PERMITTED, 403),
+        (ErrorCode.ACCOUNT_EXISTS, 409),
+        (ErrorCode.PASSWORD_UNFIT, 400),
+        (ErrorCode.LOGIN_INVALID, 400),
+    ],
+)
+async def test_what_accounts_refuse_has_its_status(
+    client: TestClientProtocol, backend: FakeBackend, code: ErrorCode, status: int
+) -> None:
+    backend.failure = Refused(code, "No.")
+    response = await client.post("/v1/accounts/login", json={"login": "ann", "password": "x"})
+    assert response.status_code == status
+    assert (await response.get_json())["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"login": "ann"}',
+        b'{"login": "ann", "password": "secret-of-ann", "pin": 1}',
+        b'{"login": "ann", "password": ["secret-of-ann"]}',
+        b'{"login": "ann", "password": "\\ud800secret-of-ann"}',
+        b'{"login": "ann", "password": "' + b"secret-of-ann" * 100 + b'"}',
+    ],
+)
+async def test_a_bad_log_in_is_refused_without_a_word_of_it(
+    client: TestClientProtocol, backend: FakeBackend, body: bytes
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        response = await client.post("/v1/accounts/login", data=body)
+    assert response.status_code == 400
+    assert "secret" not in (await response.get_data(as_text=True)) + repr(logs)
+    assert not backend.asked
+
+
+async def test_an_internal_error_shows_no_password(client: TestClientProtocol, backend: FakeBackend) -> None:
+    backend.failure = RuntimeError("broken")
+    with structlog.testing.capture_logs() as logs:
+        response = await client.post("/v1/accounts/login", json={"login": "ann", "password": "secret-of-ann"})
+    assert response.status_code == 500
+    assert logs
+    assert "secret-of-ann" not in (await response.get_data(as_text=True)) + repr(logs)
+
+
+async def test_one_address_asks_accounts_at_a_pace(backend: FakeBackend, web_root: Path) -> None:
+    client = make_app(backend, web_root, logins_burst=2, logins_per_minute=6).test_client()
+    answers = [
+        await client.post(f"/v1/accounts{path}", json={"login": "ann", "password": "x"})
+        for path in ("", "/login", "/login")
+    ]
+    assert [answer.status_code for answer in answers] == [201, 200, 429]
+    assert (await client.post("/v1/accounts/logout", headers=BEARER)).status_code == 429

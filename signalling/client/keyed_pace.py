@@ -1,4 +1,4 @@
-"""How fast each client address may ask for something: token buckets in a bounded table."""
+"""How fast each of many may ask for something: token buckets by key in a bounded table."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Final
 
 from signalling.client.pace import TokenBucket
 
-MAX_ADDRESSES: Final = 10_000
+MAX_KEYS: Final = 10_000
 """Buckets that are kept, some 200 bytes each. With more clients than that at a time, the one not
 heard of for the longest is forgotten, which only ever lets more through."""
 
 
-class AddressPace:
+class KeyedPace:
     """One token bucket for each key.
 
     Args:
         rate_per_s: Refill of each bucket.
         burst: Size of each bucket.
-        max_addresses: Bound on buckets.
+        max_keys: Bound on buckets.
     """
 
-    def __init__(self, *, rate_per_s: float, burst: int, max_addresses: int = MAX_ADDRESSES) -> None:
+    def __init__(self, *, rate_per_s: float, burst: int, max_keys: int = MAX_KEYS) -> None:
         self._rate = rate_per_s
         self._burst = burst
-        self._max = max_addresses
+        self._max = max_keys
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def __len__(self) -> int:

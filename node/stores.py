@@ -1,0 +1,84 @@
+"""What a node keeps outside of its memory, by its settings: the index of seats, and what outlives a process.
+
+`store.kind = "memory"` is a node alone: seats in memory, durable things in a SQLite file of its data folder.
+`store.kind = "redis"` is a cluster: both in Redis, on one connection.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from durable import AppendOnly, RedisRepository, open_redis, open_sqlite
+from session import MemoryRoomDirectory, MemorySeatStore, RedisRoomDirectory, RedisSeatStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from durable import Repository
+    from node.config import Config
+    from session import RoomDirectory, SeatStore, SessionConfig
+
+__all__ = ["SQLITE_FILE", "Stores", "open_stores"]
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+SQLITE_FILE: Final = "starling.sqlite3"
+"""Lies in the node's data folder, whose lock keeps a second node off it."""
+
+SQLITE_DEADLINE_S: Final = 2.0
+"""For one call, the wait for others included: a spinning disk flushes in 20 ms, a busy one needs some patience."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stores:
+    """The stores of a running node.
+
+    Attributes:
+        seats: The index of seats.
+        rooms: The definitions of rooms.
+        repository: Accounts, rooms, invitations, bans and chat history.
+    """
+
+    seats: SeatStore
+    rooms: RoomDirectory
+    repository: Repository
+
+
+@asynccontextmanager
+async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[Stores]:
+    """Open what `[store]` names for the length of the block.
+
+    Raises:
+        StoreSetupError: It cannot be used.
+    """
+    if config.store.kind == "redis":
+        async with open_redis(config.store.url, deadline_s=config.store.deadline_s) as redis:
+            repository = RedisRepository(redis, cluster=settings.cluster)
+            await _warn_of_a_forgetful_redis(repository)
+            yield Stores(
+                seats=RedisSeatStore.from_config(redis, settings),
+                rooms=RedisRoomDirectory(redis, cluster=settings.cluster, max_rooms=settings.max_rooms),
+                repository=repository,
+            )
+    else:
+        async with open_sqlite(Path(config.node.data_dir) / SQLITE_FILE, deadline_s=SQLITE_DEADLINE_S) as sqlite:
+            yield Stores(
+                seats=MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s),
+                rooms=MemoryRoomDirectory(max_rooms=settings.max_rooms),
+                repository=sqlite,
+            )
+
+
+async def _warn_of_a_forgetful_redis(repository: RedisRepository) -> None:
+    append_only = await repository.append_only()
+    if append_only is AppendOnly.OFF:
+        log.warning(
+            "store_forgets", reason="Redis keeps no append-only file; set `appendonly yes` in its configuration"
+        )
+    elif append_only is AppendOnly.UNKNOWN:
+        log.info("store_durability_unknown", reason="Redis does not say whether it keeps an append-only file")
