@@ -19,6 +19,7 @@ import trio
 from msgspec import Meta
 
 from membership import MemberState
+from node.account_orders import AccountAnswer, AccountOrder, carry_out
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
 from node.private_files import read_private, write_private
 from relay.link_peer import node_of_link
@@ -42,7 +43,9 @@ ADMIN_FILE: Final = "admin.json"
 
 LOOPBACK: Final = "127.0.0.1"
 
-MAX_QUESTION_BYTES: Final = 1024
+MAX_QUESTION_BYTES: Final = 4096
+"""The longest password and name in JSON, and room to spare."""
+
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """A thousand members take half a megabyte."""
 
@@ -52,7 +55,7 @@ DEADLINE_S: Final = 5.0
 MAX_CONNECTIONS: Final = 16
 """People and their scripts; a question takes milliseconds."""
 
-Topic: TypeAlias = Literal["status", "members", "links"]
+Topic: TypeAlias = Literal["status", "members", "links", "accounts"]
 
 _Answer = TypeVar("_Answer")
 
@@ -70,6 +73,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str
     topic: Topic
+    order: AccountOrder = AccountOrder(action="list")
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,15 +157,17 @@ class AdminDesk:
     relay: Relay | None
     alone: ClusterView
 
-    async def answer(self, topic: Topic) -> StatusReport | Members | Links:
-        """Say how things are now."""
-        match topic:
+    async def answer(self, question: Question) -> StatusReport | Members | Links | AccountAnswer:
+        """Say how things are now, or do what is ordered."""
+        match question.topic:
             case "status":
                 return self._status()
             case "members":
                 return await self._members()
             case "links":
                 return await self._links()
+            case "accounts":
+                return await carry_out(self.conductor.accounts, question.order)
 
     def _status(self) -> StatusReport:
         problems = self.conductor.readiness()
@@ -275,15 +281,15 @@ async def _serve(stream: trio.SocketStream, desk: AdminDesk, token: str, limit: 
             try:
                 question = msgspec.json.decode(await _read_line(stream, MAX_QUESTION_BYTES), type=Question)
                 if hmac.compare_digest(question.token.encode(), token.encode()):
-                    await stream.send_all(msgspec.json.encode(await desk.answer(question.topic)) + b"\n")
+                    await stream.send_all(msgspec.json.encode(await desk.answer(question)) + b"\n")
             except (msgspec.DecodeError, ValueError, trio.BrokenResourceError):
                 return
             except Exception:
                 log.exception("admin_question_failed")
 
 
-async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer]) -> _Answer:
-    """Ask the node that runs in this data folder.
+async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer], order: AccountOrder | None = None) -> _Answer:
+    """Ask the node that runs in this data folder; an order goes with the topic `accounts`.
 
     Raises:
         NodeStartError: ``not_running``: none does, or it does not answer.
@@ -292,11 +298,14 @@ async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer]) -> _Answer
     if not path.exists():
         raise _not_running(data_dir)
     admin = msgspec.json.decode(read_private(path, what="The admin file"), type=AdminFile)
+    question = Question(token=admin.token, topic=topic)
+    if order is not None:
+        question = msgspec.structs.replace(question, order=order)
     answer = b""
     with trio.move_on_after(DEADLINE_S):
         try:
             async with await trio.open_tcp_stream(LOOPBACK, admin.port) as stream:
-                await stream.send_all(msgspec.json.encode(Question(token=admin.token, topic=topic)) + b"\n")
+                await stream.send_all(msgspec.json.encode(question) + b"\n")
                 answer = await _read_line(stream, MAX_ANSWER_BYTES)
         except (OSError, trio.BrokenResourceError):
             raise _not_running(data_dir) from None

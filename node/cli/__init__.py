@@ -22,6 +22,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "status": "ask the local node how it is",
         "members": "list the nodes of the cluster as the local node sees them",
         "links": "list the local node's links to other nodes",
+        "account": "create accounts, set passwords, log people out",
         "keygen": "make the keys that the nodes of a cluster share",
         "version": "print the versions of the program and its parts",
     }

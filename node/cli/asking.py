@@ -11,6 +11,7 @@ from node.cli.settings import read_settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from node.account_orders import AccountAnswer, AccountOrder
     from node.admin import Topic
 
 T = TypeVar("T")
@@ -33,6 +34,18 @@ def ask_local(config: Path | None, data_dir: Path | None, topic: Topic, kind: ty
     if data_dir is None:
         data_dir = Path(read_settings(config, {}).node.data_dir)
     return trio.run(ask_node, data_dir, topic, kind)
+
+
+def order_local(config: Path | None, data_dir: Path | None, order: AccountOrder) -> AccountAnswer:
+    """Give an order about accounts to the node that :func:`ask_local` would ask; raises as it does."""
+    import trio
+
+    from node.account_orders import AccountAnswer
+    from node.admin import ask_node
+
+    if data_dir is None:
+        data_dir = Path(read_settings(config, {}).node.data_dir)
+    return trio.run(ask_node, data_dir, "accounts", AccountAnswer, order)
 
 
 def print_json(answer: object) -> None:

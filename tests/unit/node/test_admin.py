@@ -6,7 +6,8 @@ import msgspec
 import pytest
 import trio
 
-from node.admin import ADMIN_FILE, AdminFile, Links, StatusReport, ask_node, open_admin
+from node.account_orders import AccountAnswer, AccountOrder
+from node.admin import ADMIN_FILE, AdminFile, Links, Question, StatusReport, ask_node, open_admin
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ STATUS = StatusReport(node="a", cluster="c", region="r", url="http://x", pid=1, 
 
 
 class Desk:
-    async def answer(self, topic: str) -> StatusReport | Links:
-        if topic == "members":
+    async def answer(self, question: Question) -> StatusReport | Links | AccountAnswer:
+        if question.topic == "members":
             raise RuntimeError("a defect")
-        return STATUS if topic == "status" else Links(links=())
+        if question.topic == "accounts":
+            return AccountAnswer(message=question.order.password)
+        return STATUS if question.topic == "status" else Links(links=())
 
 
 DESK = cast("AdminDesk", Desk())
@@ -40,6 +43,13 @@ async def test_who_can_read_the_folder_may_ask(tmp_path: Path) -> None:
         assert await ask_node(tmp_path, "status", StatusReport) == STATUS
         assert await ask_node(tmp_path, "links", Links) == Links(links=())
     assert not (tmp_path / ADMIN_FILE).exists()
+
+
+async def test_an_order_goes_with_the_topic_and_is_not_shown(tmp_path: Path) -> None:
+    order = AccountOrder(action="create", login="ann", password="\U0001f511" * 256, name="\u00e9" * 64)
+    assert order.password not in repr(order)
+    async with open_admin(tmp_path, DESK):
+        assert (await ask_node(tmp_path, "accounts", AccountAnswer, order)).message == order.password
 
 
 async def test_nobody_else_gets_a_word(tmp_path: Path) -> None:

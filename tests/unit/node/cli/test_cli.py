@@ -43,7 +43,7 @@ def test_every_verb_teaches(capsys: pytest.CaptureFixture[str], verb: str) -> No
     assert len(out.splitlines()) > 5
 
 
-@pytest.mark.parametrize("verb", ["members", "links", "status", "keygen", "version", "demo"])
+@pytest.mark.parametrize("verb", ["members", "links", "status", "account", "keygen", "version", "demo"])
 def test_what_prints_data_prints_json(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     assert "--json" in run(capsys, verb, "--help")[1]
 
