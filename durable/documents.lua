@@ -36,10 +36,9 @@ end
 if op == 'append' then
   local log, id, keep = KEYS[1], ARGV[2], tonumber(ARGV[4])
   local known = redis.call('ZRANGEBYLEX', log, '[' .. id .. '\0', '(' .. id .. '\1', 'LIMIT', 0, 1)
-  if #known > 0 then return {'ok', '0'} end
-  redis.call('ZADD', log, 0, id .. '\0' .. ARGV[3])
+  if #known == 0 then redis.call('ZADD', log, 0, id .. '\0' .. ARGV[3]) end
   redis.call('ZREMRANGEBYRANK', log, 0, -keep - 1)
-  return {'ok', '1'}
+  return {'ok', #known == 0 and '1' or '0'}
 end
 
 local documents = KEYS[1]

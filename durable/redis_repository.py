@@ -34,9 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["AppendOnly", "RedisRepository"]
 
-_SCRIPT: Final = files("durable").joinpath("documents.lua").read_text("utf-8")
-
 _NUL: Final = b"\x00"
+
+
+def documents_script() -> str:
+    """The text of documents.lua."""
+    return files("durable").joinpath("documents.lua").read_text("utf-8")
 
 
 class AppendOnly(StrEnum):
@@ -53,10 +56,12 @@ class RedisRepository:
     Args:
         connection: to Redis; its deadline is that of every call.
         cluster: name of the cluster, part of every key.
+        script: another text of the script, for a test of the tests.
     """
 
-    def __init__(self, connection: RedisConnection, *, cluster: str) -> None:
+    def __init__(self, connection: RedisConnection, *, cluster: str, script: str | None = None) -> None:
         self._connection = connection
+        self._script = documents_script() if script is None else script
         self._cluster = cluster
         self._calls = 0
         self._failures = 0
@@ -162,7 +167,7 @@ class RedisRepository:
     async def _run(self, call: ScriptCall) -> int:
         self._calls += 1
         try:
-            ((verdict, number),) = await self._connection.run_script(_SCRIPT, (call,))
+            ((verdict, number),) = await self._connection.run_script(self._script, (call,))
         except StoreUnavailableError:
             self._failures += 1
             raise
@@ -179,7 +184,7 @@ class RedisRepository:
             for name, value in values.items()
             if _has_expired(value, now_ms)
         )
-        await self._connection.run_script(_SCRIPT, calls)
+        await self._connection.run_script(self._script, calls)
 
     def _documents(self, scope: str) -> str:
         return f"starling:{{{self._cluster}:{scope}}}:documents"
