@@ -5,7 +5,8 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 
 - `open_sessions` (service.py) is the whole of it for the rest of a node: one task owns the registry,
   asks the store and answers joins; what happens unasked comes out of `Sessions.events`.
-- Two pure cores: registry.py decides about seats, with seat_book.py and joins_on_way.py as its memory; rooms.py,
+- Two pure cores: registry.py decides about seats and joining.py about how a join comes to one, with seat_book.py
+  and joins_on_way.py as their memory; rooms.py,
   with room_view.py and alternatives.py, about what each person sees, hears and is told.
 - store_questions.py carries the registry's questions to the store and the answers back.
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
@@ -20,14 +21,16 @@ are then marked degraded, and when it returns every node states its own seats ag
 
 from session.claims import AccountMark
 from session.config import SessionConfig
-from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory
+from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory, StoredRoom
 from session.errors import SessionSetupError
 from session.event_outbox import EventOutbox
 from session.keys import ClusterKeys
 from session.memory_store import MemorySeatStore
 from session.records import (
     Admitted,
+    AskHolder,
     AttemptStale,
+    HolderState,
     RoomNodes,
     SeatLost,
     SessionEvent,
@@ -50,19 +53,21 @@ from session.room_media import CodecPolicy, RoomMedia
 from session.room_view import FoundTrack
 from session.rooms import Rooms
 from session.service import Sessions, open_sessions
-from session.store import RoomPolicy, Seat, SeatStore
+from session.store import RoomPolicy, RoomRules, Seat, SeatStore
 from session.tokens import RoomClaims, SessionClaims, TokenLifetimes, Tokens, UserClaims
 
 __all__ = [
     "AccountMark",
     "Admitted",
     "Announce",
+    "AskHolder",
     "AttemptStale",
     "ClusterKeys",
     "CodecPolicy",
     "Doubt",
     "EventOutbox",
     "FoundTrack",
+    "HolderState",
     "MemoryRoomDirectory",
     "MemorySeatStore",
     "RedisRoomDirectory",
@@ -74,6 +79,7 @@ __all__ = [
     "RoomMedia",
     "RoomNodes",
     "RoomPolicy",
+    "RoomRules",
     "RoomTrack",
     "Rooms",
     "SayToNodes",
@@ -87,6 +93,7 @@ __all__ = [
     "SessionSetupError",
     "SessionStatistics",
     "Sessions",
+    "StoredRoom",
     "Subscribe",
     "Tell",
     "TokenLifetimes",

@@ -26,8 +26,10 @@ class SessionConfig:
         region: the place this node serves.
         lease_s: how long a seat stands in the store without a renewal; ghosts of a dead node live this long.
         renew_s: period of the renewal, at most a third of the lease.
-        grace_s: how long a seat waits for a dropped socket to come back; at most the lease.
+        grace_s: how long a seat waits for a dropped socket to come back, in rooms that do not say; at most the lease.
         join_deadline_s: from a join's arrival to its answer, the store included.
+        holder_ping_s: how long a session that keeps a seat from another device (policy `reject`) may take to answer
+            a ping; a join that waits for it has this much longer.
         tombstone_s: how long the store remembers ended attempts; as long as a token lives, plus its leeway.
         max_sessions: sockets with a session on this node; more are refused with `node_full`.
         max_pending_joins: joins waiting for the store at once; more are refused with `rate_limited`.
@@ -45,6 +47,7 @@ class SessionConfig:
     renew_s: float = 2.5
     grace_s: float = 6.0
     join_deadline_s: float = 2.0
+    holder_ping_s: float = 2.0
     tombstone_s: float = 3_660.0
     max_sessions: int = 10_000
     max_pending_joins: int = 256
@@ -70,6 +73,8 @@ class SessionConfig:
             raise ValueError(f"tombstone_s {self.tombstone_s} must be at least lease_s {self.lease_s}")
         if self.join_deadline_s <= 0:
             raise ValueError(f"join_deadline_s {self.join_deadline_s} must be above 0")
+        if not 0 < self.holder_ping_s <= self.lease_s:
+            raise ValueError(f"holder_ping_s {self.holder_ping_s} must be above 0 and at most lease_s {self.lease_s}")
         for name in ("max_sessions", "max_pending_joins", "max_rooms", "room_max_participants"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

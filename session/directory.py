@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import msgspec
 
 from session.room_media import RoomMedia, check_media
-from session.store import RoomPolicy
+from session.store import RoomPolicy, RoomRules
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, is_room_id
 
@@ -16,6 +17,7 @@ __all__ = [
     "MemoryRoomDirectory",
     "RoomDefinition",
     "RoomDirectory",
+    "StoredRoom",
     "check_room_name",
     "define_room",
 ]
@@ -34,6 +36,9 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
         room: its name.
         max_participants: seats at once.
         policy: what happens when a user comes in again on another device.
+        grace_s: how long a seat waits for its socket to come back, seconds; None is the node's own, and the
+            store's lease the most.
+        locked: whether only those may come in who have a seat.
         media: what is forwarded in it.
         created_at_ms: milliseconds since 1970.
         version: of this record.
@@ -42,9 +47,30 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomId
     max_participants: int
     policy: RoomPolicy = RoomPolicy.REPLACE
+    grace_s: float | None = None
+    locked: bool = False
     media: RoomMedia = RoomMedia()
     created_at_ms: int = 0
     version: int = RECORD_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRoom:
+    """A definition and the revision of its document; 0 where definitions have none."""
+
+    definition: RoomDefinition
+    revision: int = 0
+
+    @property
+    def rules(self) -> RoomRules:
+        """What a join is decided by."""
+        return RoomRules(
+            cap=self.definition.max_participants,
+            policy=self.definition.policy,
+            locked=self.definition.locked,
+            grace_s=self.definition.grace_s,
+            revision=self.revision,
+        )
 
 
 class RoomDirectory(Protocol):
@@ -53,7 +79,7 @@ class RoomDirectory(Protocol):
     Calls of a shared one raise :class:`session.store.StoreUnavailableError`.
     """
 
-    async def create(self, definition: RoomDefinition) -> RoomDefinition:
+    async def create(self, definition: RoomDefinition) -> StoredRoom:
         """Add a room.
 
         Raises:
@@ -61,7 +87,7 @@ class RoomDirectory(Protocol):
         """
         ...
 
-    async def get(self, room: RoomId) -> RoomDefinition | None:
+    async def get(self, room: RoomId) -> StoredRoom | None:
         """The room of that name, if there is one."""
         ...
 
@@ -120,18 +146,19 @@ class MemoryRoomDirectory:
         self._max_rooms = max_rooms
         self._rooms: dict[RoomId, RoomDefinition] = {}
 
-    async def create(self, definition: RoomDefinition) -> RoomDefinition:
+    async def create(self, definition: RoomDefinition) -> StoredRoom:
         """See :meth:`RoomDirectory.create`."""
         if definition.room in self._rooms:
             raise Refused(ErrorCode.ROOM_EXISTS, f"There is a room {definition.room} already; join it or pick another.")
         if len(self._rooms) >= self._max_rooms:
             raise Refused(ErrorCode.NODE_FULL, "No more rooms can be made here.")
         self._rooms[definition.room] = definition
-        return definition
+        return StoredRoom(definition)
 
-    async def get(self, room: RoomId) -> RoomDefinition | None:
+    async def get(self, room: RoomId) -> StoredRoom | None:
         """See :meth:`RoomDirectory.get`."""
-        return self._rooms.get(room)
+        found = self._rooms.get(room)
+        return None if found is None else StoredRoom(found)
 
     async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
         """See :meth:`RoomDirectory.rooms`."""

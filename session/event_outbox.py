@@ -1,7 +1,8 @@
 """Events for one slow reader, bounded by what there is instead of by a queue's size.
 
 A seat can only be lost once before somebody takes it again, and of a room's nodes only the newest
-set counts. So at most one event waits per seat and one per room, and nothing is ever dropped.
+set counts; whether somebody is there is asked once, however many wait for it. So at most one event of a kind
+waits per seat and one per room, and nothing is ever dropped.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from session.records import SeatLost
+from session.records import AskHolder, RoomNodes, SeatLost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +30,14 @@ class EventOutbox:
 
     def put(self, event: SessionEvent) -> None:
         """Add an event."""
-        key = (event.room, event.session) if isinstance(event, SeatLost) else (event.room,)
+        key: tuple[str, ...]
+        match event:
+            case SeatLost(room=room, session=session):
+                key = (room, session)
+            case RoomNodes(room=room):
+                key = (room,)
+            case AskHolder(room=room, holder=holder):
+                key = ("ask", room, holder)
         self._waiting.pop(key, None)
         self._waiting[key] = event
         self._filled.set()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
-from dataclasses import dataclass
-from itertools import takewhile
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from session.store import Seat, SlotId
+    from session.store import RoomRules, Seat, SlotId
     from signalling.ids import RoomId, SessionId
 
 __all__ = ["HeldSeat", "HeldSeats"]
@@ -18,11 +18,17 @@ __all__ = ["HeldSeat", "HeldSeats"]
 
 @dataclass(slots=True)
 class HeldSeat:
-    """A seat of this node. `unconfirmed`: the store has to be told (again) that it stands."""
+    """A seat of this node.
+
+    Attributes:
+        seat: the seat.
+        rules: of its room, as they were when it was taken.
+        unconfirmed: the store has to be told (again) that it stands.
+    """
 
     seat: Seat
+    rules: RoomRules
     unconfirmed: bool
-    grace_until: float | None = None
 
 
 class HeldSeats:
@@ -32,9 +38,10 @@ class HeldSeats:
         self._by_session: dict[SessionId, dict[RoomId, HeldSeat]] = defaultdict(dict)
         self._by_slot: dict[tuple[RoomId, SlotId], HeldSeat] = {}
         self._by_room: dict[RoomId, set[SessionId]] = defaultdict(set)
-        # All graces last equally long, so they run out in the order in which they began: a node whose
-        # sockets all drop at once looks at each only once.
+        # Rooms have graces of their own. The heap may hold a grace that is over already because its seat went;
+        # it does so no longer than that grace would have lasted, and a seat begins one only once.
         self._graces: dict[tuple[SessionId, RoomId], float] = {}
+        self._ends: list[tuple[float, SessionId, RoomId]] = []
 
     def __iter__(self) -> Iterator[HeldSeat]:
         """All seats, in the order of their slots' last change."""
@@ -94,16 +101,23 @@ class HeldSeats:
         self._graces.pop((seat.session, seat.room), None)
 
     def start_grace(self, held: HeldSeat, until: float) -> None:
-        """Let a seat wait for its socket; no earlier than those that wait already."""
-        held.grace_until = until
+        """Let a seat wait for its socket."""
+        held.seat = replace(held.seat, in_grace=True)
         self._graces[held.seat.session, held.seat.room] = until
+        heapq.heappush(self._ends, (until, held.seat.session, held.seat.room))
 
     def grace_over(self, now: float) -> tuple[HeldSeat, ...]:
-        """Seats that waited in vain."""
-        over = takewhile(lambda grace: grace[1] <= now, self._graces.items())
-        return tuple(self._by_session[session][room] for (session, room), _ in over)
+        """Seats that waited in vain, in the order of their deadlines; each is told once."""
+        over = []
+        while self._ends and self._ends[0][0] <= now:
+            until, session, room = heapq.heappop(self._ends)
+            if self._graces.get((session, room)) == until:
+                over.append(self._by_session[session][room])
+        return tuple(over)
 
     @property
     def next_grace_end(self) -> float | None:
         """When the first grace runs out."""
-        return next(iter(self._graces.values()), None)
+        while self._ends and self._graces.get(self._ends[0][1:]) != self._ends[0][0]:
+            heapq.heappop(self._ends)
+        return self._ends[0][0] if self._ends else None

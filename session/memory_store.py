@@ -1,49 +1,72 @@
-"""A seat store for one node, in its memory."""
+"""A seat store for one node, in its memory.
+
+What the repository says of a room is read before a change, and the change itself does not wait. A ban or a
+new definition that comes in between meets the seat at its next renewal, and the next claim.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
+from durable.repository import ABSENT, Kind
 from session.seat_table import SeatTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from session.store import Seat, SeatAnswer
-    from signalling.ids import NodeId, RoomId
+    from durable.repository import Repository
+    from session.store import RoomRules, Seat, SeatAnswer
+    from signalling.ids import NodeId, RoomId, SessionId, UserId
 
 __all__ = ["MemorySeatStore"]
 
+BANS_EACH_PAGE: Final = 100
+"""Bans read at once for all seats of a room that are renewed; a room with more is asked about each of its users."""
+
 
 class MemorySeatStore:
-    """See :class:`session.store.SeatStore`; never unavailable, its calls only checkpoint.
+    """See :class:`session.store.SeatStore`; without a repository never unavailable, its calls then only checkpoint.
 
     Args:
         lease_s: how long a seat stands without a renewal.
         tombstone_s: how long ended attempts and epochs are remembered after the last change.
+        repository: where rooms and bans are; without one nobody is banned, and claims are believed about the rules.
         clock: seconds on a clock that never steps back.
     """
 
-    def __init__(self, *, lease_s: float, tombstone_s: float, clock: Callable[[], float] = trio.current_time) -> None:
+    def __init__(
+        self,
+        *,
+        lease_s: float,
+        tombstone_s: float,
+        repository: Repository | None = None,
+        clock: Callable[[], float] = trio.current_time,
+    ) -> None:
         self._table = SeatTable(lease_ms=round(lease_s * 1000), keep_ms=round(tombstone_s * 1000))
+        self._repository = repository
         self._clock = clock
 
-    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
         """See :meth:`SeatStore.claim`."""
         await trio.lowlevel.checkpoint()
-        return self._table.claim(seat, self._now_ms(), cap=cap)
+        revision, banned = None, False
+        if self._repository is not None:
+            document = await self._repository.get(Kind.ROOM, seat.room)
+            revision = ABSENT if document is None else document.revision
+            banned = await self._repository.get(Kind.BAN, seat.room, seat.user) is not None
+        return self._table.claim(seat, self._now_ms(), rules, silent=silent, revision=revision, banned=banned)
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`SeatStore.touch`."""
-        await trio.lowlevel.checkpoint()
-        return tuple(self._table.touch(seat, self._now_ms()) for seat in seats)
+        banned = await self._banned_of(seats)
+        return tuple(self._table.touch(seat, self._now_ms(), banned=(seat.room, seat.user) in banned) for seat in seats)
 
     async def assert_seats(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`SeatStore.assert_seats`."""
-        await trio.lowlevel.checkpoint()
-        return tuple(self._table.state(seat, self._now_ms()) for seat in seats)
+        banned = await self._banned_of(seats)
+        return tuple(self._table.state(seat, self._now_ms(), banned=(seat.room, seat.user) in banned) for seat in seats)
 
     async def release(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`SeatStore.release`."""
@@ -54,6 +77,23 @@ class MemorySeatStore:
         """See :meth:`SeatStore.nodes_of`."""
         await trio.lowlevel.checkpoint()
         return self._table.nodes_of(room, self._now_ms())
+
+    async def _banned_of(self, seats: tuple[Seat, ...]) -> frozenset[tuple[RoomId, UserId]]:
+        """Who of these is banned: one question for each room, as long as its bans are few."""
+        await trio.lowlevel.checkpoint()
+        if self._repository is None:
+            return frozenset()
+        users: dict[RoomId, set[UserId]] = {}
+        for seat in seats:
+            users.setdefault(seat.room, set()).add(seat.user)
+        banned: set[tuple[RoomId, UserId]] = set()
+        for room, asked in users.items():
+            page = await self._repository.page(Kind.BAN, room, limit=BANS_EACH_PAGE)
+            found = {document.key for document in page}
+            if len(page) == BANS_EACH_PAGE:
+                found = {user for user in asked if await self._repository.get(Kind.BAN, room, user) is not None}
+            banned |= {(room, user) for user in asked if user in found}
+        return frozenset(banned)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

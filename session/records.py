@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from signalling.errors import ErrorCode, Refused
@@ -12,7 +13,17 @@ if TYPE_CHECKING:
     from signalling.client.messages import LeaveReason
     from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
-__all__ = ["Admitted", "AttemptStale", "RoomNodes", "SeatLost", "SessionEvent", "SessionRecord", "SessionStatistics"]
+__all__ = [
+    "Admitted",
+    "AskHolder",
+    "AttemptStale",
+    "HolderState",
+    "RoomNodes",
+    "SeatLost",
+    "SessionEvent",
+    "SessionRecord",
+    "SessionStatistics",
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +102,31 @@ class RoomNodes:
     nodes: frozenset[NodeId]
 
 
-SessionEvent: TypeAlias = SeatLost | RoomNodes
+class HolderState(StrEnum):
+    """Whether somebody who sits in a seat is there.
+
+    `alive` answered. `silent` did not, or its socket is gone: its seat keeps nobody out any more. `unreachable` says
+    that its node could not be asked; its seat then stands until its lease ends.
+    """
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AskHolder:
+    """Somebody wants a seat that this session holds on that node: ask whether it is there.
+
+    The answer goes to :meth:`session.service.Sessions.holder_answered`, within `SessionConfig.holder_ping_s`.
+    """
+
+    holder: SessionId
+    node: NodeId
+    room: RoomId
+
+
+SessionEvent: TypeAlias = SeatLost | RoomNodes | AskHolder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from durable.errors import StoreUnavailableError
-from session.directory import RoomDefinition
+from session.directory import RoomDefinition, StoredRoom
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RedisRoomDirectory:
         self._key = f"starling:{{{cluster}}}:rooms"
         self._max_rooms = max_rooms
 
-    async def create(self, definition: RoomDefinition) -> RoomDefinition:
+    async def create(self, definition: RoomDefinition) -> StoredRoom:
         """See :meth:`RoomDirectory.create`."""
         known, count = await self._connection.run((("HEXISTS", self._key, definition.room), ("HLEN", self._key)))
         if not known and count >= self._max_rooms:
@@ -42,12 +42,12 @@ class RedisRoomDirectory:
         (added,) = (0,) if known else await self._connection.run((("HSETNX", self._key, definition.room, record),))
         if not added:
             raise Refused(ErrorCode.ROOM_EXISTS, f"There is a room {definition.room} already; join it or pick another.")
-        return definition
+        return StoredRoom(definition)
 
-    async def get(self, room: RoomId) -> RoomDefinition | None:
+    async def get(self, room: RoomId) -> StoredRoom | None:
         """See :meth:`RoomDirectory.get`."""
         (record,) = await self._connection.run((("HGET", self._key, room),))
-        return None if record is None else _decode(record)
+        return None if record is None else StoredRoom(_decode(record))
 
     async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
         """See :meth:`RoomDirectory.rooms`. Walks all names: a list of rooms is asked seldom."""

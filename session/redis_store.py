@@ -4,7 +4,8 @@ Every key of a room carries one hash tag, so that a sharded Redis keeps them tog
 
 - `starling:{<cluster>:<room>}:seat:<slot>`: a hash, the seat and the slot's highest epoch;
 - `starling:{<cluster>:<room>}:ended:<user>`: a hash, the tombstones of a user's devices;
-- `starling:{<cluster>:<room>}:index`: a sorted set of the room's live seats by expiry.
+- `starling:{<cluster>:<room>}:index`: a sorted set of the room's live seats by expiry;
+- `starling:{<cluster>:<room>}:documents`: a hash of the repository's, read here for the room's revision and its bans.
 
 Leases go by Redis' own clock. They are stored in the record, and keys outlive them, so that
 tombstones and epochs survive a lapsed seat.
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from durable.errors import StoreUnavailableError
 from durable.redis_connection import RedisConnection, ScriptCall
-from session.store import Seat, SeatAnswer, Verdict
+from session.store import RoomRules, Seat, SeatAnswer, Verdict, other_slot_of
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ __all__ = ["RedisSeatStore", "seat_script"]
 
 MAX_SEATS_EACH_TRIP: Final = 500
 """Some 20 ms of one round trip (measured: 10,000 seats at once take 430 ms, longer than a call may)."""
+
+NO_RULES: Final = RoomRules(cap=0)
+"""For changes that no rule of a room is asked about."""
 
 
 def seat_script() -> str:
@@ -66,10 +70,11 @@ class RedisSeatStore:
         """The store that a node's settings describe."""
         return cls(connection, cluster=config.cluster, lease_s=config.lease_s, tombstone_s=config.tombstone_s)
 
-    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
         """See :meth:`SeatStore.claim`."""
-        (answer,) = await self._change("claim", (seat,), cap=cap)
-        return answer
+        call = self.call("claim", seat, rules, silent=silent, with_nodes=True)
+        (reply,) = await self._connection.run_script(self._script, (call,))
+        return self.read(reply)
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`SeatStore.touch`."""
@@ -85,24 +90,22 @@ class RedisSeatStore:
 
     async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         """See :meth:`SeatStore.nodes_of`."""
-        call = ScriptCall(
-            self._keys(room, "", ""), ("nodes", "", "", 0, "", 0, "", self._lease_ms, self._keep_ms, 0, 1)
-        )
+        arguments = ("nodes", "", "", 0, "", 0, "", self._lease_ms, self._keep_ms, 1, "", 0, "")
+        call = ScriptCall(self._keys(room, "", "", ""), arguments)
         (reply,) = await self._connection.run_script(self._script, (call,))
         return self.read(reply).nodes
 
-    async def _change(self, op: str, seats: tuple[Seat, ...], *, cap: int = 0) -> tuple[SeatAnswer, ...]:
+    async def _change(self, op: str, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         answers: list[SeatAnswer] = []
         for first in range(0, len(seats), MAX_SEATS_EACH_TRIP):
-            answers += await self._change_some(op, seats[first : first + MAX_SEATS_EACH_TRIP], cap=cap)
+            answers += await self._change_some(op, seats[first : first + MAX_SEATS_EACH_TRIP])
         return tuple(answers)
 
-    async def _change_some(self, op: str, seats: tuple[Seat, ...], *, cap: int) -> tuple[SeatAnswer, ...]:
+    async def _change_some(self, op: str, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         # The index is walked once per room: its last seat in the pipeline asks for the nodes of all.
         last_of_room = {seat.room: number for number, seat in enumerate(seats)}
         calls = tuple(
-            self.call(op, seat, cap=cap, with_nodes=last_of_room[seat.room] == number)
-            for number, seat in enumerate(seats)
+            self.call(op, seat, with_nodes=last_of_room[seat.room] == number) for number, seat in enumerate(seats)
         )
         answers = [self.read(reply) for reply in await self._connection.run_script(self._script, calls)]
         nodes = {room: answers[number].nodes for room, number in last_of_room.items()}
@@ -110,10 +113,19 @@ class RedisSeatStore:
             replace(answer, nodes=nodes[seat.room] - {seat.node}) for seat, answer in zip(seats, answers, strict=True)
         )
 
-    def call(self, op: str, seat: Seat, *, cap: int, with_nodes: bool) -> ScriptCall:
+    def call(
+        self,
+        op: str,
+        seat: Seat,
+        rules: RoomRules = NO_RULES,
+        *,
+        silent: SessionId | None = None,
+        with_nodes: bool,
+    ) -> ScriptCall:
         """One run of the script for one seat."""
+        other_slot = other_slot_of(seat)
         return ScriptCall(
-            self._keys(seat.room, seat.slot, seat.user),
+            self._keys(seat.room, seat.slot, seat.user, other_slot),
             (
                 op,
                 seat.session,
@@ -124,8 +136,15 @@ class RedisSeatStore:
                 seat.slot,
                 self._lease_ms,
                 self._keep_ms,
-                cap,
                 int(with_nodes),
+                seat.user,
+                int(seat.in_grace),
+                other_slot,
+                rules.revision,
+                rules.cap,
+                int(rules.locked),
+                rules.policy,
+                silent or "",
             ),
         )
 
@@ -150,6 +169,12 @@ class RedisSeatStore:
         except (ValueError, AttributeError, TypeError) as error:
             raise StoreUnavailableError("the store answered something that is not ours") from error
 
-    def _keys(self, room: str, slot: str, user: str) -> tuple[str, str, str]:
+    def _keys(self, room: str, slot: str, user: str, other_slot: str) -> tuple[str, ...]:
         prefix = f"starling:{{{self._cluster}:{room}}}"
-        return f"{prefix}:seat:{slot}", f"{prefix}:ended:{user}", f"{prefix}:index"
+        return (
+            f"{prefix}:seat:{slot}",
+            f"{prefix}:ended:{user}",
+            f"{prefix}:index",
+            f"{prefix}:documents",
+            f"{prefix}:seat:{other_slot}",
+        )

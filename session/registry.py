@@ -6,20 +6,22 @@ or unknown to it) or *in grace* (its socket dropped).
 
 | event | what becomes of a seat |
 |---|---|
-| join | stale attempt: refused here. Otherwise the store is asked; without it, admitted unconfirmed |
-| claim answered | ok: held, and whoever sat in the slot here loses it. superseded: refused. none: unconfirmed |
+| join | stale attempt: refused here. Otherwise the store is asked; without it, admitted unconfirmed (joining.py) |
+| claim answered | ok: held, and whoever sat in the slot here loses it. none: unconfirmed. Otherwise see joining.py |
 | leave, deadline of a join | ended and released; a claim on its way is released when it answers, or does not |
-| socket closed, timed out | in grace: still renewed, others see nothing |
+| socket closed, timed out | in grace, for as long as its room says: still renewed, others see nothing |
 | peer closed | nothing: the seat follows the socket |
 | grace over | ended and released |
 | touch: ok / superseded / unknown | renewed / lost as `replaced` / unconfirmed, and asserted at once |
 | assert: ok / superseded / unknown | held / lost as `replaced` / asserted again at the next renewal |
+| touch, assert: banned | lost as `kicked`, and released |
 | no answer | nothing ends; at the first answer after it every seat here is asserted again |
 | drain ended | every seat ended and released at once |
 
-Only three things end a seat: its owner, a newer join, the node. `unknown` and silence never do.
+Only four things end a seat: its owner, a newer join, the node, a ban. `unknown` and silence never do.
 
-What is then done with a seat, and what is remembered of those that ended, is in seat_book.py.
+How a join comes to a seat is in joining.py; what is then done with it, and what is remembered of those that
+ended, in seat_book.py.
 """
 
 from __future__ import annotations
@@ -27,25 +29,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from session.joins_on_way import Claims
+from session.joining import Joining, refuse
+from session.records import HolderState
 from session.registry_events import (
     Assert,
     AssertAnswered,
     CheckRequested,
-    Claim,
     ClaimAnswered,
     DrainEnded,
     DrainStarted,
     DrainUndone,
+    HolderAnswered,
     JoinAbandoned,
     JoinRequested,
     LeaveRequested,
     PeerClosed,
-    Refuse,
     RegistryEffect,
     RegistryEvent,
     Release,
     ReleaseAnswered,
+    RulesRead,
     SessionMinted,
     SocketClosed,
     SocketTimedOut,
@@ -54,12 +57,11 @@ from session.registry_events import (
     TouchAnswered,
 )
 from session.seat_book import KnownSession, SeatBook
-from session.store import Seat, Verdict, slot_of
+from session.store import RoomPolicy, Seat, Verdict
 from signalling.errors import ErrorCode
 
 if TYPE_CHECKING:
     from session.config import SessionConfig
-    from session.joins_on_way import JoinKey
     from session.records import SessionRecord
     from session.store import SeatAnswer
     from signalling.ids import NodeId, RoomId, SessionId
@@ -93,7 +95,8 @@ class SeatRegistry:
         self._sessions = self._book.sessions
         self._held = self._book.held
         self._memory = self._book.memory
-        self._claims = Claims()
+        self._joining = Joining(config, self._book)
+        self._claims = self._joining.claims
         self._renew_at: float | None = None
         self._degraded = False
         self._draining = False
@@ -104,9 +107,16 @@ class SeatRegistry:
         """Take one event at one moment (seconds, never stepping back); what is to be done, in order."""
         match event:
             case JoinRequested():
-                self._join(event)
-            case ClaimAnswered():
-                self._claim_answered(event, now)
+                self._joining.request(event, draining=self._draining)
+            case ClaimAnswered(answer=answer):
+                self._heard(answer is not None, now)
+                self._joining.claim_answered(event, now)
+            case RulesRead():
+                self._joining.rules_read(event, now)
+            case HolderAnswered(holder=holder, state=state):
+                if state is HolderState.SILENT:
+                    self._socket_gone(holder, now)
+                self._joining.holder_answered(holder, state, now)
             case TouchAnswered() | AssertAnswered():
                 self._renewal_answered(event, now)
             case ReleaseAnswered(seats=seats, answers=answers):
@@ -140,7 +150,8 @@ class SeatRegistry:
 
     def next_deadline(self) -> float | None:
         """When :class:`Tick` is due, if ever."""
-        return min((at for at in (self._renew_at, self._held.next_grace_end) if at is not None), default=None)
+        deadlines = (self._renew_at, self._held.next_grace_end, self._claims.next_overdue)
+        return min((at for at in deadlines if at is not None), default=None)
 
     def records(self) -> tuple[SessionRecord, ...]:
         """All sessions with an open socket or a seat in grace."""
@@ -178,93 +189,10 @@ class SeatRegistry:
             degraded=self._degraded,
         )
 
-    # --- joining ---
-
-    def _join(self, event: JoinRequested) -> None:
-        key = (event.session, event.room, event.attempt)
-        known = self._sessions.get(event.session)
-        if known is None or not known.connected:
-            self._do(_refuse(key, ErrorCode.UNEXPECTED_MESSAGE))
-            return
-        held = self._held.of(event.session, event.room)
-        if held is not None and held.seat.attempt == event.attempt:
-            self._book.admit(held)
-            return
-        claiming = self._claims.get(key)
-        if claiming is not None:
-            # One that was given up is about to be released, and its attempt with it.
-            if not claiming.wanted:
-                self._do(_refuse(key, ErrorCode.ATTEMPT_STALE, event.attempt))
-            return
-        if self._draining:
-            self._do(_refuse(key, ErrorCode.NODE_DRAINING))
-            return
-        record = known.record
-        slot = slot_of(event.policy, record.user, record.device)
-        highest = self._memory.highest_attempt(event.room, slot, record.device)
-        if event.attempt <= highest:
-            self._do(_refuse(key, ErrorCode.ATTEMPT_STALE, highest))
-            return
-        seat = Seat(
-            room=event.room,
-            slot=slot,
-            user=record.user,
-            device=record.device,
-            session=event.session,
-            attempt=event.attempt,
-            node=self._config.node,
-            epoch=self._memory.epoch(event.room, slot),
-        )
-        self._claims.start(key, seat, event.cap)
-        self._do(Claim(seat=seat, cap=event.cap))
-
-    def _claim_answered(self, event: ClaimAnswered, now: float) -> None:
-        seat, answer = event.seat, event.answer
-        key = (seat.session, seat.room, seat.attempt)
-        claiming = self._claims.take(key)
-        self._heard(answer is not None, now)
-        if answer is not None and answer.verdict is not Verdict.OK:
-            # Not the highest attempt: it may be that of a claim from here whose answer is still on its way.
-            self._memory.note(seat, now, epoch=answer.epoch)
-            if claiming is not None and claiming.wanted:
-                if answer.verdict is Verdict.FULL:
-                    self._do(_refuse(key, ErrorCode.ROOM_FULL))
-                else:
-                    self._do(_refuse(key, ErrorCode.ATTEMPT_STALE, answer.highest_attempt))
-            return
-        if claiming is None or not claiming.wanted:
-            self._book.release((seat,), now)
-            return
-        if answer is None:
-            epoch = max(self._memory.epoch(seat.room, seat.slot) + 1, event.wall_ms)
-            seat = replace(seat, epoch=epoch, provisional=True)
-        else:
-            seat = replace(seat, epoch=answer.epoch)
-        code = self._why_not(seat, claiming.cap)
-        if code is not None:
-            self._book.release((seat,), now)
-            self._do(_refuse(key, code, self._memory.highest_attempt(seat.room, seat.slot, seat.device)))
-            return
-        self._book.sit(seat, now)
-        if answer is not None:
-            # Claims are made at once and cross: an old answer knows fewer nodes.
-            self._book.learn_nodes(seat.room, answer.nodes, asked_at=None, now=now)
-
-    def _why_not(self, seat: Seat, cap: int) -> ErrorCode | None:
-        """What happened here while the store was asked, or what it could not check."""
-        if seat.attempt <= self._memory.highest_attempt(seat.room, seat.slot, seat.device):
-            return ErrorCode.ATTEMPT_STALE
-        sitting = self._held.in_slot(seat.room, seat.slot)
-        if sitting is not None and sitting.seat.device != seat.device and sitting.seat.epoch > seat.epoch:
-            return ErrorCode.REPLACED
-        if seat.provisional and sitting is None and self._held.count_in(seat.room) >= cap:
-            return ErrorCode.ROOM_FULL
-        return None
-
     # --- leaving ---
 
     def _leave(self, session: SessionId, room: RoomId, now: float) -> None:
-        self._do(*(_refuse(key, ErrorCode.NOT_IN_ROOM) for key in self._claims.give_up(session, room)))
+        self._do(*(refuse(key, ErrorCode.NOT_IN_ROOM) for key in self._claims.give_up(session, room)))
         held = self._held.of(session, room)
         if held is not None:
             self._book.end(held, now)
@@ -282,15 +210,22 @@ class SeatRegistry:
         if known is None or not known.connected:
             return
         known.connected = False
-        self._do(*(_refuse(key, ErrorCode.NOT_IN_ROOM) for key in self._claims.give_up(session)))
+        self._do(*(refuse(key, ErrorCode.NOT_IN_ROOM) for key in self._claims.give_up(session)))
         for held in self._held.of_session(session):
-            self._held.start_grace(held, now + self._config.grace_s)
+            grace_s = self._config.grace_s if held.rules.grace_s is None else held.rules.grace_s
+            self._held.start_grace(held, now + min(grace_s, self._config.lease_s))
         self._book.end_graces(now)
+        # Where the policy is another one, the next renewal is soon enough to tell.
+        unprotected = tuple(
+            held.seat for held in self._held.of_session(session) if held.rules.policy is RoomPolicy.REJECT
+        )
+        if unprotected:
+            self._do(Touch(seats=unprotected, asked_at=now))
         self._book.forget_if_done(session)
 
     def _end_all(self, now: float) -> None:
         self._draining = True
-        self._do(*(_refuse(key, ErrorCode.NODE_DRAINING) for key in self._claims.give_up()))
+        self._do(*(refuse(key, ErrorCode.NODE_DRAINING) for key in self._claims.give_up()))
         seats = tuple(held.seat for held in self._held)
         for held in self._held:
             self._book.lose(held, "node_drained")
@@ -300,6 +235,7 @@ class SeatRegistry:
 
     def _tick(self, now: float) -> None:
         self._book.end_graces(now)
+        self._joining.end_overdue(now)
         if self._renew_at is None or now < self._renew_at:
             return
         self._renew_at = None
@@ -322,7 +258,7 @@ class SeatRegistry:
             held = self._held.of(seat.session, seat.room)
             if held is None or held.seat.attempt != seat.attempt:
                 continue  # The answer to a seat that is no longer.
-            self._memory.note(seat, now, epoch=answer.epoch)
+            self._memory.note(seat, now, epoch=answer.epoch, banned=answer.verdict is Verdict.BANNED)
             living[seat.room] = answer.nodes
             match answer.verdict:
                 case Verdict.OK:
@@ -335,7 +271,10 @@ class SeatRegistry:
                     if not self._claims.heir_of(seat):
                         moved_to = answer.by_node if answer.by_device == seat.device else None
                         self._book.lose(held, "replaced", moved_to=moved_to)
-                case Verdict.UNKNOWN | Verdict.FULL:
+                case Verdict.BANNED:
+                    self._book.lose(held, "kicked")
+                    self._book.release((seat,), now)
+                case Verdict.UNKNOWN | Verdict.FULL | Verdict.CHANGED | Verdict.LOCKED | Verdict.OCCUPIED:
                     held.unconfirmed = True
                     if not asserted:
                         unknown.append(held.seat)
@@ -370,7 +309,3 @@ class SeatRegistry:
 
     def _do(self, *effects: RegistryEffect) -> None:
         self._book.effects.extend(effects)
-
-
-def _refuse(key: JoinKey, code: ErrorCode, highest_attempt: int = 0) -> Refuse:
-    return Refuse(session=key[0], room=key[1], attempt=key[2], code=code, highest_attempt=highest_attempt)

@@ -3,6 +3,9 @@
 A question to the store is an effect, its answer an event that brings the same seats back, and with
 `asked_at` (seconds on the registry's clock) how old it may be: answers come in any order. An answer of
 `None` means that there was none: the store is away or silent, and what it did is unknown.
+
+Two more questions may come up on the way to a seat: what the room's rules are by now, and whether somebody
+who keeps a seat from another device is really there.
 """
 
 from __future__ import annotations
@@ -10,12 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from session.records import RoomNodes, SeatLost
-from session.store import RoomPolicy
+from session.records import AskHolder, HolderState, RoomNodes, SeatLost
 
 if TYPE_CHECKING:
     from session.records import SessionRecord
-    from session.store import Seat, SeatAnswer
+    from session.store import RoomRules, Seat, SeatAnswer
     from signalling.errors import ErrorCode
     from signalling.ids import RoomId, SessionId
 
@@ -29,15 +31,18 @@ __all__ = [
     "DrainEnded",
     "DrainStarted",
     "DrainUndone",
+    "HolderAnswered",
     "JoinAbandoned",
     "JoinRequested",
     "LeaveRequested",
     "PeerClosed",
+    "ReadRules",
     "Refuse",
     "RegistryEffect",
     "RegistryEvent",
     "Release",
     "ReleaseAnswered",
+    "RulesRead",
     "SessionMinted",
     "SocketClosed",
     "SocketTimedOut",
@@ -64,8 +69,7 @@ class JoinRequested:
     session: SessionId
     room: RoomId
     attempt: int
-    policy: RoomPolicy = RoomPolicy.REPLACE
-    cap: int
+    rules: RoomRules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,11 +123,32 @@ class ClaimAnswered:
     """The store answered a :class:`Claim`.
 
     `wall_ms`, milliseconds since 1970, orders a join without the store among those with it.
+    `number` is the question's.
     """
 
     seat: Seat
     answer: SeatAnswer | None
     wall_ms: int = 0
+    number: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RulesRead:
+    """The answer to a :class:`ReadRules`: the room's rules as they are by now, or why there are none."""
+
+    session: SessionId
+    room: RoomId
+    attempt: int
+    rules: RoomRules | None
+    refusal: ErrorCode | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HolderAnswered:
+    """The answer to an :class:`session.records.AskHolder`; a holder here that is silent goes into grace."""
+
+    holder: SessionId
+    state: HolderState
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +207,8 @@ RegistryEvent: TypeAlias = (
     | PeerClosed
     | CheckRequested
     | ClaimAnswered
+    | RulesRead
+    | HolderAnswered
     | TouchAnswered
     | AssertAnswered
     | ReleaseAnswered
@@ -197,10 +224,24 @@ RegistryEvent: TypeAlias = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """Ask the store for a seat; answered by :class:`ClaimAnswered`."""
+    """Ask the store for a seat; answered by :class:`ClaimAnswered`.
+
+    `silent` sits in the slot and was asked in vain; `number` counts the claims of one join.
+    """
 
     seat: Seat
-    cap: int
+    rules: RoomRules
+    silent: SessionId | None = None
+    number: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadRules:
+    """Read the room's definition again, not from a cache; answered by :class:`RulesRead`."""
+
+    session: SessionId
+    room: RoomId
+    attempt: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,4 +290,6 @@ class Refuse:
     highest_attempt: int = 0
 
 
-RegistryEffect: TypeAlias = Claim | Touch | Assert | Release | Admit | Refuse | SeatLost | RoomNodes
+RegistryEffect: TypeAlias = (
+    Claim | ReadRules | AskHolder | Touch | Assert | Release | Admit | Refuse | SeatLost | RoomNodes
+)

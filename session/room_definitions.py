@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from durable.errors import StoreUnavailableError
-from session.directory import check_room_name, define_room
+from session.directory import StoredRoom, check_room_name, define_room
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class RoomDefinitions:
     def __init__(self, config: SessionConfig, directory: RoomDirectory) -> None:
         self._config = config
         self._directory = directory
-        self._cache: dict[RoomId, RoomDefinition] = {}
+        self._cache: dict[RoomId, StoredRoom] = {}
 
     async def create(
         self, room: str, *, max_participants: int | None, policy: RoomPolicy, media: RoomMedia | None
@@ -43,28 +43,34 @@ class RoomDefinitions:
         cap = self._config.room_max_participants if max_participants is None else max_participants
         media = media or self._config.room_media
         definition = define_room(room, max_participants=cap, policy=policy, media=media, now_ms=_now_ms())
-        return self._keep(await _or_refused(self._directory.create(definition)))
+        return self._keep(await _or_refused(self._directory.create(definition))).definition
 
     async def get(self, room: str) -> RoomDefinition:
         """See :meth:`session.service.Sessions.room`."""
         found = await _or_refused(self._directory.get(check_room_name(room)))
         if found is None:
             raise _unknown(room)
-        return self._keep(found)
+        return self._keep(found).definition
 
     async def list(self, *, after: str, limit: int) -> tuple[RoomDefinition, ...]:
         """See :meth:`session.service.Sessions.rooms`."""
         return await _or_refused(self._directory.rooms(after=after, limit=limit))
 
-    async def for_join(self, room: RoomId) -> RoomDefinition:
+    async def for_join(self, room: RoomId) -> StoredRoom:
         """The room's definition, made if need be; a store that is away keeps nobody out.
 
         Raises:
             Refused: `room_unknown`, or `node_full` when no more rooms can be made.
         """
         known = self._cache.get(room)
-        if known is not None:
-            return known
+        return await self.read_again(room) if known is None else known
+
+    async def read_again(self, room: RoomId) -> StoredRoom:
+        """As `for_join`, and not from the cache while the store answers: the definition known here has been passed.
+
+        Raises:
+            Refused: `room_unknown`, or `node_full` when no more rooms can be made.
+        """
         wanted = define_room(
             room,
             max_participants=self._config.room_max_participants,
@@ -77,17 +83,22 @@ class RoomDefinitions:
             if found is None and self._config.rooms_on_join:
                 found = await self._create_or_get(wanted)
         except StoreUnavailableError:
-            return wanted
+            return self._cache.get(room, StoredRoom(wanted))
         if found is None:
+            self.forget(room)
             raise _unknown(room)
         return self._keep(found)
+
+    def forget(self, room: RoomId) -> None:
+        """The definition known here was changed or deleted: the next join reads it."""
+        self._cache.pop(room, None)
 
     def media_of(self, room: RoomId) -> RoomMedia:
         """See :meth:`session.service.Sessions.media_of`."""
         known = self._cache.get(room)
-        return self._config.room_media if known is None else known.media
+        return self._config.room_media if known is None else known.definition.media
 
-    async def _create_or_get(self, wanted: RoomDefinition) -> RoomDefinition | None:
+    async def _create_or_get(self, wanted: RoomDefinition) -> StoredRoom | None:
         try:
             return await self._directory.create(wanted)
         except Refused as refused:
@@ -95,13 +106,14 @@ class RoomDefinitions:
                 raise
             return await self._directory.get(wanted.room)
 
-    def _keep(self, definition: RoomDefinition) -> RoomDefinition:
+    def _keep(self, stored: StoredRoom) -> StoredRoom:
         """Cache a definition; the oldest goes when there are too many."""
-        self._cache.pop(definition.room, None)
-        self._cache[definition.room] = definition
+        room = stored.definition.room
+        self._cache.pop(room, None)
+        self._cache[room] = stored
         if len(self._cache) > self._config.max_rooms:
             del self._cache[next(iter(self._cache))]
-        return definition
+        return stored
 
 
 async def _or_refused(call: Awaitable[_Answer]) -> _Answer:

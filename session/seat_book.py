@@ -15,14 +15,15 @@ from session.records import RoomNodes, SeatLost
 from session.registry_events import Admit, RegistryEffect, Release
 from session.room_neighbours import RoomNeighbours
 from session.slot_memory import SlotMemories
+from session.store import other_slot_of
 
 if TYPE_CHECKING:
-    from collections.abc import ValuesView
+    from collections.abc import Iterator, ValuesView
 
     from session.config import SessionConfig
     from session.joins_on_way import JoinKey
     from session.records import SessionRecord
-    from session.store import Seat
+    from session.store import RoomRules, Seat
     from signalling.client.messages import LeaveReason
     from signalling.ids import NodeId, RoomId, SessionId
 
@@ -60,18 +61,25 @@ class SeatBook:
         """Seats that ended and whose release the store has not acknowledged, the oldest first."""
         return self._unreleased.values()
 
-    def sit(self, seat: Seat, now: float) -> None:
+    def sit(self, seat: Seat, rules: RoomRules, now: float) -> None:
         """Seat a session and tell it; whoever sat in that slot here loses it."""
-        before = self.held.in_slot(seat.room, seat.slot)
-        held = HeldSeat(seat, unconfirmed=seat.provisional)
+        losers = [loser for loser in self._rivals(seat) if loser.seat.session != seat.session]
+        held = HeldSeat(seat, rules, unconfirmed=seat.provisional)
         self.held.add(held)
         self.memory.note(seat, now, epoch=seat.epoch, attempt=seat.attempt)
-        if before is None or before.seat.session == seat.session:
-            self.admit(held)
-            return
-        same_device = before.seat.device == seat.device
-        self.admit(held, takes_over=before.seat.session if same_device else None)
-        self.lose(before, "replaced", successor=seat.session if same_device else None)
+        own = [loser.seat.session for loser in losers if loser.seat.device == seat.device]
+        self.admit(held, takes_over=own[0] if own else None)
+        for loser in losers:
+            self.lose(loser, "replaced", successor=seat.session if loser.seat.device == seat.device else None)
+
+    def _rivals(self, seat: Seat) -> Iterator[HeldSeat]:
+        """Who sits in the seat's slot here, and its device where it sat before the room's policy changed."""
+        sitting = self.held.in_slot(seat.room, seat.slot)
+        if sitting is not None:
+            yield sitting
+        elsewhere = self.held.in_slot(seat.room, other_slot_of(seat))
+        if elsewhere is not None and elsewhere.seat.device == seat.device and elsewhere.seat.attempt < seat.attempt:
+            yield elsewhere
 
     def admit(self, held: HeldSeat, *, takes_over: SessionId | None = None) -> None:
         """Tell a session that it has its seat."""

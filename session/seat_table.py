@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from session.store import Seat, SeatAnswer, SlotId, Verdict
+from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, SlotId, Verdict, other_slot_of
 
 if TYPE_CHECKING:
     from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
@@ -28,6 +28,7 @@ class _Holder:
     attempt: int
     epoch: int
     node: NodeId
+    in_grace: bool
     expires_ms: int
 
 
@@ -61,17 +62,38 @@ class SeatTable:
         self._rooms: dict[RoomId, _Room] = {}
         self._changes = 0
 
-    def claim(self, seat: Seat, now_ms: int, *, cap: int) -> SeatAnswer:
-        """See :meth:`session.store.SeatStore.claim`."""
-        return self._change(seat, now_ms).claim(cap)
+    def claim(
+        self,
+        seat: Seat,
+        now_ms: int,
+        rules: RoomRules,
+        *,
+        silent: SessionId | None = None,
+        revision: int | None = None,
+        banned: bool = False,
+    ) -> SeatAnswer:
+        """See :meth:`session.store.SeatStore.claim`.
 
-    def touch(self, seat: Seat, now_ms: int) -> SeatAnswer:
+        Args:
+            seat: what is wanted.
+            now_ms: the moment.
+            rules: what the asking node knows of the room.
+            silent: the holder that was asked in vain.
+            revision: of the room's definition in the repository; None where there is none to compare with.
+            banned: whether the repository bans the user from the room.
+        """
+        change = self._change(seat, now_ms)
+        return change.refuse_banned() if banned else change.claim(rules, silent, revision)
+
+    def touch(self, seat: Seat, now_ms: int, *, banned: bool = False) -> SeatAnswer:
         """See :meth:`session.store.SeatStore.touch`."""
-        return self._change(seat, now_ms).touch()
+        change = self._change(seat, now_ms)
+        return change.refuse_banned() if banned else change.touch()
 
-    def state(self, seat: Seat, now_ms: int) -> SeatAnswer:
+    def state(self, seat: Seat, now_ms: int, *, banned: bool = False) -> SeatAnswer:
         """See :meth:`session.store.SeatStore.assert_seats`."""
-        return self._change(seat, now_ms).state()
+        change = self._change(seat, now_ms)
+        return change.refuse_banned() if banned else change.state()
 
     def release(self, seat: Seat, now_ms: int) -> SeatAnswer:
         """See :meth:`session.store.SeatStore.release`."""
@@ -117,13 +139,23 @@ class _Change:
         self._slot = slot
         self._dead = self._tombstone(seat.device)
 
-    def claim(self, cap: int) -> SeatAnswer:
+    def refuse_banned(self) -> SeatAnswer:
+        return self._answer(Verdict.BANNED)
+
+    def claim(self, rules: RoomRules, silent: SessionId | None, revision: int | None) -> SeatAnswer:
         seat, slot = self._seat, self._slot
         if self._is_mine():
             return self._renew(slot.mark)
         if seat.attempt <= self._highest():
             return self._answer(Verdict.SUPERSEDED)
-        if not self._is_live() and len(_live(self._room, self._now)) >= cap:
+        if revision is not None and revision != rules.revision:
+            return self._answer(Verdict.CHANGED)
+        sits_already = self._is_live() or self._sits_elsewhere()
+        if rules.locked and not sits_already:
+            return self._answer(Verdict.LOCKED)
+        if rules.policy is RoomPolicy.REJECT and self._is_protected(silent):
+            return self._answer(Verdict.OCCUPIED)
+        if not sits_already and len(_live(self._room, self._now)) >= rules.cap:
             return self._answer(Verdict.FULL)
         return self._take(max(slot.mark + 1, seat.epoch + 1, self._now))
 
@@ -158,6 +190,28 @@ class _Change:
             and holder.attempt == self._seat.attempt
         )
 
+    def _is_protected(self, silent: SessionId | None) -> bool:
+        """Whether another device sits here whose socket stands."""
+        holder = self._slot.holder
+        return (
+            holder is not None
+            and self._is_live()
+            and holder.device != self._seat.device
+            and not holder.in_grace
+            and holder.session != silent
+        )
+
+    def _elsewhere(self) -> _Holder | None:
+        """The device's own seat in the slot that it had before the room's policy changed, lapsed or not."""
+        slot = self._room.slots.get(other_slot_of(self._seat))
+        if slot is None or slot.kept_until_ms <= self._now or slot.holder is None:
+            return None
+        return slot.holder if slot.holder.device == self._seat.device else None
+
+    def _sits_elsewhere(self) -> bool:
+        holder = self._elsewhere()
+        return holder is not None and holder.expires_ms > self._now
+
     def _beats_holder(self) -> bool:
         seat, holder = self._seat, self._slot.holder
         assert holder is not None
@@ -170,9 +224,10 @@ class _Change:
         return holder is not None and holder.expires_ms > self._now
 
     def _highest(self) -> int:
-        holder = self._slot.holder
-        held = holder.attempt if holder is not None and holder.device == self._seat.device else 0
-        return max(self._tombstone(self._seat.device), held)
+        device = self._seat.device
+        held = (self._slot.holder, self._elsewhere())
+        attempts = [holder.attempt for holder in held if holder is not None and holder.device == device]
+        return max(self._tombstone(device), *attempts, 0)
 
     def _tombstone(self, device: DeviceId) -> int:
         attempt, until_ms = self._room.tombstones.get((self._seat.user, device), (0, 0))
@@ -188,6 +243,7 @@ class _Change:
         assert holder is not None
         holder.epoch = self._slot.mark = epoch
         holder.expires_ms = self._now + self._lease_ms
+        holder.in_grace = self._seat.in_grace
         return self._answer(Verdict.OK)
 
     def _take(self, epoch: int) -> SeatAnswer:
@@ -195,6 +251,8 @@ class _Change:
         if before is not None and before.device != seat.device:
             self._bury(before.device, before.attempt)
         self._bury(seat.device, seat.attempt - 1)
+        if self._elsewhere() is not None:
+            self._room.slots[other_slot_of(seat)].holder = None
         self._slot.mark = epoch
         self._slot.holder = _Holder(
             session=seat.session,
@@ -203,12 +261,14 @@ class _Change:
             attempt=seat.attempt,
             epoch=epoch,
             node=seat.node,
+            in_grace=seat.in_grace,
             expires_ms=self._now + self._lease_ms,
         )
         return self._answer(Verdict.OK)
 
     def _answer(self, verdict: Verdict) -> SeatAnswer:
-        holder = self._slot.holder if verdict is Verdict.SUPERSEDED and self._is_live() else None
+        tells_holder = verdict in (Verdict.SUPERSEDED, Verdict.OCCUPIED) and self._is_live()
+        holder = self._slot.holder if tells_holder else None
         return SeatAnswer(
             verdict=verdict,
             epoch=self._slot.mark,

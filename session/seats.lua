@@ -1,10 +1,13 @@
 -- One change of one seat, in one atomic step. The rule is told in store.py; seat_table.py says it in Python.
 --
--- KEYS  1 slot:       hash sid dev att ep node exp mark v    (mark: highest epoch handed out)
+-- KEYS  1 slot:       hash sid dev att ep node exp mark grace v    (mark: highest epoch handed out)
 --       2 tombstones: hash device -> "attempt:kept until ms", of one user in one room
 --       3 index:      sorted set "node/slot" -> expiry ms, of all seats in the room
+--       4 documents:  hash "kind:key" -> "revision:expires ms or 0:body", of the room; read only
+--       5 other slot: the one that the device has under another kind of policy; a hash as the first
 -- ARGV  1 op  2 session  3 device  4 attempt  5 node  6 epoch  7 slot  8 lease ms  9 keep ms
---       10 cap, for claim  11 "1" to answer with the room's other nodes
+--      10 "1" to answer with the room's other nodes  11 user  12 "1" in grace  13 other slot
+--      for claim: 14 revision of the rules  15 cap  16 "1" locked  17 policy  18 holder that did not answer, or ""
 -- Answer: {verdict, epoch, by session, by node, by device, highest attempt, other node, ...}
 --
 -- All keys share one hash tag, so that they live on one shard. Numbers stay below 2^53; they are written
@@ -13,21 +16,23 @@
 local RECORD_VERSION = '1'
 local PRUNE_ABOVE = 16 -- tombstones of one user; a device is a browser tab, so more than a few are old ones
 
-local slot_key, tomb_key, index_key = KEYS[1], KEYS[2], KEYS[3]
+local slot_key, tomb_key, index_key, documents_key, other_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local op, session, device, node, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[7]
 local attempt, epoch, lease, keep = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local in_grace, other_slot = ARGV[12], ARGV[13]
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local function text(number) return string.format('%.0f', number) end
 
-local record = redis.call('HMGET', slot_key, 'sid', 'dev', 'att', 'ep', 'node', 'exp', 'mark')
+local record = redis.call('HMGET', slot_key, 'sid', 'dev', 'att', 'ep', 'node', 'exp', 'mark', 'grace')
 local holder = nil
 if record[1] then
   holder = {
     session = record[1], device = record[2], attempt = tonumber(record[3]),
     epoch = tonumber(record[4]), node = record[5], expires = tonumber(record[6]),
+    in_grace = record[8] == '1',
   }
 end
 local mark = tonumber(record[7] or '0')
@@ -35,6 +40,23 @@ local mark = tonumber(record[7] or '0')
 local function live() return holder ~= nil and holder.expires > now end
 local function mine()
   return holder ~= nil and holder.session == session and holder.device == device and holder.attempt == attempt
+end
+
+-- The device's own seat in the slot that it had before the room's policy changed, lapsed or not.
+local elsewhere = nil
+if other_slot ~= '' then
+  local left = redis.call('HMGET', other_key, 'dev', 'att', 'node', 'exp')
+  if left[1] == device then elsewhere = { attempt = tonumber(left[2]), node = left[3], expires = tonumber(left[4]) } end
+end
+
+-- The revision of a document of the room; 0 when there is none any more.
+local function revision_of(field)
+  local stored = redis.call('HGET', documents_key, field)
+  if not stored then return 0 end
+  local revision, expires = string.match(stored, '^(%d+):(%d+):')
+  if not revision then error('a document of the room cannot be read') end
+  if expires ~= '0' and tonumber(expires) <= now then return 0 end
+  return tonumber(revision)
 end
 
 local function beats_holder()
@@ -68,16 +90,16 @@ end
 
 local function highest_attempt()
   local held = (holder and holder.device == device) and holder.attempt or 0
-  return math.max(tombstone(device), held)
+  return math.max(tombstone(device), held, elsewhere and elsewhere.attempt or 0)
 end
 
 local function answer(verdict)
   redis.call('PEXPIRE', slot_key, keep)
-  local by = (verdict == 'superseded' and live()) and holder or nil
+  local by = ((verdict == 'superseded' or verdict == 'occupied') and live()) and holder or nil
   local reply = {
     verdict, text(mark), by and by.session or '', by and by.node or '', by and by.device or '', text(highest_attempt()),
   }
-  if ARGV[11] == '1' then
+  if ARGV[10] == '1' then
     local seen = { [node] = true }
     for _, member in ipairs(redis.call('ZRANGEBYSCORE', index_key, '(' .. text(now), '+inf')) do
       local name = string.match(member, '^([^/]+)/')
@@ -94,10 +116,15 @@ local function hold(new_epoch)
   mark = new_epoch
   holder = { session = session, device = device, attempt = attempt, epoch = new_epoch, node = node, expires = now + lease }
   redis.call('HSET', slot_key, 'sid', session, 'dev', device, 'att', text(attempt), 'ep', text(new_epoch),
-    'node', node, 'exp', text(now + lease), 'mark', text(new_epoch), 'v', RECORD_VERSION)
+    'node', node, 'exp', text(now + lease), 'mark', text(new_epoch), 'grace', in_grace, 'v', RECORD_VERSION)
   redis.call('ZADD', index_key, text(now + lease), node .. '/' .. slot)
   redis.call('PEXPIRE', index_key, keep)
   return answer('ok')
+end
+
+local function vacate(key, whose, name)
+  redis.call('ZREM', index_key, whose.node .. '/' .. name)
+  redis.call('HDEL', key, 'sid', 'dev', 'att', 'ep', 'node', 'exp', 'grace')
 end
 
 local function take(new_epoch)
@@ -106,6 +133,10 @@ local function take(new_epoch)
     if holder.device ~= device then bury(holder.device, holder.attempt) end
   end
   bury(device, attempt - 1)
+  if elsewhere then
+    vacate(other_key, elsewhere, other_slot)
+    elsewhere = nil
+  end
   return hold(new_epoch)
 end
 
@@ -114,10 +145,17 @@ local dead = tombstone(device)
 
 if op == 'nodes' then return answer('ok') end
 
+if op ~= 'release' and revision_of('ban:' .. ARGV[11]) > 0 then return answer('banned') end
+
 if op == 'claim' then
   if mine() then return hold(mark) end
   if attempt <= highest_attempt() then return answer('superseded') end
-  if not live() and redis.call('ZCARD', index_key) >= tonumber(ARGV[10]) then return answer('full') end
+  if revision_of('room:') ~= tonumber(ARGV[14]) then return answer('changed') end
+  local sits_already = live() or (elsewhere ~= nil and elsewhere.expires > now)
+  if ARGV[16] == '1' and not sits_already then return answer('locked') end
+  local protected = live() and holder.device ~= device and not holder.in_grace and holder.session ~= ARGV[18]
+  if ARGV[17] == 'reject' and protected then return answer('occupied') end
+  if not sits_already and redis.call('ZCARD', index_key) >= tonumber(ARGV[15]) then return answer('full') end
   return take(math.max(mark + 1, epoch + 1, now))
 end
 
@@ -136,8 +174,7 @@ end
 if op == 'release' then
   bury(device, attempt)
   if mine() then
-    redis.call('ZREM', index_key, holder.node .. '/' .. slot)
-    redis.call('HDEL', slot_key, 'sid', 'dev', 'att', 'ep', 'node', 'exp')
+    vacate(slot_key, holder, slot)
     holder = nil
     return answer('ok')
   end

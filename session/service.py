@@ -15,8 +15,10 @@ import trio
 
 from session.directory import check_room_name
 from session.event_outbox import EventOutbox
+from session.joining import HOLDER_SLACK_S
 from session.records import (
     Admitted,
+    AskHolder,
     AttemptStale,
     RoomNodes,
     SeatLost,
@@ -32,10 +34,12 @@ from session.registry_events import (
     DrainEnded,
     DrainStarted,
     DrainUndone,
+    HolderAnswered,
     JoinAbandoned,
     JoinRequested,
     LeaveRequested,
     PeerClosed,
+    ReadRules,
     Refuse,
     RegistryEffect,
     RegistryEvent,
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
 
     from session.config import SessionConfig
     from session.directory import RoomDefinition, RoomDirectory
+    from session.records import HolderState
     from session.room_media import RoomMedia
     from session.store import Seat, SeatStore
     from session.tokens import SessionClaims
@@ -67,6 +72,12 @@ __all__ = ["Sessions", "open_sessions"]
 _SENTENCES: Final = {
     ErrorCode.NODE_DRAINING: "This node is about to go; join on another one.",
     ErrorCode.ROOM_FULL: "The room is full; try again when somebody has left.",
+    ErrorCode.ROOM_LOCKED: "The room is locked; ask somebody in it to unlock it, then join again.",
+    ErrorCode.ROOM_CHANGED: "The room's settings changed while you joined; try again.",
+    ErrorCode.ROOM_UNKNOWN: "The room was deleted while you joined; create it first.",
+    ErrorCode.NODE_FULL: "The room was deleted while you joined, and no more rooms can be made here.",
+    ErrorCode.BANNED: "You are banned from this room; ask its owner to lift the ban.",
+    ErrorCode.SEAT_OCCUPIED: "You are in this room on another device; leave there first, then join here.",
     ErrorCode.REPLACED: "You joined again, here or from another device, in the meantime.",
     ErrorCode.NOT_IN_ROOM: "The join was given up before its answer came.",
     ErrorCode.UNEXPECTED_MESSAGE: "This session is over; open a new one.",
@@ -95,8 +106,8 @@ class Sessions:
         self, config: SessionConfig, *, store: SeatStore, directory: RoomDirectory, nursery: trio.Nursery
     ) -> None:
         self._config = config
-        self._questions = StoreQuestions(store, nursery=nursery, answered=self._post)
         self._definitions = RoomDefinitions(config, directory)
+        self._questions = StoreQuestions(store, self._definitions, nursery=nursery, answered=self._post)
         self._core = SeatRegistry(config)
         self._outbox = EventOutbox()
         self._waiters: dict[tuple[SessionId, RoomId, int], _Waiter] = {}
@@ -166,13 +177,14 @@ class Sessions:
     # --- seats ---
 
     async def join(self, session: SessionId, room: RoomId, attempt: int) -> Admitted:
-        """Take a seat, in at most `join_deadline_s`.
+        """Take a seat, in at most `join_deadline_s`; longer where another device has to be asked whether it is there.
 
         A join repeated with the same attempt gets the same seat. Cancelled, it gives back what it took.
 
         Raises:
             AttemptStale: with the device's highest attempt.
-            Refused: `room_invalid`, `room_unknown`, `room_full`, `replaced`, `node_draining`, `rate_limited`,
+            Refused: `room_invalid`, `room_unknown`, `room_full`, `room_locked`, `room_changed`, `banned`,
+                `seat_occupied`, `replaced`, `node_draining`, `rate_limited`,
                 `malformed_message` (attempt out of bounds), `unexpected_message` (no such session),
                 `not_in_room` (left meanwhile), `deadline_exceeded`.
         """
@@ -185,19 +197,13 @@ class Sessions:
         waiter = self._waiters.setdefault(key, _Waiter())
         waiter.count += 1
         try:
-            with trio.move_on_after(self._config.join_deadline_s):
-                definition = await self._definitions.for_join(room)
+            with trio.move_on_after(self._config.join_deadline_s) as scope:
+                stored = await self._definitions.for_join(room)
+                if stored.rules.policy is RoomPolicy.REJECT:
+                    scope.deadline += self._config.holder_ping_s + HOLDER_SLACK_S
                 if waiter.answer is None:
                     waiter.is_asked = True
-                    self._post(
-                        JoinRequested(
-                            session=session,
-                            room=room,
-                            attempt=attempt,
-                            policy=definition.policy,
-                            cap=definition.max_participants,
-                        )
-                    )
+                    self._post(JoinRequested(session=session, room=room, attempt=attempt, rules=stored.rules))
                 await waiter.answered.wait()
         finally:
             waiter.count -= 1
@@ -221,6 +227,14 @@ class Sessions:
     def check_seat(self, session: SessionId, room: RoomId) -> None:
         """Ask the store now whether a seat still stands: another node announces its participant."""
         self._post(CheckRequested(session=session, room=room))
+
+    def holder_answered(self, holder: SessionId, state: HolderState) -> None:
+        """Answer an :class:`session.records.AskHolder`; a silent holder of this node goes into grace with it."""
+        self._post(HolderAnswered(holder=holder, state=state))
+
+    def forget_definition(self, room: RoomId) -> None:
+        """A room was changed or deleted: the next join reads its definition."""
+        self._definitions.forget(room)
 
     # --- drain ---
 
@@ -314,7 +328,7 @@ class Sessions:
 
     def _carry_out(self, effect: RegistryEffect) -> None:
         match effect:
-            case Claim() | Touch() | Assert() | Release():
+            case Claim() | ReadRules() | Touch() | Assert() | Release():
                 self._questions.ask(effect)
             case Admit() | Refuse():
                 self._answer(effect)
@@ -322,7 +336,7 @@ class Sessions:
                 self._seats_lost += 1
                 _log.info("seat_lost", session=effect.session, room=effect.room, reason=effect.reason)
                 self._outbox.put(effect)
-            case RoomNodes():
+            case RoomNodes() | AskHolder():
                 self._outbox.put(effect)
 
     def _answer(self, answer: Admit | Refuse) -> None:

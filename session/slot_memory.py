@@ -25,6 +25,7 @@ MAX_DEVICES_OF_SLOT: Final = 64
 class _Memory:
     epoch: int = 0
     attempts: dict[DeviceId, int] = field(default_factory=dict)
+    banned: bool = False
     until: float = 0.0
 
 
@@ -49,13 +50,19 @@ class SlotMemories:
         memory = self._slots.get((room, slot))
         return 0 if memory is None else memory.attempts.get(device, 0)
 
-    def note(self, seat: Seat, now: float, *, epoch: int, attempt: int = 0) -> None:
-        """Remember an epoch of a seat's slot, and an attempt of its device."""
+    def is_banned(self, room: RoomId, slot: SlotId) -> bool:
+        """Whether the store's last word was that whoever the slot belongs to is banned."""
+        memory = self._slots.get((room, slot))
+        return memory is not None and memory.banned
+
+    def note(self, seat: Seat, now: float, *, epoch: int, attempt: int = 0, banned: bool | None = None) -> None:
+        """Remember an epoch of a seat's slot, an attempt of its device, and what the store said of a ban, if it did."""
         key = (seat.room, seat.slot)
         memory = self._slots.pop(key, None)
         if memory is None:
             memory = _Memory()
         memory.epoch = max(memory.epoch, epoch)
+        memory.banned = memory.banned if banned is None else banned
         memory.until = now + self._keep_s
         if attempt > memory.attempts.get(seat.device, 0):
             memory.attempts[seat.device] = attempt

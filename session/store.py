@@ -7,10 +7,17 @@ with the room's other nodes.
 
 | change | may do | never does |
 |---|---|---|
-| `claim` | take the slot with a newer attempt | admit an attempt that ended or was passed |
-| `touch` | renew its own lease | insert |
+| `claim` | take the slot with a newer attempt | admit an attempt that ended or was passed, or what the room forbids |
+| `touch` | renew its own lease, say whether its socket is gone | insert |
 | `release` | remove its own seat; always leave a tombstone | remove another's |
 | `assert_seats` | fill an empty slot, beat an older attempt of the device or a lower epoch | beat a newer join |
+
+A claim is decided by the room's rules as its node knows them, and carries their revision: where the
+repository holds another one, the answer is `CHANGED` and nothing else has changed. In this order a claim
+is refused for a ban, for a stale attempt, for other rules, for a lock, for another device's seat under the
+policy `reject`, for the cap. A lock keeps nobody out who has a live seat. `reject` protects a seat whose
+socket stands: not one in grace, nor one whose holder the claim names as *silent*, asked in vain. A ban
+answers `touch` and `assert` as well, so it ends a seat within a renewal.
 
 `UNKNOWN` means that the store forgot (lapsed lease, emptied or rolled back store): it ends
 nothing, its answer is `assert_seats`.
@@ -33,11 +40,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RoomPolicy",
+    "RoomRules",
     "Seat",
     "SeatAnswer",
     "SeatStore",
     "SlotId",
     "Verdict",
+    "other_slot_of",
     "slot_of",
 ]
 
@@ -49,6 +58,7 @@ class RoomPolicy(StrEnum):
     """What a room does when a user who is in comes in again on another device."""
 
     REPLACE = "replace"
+    REJECT = "reject"
     MULTI = "multi"
 
 
@@ -58,6 +68,31 @@ def slot_of(policy: RoomPolicy, user: UserId, device: DeviceId) -> SlotId:
     The prefixes keep the two kinds apart; a device id never holds a colon, so no two pairs share a slot.
     """
     return SlotId(f"d:{device}:{user}" if policy is RoomPolicy.MULTI else f"u:{user}")
+
+
+def other_slot_of(seat: Seat) -> SlotId:
+    """The slot that the seat's device had before the room's policy changed between `multi` and another."""
+    multi = slot_of(RoomPolicy.MULTI, seat.user, seat.device)
+    return slot_of(RoomPolicy.REPLACE, seat.user, seat.device) if seat.slot == multi else multi
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomRules:
+    """What a node decides a join by: its copy of the room's definition.
+
+    Attributes:
+        cap: live seats of the room that refuse one more.
+        policy: what becomes of another device of the same user.
+        locked: whether only those may come in who have a seat.
+        grace_s: how long a seat waits for its socket, seconds; None is the node's own. The store does not look at it.
+        revision: of the definition's document, 0 when there is none.
+    """
+
+    cap: int
+    policy: RoomPolicy = RoomPolicy.REPLACE
+    locked: bool = False
+    grace_s: float | None = None
+    revision: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +108,7 @@ class Seat:
         attempt: the device's own count of joins.
         node: the node of that session.
         epoch: order among devices, 0 before the first answer; a claim raises the slot's epoch above it.
+        in_grace: its socket is gone; it waits for the device to come back, and keeps no other device out.
         provisional: admitted while the store was away and never confirmed since; the store does not look at it.
     """
 
@@ -84,6 +120,7 @@ class Seat:
     attempt: int
     node: NodeId
     epoch: int = 0
+    in_grace: bool = False
     provisional: bool = False
 
 
@@ -94,6 +131,10 @@ class Verdict(StrEnum):
     SUPERSEDED = "superseded"
     UNKNOWN = "unknown"
     FULL = "full"
+    CHANGED = "changed"
+    LOCKED = "locked"
+    OCCUPIED = "occupied"
+    BANNED = "banned"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +142,8 @@ class SeatAnswer:
     """A store's answer to one change.
 
     Attributes:
-        verdict: `FULL` answers claims alone; `SUPERSEDED` to a claim means that its attempt is stale.
+        verdict: `FULL`, `CHANGED`, `LOCKED` and `OCCUPIED` answer claims alone; `SUPERSEDED` to a claim means that
+            its attempt is stale.
         epoch: the slot's highest; with `OK`, the seat's own.
         by_session: who holds the slot instead, when somebody does.
         by_node: on which node.
@@ -128,8 +170,14 @@ class SeatStore(Protocol):
     cancelled: the outcome is then as unknown as after a timeout.
     """
 
-    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
-        """Take the slot with a newer attempt; `cap` live seats of the room refuse one more."""
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
+        """Take the slot with a newer attempt, by these rules if they are the room's.
+
+        Args:
+            seat: what is wanted.
+            rules: the room's, as the asking node knows them.
+            silent: the holder of the slot that was asked whether it is there, and did not answer.
+        """
         ...
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import structlog
 import trio
@@ -14,19 +14,28 @@ from session.registry_events import (
     AssertAnswered,
     Claim,
     ClaimAnswered,
+    ReadRules,
     Release,
     ReleaseAnswered,
+    RulesRead,
     Touch,
     TouchAnswered,
 )
+from signalling.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from session.registry_events import RegistryEvent
-    from session.store import SeatStore
+    from session.room_definitions import RoomDefinitions
+    from session.store import RoomRules, SeatStore
+    from signalling.errors import ErrorCode
+    from signalling.ids import RoomId
 
-__all__ = ["StoreQuestions"]
+__all__ = ["Question", "StoreQuestions"]
+
+Question: TypeAlias = Claim | ReadRules | Touch | Assert | Release
+"""What is asked."""
 
 _Answer = TypeVar("_Answer")
 
@@ -38,12 +47,21 @@ class StoreQuestions:
 
     Args:
         store: where the cluster's seats are indexed.
+        definitions: where the rules of rooms are read again.
         nursery: in which the questions wait.
         answered: takes each answer.
     """
 
-    def __init__(self, store: SeatStore, *, nursery: trio.Nursery, answered: Callable[[RegistryEvent], None]) -> None:
+    def __init__(
+        self,
+        store: SeatStore,
+        definitions: RoomDefinitions,
+        *,
+        nursery: trio.Nursery,
+        answered: Callable[[RegistryEvent], None],
+    ) -> None:
         self._store = store
+        self._definitions = definitions
         self._nursery = nursery
         self._answered = answered
         self._asking = 0
@@ -52,7 +70,7 @@ class StoreQuestions:
         self.failures = 0
         """Calls that failed or timed out, since start."""
 
-    def ask(self, question: Claim | Touch | Assert | Release) -> None:
+    def ask(self, question: Question) -> None:
         """Ask, behind the caller's back."""
         self._asking += 1
         self._nursery.start_soon(self._ask, question)
@@ -64,12 +82,15 @@ class StoreQuestions:
             self._all_answered = trio.Event()
             await self._all_answered.wait()
 
-    async def _ask(self, question: Claim | Touch | Assert | Release) -> None:
+    async def _ask(self, question: Question) -> None:
         event: RegistryEvent
         match question:
-            case Claim(seat=seat):
-                answer = await self._or_none(self._store.claim(seat, cap=question.cap))
-                event = ClaimAnswered(seat=seat, answer=answer, wall_ms=int(time.time() * 1000))
+            case Claim(seat=seat, rules=rules, silent=silent, number=number):
+                answer = await self._or_none(self._store.claim(seat, rules, silent=silent))
+                event = ClaimAnswered(seat=seat, answer=answer, wall_ms=int(time.time() * 1000), number=number)
+            case ReadRules(session=session, room=room, attempt=attempt):
+                rules_now, refusal = await self._rules_of(room)
+                event = RulesRead(session=session, room=room, attempt=attempt, rules=rules_now, refusal=refusal)
             case Touch(seats=seats, asked_at=asked_at):
                 answers = await self._or_none(self._store.touch(seats))
                 event = TouchAnswered(seats=seats, answers=answers, asked_at=asked_at)
@@ -82,6 +103,12 @@ class StoreQuestions:
         self._answered(event)
         if not self._asking:
             self._all_answered.set()
+
+    async def _rules_of(self, room: RoomId) -> tuple[RoomRules | None, ErrorCode | None]:
+        try:
+            return (await self._definitions.read_again(room)).rules, None
+        except Refused as refused:
+            return None, refused.code
 
     async def _or_none(self, call: Awaitable[_Answer]) -> _Answer | None:
         try:

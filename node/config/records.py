@@ -190,7 +190,7 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     """``[rooms]``: what a room is when its creator says nothing.
 
     Attributes:
-        on_join: What a second device of the same user does: it replaces the first, or both stay.
+        on_join: What a second device of the same user does: it replaces the first, is refused, or both stay.
         max_participants: In one room.
         max_rooms: That this node defines while it has no store to ask.
         create_on_join: Whether joining a room that nobody made makes it.
@@ -203,7 +203,7 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
             (``second``), or they are only told why they do not see it (``tell``).
     """
 
-    on_join: Literal["replace", "multi"] = "replace"
+    on_join: Literal["replace", "reject", "multi"] = "replace"
     max_participants: Annotated[int, Meta(ge=1, le=1000)] = 100
     max_rooms: Count = 10_000
     create_on_join: bool = True

@@ -79,7 +79,7 @@ class RoomCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``POST /v1/rooms``: make a room under a name of my choice; unset fields follow the config."""
 
     room: RoomId
-    on_join: Literal["replace", "multi"] | None = None
+    on_join: Literal["replace", "reject", "multi"] | None = None
     max_participants: int | None = None
     loudest: int | None = None
     max_height: int | None = None

@@ -2,8 +2,8 @@
 
 /** Error codes after which trying again without a change would only fail again. */
 const FINAL = new Set([
-  "not_permitted", "origin_refused", "protocol_unsupported", "replaced", "room_full", "room_invalid", "room_unknown",
-  "seat_taken", "malformed_message", "message_too_large", "logged_out",
+  "banned", "not_permitted", "origin_refused", "protocol_unsupported", "replaced", "room_full", "room_invalid",
+  "room_locked", "room_unknown", "seat_occupied", "malformed_message", "message_too_large", "logged_out",
 ]);
 
 /** Something was refused or did not work; `code` is stable, `message` is for people. */

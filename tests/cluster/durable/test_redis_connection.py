@@ -24,7 +24,7 @@ from session.store import Verdict
 from session.tokens import SessionClaims
 from signalling.ids import DeviceId, NodeId, RoomId, UserId
 from tests.cluster.durable.private_redis import PrivateRedis, private_redis
-from tests.unit.session.seats import ROOM, seat
+from tests.unit.session.seats import ROOM, by, seat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def own_redis() -> Iterator[PrivateRedis]:
 async def test_every_call_to_a_stopped_redis_returns_in_time(own_redis: PrivateRedis) -> None:
     async with open_redis(own_redis.url, deadline_s=DEADLINE_S) as connection:
         store = RedisSeatStore(connection, cluster="c", lease_s=8, tombstone_s=60)
-        await store.claim(seat("s1", 1), cap=10)
+        await store.claim(seat("s1", 1), by(10))
         own_redis.stop()
         took: list[float] = []
 
@@ -96,7 +96,7 @@ async def test_a_change_that_timed_out_may_land_and_a_release_undoes_it(own_redi
         await store.nodes_of(ROOM)
         own_redis.stop()
         with pytest.raises(StoreOutcomeUnknownError):
-            await store.claim(seat("s1", 1), cap=10)
+            await store.claim(seat("s1", 1), by(10))
         own_redis.wake()
         await store.release((seat("s1", 1),))
         await trio.sleep(DEADLINE_S)
@@ -206,4 +206,4 @@ async def test_a_key_of_another_kind_is_unavailable_not_a_crash(own_redis: Priva
     async with open_redis(own_redis.url) as connection:
         store = RedisSeatStore(connection, cluster="c", lease_s=8, tombstone_s=60)
         with pytest.raises(StoreUnavailableError, match="refused the change"):
-            await store.claim(seat("s1", 1), cap=10)
+            await store.claim(seat("s1", 1), by(10))

@@ -37,6 +37,6 @@ async def test_a_newer_version_is_read_and_garbage_is_said(
         client.hset(f"starling:{{{cluster}}}:rooms", "attic", b"nope")
     found = await directory.get(RoomId("hall"))
     assert found is not None
-    assert (found.max_participants, found.version) == (7, 2)
+    assert (found.definition.max_participants, found.definition.version) == (7, 2)
     with pytest.raises(StoreUnavailableError):
         await directory.get(RoomId("attic"))

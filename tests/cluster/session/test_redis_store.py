@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from durable.errors import StoreUnavailableError
 from session.redis_store import MAX_SEATS_EACH_TRIP, RedisSeatStore, seat_script
 from session.seat_table import SeatTable
-from session.store import Seat, SeatAnswer, Verdict
-from signalling.ids import NodeId
-from tests.unit.session.seats import ROOM, seat
+from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, Verdict
+from signalling.ids import NodeId, SessionId
+from tests.unit.session.seats import ROOM, by, seat
 from tests.unit.session.store_contract import CAP, LEASE_S, TOMBSTONE_S, SeatStoreContract, StoreWorld
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ def script_on_clock(key: str) -> str:
     return script.replace(TIME_CALL, f"redis.call('LRANGE', '{key}', 0, 1)")
 
 
+def documents_key(cluster: str) -> str:
+    """Where the repository keeps what belongs to the room."""
+    return f"starling:{{{cluster}:{ROOM}}}:documents"
+
+
 @pytest.fixture
 async def world(connection: RedisConnection, cluster: str) -> StoreWorld:
     key = f"clock-{cluster}"
@@ -44,11 +51,33 @@ async def world(connection: RedisConnection, cluster: str) -> StoreWorld:
         now_ms += round(seconds * 1000)
         await connection.run((("DEL", key), ("RPUSH", key, now_ms // 1000, now_ms % 1000 * 1000)))
 
+    documents = documents_key(cluster)
+    revision = 0
+
+    async def write(field: str, until_ms: int | None) -> int:
+        nonlocal revision
+        revision += 1
+        await connection.run((("HSET", documents, field, f"{revision}:{until_ms or 0}:{{}}"),))
+        return revision
+
+    async def remove(field: str) -> None:
+        await connection.run((("HDEL", documents, field),))
+
+    async def ban(user: str, until_ms: int | None) -> None:
+        await write(f"ban:{user}", until_ms)
+
     await advance(0)
     store = RedisSeatStore(
         connection, cluster=cluster, lease_s=LEASE_S, tombstone_s=TOMBSTONE_S, script=script_on_clock(key)
     )
-    return StoreWorld(store, advance)
+    return StoreWorld(
+        store=store,
+        advance=advance,
+        define=lambda: write("room:", None),
+        undefine=lambda: remove("room:"),
+        ban=ban,
+        lift=lambda user: remove(f"ban:{user}"),
+    )
 
 
 class TestRedisSeatStore(SeatStoreContract):
@@ -59,11 +88,11 @@ async def test_leases_go_by_the_clock_of_redis_and_keys_outlive_them(
     connection: RedisConnection, cluster: str, redis_server: PrivateRedis
 ) -> None:
     store = RedisSeatStore(connection, cluster=cluster, lease_s=0.2, tombstone_s=60)
-    assert (await store.claim(seat("s1", 1), cap=CAP)).verdict is Verdict.OK
+    assert (await store.claim(seat("s1", 1), by(CAP))).verdict is Verdict.OK
     assert await store.nodes_of(ROOM) == {"n1"}
     await trio.sleep(0.3)
     assert await store.nodes_of(ROOM) == frozenset()
-    assert (await store.claim(seat("s2", 1), cap=CAP)).verdict is Verdict.SUPERSEDED
+    assert (await store.claim(seat("s2", 1), by(CAP))).verdict is Verdict.SUPERSEDED
     with redis_server.client() as client:
         keys = client.keys(f"starling:{{{cluster}:*")
         assert keys
@@ -75,7 +104,7 @@ async def test_a_full_node_renews_in_several_short_trips(connection: RedisConnec
     count = 2 * MAX_SEATS_EACH_TRIP + 10
     seats = tuple(seat(f"s{n}", 1, user=f"user-{n}", room=f"room-{n % 7}") for n in range(count))
     for room in {each.room for each in seats}:
-        await store.claim(seat("far", 1, user="far", room=room, node="n2"), cap=count)
+        await store.claim(seat("far", 1, user="far", room=room, node="n2"), by(count))
     before = connection.statistics().calls
     stated = await store.assert_seats(seats)
     assert connection.statistics().calls - before == 3
@@ -90,7 +119,7 @@ async def test_a_server_that_forgot_the_script_gets_it_again(
     connection: RedisConnection, cluster: str, redis_server: PrivateRedis
 ) -> None:
     store = RedisSeatStore(connection, cluster=cluster, lease_s=LEASE_S, tombstone_s=60)
-    await store.claim(seat("s1", 1), cap=CAP)
+    await store.claim(seat("s1", 1), by(CAP))
     with redis_server.client() as client:
         client.script_flush()
     answers = await store.touch((seat("s1", 1, epoch=1), seat("s2", 1, user="bob", epoch=1)))
@@ -106,13 +135,28 @@ async def test_old_tombstones_of_a_user_are_pruned(world: StoreWorld, cluster: s
         assert client.hlen(f"starling:{{{cluster}:{ROOM}}}:ended:ann") == 1
 
 
+@dataclass(frozen=True)
+class Step:
+    """One change, and what has become of the room and the clock before it."""
+
+    op: str
+    seat: Seat
+    pause_ms: int
+    rules: RoomRules
+    silent: SessionId | None
+    documents: tuple[tuple[str, int, int], ...]
+    """Writes before the change: a field, its revision (0 deletes it) and when it expires (0 is never)."""
+
+
 class _Both:
     """The table in Python and the script in Redis, asked the same at the same moment."""
 
     def __init__(self, client: redis.Redis, prefix: str, script: str) -> None:
         self.client = client
-        self.prefix = prefix
         self.clock = f"clock-{prefix}"
+        self.documents = documents_key(prefix)
+        self.stored: dict[str, tuple[int, int]] = {}
+        self.now_ms = 1_000_000
         self.run = client.register_script(script)
         self.table = SeatTable(lease_ms=8_000, keep_ms=10_000_000)
         self.store = RedisSeatStore(
@@ -122,100 +166,180 @@ class _Both:
             tombstone_s=10_000,
         )
 
-    def ask(self, op: str, one: Seat, now_ms: int, cap: int) -> tuple[SeatAnswer, SeatAnswer]:
+    def ask(self, step: Step) -> tuple[SeatAnswer, SeatAnswer]:
+        self.now_ms += step.pause_ms
         self.client.delete(self.clock)
-        self.client.rpush(self.clock, now_ms // 1000, now_ms % 1000 * 1000)
-        call: ScriptCall = self.store.call(op, one, cap=cap, with_nodes=True)
+        self.client.rpush(self.clock, self.now_ms // 1000, self.now_ms % 1000 * 1000)
+        for field, revision, expires in step.documents:
+            self.stored[field] = (revision, expires)
+            if revision:
+                self.client.hset(self.documents, field, f"{revision}:{expires}:{{}}")
+            else:
+                self.client.hdel(self.documents, field)
+        call: ScriptCall = self.store.call(step.op, step.seat, step.rules, silent=step.silent, with_nodes=True)
         reply = self.run(keys=list(call.keys), args=list(call.arguments))
-        if op == "claim":
-            expected = self.table.claim(one, now_ms, cap=cap)
-        else:
-            change = {"touch": self.table.touch, "assert": self.table.state, "release": self.table.release}[op]
-            expected = change(one, now_ms)
-        return expected, self.store.read(reply)
+        return self._expected(step), self.store.read(reply)
+
+    def _expected(self, step: Step) -> SeatAnswer:
+        banned = self._revision(f"ban:{step.seat.user}") > 0
+        match step.op:
+            case "claim":
+                return self.table.claim(
+                    step.seat,
+                    self.now_ms,
+                    step.rules,
+                    silent=step.silent,
+                    revision=self._revision("room:"),
+                    banned=banned,
+                )
+            case "touch":
+                return self.table.touch(step.seat, self.now_ms, banned=banned)
+            case "assert":
+                return self.table.state(step.seat, self.now_ms, banned=banned)
+            case _:
+                return self.table.release(step.seat, self.now_ms)
+
+    def _revision(self, field: str) -> int:
+        revision, expires = self.stored.get(field, (0, 0))
+        return 0 if expires and expires <= self.now_ms else revision
 
 
 NODE_OF = {"s1": "n1", "s2": "n2", "s3": "n1"}
 """A session lives and dies on the node that minted it."""
 
-operations = st.lists(
-    st.tuples(
-        st.sampled_from(["claim", "claim", "touch", "assert", "release"]),
-        st.sampled_from(["s1", "s2", "s3"]),
-        st.integers(1, 4),
-        st.sampled_from(["laptop-01", "phone-001"]),
-        st.sampled_from([0, 999_999, 1_000_000, 1_000_001, 1_003_000, 1_005_000]),
-        st.booleans(),
-        st.sampled_from(["ann", "ann", "bob"]),
-        st.sampled_from([0, 0, 100, 3_000, 9_000]),
-        st.integers(1, 3),
-    ),
-    max_size=25,
+MOMENTS = [0, 999_999, 1_000_000, 1_000_001, 1_003_000, 1_005_000]
+
+seats = st.builds(
+    lambda session, attempt, **fields: seat(session, attempt, node=NODE_OF[session], **fields),
+    st.sampled_from(["s1", "s2", "s3"]),
+    st.integers(1, 4),
+    device=st.sampled_from(["laptop-01", "phone-001"]),
+    epoch=st.sampled_from(MOMENTS),
+    in_grace=st.sampled_from([False, False, True]),
+    provisional=st.booleans(),
+    user=st.sampled_from(["ann", "ann", "bob"]),
+    policy=st.sampled_from([RoomPolicy.REPLACE, RoomPolicy.REPLACE, RoomPolicy.MULTI]),
 )
 
+writes = st.lists(
+    st.tuples(
+        st.sampled_from(["room:", "ban:ann", "ban:bob"]),
+        st.integers(0, 2),
+        st.sampled_from([0, 0, 1_000_500, 1_004_000]),
+    ),
+    max_size=1,
+)
 
-@pytest.mark.parametrize("mutant", [None, "touch inserts", "release without compare", "no tombstone"])
-def test_the_script_and_the_table_never_differ(redis_server: PrivateRedis, mutant: str | None) -> None:
+steps = st.builds(
+    Step,
+    op=st.sampled_from(["claim", "claim", "claim", "touch", "assert", "release"]),
+    seat=seats,
+    pause_ms=st.sampled_from([0, 0, 100, 3_000, 9_000]),
+    rules=st.builds(
+        RoomRules,
+        cap=st.integers(1, 3),
+        policy=st.sampled_from(RoomPolicy),
+        locked=st.sampled_from([False, False, True]),
+        revision=st.sampled_from([0, 0, 0, 1, 2]),
+    ),
+    silent=st.sampled_from([None, None, SessionId("s1"), SessionId("s2")]),
+    documents=st.sampled_from([(), (), ()]) | writes.map(tuple),
+)
+"""The policy of the rules and the slot of the seat are picked apart: the store compares no names of slots."""
+
+MUTANTS = {
+    "touch inserts": ("  return answer('unknown')\nend", "  return take(epoch)\nend"),
+    "release without compare": (
+        "  bury(device, attempt)\n  if mine() then",
+        "  bury(device, attempt)\n  if holder then",
+    ),
+    "no tombstone": ("  bury(device, attempt)\n  if mine() then", "  if mine() then"),
+    "a ban for ever": ("if expires ~= '0' and tonumber(expires) <= now then return 0 end", ""),
+    "a ban is no matter to a renewal": (
+        "if op ~= 'release' and revision_of('ban:'",
+        "if op == 'claim' and revision_of('ban:'",
+    ),
+    "any rules will do": ("if revision_of('room:') ~= tonumber(ARGV[14])", "if false"),
+    "a lock keeps out who sits": ("if ARGV[16] == '1' and not sits_already", "if ARGV[16] == '1'"),
+    "a seat in grace is protected": ("and not holder.in_grace and", "and"),
+    "everybody is in grace": ("'grace', in_grace,", "'grace', '1',"),
+    "silence is no matter": ("and holder.session ~= ARGV[18]", ""),
+    "its own device is kept out": ("live() and holder.device ~= device and not", "live() and not"),
+    "a device sits twice": ("    vacate(other_key, elsewhere, other_slot)\n", ""),
+    "a full room keeps out who sits": ("if not sits_already and redis.call('ZCARD'", "if redis.call('ZCARD'"),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_script_that_differs_is_found(redis_server: PrivateRedis, mutant: str) -> None:
+    with pytest.raises(AssertionError):
+        _compare(redis_server, mutant, examples=1_000)
+
+
+def test_the_script_and_the_table_never_differ(redis_server: PrivateRedis) -> None:
+    met = _compare(redis_server, None, examples=800)
+    assert met == set(Verdict), "every verdict was met"
+
+
+def _compare(redis_server: PrivateRedis, mutant: str | None, *, examples: int) -> set[Verdict]:
     runs = 0
+    met: set[Verdict] = set()
     with redis_server.client() as client:
 
         @settings(
-            max_examples=400 if mutant is None else 200,
+            max_examples=examples,
             deadline=None,
             database=None,
             derandomize=True,
+            phases=(Phase.generate, Phase.shrink) if mutant is None else (Phase.generate,),
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
-        @given(operations)
-        def compare(steps: list[tuple[str, str, int, str, int, bool, str, int, int]]) -> None:
+        @given(st.lists(steps, max_size=25))
+        def compare(walk: list[Step]) -> None:
             nonlocal runs
             runs += 1
             prefix = f"compare-{mutant}-{runs}".replace(" ", "-")
             both = _Both(client, prefix, _mutated(script_on_clock(f"clock-{prefix}"), mutant))
-            now = 1_000_000
-            for op, session, attempt, device, epoch, provisional, user, pause, cap in steps:
-                now += pause
-                one = seat(
-                    session,
-                    attempt,
-                    device=device,
-                    node=NODE_OF[session],
-                    user=user,
-                    epoch=epoch,
-                    provisional=provisional,
-                )
-                expected, said = both.ask(op, one, now, cap)
+            for step in walk:
+                expected, said = both.ask(step)
                 assert said == expected
+                met.add(said.verdict)
 
-        if mutant is None:
-            compare()
-        else:
-            with pytest.raises(AssertionError):
-                compare()
+        compare()
+    return met
 
 
 def _mutated(script: str, mutant: str | None) -> str:
-    old, new = {
-        None: ("", ""),
-        "touch inserts": (
-            "  return answer('unknown')\nend",
-            "  return take(epoch)\nend",
-        ),
-        "release without compare": (
-            "  bury(device, attempt)\n  if mine() then",
-            "  bury(device, attempt)\n  if holder then",
-        ),
-        "no tombstone": ("  bury(device, attempt)\n  if mine() then", "  if mine() then"),
-    }[mutant]
-    assert mutant is None or script.count(old) == 1
-    return script if mutant is None else script.replace(old, new)
+    if mutant is None:
+        return script
+    old, new = MUTANTS[mutant]
+    assert script.count(old) == 1
+    return script.replace(old, new)
 
 
 def test_node_ids_pass_through_the_index(redis_server: PrivateRedis) -> None:
     with redis_server.client() as client:
         both = _Both(client, "odd-names", script_on_clock("clock-odd-names"))
-        strange = seat("s1", 1, user="a/b:c{d}\x7f é", node="n1")
-        both.ask("claim", strange, 1_000_000, 5)
-        expected, said = both.ask("touch", seat("s2", 1, user="bob", node="n2", epoch=1), 1_000_000, 5)
+        strange = Step("claim", seat("s1", 1, user="a/b:c{d}\x7f é", node="n1"), 0, by(5), None, ())
+        both.ask(strange)
+        bob = replace(strange, op="touch", seat=seat("s2", 1, user="bob", node="n2", epoch=1))
+        expected, said = both.ask(bob)
         assert said == expected
         assert said.nodes == {NodeId("n1")}
+
+
+async def test_a_document_that_is_not_ours_is_a_store_that_cannot_be_used(
+    world: StoreWorld, connection: RedisConnection, cluster: str
+) -> None:
+    await connection.run((("HSET", documents_key(cluster), "room:", "nonsense"),))
+    with pytest.raises(StoreUnavailableError):
+        await world.store.claim(seat("s1", 1), by(CAP))
+    assert (await world.store.touch((seat("s1", 1),)))[0].verdict is Verdict.UNKNOWN
+
+
+async def test_a_claim_is_one_round_trip(world: StoreWorld, connection: RedisConnection) -> None:
+    revision = await world.define()
+    await world.store.claim(seat("s0", 1, user="bob"), by(CAP, revision=revision))
+    before = connection.statistics().calls
+    assert (await world.store.claim(seat("s1", 1), by(CAP, revision=revision))).verdict is Verdict.OK
+    assert connection.statistics().calls == before + 1

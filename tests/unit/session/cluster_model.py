@@ -39,7 +39,7 @@ from session.seat_table import SeatTable
 from session.store import SeatAnswer, Verdict
 from signalling.errors import ErrorCode
 from signalling.ids import NodeId, SessionId
-from tests.unit.session.seats import ROOM, record
+from tests.unit.session.seats import ROOM, by, record
 
 Question: TypeAlias = Claim | Touch | Assert | Release
 
@@ -114,7 +114,9 @@ class ClusterModel:
     def join(self, session: str) -> None:
         player = self.players[session]
         self._tell(player.node, SessionMinted(record=record(session, device=player.device, node=player.node)))
-        self._tell(player.node, JoinRequested(session=SessionId(session), room=ROOM, attempt=player.attempt, cap=10))
+        self._tell(
+            player.node, JoinRequested(session=SessionId(session), room=ROOM, attempt=player.attempt, rules=by(10))
+        )
 
     def leave(self, session: str) -> None:
         self._end(session)
@@ -227,8 +229,8 @@ class ClusterModel:
         before = self.table.live_sessions(ROOM, now_ms)
         answers: tuple[SeatAnswer, ...]
         match message.question:
-            case Claim(seat=seat, cap=cap):
-                answers = (self.table.claim(seat, now_ms, cap=cap),)
+            case Claim(seat=seat, rules=rules, silent=silent):
+                answers = (self.table.claim(seat, now_ms, rules, silent=silent),)
                 if answers[0].verdict is Verdict.OK:
                     self._note_admitted(seat.session)
             case Touch(seats=seats):
@@ -306,8 +308,9 @@ class ClusterModel:
 
 def _as_event(question: Question, answers: tuple[SeatAnswer, ...] | None, wall_ms: int) -> RegistryEvent:
     match question:
-        case Claim(seat=seat):
-            return ClaimAnswered(seat=seat, answer=None if answers is None else answers[0], wall_ms=wall_ms)
+        case Claim(seat=seat, number=number):
+            answer = None if answers is None else answers[0]
+            return ClaimAnswered(seat=seat, answer=answer, wall_ms=wall_ms, number=number)
         case Touch(seats=seats):
             return TouchAnswered(seats=seats, answers=answers, asked_at=NO_MATTER)
         case Assert(seats=seats):

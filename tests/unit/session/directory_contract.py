@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from session.directory import RoomDefinition, RoomDirectory, define_room
+from session.directory import RoomDefinition, RoomDirectory, StoredRoom, define_room
 from session.room_media import RoomMedia
 from session.store import RoomPolicy
 from signalling.errors import ErrorCode, Refused
@@ -22,8 +22,8 @@ class RoomDirectoryContract:
     """Subclasses give a fixture `directory` for :data:`MAX_ROOMS` rooms."""
 
     async def test_what_was_created_is_found_whole(self, directory: RoomDirectory) -> None:
-        assert await directory.create(definition("hall")) == definition("hall")
-        assert await directory.get(RoomId("hall")) == definition("hall")
+        assert await directory.create(definition("hall")) == StoredRoom(definition("hall"))
+        assert await directory.get(RoomId("hall")) == StoredRoom(definition("hall"))
         assert await directory.get(RoomId("attic")) is None
 
     async def test_a_name_is_taken_once(self, directory: RoomDirectory) -> None:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from session.records import SessionRecord
-from session.store import RoomPolicy, Seat, slot_of
+from session.store import RoomPolicy, RoomRules, Seat, slot_of
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
 
 ROOM = RoomId("hall")
 USER = UserId("ann")
+
+
+def by(
+    cap: int,
+    *,
+    policy: RoomPolicy = RoomPolicy.REPLACE,
+    locked: bool = False,
+    grace_s: float | None = None,
+    revision: int = 0,
+) -> RoomRules:
+    return RoomRules(cap=cap, policy=policy, locked=locked, grace_s=grace_s, revision=revision)
 
 
 def seat(
@@ -20,6 +31,7 @@ def seat(
     room: str = ROOM,
     policy: RoomPolicy = RoomPolicy.REPLACE,
     epoch: int = 0,
+    in_grace: bool = False,
     provisional: bool = False,
 ) -> Seat:
     return Seat(
@@ -31,6 +43,7 @@ def seat(
         attempt=attempt,
         node=NodeId(node),
         epoch=epoch,
+        in_grace=in_grace,
         provisional=provisional,
     )
 

@@ -4,31 +4,97 @@ from __future__ import annotations
 
 import pytest
 
+from durable.errors import StoreUnavailableError
+from durable.repository import Kind
 from session.memory_store import MemorySeatStore
 from session.seat_table import SWEEP_EVERY_CHANGES, SeatTable
 from session.store import Verdict
-from tests.unit.session.seats import ROOM, seat
-from tests.unit.session.store_contract import LEASE_S, TOMBSTONE_S, SeatStoreContract, StoreWorld
+from tests.unit.session.documents import FewDocuments
+from tests.unit.session.seats import ROOM, by, seat
+from tests.unit.session.store_contract import LEASE_S, START_MS, TOMBSTONE_S, SeatStoreContract, StoreWorld
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now_ms = START_MS
+
+    async def advance(self, seconds: float) -> None:
+        self.now_ms += round(seconds * 1000)
+
+
+class _House:
+    """A store and the documents that it reads."""
+
+    def __init__(self) -> None:
+        self.clock = _Clock()
+        self.documents = FewDocuments(lambda: self.clock.now_ms)
+        self.store = MemorySeatStore(
+            lease_s=LEASE_S,
+            tombstone_s=TOMBSTONE_S,
+            repository=self.documents,
+            clock=lambda: self.clock.now_ms / 1000,
+        )
+
+    async def define(self) -> int:
+        return await self.documents.put(Kind.ROOM, ROOM, body=b"{}")
+
+    async def undefine(self) -> None:
+        await self.documents.delete(Kind.ROOM, ROOM)
+
+    async def ban(self, user: str, until_ms: int | None) -> None:
+        await self.documents.put(Kind.BAN, ROOM, user, body=b"{}", expires_at_ms=until_ms)
+
+    async def lift(self, user: str) -> None:
+        await self.documents.delete(Kind.BAN, ROOM, user)
 
 
 @pytest.fixture
-def world() -> StoreWorld:
-    now = 1_000.0
+def house() -> _House:
+    return _House()
 
-    async def advance(seconds: float) -> None:
-        nonlocal now
-        now += seconds
 
-    return StoreWorld(MemorySeatStore(lease_s=LEASE_S, tombstone_s=TOMBSTONE_S, clock=lambda: now), advance)
+@pytest.fixture
+def world(house: _House) -> StoreWorld:
+    return StoreWorld(
+        store=house.store,
+        advance=house.clock.advance,
+        define=house.define,
+        undefine=house.undefine,
+        ban=house.ban,
+        lift=house.lift,
+    )
 
 
 class TestMemorySeatStore(SeatStoreContract):
     pass
 
 
+async def test_a_renewal_asks_once_for_each_room(house: _House) -> None:
+    await house.ban("bob", None)
+    seats = tuple(seat(f"s{n}", 1, user=f"user-{n}", room=f"room-{n % 3}") for n in range(60))
+    await house.store.assert_seats(seats)
+    house.documents.asked = 0
+    await house.store.touch(seats)
+    assert house.documents.asked == 3
+
+
+async def test_documents_that_cannot_be_read_are_a_store_that_is_away(house: _House) -> None:
+    mine = seat("s1", 1)
+    house.documents.away = True
+    for call in (house.store.claim(mine, by(10)), house.store.touch((mine,)), house.store.assert_seats((mine,))):
+        with pytest.raises(StoreUnavailableError):
+            await call
+    assert (await house.store.release((mine,)))[0].verdict is Verdict.UNKNOWN
+
+
+async def test_without_a_repository_a_claim_is_believed() -> None:
+    store = MemorySeatStore(lease_s=LEASE_S, tombstone_s=TOMBSTONE_S)
+    assert (await store.claim(seat("s1", 1), by(10, revision=7))).verdict is Verdict.OK
+
+
 def test_what_is_past_its_time_is_dropped() -> None:
     table = SeatTable(lease_ms=8_000, keep_ms=100_000)
     for n in range(SWEEP_EVERY_CHANGES - 1):
-        assert table.claim(seat(f"s{n}", 1, room=f"room-{n}"), 0, cap=10).verdict is Verdict.OK
-    table.claim(seat("last", 1), 200_000, cap=10)
+        assert table.claim(seat(f"s{n}", 1, room=f"room-{n}"), 0, by(10)).verdict is Verdict.OK
+    table.claim(seat("last", 1), 200_000, by(10))
     assert list(table._rooms) == [ROOM]

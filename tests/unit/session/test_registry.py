@@ -37,7 +37,7 @@ from session.store import Seat, SeatAnswer, Verdict
 from signalling.errors import ErrorCode
 from signalling.ids import NodeId, SessionId
 from tests.unit.session.cluster_model import RENEW_S, ClusterModel, Player
-from tests.unit.session.seats import ROOM, record
+from tests.unit.session.seats import ROOM, by, record
 
 S1, S2 = SessionId("s1"), SessionId("s2")
 OK = SeatAnswer(verdict=Verdict.OK, epoch=7)
@@ -68,7 +68,7 @@ def core() -> SeatRegistry:
 
 
 def claim(core: SeatRegistry, session: SessionId, attempt: int, now: float = 0.0) -> Seat:
-    (effect,) = core.handle(JoinRequested(session=session, room=ROOM, attempt=attempt, cap=10), now)
+    (effect,) = core.handle(JoinRequested(session=session, room=ROOM, attempt=attempt, rules=by(10)), now)
     assert isinstance(effect, Claim)
     return effect.seat
 
@@ -88,7 +88,7 @@ def kinds(effects: tuple[RegistryEffect, ...]) -> list[type[RegistryEffect]]:
 
 def test_a_stale_attempt_is_refused_without_asking(core: SeatRegistry) -> None:
     seated(core, S1, 5)
-    effects = core.handle(JoinRequested(session=S2, room=ROOM, attempt=5, cap=10), 0)
+    effects = core.handle(JoinRequested(session=S2, room=ROOM, attempt=5, rules=by(10)), 0)
     assert effects == (Refuse(session=S2, room=ROOM, attempt=5, code=ErrorCode.ATTEMPT_STALE, highest_attempt=5),)
 
 
@@ -222,7 +222,7 @@ def test_an_older_answer_never_lowers_an_epoch(core: SeatRegistry) -> None:
 def test_a_join_that_was_given_up_is_not_waited_for_again(core: SeatRegistry) -> None:
     seat = claim(core, S1, 4)
     core.handle(JoinAbandoned(session=S1, room=ROOM, attempt=4), 0)
-    effects = core.handle(JoinRequested(session=S1, room=ROOM, attempt=4, cap=10), 0)
+    effects = core.handle(JoinRequested(session=S1, room=ROOM, attempt=4, rules=by(10)), 0)
     assert effects == (Refuse(session=S1, room=ROOM, attempt=4, code=ErrorCode.ATTEMPT_STALE, highest_attempt=4),)
     assert core.handle(ClaimAnswered(seat=seat, answer=OK), 0) == (Release(seats=(seat,)),)
 

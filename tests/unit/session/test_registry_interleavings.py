@@ -133,7 +133,7 @@ def _unknown_taken_for_superseded(change: seat_table._Change) -> SeatAnswer:
     return change._answer(Verdict.SUPERSEDED)
 
 
-def _claim_without_order(change: seat_table._Change, cap: int) -> SeatAnswer:
+def _claim_without_order(change: seat_table._Change, *_: object) -> SeatAnswer:
     return change._take(change._slot.mark + 1)
 
 

@@ -12,13 +12,14 @@ import trio.testing
 
 from durable.errors import StoreOutcomeUnknownError, StoreUnavailableError
 from session.config import SessionConfig
-from session.directory import MAX_ROOM_PARTICIPANTS, MemoryRoomDirectory, RoomDefinition
+from session.directory import MAX_ROOM_PARTICIPANTS, MemoryRoomDirectory, StoredRoom
 from session.memory_store import MemorySeatStore
-from session.records import AttemptStale, RoomNodes, SeatLost, SessionRecord
+from session.records import AttemptStale, RoomNodes, SeatLost, SessionEvent, SessionRecord
 from session.room_media import RoomMedia
 from session.service import Sessions, open_sessions
 from session.store import (
     RoomPolicy,
+    RoomRules,
     Seat,
     SeatAnswer,
 )
@@ -52,9 +53,9 @@ class FlakyStore(MemorySeatStore):
         if self.away:
             raise StoreUnavailableError("away")
 
-    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
         await self._gate("claim")
-        return await super().claim(seat, cap=cap)
+        return await super().claim(seat, rules, silent=silent)
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         await self._gate("touch")
@@ -93,7 +94,7 @@ def minted(sessions: Sessions, *, user: str = "ann", device: str = "laptop-01") 
     return sessions.mint_session(claims)
 
 
-async def next_event(sessions: Sessions) -> SeatLost | RoomNodes:
+async def next_event(sessions: Sessions) -> SessionEvent:
     with trio.fail_after(60):
         return await sessions.events.take()
 
@@ -305,9 +306,9 @@ class BunchedStore(FlakyStore):
         super().__init__()
         self.let_go = trio.Event()
 
-    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
         await self.let_go.wait()
-        return await super().claim(seat, cap=cap)
+        return await super().claim(seat, rules, silent=silent)
 
 
 async def test_a_seat_that_went_before_its_owner_heard_of_it_is_refused(autojump_clock: MockClock) -> None:
@@ -337,7 +338,7 @@ async def test_a_seat_that_went_before_its_owner_heard_of_it_is_refused(autojump
 class SlowDirectory(MemoryRoomDirectory):
     """Is away whenever it is asked, and says so slowly."""
 
-    async def get(self, room: RoomId) -> RoomDefinition | None:
+    async def get(self, room: RoomId) -> StoredRoom | None:
         await trio.sleep(0.3)
         raise StoreUnavailableError("away")
 
@@ -469,7 +470,7 @@ async def test_joining_does_not_create_where_the_operator_says_so(autojump_clock
 
 
 class AwayDirectory(MemoryRoomDirectory):
-    async def get(self, room: RoomId) -> RoomDefinition | None:
+    async def get(self, room: RoomId) -> StoredRoom | None:
         raise StoreUnavailableError("away")
 
 
@@ -497,6 +498,6 @@ async def test_events_wait_for_a_slow_reader_at_most_one_per_seat(
     assert len(lost) == len({event.session for event in lost if isinstance(event, SeatLost)})
 
 
-async def _drained(sessions: Sessions) -> AsyncIterator[SeatLost | RoomNodes]:
+async def _drained(sessions: Sessions) -> AsyncIterator[SessionEvent]:
     while len(sessions.events):
         yield await sessions.events.take()

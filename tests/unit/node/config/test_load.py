@@ -128,7 +128,7 @@ WRONG = {
     ),
     "bad store URL": ("[store]\nurl = 'http://user:secret@x'", ["store.url", "redis://"]),
     "more people than a room holds": ("[rooms]\nmax_participants = 1001", ["rooms.max_participants", "<= 1000"]),
-    "a policy that is none": ('[rooms]\non_join = "reject"', ["rooms.on_join", "reject"]),
+    "a policy that is none": ('[rooms]\non_join = "refuse"', ["rooms.on_join", "refuse"]),
     "grace beyond the lease": ("[rooms]\ngrace_s = 9", ["rooms.grace_s", "<= 8"]),
     "no TOML": ("[http", ["node.toml", "not TOML"]),
     "too long": ("#" * 300_000, ["node.toml", "bytes"]),
