@@ -18,6 +18,8 @@ no new link came about in time.
 
 from relay.config import RelayConfig
 from relay.events import (
+    HolderAsked,
+    HolderTold,
     LegOpen,
     LinkLost,
     LinkState,
@@ -34,6 +36,8 @@ from relay.service import Relay, open_relay
 
 __all__ = [
     "Gossip",
+    "HolderAsked",
+    "HolderTold",
     "LegOpen",
     "LinkEngine",
     "LinkLost",

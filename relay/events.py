@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from signalling.client.messages import ParticipantInfo
-    from signalling.ids import NodeId, RoomId, TrackId
+    from signalling.ids import NodeId, RoomId, SessionId, TrackId
     from signalling.mesh.link import RoomChat
 
 __all__ = [
+    "HolderAsked",
+    "HolderTold",
     "LegOpen",
     "LinkLost",
     "LinkState",
@@ -79,7 +81,27 @@ class RemoteRestriction:
     codecs: tuple[str, ...]
 
 
-RelayEvent: TypeAlias = RemoteRoom | RemoteChat | RemoteRestriction | LinkUp | LinkLost | LegOpen
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HolderAsked:
+    """That node asks whether a session of ours is there, whose seat in the room somebody wants."""
+
+    node: NodeId
+    session: SessionId
+    room: RoomId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HolderTold:
+    """That node says whether a session of its own is there, after we asked."""
+
+    node: NodeId
+    session: SessionId
+    is_there: bool
+
+
+RelayEvent: TypeAlias = (
+    RemoteRoom | RemoteChat | RemoteRestriction | HolderAsked | HolderTold | LinkUp | LinkLost | LegOpen
+)
 
 
 class LinkState(enum.StrEnum):

@@ -18,7 +18,7 @@ from relay import legs as legs_core
 from relay import rooms as rooms_core
 from relay.end import LinkEnd, SpanRoom
 from relay.envelope import Garbled, open_payload, seal, signature_holds
-from relay.events import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRestriction, RemoteRoom
+from relay.events import HolderAsked, HolderTold, LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRestriction, RemoteRoom
 from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
 from relay.negotiation.effects import (
@@ -85,11 +85,11 @@ class ChatSaid:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CodecsRestricted:
-    """Somebody here plays none but these codecs of that node's track."""
+class Said:
+    """That node shall hear this, once."""
 
     node: NodeId
-    word: words.RestrictCodecs
+    word: words.RestrictCodecs | words.HolderQuestion | words.HolderWord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,7 +121,7 @@ Item: TypeAlias = (
     | Change
     | GossipHeard
     | ChatSaid
-    | CodecsRestricted
+    | Said
 )
 """What the owner takes in."""
 
@@ -183,7 +183,7 @@ class Owner:
             case ChatSaid(chat=chat, nodes=nodes):
                 for node in sorted(nodes):
                     self._tell(node, chat)
-            case CodecsRestricted(node=node, word=word):
+            case Said(node=node, word=word):
                 self._tell(node, word)
             case NodeAppeared() | NodeChanged() | NodeGone() | ViewReset():
                 self._see_change(item)
@@ -344,6 +344,10 @@ class Owner:
                     self._outlets.emit(RemoteRestriction(node=end.node, track=track, codecs=codecs))
                 else:
                     self.oddities["restriction_refused"] += 1
+            case words.HolderQuestion(session=session, room=room):
+                self._outlets.emit(HolderAsked(node=end.node, session=session, room=room))
+            case words.HolderWord(session=session, is_there=is_there):
+                self._outlets.emit(HolderTold(node=end.node, session=session, is_there=is_there))
             case words.Want() | words.Unwant() | words.WantRefused():
                 self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
 

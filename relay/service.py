@@ -23,10 +23,10 @@ from relay.legs import TracksWanted
 from relay.link_peer import node_of_link
 from relay.negotiation import Phase
 from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
-from relay.owner import ChatSaid, CodecsRestricted, GossipHeard, Item, Outlets, Owner
+from relay.owner import ChatSaid, GossipHeard, Item, Outlets, Owner, Said
 from relay.rooms import RoomShared
 from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
-from signalling.mesh.link import RestrictCodecs
+from signalling.mesh.link import HolderQuestion, HolderWord, RestrictCodecs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from relay.end import LinkEnd
     from relay.ports import Gossip, LinkEngine
     from signalling.client.messages import MediaKind, ParticipantInfo
-    from signalling.ids import NodeId, RoomId, TrackId
+    from signalling.ids import NodeId, RoomId, SessionId, TrackId
     from signalling.mesh.link import RoomChat
 
 EVENTS_AHEAD: Final = 1024
@@ -145,7 +145,18 @@ class Relay:
         Said once, in order with what is stated; without a link it is not heard.
         """
         self._queue_stated()
-        self._put(CodecsRestricted(node=node, word=RestrictCodecs(track, codecs)))
+        self._put(Said(node=node, word=RestrictCodecs(track, codecs)))
+
+    def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
+        """Ask a node whether a session of its own is there, whose seat in the room somebody here wants.
+
+        Asked once; without a link it is not heard, and no answer comes.
+        """
+        self._put(Said(node=node, word=HolderQuestion(session, room)))
+
+    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
+        """Answer a :class:`relay.HolderAsked`."""
+        self._put(Said(node=node, word=HolderWord(session, is_there)))
 
     def set_draining(self, draining: bool) -> None:
         """State whether this node drains: then it makes no new link and refuses offers; links that are up stay."""

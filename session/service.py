@@ -228,6 +228,11 @@ class Sessions:
         """Ask the store now whether a seat still stands: another node announces its participant."""
         self._post(CheckRequested(session=session, room=room))
 
+    @property
+    def holder_ping_s(self) -> float:
+        """How long a session may take to say that it is there, seconds."""
+        return self._config.holder_ping_s
+
     def holder_answered(self, holder: SessionId, state: HolderState) -> None:
         """Answer an :class:`session.records.AskHolder`; a silent holder of this node goes into grace with it."""
         self._post(HolderAnswered(holder=holder, state=state))

@@ -11,6 +11,7 @@ import trio
 
 from membership import MemberState
 from node.conductor.accounts import AccountDesk
+from node.conductor.holders import HolderDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
 from node.conductor.peers import ClientPeers
@@ -98,6 +99,7 @@ class Conductor:
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
         self._repository = repository
+        self._holders = HolderDesk(sessions=sessions, stage=self.stage, relay=relay)
         self._rooms = rooms
         self._directory = directory
         # All lifetimes are equal, so the first session is the first to need a fresh token.
@@ -307,10 +309,11 @@ class Conductor:
         nursery.start_soon(self.refresh_tokens)
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
-        nursery.start_soon(pump_sessions, self._sessions, self.stage)
+        self._holders.start(nursery)
+        nursery.start_soon(pump_sessions, self._sessions, self.stage, self._holders)
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:
-            nursery.start_soon(pump_relay, self._relay, self.stage)
+            nursery.start_soon(pump_relay, self._relay, self.stage, self._holders)
 
     # --- fresh tokens -----------------------------------------------------------------------
 

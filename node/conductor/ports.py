@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from relay import RelayEvent, RelayStatistics
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
-    from signalling.ids import NodeId, RoomId, TrackId
+    from signalling.ids import NodeId, RoomId, SessionId, TrackId
     from signalling.mesh.link import RoomChat
 
 
@@ -38,6 +38,14 @@ class OtherNodes(Protocol):
 
     def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
         """Somebody here plays none but these codecs of that node's track; an empty list takes it back."""
+        ...
+
+    def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
+        """Whether that node's session is there, whose seat in the room somebody here wants."""
+        ...
+
+    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
+        """What came of a node's question for a session of ours."""
         ...
 
     def handle_engine_event(self, event: EngineEvent) -> None:

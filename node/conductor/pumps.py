@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from node.conductor.peers import session_of
-from relay import LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRestriction, RemoteRoom
-from session import RoomNodes, SeatLost
+from relay import (
+    HolderAsked,
+    HolderTold,
+    LegOpen,
+    LinkLost,
+    LinkUp,
+    RemoteChat,
+    RemoteRestriction,
+    RemoteRoom,
+)
+from session import AskHolder, RoomNodes, SeatLost
 from sfu import (
     EngineStarted,
     LayersWanted,
@@ -24,6 +33,7 @@ from signalling.client.messages import Layers, Replaced, Restart
 from signalling.client.messages import SeatLost as SeatLostEvent
 
 if TYPE_CHECKING:
+    from node.conductor.holders import HolderDesk
     from node.conductor.peers import ClientPeers
     from node.conductor.ports import OtherNodes
     from node.conductor.stage import Stage
@@ -33,8 +43,8 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger("conductor")
 
 
-async def pump_sessions(sessions: Sessions, stage: Stage) -> None:
-    """Seats that ended unasked, and the nodes a room lives on. Runs as long as the service."""
+async def pump_sessions(sessions: Sessions, stage: Stage, holders: HolderDesk) -> None:
+    """Seats that ended unasked or are wanted, and the nodes a room lives on. Runs as long as the service."""
     async for event in sessions.events:
         match event:
             case SeatLost(session=session, reason=reason):
@@ -44,9 +54,11 @@ async def pump_sessions(sessions: Sessions, stage: Stage) -> None:
                 stage.forget(session)
             case RoomNodes(room=room, nodes=nodes):
                 stage.room_is_stored_on(room, nodes)
+            case AskHolder():
+                holders.find_out(event)
 
 
-async def pump_relay(relay: OtherNodes, stage: Stage) -> None:
+async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk) -> None:
     """What other nodes say of their rooms. Runs as long as the service."""
     async for event in relay.events:
         match event:
@@ -61,6 +73,10 @@ async def pump_relay(relay: OtherNodes, stage: Stage) -> None:
                 stage.codecs.refused_over_there(node, track, codecs)
             case RemoteChat(chat=chat):
                 stage.carry_out(stage.rooms.remote_chat(chat))
+            case HolderAsked():
+                holders.answer(event)
+            case HolderTold():
+                holders.told(event)
             case LinkUp(node=node, setup_ms=setup_ms):
                 _LOG.info("link_up", peer=node, setup_ms=round(setup_ms, 1))
             case LinkLost(node=node, reason=reason):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import trio
 
 from node.conductor.codecs import CodecDesk
 from session import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
@@ -76,6 +77,14 @@ class Stage:
         socket = self._sockets.get(session)
         if socket is not None:
             socket.send(event)
+
+    async def is_there(self, session: SessionId, within_s: float) -> bool:
+        """Ping one client; say whether it answered in so many seconds."""
+        socket = self._sockets.get(session)
+        if socket is None:
+            await trio.lowlevel.checkpoint()
+            return False
+        return await socket.is_there(within_s)
 
     def tell_all(self, event: NodeEvent) -> None:
         """Say something to every client that sits in a room."""

@@ -59,6 +59,12 @@ class SessionSocket(Protocol):
     def end(self, code: ErrorCode, message: str) -> None:
         """Say this as a last word and close; ``session_closed`` follows."""
 
+    async def is_there(self, within_s: float) -> bool:
+        """Ping the client; say whether it answered in time. A silent one is dropped with ``ping_timeout``.
+
+        May be cancelled: the client is then dropped all the same if it stays silent.
+        """
+
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``POST /v1/rooms/{room}/join``: the first of two steps to a seat."""

@@ -18,9 +18,11 @@ import trio
 
 from signalling.client.closing import close_code
 from signalling.client.events import (
+    Answered,
     Close,
     CloseWanted,
     Deliver,
+    PingWanted,
     Push,
     Received,
     ReplyReady,
@@ -116,6 +118,7 @@ class ClientConnection:
         self._is_welcomed = False
         self._session: SessionId | None = None
         self._ended_by_node = False
+        self._answered = trio.Event()
         self._owning = trio.CancelScope()
 
     # --- what the backend holds -----------------------------------------------------------
@@ -128,6 +131,14 @@ class ClientConnection:
         """Close with a last word; see :class:`node.http.backend.SessionSocket`."""
         self._ended_by_node = True
         self._post(CloseWanted(code=code, reason=message))
+
+    async def is_there(self, within_s: float) -> bool:
+        """Ping the client; see :class:`node.http.backend.SessionSocket`."""
+        answered = self._answered
+        self._post(PingWanted(within_s=within_s))
+        with trio.move_on_after(within_s):
+            await answered.wait()
+        return answered.is_set()
 
     def _post(self, event: ProtocolEvent) -> None:
         try:
@@ -253,6 +264,9 @@ class ClientConnection:
                         self._is_welcomed = True
                 case Deliver():
                     self._work_in.send_nowait(effect)
+                case Answered():
+                    self._answered.set()
+                    self._answered = trio.Event()
                 case Close():
                     return effect
         if self._is_welcomed and self._early:

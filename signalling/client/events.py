@@ -65,6 +65,13 @@ class CloseWanted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PingWanted:
+    """The node has to know whether the client is there: a pong within so many seconds, or the connection is dropped."""
+
+    within_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TimePassed:
     """The time that ``next_deadline()`` named has come. Too early or too late does no harm."""
 
@@ -74,7 +81,7 @@ class Disconnected:
     """The socket is gone: nothing can be said any more."""
 
 
-ProtocolEvent: TypeAlias = Received | ReplyReady | Push | CloseWanted | TimePassed | Disconnected
+ProtocolEvent: TypeAlias = Received | ReplyReady | Push | CloseWanted | PingWanted | TimePassed | Disconnected
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,4 +114,9 @@ class Close:
     reason: str
 
 
-ProtocolEffect: TypeAlias = Deliver | Send | Close
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """The client answered the ping that was on its way: it is there."""
+
+
+ProtocolEffect: TypeAlias = Deliver | Send | Close | Answered

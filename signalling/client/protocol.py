@@ -31,11 +31,13 @@ import msgspec
 from signalling.client.closing import close_code
 from signalling.client.codec import decode_request
 from signalling.client.events import (
+    Answered,
     Close,
     CloseWanted,
     Deliver,
     Disconnected,
     NodeRequest,
+    PingWanted,
     ProtocolEffect,
     ProtocolEvent,
     Push,
@@ -200,7 +202,7 @@ class ClientProtocol:
         self._waiting: dict[int, NodeRequest] = {}
         self._ping_n = 0
         self._pinged_at = now
-        self._pong_awaited = False
+        self._pong_until: float | None = None
         self._rtt_s: float | None = None
 
     @property
@@ -230,8 +232,8 @@ class ClientProtocol:
             case State.GREETING:
                 # The node answers hello under its own deadline; this one only bounds a defect.
                 return self._opened_at + limits.probe_timeout_s + limits.hello_timeout_s
-            case _ if self._pong_awaited:
-                return self._pinged_at + limits.pong_timeout_s
+            case _ if self._pong_until is not None:
+                return self._pong_until
             case _:
                 return self._pinged_at + limits.ping_interval_s
 
@@ -260,6 +262,8 @@ class ClientProtocol:
                 return self._push(pushed)
             case CloseWanted(code=code, reason=reason):
                 return (self._closed(None, reason),) if code is None else self._drop(code, reason)
+            case PingWanted(within_s=within_s):
+                return self._ping_wanted(within_s, now)
             case TimePassed():
                 return self._time_passed(now)
             case Disconnected():
@@ -283,8 +287,7 @@ class ClientProtocol:
                 self._probed = True
                 return (Send(message=Pong(id=message.id)),)
             case PongReply():
-                self._pong(message, now)
-                return ()
+                return self._pong(message, now)
             case _:
                 return self._request(message)
 
@@ -309,11 +312,13 @@ class ClientProtocol:
         self._state = leads_to
         return (Deliver(handle=self._handles, request=request),)
 
-    def _pong(self, message: PongReply, now: float) -> None:
+    def _pong(self, message: PongReply, now: float) -> tuple[ProtocolEffect, ...]:
         # A pong that nobody waits for is late or invented; neither says anything.
-        if self._pong_awaited and message.n == self._ping_n:
-            self._pong_awaited = False
-            self._rtt_s = now - self._pinged_at
+        if self._pong_until is None or message.n != self._ping_n:
+            return ()
+        self._pong_until = None
+        self._rtt_s = now - self._pinged_at
+        return (Answered(),)
 
     # --- what the node says -----------------------------------------------------------------
 
@@ -359,14 +364,23 @@ class ClientProtocol:
             )
         if self._state is State.GREETING:
             return self._drop(ErrorCode.DEADLINE_EXCEEDED, "The node did not get to the hello; try again.")
-        if self._pong_awaited:
-            return self._drop(
-                ErrorCode.PING_TIMEOUT,
-                f"No pong within {self._limits.pong_timeout_s:g} s; connect again.",
-            )
+        if self._pong_until is not None:
+            sentence = f"No pong within {deadline - self._pinged_at:g} s; connect again."
+            return self._drop(ErrorCode.PING_TIMEOUT, sentence)
+        return self._ping(self._limits.pong_timeout_s, now)
+
+    def _ping_wanted(self, within_s: float, now: float) -> tuple[ProtocolEffect, ...]:
+        if self._state in {State.PROBE, State.GREETING}:
+            return ()  # Without a session yet, it keeps nobody waiting.
+        if self._pong_until is None:
+            return self._ping(within_s, now)
+        self._pong_until = min(self._pong_until, now + within_s)
+        return ()
+
+    def _ping(self, within_s: float, now: float) -> tuple[ProtocolEffect, ...]:
         self._ping_n += 1
         self._pinged_at = now
-        self._pong_awaited = True
+        self._pong_until = now + within_s
         return (Send(message=NodePing(n=self._ping_n)),)
 
     # --- the end ----------------------------------------------------------------------------

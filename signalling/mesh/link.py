@@ -13,7 +13,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from signalling.client.messages import MAX_CODECS, CodecName, ParticipantInfo, TrackName
-from signalling.ids import MessageId, ParticipantId, RoomId
+from signalling.ids import MessageId, ParticipantId, RoomId, SessionId
 
 MAX_LINK_MESSAGE_BYTES: Final = 60_000
 """Below the 64 KiB that SCTP stacks accept as one message; from 30 (long names, 16 tracks) to 200 participants."""
@@ -79,4 +79,20 @@ class RestrictCodecs(_LinkWord, frozen=True, tag=6):
     codecs: Annotated[tuple[CodecName, ...], msgspec.Meta(max_length=MAX_CODECS)]
 
 
-LinkMessage: TypeAlias = RoomState | Want | Unwant | WantRefused | RoomChat | RestrictCodecs
+class HolderQuestion(_LinkWord, frozen=True, tag=10):
+    """Is that session of yours there? Somebody on my node wants the seat that it holds in the room."""
+
+    session: SessionId
+    room: RoomId
+
+
+class HolderWord(_LinkWord, frozen=True, tag=11):
+    """What I found when you asked for a session of mine: it answered, or it is silent or gone."""
+
+    session: SessionId
+    is_there: bool
+
+
+LinkMessage: TypeAlias = (
+    RoomState | Want | Unwant | WantRefused | RoomChat | RestrictCodecs | HolderQuestion | HolderWord
+)

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from relay import LegOpen, LinkLost, LinkState, LinkUp, RelayEvent, RemoteChat, RemoteRestriction, RemoteRoom
+from relay import (
+    HolderAsked,
+    HolderTold,
+    LegOpen,
+    LinkLost,
+    LinkState,
+    LinkUp,
+    RelayEvent,
+    RemoteChat,
+    RemoteRestriction,
+    RemoteRoom,
+)
 from relay.service import INBOX_LIMIT
 from sfu.protocol import LinkMeasured, LinkMessage, PeerState
-from signalling.ids import MessageId, NodeId, ParticipantId, PeerId, RoomId, TrackId
+from signalling.ids import MessageId, NodeId, ParticipantId, PeerId, RoomId, SessionId, TrackId
 from signalling.mesh.link import RoomChat
 from tests.unit.relay.neighbours import CONNECT_S, GOSSIP_S, World, open_world, person
 
@@ -178,6 +189,18 @@ async def test_a_restriction_of_codecs_crosses_for_tracks_that_are_shared_and_fo
         expected = RemoteRestriction(node=B, track=track, codecs=("vp8", "h264"))
         assert world.of("a", RemoteRestriction) == [expected]
         assert world.relays[A].statistics().oddities["restriction_refused"] == 1
+
+
+async def test_a_node_is_asked_for_its_people_and_says_what_it_found(autojump_clock: MockClock) -> None:
+    session = SessionId("f" * 32)
+    async with open_world() as world:
+        await meet(world)
+        world.relays[A].ask_holder(B, session, ROOM)
+        await trio.sleep(1.0)
+        assert world.of("b", HolderAsked) == [HolderAsked(node=A, session=session, room=ROOM)]
+        world.relays[B].tell_holder(A, session, is_there=False)
+        await trio.sleep(1.0)
+        assert world.of("a", HolderTold) == [HolderTold(node=B, session=session, is_there=False)]
 
 
 async def test_a_link_that_takes_nothing_is_made_anew_and_tells_everything_again(autojump_clock: MockClock) -> None:

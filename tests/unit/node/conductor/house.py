@@ -55,12 +55,19 @@ class Ear:
 
     heard: list[NodeEvent] = field(default_factory=list)
     ended: ErrorCode | None = None
+    is_deaf: bool = False
+    pings: int = 0
 
     def send(self, event: NodeEvent) -> None:
         self.heard.append(event)
 
     def end(self, code: ErrorCode, message: str) -> None:
         self.ended = code
+
+    async def is_there(self, within_s: float) -> bool:
+        self.pings += 1
+        await trio.sleep(within_s if self.is_deaf else 0)
+        return not self.is_deaf
 
     def take(self, kind: type[T]) -> list[T]:
         """What it heard of this kind so far."""
@@ -76,6 +83,8 @@ class Mesh:
         self.wanted: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
         self.chats: list[tuple[RoomChat, frozenset[NodeId]]] = []
         self.restrictions: list[tuple[NodeId, TrackId, tuple[str, ...]]] = []
+        self.questions: list[tuple[NodeId, SessionId, RoomId]] = []
+        self.words: list[tuple[NodeId, SessionId, bool]] = []
         self.engine_events: list[EngineEvent] = []
         self.epochs: list[int] = []
 
@@ -97,6 +106,12 @@ class Mesh:
 
     def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
         self.restrictions.append((node, track, codecs))
+
+    def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
+        self.questions.append((node, session, room))
+
+    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
+        self.words.append((node, session, is_there))
 
     def handle_engine_event(self, event: EngineEvent) -> None:
         self.engine_events.append(event)

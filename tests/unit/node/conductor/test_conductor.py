@@ -381,7 +381,7 @@ async def test_a_store_that_is_gone_is_a_warning_and_no_reason_to_go_elsewhere()
     """Calls and joins go on; the operator is told."""
     store = MemorySeatStore(lease_s=8, tombstone_s=3660)
 
-    async def claim(seat: object, *, cap: int) -> object:
+    async def claim(seat: object, rules: object, *, silent: object = None) -> object:
         raise StoreUnavailableError("no answer from the store")
 
     async with open_house(store=store) as house:

@@ -131,6 +131,27 @@ async def test_a_silent_client_is_pinged_and_dropped(backend: FakeBackend, autoj
     assert run.counters.open == 0
 
 
+async def test_a_client_is_asked_whether_it_is_there(backend: FakeBackend, autojump_clock: MockClock) -> None:
+    found: list[bool] = []
+    async with trio.open_nursery() as nursery:
+        run = Run(backend, nursery)
+        await run.greet()
+
+        async def ask() -> None:
+            found.append(await backend.sockets[FIRST].is_there(2.0))
+
+        nursery.start_soon(ask)
+        ping = await run.wire.heard()
+        await run.wire.say.send(json.dumps({"topic": "pong", "n": ping["n"]}))
+        await trio.sleep(0.1)
+        assert found == [True]
+        started = trio.current_time()
+        await ask()
+        assert trio.current_time() - started == pytest.approx(2.0)
+    assert found == [True, False]
+    assert backend.closed == [("session-0", "ping_timeout")]
+
+
 async def test_a_client_that_never_says_hello_is_dropped(backend: FakeBackend, autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         run = Run(backend, nursery)

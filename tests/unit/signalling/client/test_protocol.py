@@ -7,11 +7,13 @@ import pytest
 
 from signalling.client.codec import encode
 from signalling.client.events import (
+    Answered,
     Close,
     CloseWanted,
     Deliver,
     Disconnected,
     NodeRequest,
+    PingWanted,
     ProtocolEffect,
     ProtocolEvent,
     Push,
@@ -299,6 +301,7 @@ def test_the_node_pings_and_measures() -> None:
     assert bench.protocol.next_deadline() == 5.0
     assert bench.wait(5) == (Send(message=NodePing(n=1)),)
     bench.now += 0.25
+    assert bench.say(PongReply(n=1)) == (Answered(),)
     assert bench.say(PongReply(n=1)) == ()
     assert bench.protocol.rtt_s == 0.25
     assert bench.protocol.next_deadline() == 10.0
@@ -318,6 +321,32 @@ def test_other_messages_do_not_stand_in_for_a_pong() -> None:
     bench.now += 9
     bench.say(Ping())
     assert dropped(bench.wait(1), ErrorCode.PING_TIMEOUT, 4410)
+
+
+def test_a_ping_out_of_turn_is_answered_or_ends_the_connection() -> None:
+    bench = Bench(State.IN_ROOM)
+    bench.now = 1.0
+    assert bench.feed(PingWanted(within_s=2.0)) == (Send(message=NodePing(n=1)),)
+    assert bench.say(PongReply(n=1)) == (Answered(),)
+    bench.now = 3.0
+    bench.feed(PingWanted(within_s=2.0))
+    assert bench.wait(1.9) == ()
+    assert dropped(bench.wait(0.1), ErrorCode.PING_TIMEOUT, 4410)
+
+
+def test_a_ping_that_is_on_its_way_gets_less_time_and_never_more() -> None:
+    bench = Bench(State.IN_ROOM)
+    bench.wait(5)
+    assert bench.feed(PingWanted(within_s=2.0)) == ()
+    assert bench.protocol.next_deadline() == 7.0
+    bench.feed(PingWanted(within_s=20.0))
+    assert bench.protocol.next_deadline() == 7.0
+    assert bench.say(PongReply(n=1)) == (Answered(),)
+    assert bench.protocol.next_deadline() == 10.0
+
+
+def test_who_has_no_session_yet_is_not_pinged() -> None:
+    assert Bench(State.PROBE).feed(PingWanted(within_s=2.0)) == ()
 
 
 # --- what the node says -----------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""Whether somebody who keeps a seat from another device is really there.
+
+A room with the policy `reject` refuses a second device while the first one is there. Before it does, the first one's
+node pings its client; that node is this one, or it is asked over the link between the two. Who does not answer is
+silent: its seat goes into grace, and the other device gets it. A node that cannot be reached says nothing about its
+people, so their seats stand until their lease ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from session import HolderState
+from session.joining import HOLDER_SLACK_S
+
+if TYPE_CHECKING:
+    from node.conductor.ports import OtherNodes
+    from node.conductor.stage import Stage
+    from relay import HolderAsked, HolderTold
+    from session import AskHolder, Sessions
+    from signalling.ids import NodeId, RoomId, SessionId
+
+MAX_ASKED: Final = 256
+"""Clients pinged at once because other nodes ask: as many as one node has joins on their way. More are not answered."""
+
+
+class _Awaited:
+    """A word from another node that somebody waits for."""
+
+    def __init__(self) -> None:
+        self.came = trio.Event()
+        self.is_there = True
+
+
+class HolderDesk:
+    """Asks people whether they are there, for joins on this node and on others.
+
+    Args:
+        sessions: Is told what was found out.
+        stage: Has the sockets.
+        relay: The way to other nodes; None on a node without a mesh.
+    """
+
+    def __init__(self, *, sessions: Sessions, stage: Stage, relay: OtherNodes | None) -> None:
+        self._sessions = sessions
+        self._stage = stage
+        self._relay = relay
+        self._nursery: trio.Nursery | None = None
+        self._awaited: dict[tuple[NodeId, SessionId], _Awaited] = {}
+        self._asked = 0
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Ask and answer in tasks of this nursery."""
+        self._nursery = nursery
+
+    def find_out(self, question: AskHolder) -> None:
+        """Find out whether a holder is there; the sessions hear of it behind the caller's back."""
+        assert self._nursery is not None, "started with the conductor"
+        self._nursery.start_soon(self._find_out, question)
+
+    def answer(self, asked: HolderAsked) -> None:
+        """Another node asks for one of ours."""
+        assert self._nursery is not None, "started with the conductor"
+        if self._asked < MAX_ASKED:
+            self._asked += 1
+            self._nursery.start_soon(self._answer, asked)
+
+    def told(self, word: HolderTold) -> None:
+        """Another node says whether one of its own is there; nobody is believed about another's people."""
+        awaited = self._awaited.get((word.node, word.session))
+        if awaited is not None:
+            awaited.is_there = word.is_there
+            awaited.came.set()
+
+    async def _find_out(self, question: AskHolder) -> None:
+        if self._sessions.record(question.holder) is not None:
+            is_there = await self._is_there(question.holder, question.room)
+            state = HolderState.ALIVE if is_there else HolderState.SILENT
+        else:
+            state = await self._ask_node(question)
+        self._sessions.holder_answered(question.holder, state)
+
+    async def _ask_node(self, question: AskHolder) -> HolderState:
+        if self._relay is None:
+            return HolderState.UNREACHABLE
+        key = (question.node, question.holder)
+        awaited = self._awaited[key] = _Awaited()
+        try:
+            self._relay.ask_holder(question.node, question.holder, question.room)
+            with trio.move_on_after(self._sessions.holder_ping_s + HOLDER_SLACK_S):
+                await awaited.came.wait()
+        finally:
+            if self._awaited.get(key) is awaited:
+                del self._awaited[key]
+        if not awaited.came.is_set():
+            return HolderState.UNREACHABLE
+        return HolderState.ALIVE if awaited.is_there else HolderState.SILENT
+
+    async def _answer(self, asked: HolderAsked) -> None:
+        try:
+            is_there = await self._is_there(asked.session, asked.room)
+        finally:
+            self._asked -= 1
+        if not is_there:
+            self._sessions.holder_answered(asked.session, HolderState.SILENT)
+        if self._relay is not None:
+            self._relay.tell_holder(asked.node, asked.session, is_there=is_there)
+
+    async def _is_there(self, session: SessionId, room: RoomId) -> bool:
+        seat = self._sessions.seat(session, room)
+        if seat is None or seat.in_grace:
+            await trio.lowlevel.checkpoint()
+            return False
+        return await self._stage.is_there(session, self._sessions.holder_ping_s)

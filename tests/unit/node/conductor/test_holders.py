@@ -1,0 +1,164 @@
+"""Rooms with the policy `reject`: whoever keeps a seat from another device is asked whether it is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from node.conductor.holders import MAX_ASKED
+from relay import HolderAsked, HolderTold
+from session import MemorySeatStore, RoomPolicy, RoomRules, Tokens
+from session.store import Seat, SeatAnswer, Verdict
+from signalling.client.messages import Joined
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import DeviceId, NodeId, SessionId, UserId
+from tests.unit.node.conductor.house import ROOM, THERE, House, Mesh, Person, open_house
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+FAR = SessionId("a" * 32)
+
+
+async def enter(house: House, device: str) -> Person:
+    """Ann, on one of her devices."""
+    tokens = Tokens(house.conductor._keys, cluster="test")
+    return await house.enter_with(tokens.issue_session(user=UserId("ann"), device=DeviceId(device), name="Ann"))
+
+
+async def define(house: House) -> None:
+    await house.conductor._sessions.create_room(ROOM, policy=RoomPolicy.REJECT)
+
+
+async def code_of_join(person: Person, attempt: int = 1) -> ErrorCode:
+    with pytest.raises(Refused) as refused:
+        await person.join(attempt)
+    return refused.value.code
+
+
+async def test_a_second_device_is_refused_while_the_first_is_there(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        await define(house)
+        laptop, phone = await enter(house, "laptop-01"), await enter(house, "phone-001")
+        await laptop.join()
+        with pytest.raises(Refused) as refused:
+            await phone.join()
+        assert refused.value.code is ErrorCode.SEAT_OCCUPIED
+        assert "leave there first" in refused.value.message
+        assert laptop.ear.pings == 1
+        reloaded = await enter(house, "laptop-01")
+        await reloaded.join(2)
+        assert reloaded.ear.pings == 0, "its own device passes without a question"
+        await reloaded.leave()
+        await phone.join(2)
+
+
+async def test_a_silent_device_loses_its_seat_to_the_one_that_is_there(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        await define(house)
+        laptop, phone = await enter(house, "laptop-01"), await enter(house, "phone-001")
+        await laptop.join()
+        laptop.ear.is_deaf = True
+        started = trio.current_time()
+        await phone.join()
+        assert trio.current_time() - started == pytest.approx(2.0)
+        assert [type(event).__name__ for event in laptop.ear.heard][-1] == "Replaced"
+
+
+async def test_a_device_whose_socket_dropped_is_not_waited_for(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        await define(house)
+        laptop, phone = await enter(house, "laptop-01"), await enter(house, "phone-001")
+        await laptop.join()
+        house.conductor.session_closed(laptop.session, "gone")
+        started = trio.current_time()
+        await phone.join()
+        assert trio.current_time() == started
+
+
+# --- over the link -------------------------------------------------------------------------
+
+
+class FarHolder(MemorySeatStore):
+    """A store in which another node's session holds the seat, unless the claim says that it is silent."""
+
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
+        answer = await super().claim(seat, rules, silent=silent)
+        if silent == FAR:
+            return answer
+        return replace(answer, verdict=Verdict.OCCUPIED, by_session=FAR, by_node=THERE, by_device=DeviceId("laptop-01"))
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_the_node_of_the_first_device_is_asked(autojump_clock: MockClock, is_there: bool) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh, store=FarHolder(lease_s=8, tombstone_s=60)) as house:
+        await define(house)
+        phone = await enter(house, "phone-001")
+        outcomes: list[object] = []
+
+        async def join() -> None:
+            outcomes.append(await code_of_join(phone) if is_there else await phone.join())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(join)
+            await wait_all_tasks_blocked()
+            assert mesh.questions == [(THERE, FAR, ROOM)]
+            liar = HolderTold(node=NodeId("elsewhere"), session=FAR, is_there=not is_there)
+            await mesh.say.send(liar)
+            await wait_all_tasks_blocked()
+            assert not outcomes, "nobody is believed about another's people"
+            await mesh.say.send(HolderTold(node=THERE, session=FAR, is_there=is_there))
+        (outcome,) = outcomes
+        assert outcome is ErrorCode.SEAT_OCCUPIED if is_there else isinstance(outcome, Joined)
+
+
+async def test_a_node_that_does_not_answer_says_nothing_about_its_people(autojump_clock: MockClock) -> None:
+    for mesh in (Mesh(), None):
+        async with open_house(mesh=mesh, store=FarHolder(lease_s=8, tombstone_s=60)) as house:
+            await define(house)
+            phone = await enter(house, "phone-001")
+            started = trio.current_time()
+            assert await code_of_join(phone) is ErrorCode.SEAT_OCCUPIED
+            assert trio.current_time() - started == pytest.approx(2.5 if mesh else 0.0)
+            assert not house.conductor._holders._awaited
+
+
+async def test_another_node_hears_whether_ours_is_there(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        await define(house)
+        laptop, bob = await enter(house, "laptop-01"), await house.enter("Bob")
+        await laptop.join()
+        for session in (laptop.session, bob.session, FAR):
+            await mesh.say.send(HolderAsked(node=THERE, session=session, room=ROOM))
+        await wait_all_tasks_blocked()
+        assert sorted(mesh.words) == sorted(
+            [(THERE, laptop.session, True), (THERE, bob.session, False), (THERE, FAR, False)]
+        ), "who has no seat here keeps nobody out"
+        assert bob.ear.pings == 0
+        mesh.words.clear()
+        laptop.ear.is_deaf = True
+        await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
+        await trio.sleep(2.1)
+        assert mesh.words == [(THERE, laptop.session, False)]
+        seat = house.conductor._sessions.seat(laptop.session, ROOM)
+        assert seat is not None
+        assert seat.in_grace
+
+
+async def test_questions_of_other_nodes_are_bounded(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        await define(house)
+        laptop = await enter(house, "laptop-01")
+        await laptop.join()
+        laptop.ear.is_deaf = True
+        for _ in range(MAX_ASKED + 50):
+            await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
+        await trio.sleep(3)
+        assert len(mesh.words) == MAX_ASKED
