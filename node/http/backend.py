@@ -64,6 +64,7 @@ class SessionSocket(Protocol):
 
         May be cancelled: the client is then dropped all the same if it stays silent.
         """
+        ...
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

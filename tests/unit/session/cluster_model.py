@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from session.config import SessionConfig
-from session.records import SeatLost
+from session.records import AskHolder, SeatLost
 from session.registry import SeatRegistry
 from session.registry_events import (
     Admit,
@@ -36,7 +36,7 @@ from session.registry_events import (
     TouchAnswered,
 )
 from session.seat_table import SeatTable
-from session.store import SeatAnswer, Verdict
+from session.store import RoomRules, SeatAnswer, Verdict
 from signalling.errors import ErrorCode
 from signalling.ids import NodeId, SessionId
 from tests.unit.session.seats import ROOM, by, record
@@ -76,7 +76,10 @@ class ClusterModel:
     nodes: dict[str, SeatRegistry]
     table: SeatTable
     now: float = 100.0
+    rules: RoomRules = field(default_factory=lambda: by(10))
     messages: list[OnItsWay] = field(default_factory=list)
+    questions: list[AskHolder] = field(default_factory=list)
+    """Holders that a node wants to know about; under the policy `reject` alone."""
     admitted: list[str] = field(default_factory=list)
     """Sessions in the order in which they first got their seat, in the table or without it."""
     acknowledged: set[str] = field(default_factory=set)
@@ -115,7 +118,7 @@ class ClusterModel:
         player = self.players[session]
         self._tell(player.node, SessionMinted(record=record(session, device=player.device, node=player.node)))
         self._tell(
-            player.node, JoinRequested(session=SessionId(session), room=ROOM, attempt=player.attempt, rules=by(10))
+            player.node, JoinRequested(session=SessionId(session), room=ROOM, attempt=player.attempt, rules=self.rules)
         )
 
     def leave(self, session: str) -> None:
@@ -211,6 +214,8 @@ class ClusterModel:
                     self.messages.append(OnItsWay(node, replace(effect, asked_at=NO_MATTER)))
                 case Claim() | Release():
                     self.messages.append(OnItsWay(node, effect))
+                case AskHolder():
+                    self.questions.append(effect)
                 case Admit(session=session, degraded=degraded):
                     self.acknowledged.add(session)
                     if degraded:
