@@ -68,7 +68,7 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
     else:
         async with open_sqlite(Path(config.node.data_dir) / SQLITE_FILE, deadline_s=SQLITE_DEADLINE_S) as sqlite:
             yield Stores(
-                seats=MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s),
+                seats=MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s, repository=sqlite),
                 rooms=MemoryRoomDirectory(max_rooms=settings.max_rooms),
                 repository=sqlite,
             )

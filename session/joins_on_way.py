@@ -120,7 +120,7 @@ class Claims:
         """Whether the same device joins here again, so that the answer to come hands the seat over without a gap."""
         return any(
             claiming.wanted
-            and (claiming.seat.room, claiming.seat.slot, claiming.seat.device) == (seat.room, seat.slot, seat.device)
+            and (claiming.seat.room, claiming.seat.user, claiming.seat.device) == (seat.room, seat.user, seat.device)
             and claiming.seat.attempt > seat.attempt
             for claiming in self._claiming.values()
         )

@@ -6,15 +6,17 @@ new definition that comes in between meets the seat at its next renewal, and the
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
 
+from durable.errors import StoreUnavailableError
 from durable.repository import ABSENT, Kind
 from session.seat_table import SeatTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from durable.repository import Repository
     from session.store import RoomRules, Seat, SeatAnswer
@@ -33,6 +35,7 @@ class MemorySeatStore:
         lease_s: how long a seat stands without a renewal.
         tombstone_s: how long ended attempts and epochs are remembered after the last change.
         repository: where rooms and bans are; without one nobody is banned, and claims are believed about the rules.
+        deadline_s: for the repository to say what it has; a call that waited longer has changed nothing.
         clock: seconds on a clock that never steps back.
     """
 
@@ -42,10 +45,12 @@ class MemorySeatStore:
         lease_s: float,
         tombstone_s: float,
         repository: Repository | None = None,
+        deadline_s: float = 0.4,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
         self._table = SeatTable(lease_ms=round(lease_s * 1000), keep_ms=round(tombstone_s * 1000))
         self._repository = repository
+        self._deadline_s = deadline_s
         self._clock = clock
 
     async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
@@ -53,9 +58,10 @@ class MemorySeatStore:
         await trio.lowlevel.checkpoint()
         revision, banned = None, False
         if self._repository is not None:
-            document = await self._repository.get(Kind.ROOM, seat.room)
+            with self._in_time():
+                document = await self._repository.get(Kind.ROOM, seat.room)
+                banned = await self._repository.get(Kind.BAN, seat.room, seat.user) is not None
             revision = ABSENT if document is None else document.revision
-            banned = await self._repository.get(Kind.BAN, seat.room, seat.user) is not None
         return self._table.claim(seat, self._now_ms(), rules, silent=silent, revision=revision, banned=banned)
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
@@ -88,12 +94,26 @@ class MemorySeatStore:
             users.setdefault(seat.room, set()).add(seat.user)
         banned: set[tuple[RoomId, UserId]] = set()
         for room, asked in users.items():
-            page = await self._repository.page(Kind.BAN, room, limit=BANS_EACH_PAGE)
-            found = {document.key for document in page}
-            if len(page) == BANS_EACH_PAGE:
-                found = {user for user in asked if await self._repository.get(Kind.BAN, room, user) is not None}
-            banned |= {(room, user) for user in asked if user in found}
+            with self._in_time():
+                found = await _banned_among(asked, room, self._repository)
+            banned |= {(room, user) for user in found}
         return frozenset(banned)
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        try:
+            with trio.fail_after(self._deadline_s):
+                yield
+        except trio.TooSlowError as error:
+            raise StoreUnavailableError(f"no answer from the repository in {self._deadline_s} s") from error
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+
+async def _banned_among(users: set[UserId], room: RoomId, repository: Repository) -> set[UserId]:
+    page = await repository.page(Kind.BAN, room, limit=BANS_EACH_PAGE)
+    if len(page) < BANS_EACH_PAGE:
+        found = {document.key for document in page}
+        return {user for user in users if user in found}
+    return {user for user in users if await repository.get(Kind.BAN, room, user) is not None}

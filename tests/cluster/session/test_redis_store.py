@@ -11,10 +11,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from durable.errors import StoreUnavailableError
+from durable.redis_repository import RedisRepository
+from durable.repository import Kind
+from session.config import SessionConfig
+from session.directory import MemoryRoomDirectory
 from session.redis_store import MAX_SEATS_EACH_TRIP, RedisSeatStore, seat_script
 from session.seat_table import SeatTable
+from session.service import open_sessions
 from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, Verdict
-from signalling.ids import NodeId, SessionId
+from session.tokens import SessionClaims
+from signalling.ids import DeviceId, NodeId, SessionId, UserId
 from tests.unit.session.seats import ROOM, by, seat
 from tests.unit.session.store_contract import CAP, LEASE_S, TOMBSTONE_S, SeatStoreContract, StoreWorld
 
@@ -335,6 +341,50 @@ async def test_a_document_that_is_not_ours_is_a_store_that_cannot_be_used(
     with pytest.raises(StoreUnavailableError):
         await world.store.claim(seat("s1", 1), by(CAP))
     assert (await world.store.touch((seat("s1", 1),)))[0].verdict is Verdict.UNKNOWN
+
+
+async def test_the_script_reads_what_the_repository_writes(connection: RedisConnection, cluster: str) -> None:
+    store = RedisSeatStore(connection, cluster=cluster, lease_s=LEASE_S, tombstone_s=60)
+    repository = RedisRepository(connection, cluster=cluster)
+    mine = seat("s1", 1)
+    revision = await repository.put(Kind.ROOM, ROOM, body=b"{}")
+    assert (await store.claim(mine, by(CAP, revision=revision - 1))).verdict is Verdict.CHANGED
+    assert (await store.claim(mine, by(CAP, revision=revision))).verdict is Verdict.OK
+    later = await repository.put(Kind.ROOM, ROOM, body=b"{}")
+    assert (await store.claim(seat("s2", 2), by(CAP, revision=revision))).verdict is Verdict.CHANGED
+    assert (await store.claim(seat("s2", 2), by(CAP, revision=later))).verdict is Verdict.OK
+    await repository.put(Kind.BAN, ROOM, "ann", body=b"{}")
+    assert (await store.touch((seat("s2", 2),)))[0].verdict is Verdict.BANNED
+    await repository.delete(Kind.BAN, ROOM, "ann")
+    assert (await store.touch((seat("s2", 2),)))[0].verdict is Verdict.OK
+    await repository.delete(Kind.ROOM, ROOM)
+    assert (await store.claim(seat("s3", 3), by(CAP, revision=later))).verdict is Verdict.CHANGED
+    assert (await store.claim(seat("s3", 3), by(CAP))).verdict is Verdict.OK
+
+
+async def test_owners_heal_a_server_that_was_rolled_back_or_emptied(
+    connection: RedisConnection, cluster: str, redis_server: PrivateRedis
+) -> None:
+    config = SessionConfig(cluster=cluster, node=NodeId("n1"), lease_s=2.0, renew_s=0.1, grace_s=1.0)
+    store = RedisSeatStore.from_config(connection, config)
+    claims = SessionClaims(
+        user=UserId("ann"), device=DeviceId("laptop-01"), name="Ann", session=None, token_id="t", expires_at=0.0
+    )
+    with redis_server.client() as client:
+        async with open_sessions(config, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions:
+            await sessions.join(sessions.mint_session(claims).session, ROOM, 1)
+            before = {key: client.dump(key) for key in client.keys(f"starling:{{{cluster}:*")}
+            newer = sessions.mint_session(claims)
+            await sessions.join(newer.session, ROOM, 2)
+            for kept in (before, {}):
+                client.delete(*client.keys(f"starling:{{{cluster}:*"))
+                for key, value in kept.items():
+                    client.restore(key, 60_000, value)
+                with trio.fail_after(5):
+                    while client.hget(f"starling:{{{cluster}:{ROOM}}}:seat:u:ann", "sid") != newer.session.encode():
+                        await trio.sleep(0.02)
+                assert await store.nodes_of(ROOM) == {"n1"}
+                assert sessions.seat(newer.session, ROOM) is not None
 
 
 async def test_a_claim_is_one_round_trip(world: StoreWorld, connection: RedisConnection) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+import trio
 
 from durable.errors import StoreUnavailableError
-from durable.repository import Kind
+from durable.repository import Document, Kind
 from session.memory_store import MemorySeatStore
 from session.seat_table import SWEEP_EVERY_CHANGES, SeatTable
 from session.store import Verdict
-from tests.unit.session.documents import FewDocuments
+from tests.unit.durable import memory_repository
+from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.session.seats import ROOM, by, seat
 from tests.unit.session.store_contract import LEASE_S, START_MS, TOMBSTONE_S, SeatStoreContract, StoreWorld
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
 
 
 class _Clock:
@@ -25,9 +32,9 @@ class _Clock:
 class _House:
     """A store and the documents that it reads."""
 
-    def __init__(self) -> None:
-        self.clock = _Clock()
-        self.documents = FewDocuments(lambda: self.clock.now_ms)
+    def __init__(self, clock: _Clock) -> None:
+        self.clock = clock
+        self.documents = MemoryRepository()
         self.store = MemorySeatStore(
             lease_s=LEASE_S,
             tombstone_s=TOMBSTONE_S,
@@ -49,8 +56,10 @@ class _House:
 
 
 @pytest.fixture
-def house() -> _House:
-    return _House()
+def house(monkeypatch: pytest.MonkeyPatch) -> _House:
+    clock = _Clock()
+    monkeypatch.setattr(memory_repository, "_wall_clock_ms", lambda: clock.now_ms)
+    return _House(clock)
 
 
 @pytest.fixture
@@ -73,18 +82,29 @@ async def test_a_renewal_asks_once_for_each_room(house: _House) -> None:
     await house.ban("bob", None)
     seats = tuple(seat(f"s{n}", 1, user=f"user-{n}", room=f"room-{n % 3}") for n in range(60))
     await house.store.assert_seats(seats)
-    house.documents.asked = 0
+    house.documents.calls = 0
     await house.store.touch(seats)
-    assert house.documents.asked == 3
+    assert house.documents.calls == 3
 
 
 async def test_documents_that_cannot_be_read_are_a_store_that_is_away(house: _House) -> None:
     mine = seat("s1", 1)
-    house.documents.away = True
+    house.documents.failure = StoreUnavailableError("away")
     for call in (house.store.claim(mine, by(10)), house.store.touch((mine,)), house.store.assert_seats((mine,))):
         with pytest.raises(StoreUnavailableError):
             await call
     assert (await house.store.release((mine,)))[0].verdict is Verdict.UNKNOWN
+
+
+async def test_a_repository_that_is_silent_is_a_store_that_is_away_in_good_time(autojump_clock: MockClock) -> None:
+    class Silent(MemoryRepository):
+        async def get(self, kind: Kind, scope: str, key: str = "") -> Document | None:
+            await trio.sleep_forever()
+            raise AssertionError("woken")
+
+    store = MemorySeatStore(lease_s=LEASE_S, tombstone_s=TOMBSTONE_S, repository=Silent())
+    with trio.fail_after(0.5), pytest.raises(StoreUnavailableError):
+        await store.claim(seat("s1", 1), by(10))
 
 
 async def test_without_a_repository_a_claim_is_believed() -> None:

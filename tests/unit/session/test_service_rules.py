@@ -20,7 +20,7 @@ from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer
 from session.tokens import SessionClaims
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
-from tests.unit.session.documents import FewDocuments
+from tests.unit.durable.memory_repository import MemoryRepository
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +36,7 @@ CONFIG = SessionConfig(cluster="alps", node=NodeId("n1"))
 class Shelf:
     """Definitions as documents of a repository, with revisions; other nodes write there, too."""
 
-    def __init__(self, documents: FewDocuments) -> None:
+    def __init__(self, documents: MemoryRepository) -> None:
         self.documents = documents
         self.reads = 0
 
@@ -61,7 +61,7 @@ class Shelf:
 class House:
     """A node with one room."""
 
-    def __init__(self, sessions: Sessions, documents: FewDocuments, shelf: Shelf) -> None:
+    def __init__(self, sessions: Sessions, documents: MemoryRepository, shelf: Shelf) -> None:
         self.sessions = sessions
         self.documents = documents
         self.shelf = shelf
@@ -97,7 +97,7 @@ class House:
 
 @pytest.fixture
 async def house() -> AsyncIterator[House]:
-    documents = FewDocuments(lambda: int(trio.current_time() * 1000))
+    documents = MemoryRepository()
     shelf = Shelf(documents)
     store = MemorySeatStore(lease_s=CONFIG.lease_s, tombstone_s=CONFIG.tombstone_s, repository=documents)
     async with open_sessions(CONFIG, store=store, directory=shelf) as sessions:
@@ -131,7 +131,7 @@ async def test_a_room_that_was_deleted_is_made_again_or_refused(autojump_clock: 
 
 
 async def test_a_deleted_room_is_unknown_where_joins_make_none(autojump_clock: MockClock) -> None:
-    documents = FewDocuments(lambda: 0)
+    documents = MemoryRepository()
     store = MemorySeatStore(lease_s=8, tombstone_s=60, repository=documents)
     config = replace(CONFIG, rooms_on_join=False)
     async with open_sessions(config, store=store, directory=Shelf(documents)) as sessions:
@@ -178,11 +178,11 @@ async def test_while_the_repository_is_away_the_last_definition_decides(
 ) -> None:
     await house.change(max_participants=2)
     await house.join(house.enter(user="bob"))
-    house.documents.away = True
+    house.documents.failure = StoreOutcomeUnknownError("no answer in time")
     admitted = await house.sessions.join(house.enter().session, ROOM, 1)
     assert admitted.degraded
     assert await house.code_of_join(house.enter(user="zoe")) is ErrorCode.ROOM_FULL
-    house.documents.away = False
+    house.documents.failure = None
     await trio.sleep(2 * CONFIG.renew_s)
     assert house.sessions.statistics().seats_unconfirmed == 0
 
@@ -253,7 +253,7 @@ async def test_a_claim_that_timed_out_may_land_later_and_seats_nobody_who_was_re
     autojump_clock: MockClock,
 ) -> None:
     store = LateStore()
-    documents = FewDocuments(lambda: 0)
+    documents = MemoryRepository()
     async with open_sessions(CONFIG, store=store, directory=Shelf(documents)) as sessions:
         house = House(sessions, documents, Shelf(documents))
         await house.change(max_participants=1)
