@@ -25,6 +25,7 @@ __all__ = [
     "Document",
     "Entry",
     "Kind",
+    "LocalRepository",
     "Log",
     "Repository",
     "RepositoryStatistics",
@@ -204,4 +205,14 @@ class Repository(Protocol):
 
     def statistics(self) -> RepositoryStatistics:
         """How the repository fares."""
+        ...
+
+
+class LocalRepository(Repository, Protocol):
+    """A repository that belongs to one node and lies on it: it looks over all scopes at once."""
+
+    async def everywhere(
+        self, kind: Kind, *, after: tuple[str, str] = ("", ""), limit: int = 1_000
+    ) -> tuple[tuple[str, str], ...]:
+        """Scope and key of up to `limit` documents of a kind, by both (bytewise), beginning behind the pair `after`."""
         ...

@@ -161,6 +161,17 @@ class SqliteRepository:
         )
         return tuple(row.scope for row in rows)
 
+    async def everywhere(
+        self, kind: Kind, *, after: tuple[str, str] = ("", ""), limit: int = 1_000
+    ) -> tuple[tuple[str, str], ...]:
+        """See :meth:`durable.repository.LocalRepository.everywhere`."""
+        rows = await self._read(
+            "SELECT scope, key FROM documents WHERE kind = :kind AND (scope, key) > (:scope, :key)"
+            f" AND {_LIVE} ORDER BY scope, key LIMIT :limit",
+            {"kind": str(kind), "scope": after[0], "key": after[1], "limit": limit, "now": _now_ms()},
+        )
+        return tuple((row.scope, row.key) for row in rows)
+
     async def count_scopes(self, kind: Kind) -> int:
         """See :meth:`Repository.count_scopes`."""
         rows = await self._read(

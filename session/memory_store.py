@@ -14,18 +14,20 @@ import trio
 from durable.errors import StoreUnavailableError
 from durable.repository import ABSENT, Kind
 from session.seat_table import SeatTable
+from signalling.ids import RoomId, UserId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from durable.repository import Repository
+    from durable.repository import LocalRepository
     from session.store import RoomRules, Seat, SeatAnswer
-    from signalling.ids import NodeId, RoomId, SessionId, UserId
+    from signalling.ids import NodeId, SessionId
 
 __all__ = ["MemorySeatStore"]
 
-BANS_EACH_PAGE: Final = 100
-"""Bans read at once for all seats of a room that are renewed; a room with more is asked about each of its users."""
+BANS_EACH_PAGE: Final = 1_000
+"""All bans are read for a renewal, whatever its rooms: one question for most nodes (0.5 ms), where one for each of
+2,000 rooms takes a second (measured)."""
 
 
 class MemorySeatStore:
@@ -44,7 +46,7 @@ class MemorySeatStore:
         *,
         lease_s: float,
         tombstone_s: float,
-        repository: Repository | None = None,
+        repository: LocalRepository | None = None,
         deadline_s: float = 0.4,
         clock: Callable[[], float] = trio.current_time,
     ) -> None:
@@ -85,19 +87,20 @@ class MemorySeatStore:
         return self._table.nodes_of(room, self._now_ms())
 
     async def _banned_of(self, seats: tuple[Seat, ...]) -> frozenset[tuple[RoomId, UserId]]:
-        """Who of these is banned: one question for each room, as long as its bans are few."""
+        """Who of these is banned."""
         await trio.lowlevel.checkpoint()
         if self._repository is None:
             return frozenset()
-        users: dict[RoomId, set[UserId]] = {}
-        for seat in seats:
-            users.setdefault(seat.room, set()).add(seat.user)
+        asked = {(seat.room, seat.user) for seat in seats}
         banned: set[tuple[RoomId, UserId]] = set()
-        for room, asked in users.items():
+        after = ("", "")
+        while True:
             with self._in_time():
-                found = await _banned_among(asked, room, self._repository)
-            banned |= {(room, user) for user in found}
-        return frozenset(banned)
+                page = await self._repository.everywhere(Kind.BAN, after=after, limit=BANS_EACH_PAGE)
+            banned |= asked.intersection((RoomId(room), UserId(user)) for room, user in page)
+            if len(page) < BANS_EACH_PAGE:
+                return frozenset(banned)
+            after = page[-1]
 
     @contextmanager
     def _in_time(self) -> Iterator[None]:
@@ -109,11 +112,3 @@ class MemorySeatStore:
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
-
-
-async def _banned_among(users: set[UserId], room: RoomId, repository: Repository) -> set[UserId]:
-    page = await repository.page(Kind.BAN, room, limit=BANS_EACH_PAGE)
-    if len(page) < BANS_EACH_PAGE:
-        found = {document.key for document in page}
-        return {user for user in users if user in found}
-    return {user for user in users if await repository.get(Kind.BAN, room, user) is not None}

@@ -78,6 +78,14 @@ class MemoryRepository:
         names = sorted({place[0].encode() for place in self._documents if place[1] is kind})
         return tuple(name.decode() for name in names if name > after.encode())[:limit]
 
+    async def everywhere(
+        self, kind: Kind, *, after: tuple[str, str] = ("", ""), limit: int = 1_000
+    ) -> tuple[tuple[str, str], ...]:
+        await self._pass()
+        found = [(scope, key) for scope, of, key in self._documents if of is kind and self._live(scope, of, key)]
+        later = [place for place in found if tuple(map(str.encode, place)) > tuple(map(str.encode, after))]
+        return tuple(sorted(later, key=lambda place: tuple(map(str.encode, place)))[:limit])
+
     async def count_scopes(self, kind: Kind) -> int:
         await self._pass()
         return len({place[0] for place in self._documents if place[1] is kind})

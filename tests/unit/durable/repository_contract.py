@@ -7,7 +7,17 @@ import time
 import pytest
 import trio
 
-from durable.repository import ABSENT, MAX_BODY_BYTES, Document, Entry, Kind, Log, Repository, RevisionConflictError
+from durable.repository import (
+    ABSENT,
+    MAX_BODY_BYTES,
+    Document,
+    Entry,
+    Kind,
+    LocalRepository,
+    Log,
+    Repository,
+    RevisionConflictError,
+)
 
 LONG_AGO_MS = 1_000
 
@@ -206,3 +216,18 @@ class RepositoryContract:
         await repository.put(Kind.BAN, strange, strange, body=b"{}")
         assert [document.key for document in await repository.page(Kind.BAN, strange)] == [strange]
         assert await repository.get(Kind.BAN, strange, "other") is None
+
+
+class LocalRepositoryContract(RepositoryContract):
+    """What the repository of one node keeps to besides."""
+
+    async def test_documents_of_a_kind_are_found_everywhere(self, repository: LocalRepository) -> None:
+        places = [("attic", "zoe"), ("hall", "ann"), ("hall", "bob"), ("hall", "über"), ("zoo", "")]
+        for scope, key in reversed(places):
+            await repository.put(Kind.BAN, scope, key, body=b"{}")
+        await repository.put(Kind.ROOM, "hall", body=b"{}")
+        await repository.put(Kind.BAN, "hall", "cid", body=b"{}", expires_at_ms=LONG_AGO_MS)
+        assert await repository.everywhere(Kind.BAN) == tuple(places)
+        assert await repository.everywhere(Kind.BAN, limit=2) == tuple(places[:2])
+        assert await repository.everywhere(Kind.BAN, after=places[1]) == tuple(places[2:])
+        assert await repository.everywhere(Kind.BAN, after=places[-1]) == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.durable.memory_repository import MemoryRepository
-from tests.unit.durable.repository_contract import RepositoryContract
+from tests.unit.durable.repository_contract import LocalRepositoryContract
 
 
 @pytest.fixture
@@ -13,5 +13,5 @@ def repository() -> MemoryRepository:
     return MemoryRepository()
 
 
-class TestMemoryRepository(RepositoryContract):
+class TestMemoryRepository(LocalRepositoryContract):
     pass

@@ -16,7 +16,7 @@ from durable.errors import StoreOutcomeUnknownError, StoreSetupError, StoreUnava
 from durable.repository import Entry, Kind, Log, RepositoryStatistics, RevisionConflictError
 from durable.sqlite_file import _connect, migration_names, upgrade
 from durable.sqlite_repository import SqliteRepository, open_sqlite
-from tests.unit.durable.repository_contract import RepositoryContract
+from tests.unit.durable.repository_contract import LocalRepositoryContract
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ def read(path: Path) -> bytes:
     return path.read_bytes()
 
 
-class TestSqliteRepository(RepositoryContract):
+class TestSqliteRepository(LocalRepositoryContract):
     pass
 
 

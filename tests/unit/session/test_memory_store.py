@@ -9,6 +9,7 @@ import trio
 
 from durable.errors import StoreUnavailableError
 from durable.repository import Document, Kind
+from session import memory_store
 from session.memory_store import MemorySeatStore
 from session.seat_table import SWEEP_EVERY_CHANGES, SeatTable
 from session.store import Verdict
@@ -78,13 +79,20 @@ class TestMemorySeatStore(SeatStoreContract):
     pass
 
 
-async def test_a_renewal_asks_once_for_each_room(house: _House) -> None:
+async def test_a_renewal_asks_once_for_all_rooms_and_bans(house: _House, monkeypatch: pytest.MonkeyPatch) -> None:
     await house.ban("bob", None)
     seats = tuple(seat(f"s{n}", 1, user=f"user-{n}", room=f"room-{n % 3}") for n in range(60))
     await house.store.assert_seats(seats)
     house.documents.calls = 0
     await house.store.touch(seats)
-    assert house.documents.calls == 3
+    assert house.documents.calls == 1
+    monkeypatch.setattr(memory_store, "BANS_EACH_PAGE", 2)
+    for user in ("ann", "cid"):
+        await house.ban(user, None)
+    house.documents.calls = 0
+    (answer,) = await house.store.touch((seat("s1", 1, user="cid"),))
+    assert answer.verdict is Verdict.BANNED
+    assert house.documents.calls == 2
 
 
 async def test_documents_that_cannot_be_read_are_a_store_that_is_away(house: _House) -> None:
