@@ -11,6 +11,7 @@ from node.conductor.codecs import CodecDesk
 from session import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
 from sfu import WantedTrack
 from signalling.client.messages import Offer, TrackOnMid
+from signalling.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,9 +66,14 @@ class Stage:
         """End a session: out of its room at once, as if it had left, and off its socket with these last words."""
         room = self.rooms.room_of(session)
         if room is not None:
-            self._sessions.leave(session, room)
-            self.carry_out(self.rooms.remove(session, "left"))
-            self.forget(session)
+            try:
+                self._sessions.leave(session, room)
+            except Refused:
+                # The seat was lost a moment ago; what the session service says of it takes them out of the room.
+                pass
+            else:
+                self.carry_out(self.rooms.remove(session, "left"))
+                self.forget(session)
         socket = self._sockets.get(session)
         if socket is not None:
             socket.end(code, message)

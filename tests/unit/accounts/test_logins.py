@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from accounts.logins import LOGIN_PATTERN, fold_login, normal_password
 from signalling.errors import ErrorCode, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(
@@ -29,14 +34,43 @@ def test_what_is_no_login_is_refused(login: str) -> None:
     assert caught.value.code is ErrorCode.LOGIN_INVALID
 
 
-@given(st.text(max_size=70))
-def test_folding_is_done_once_and_gives_a_login_or_a_refusal(login: str) -> None:
+# The long s and the Kelvin sign fold to ASCII letters, the sharp s to two of them.
+letters = st.text("aZ1._@+- \u00df\u017f\u212a\u00e9\n", max_size=6)
+
+
+def check_folding(fold: Callable[[str], str], login: str) -> None:
     try:
-        folded = fold_login(login)
+        folded = fold(login)
     except Refused:
         return
     assert LOGIN_PATTERN.fullmatch(folded)
-    assert fold_login(folded) == folded == fold_login(login.upper())
+    assert fold(folded) == folded == fold(login.upper()) == fold(f" {login}")
+
+
+@given(login=letters | st.text(max_size=70))
+def test_folding_is_done_once_and_gives_a_login_or_a_refusal(login: str) -> None:
+    check_folding(fold_login, login)
+
+
+def fold_nothing(login: str) -> str:
+    fold_login(login)
+    return login
+
+
+def fold_half(login: str) -> str:
+    fold_login(login)
+    return login.strip()[:1].casefold() + login.strip()[1:]
+
+
+@pytest.mark.parametrize("mutant", [fold_nothing, fold_half])
+def test_a_folding_that_is_none_is_found_out(mutant: Callable[[str], str]) -> None:
+    @settings(max_examples=1000, database=None, derandomize=True, phases=[Phase.generate])
+    @given(login=letters)
+    def check(login: str) -> None:
+        check_folding(mutant, login)
+
+    with pytest.raises(AssertionError):
+        check()
 
 
 @pytest.mark.parametrize("password", ["", "x" * 9, "x" * 257, "Ann.Smith10", "ann.smith10"])

@@ -98,6 +98,20 @@ async def test_a_seat_in_grace_does_not_outlive_the_log_out(autojump_clock: Mock
         assert house.conductor._sessions.seat(ann.session, ROOM) is None
 
 
+async def test_a_seat_that_was_just_lost_is_no_hindrance(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(_session: object, _room: object) -> None:
+        raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in that room.")
+
+    async with open_house() as house:
+        grant = await house.conductor.accounts.register(ANN)
+        ann, again = await sit(house, grant), await sit(house, grant)
+        monkeypatch.setattr(house.conductor._sessions, "leave", leave)
+        await house.conductor.accounts.log_out(grant.token)
+        assert ann.ear.ended is again.ear.ended is ErrorCode.LOGGED_OUT
+
+
 async def test_a_changed_password_ends_what_was_logged_in_before(autojump_clock: MockClock) -> None:
     async with open_house() as house:
         grant = await house.conductor.accounts.register(ANN)
