@@ -31,6 +31,11 @@ class RejectModel(ClusterModel):
     """A cluster with a store that answers, and people who may fall silent without their socket noticing."""
 
     silent: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+
+    def join(self, session: str) -> None:
+        self.asked.add(session)
+        super().join(session)
 
     def fall_silent(self, session: str) -> None:
         """Nothing is heard of it any more; its node finds out when it asks."""
@@ -60,7 +65,8 @@ class RejectModel(ClusterModel):
             me = self.players[session]
             heirs = {
                 name
-                for name in self.acknowledged
+                # A newer join of the device ends this one, whether or not it waited for its answer.
+                for name in self.asked
                 if self.players[name].device == me.device and self.players[name].attempt > me.attempt
             }
             assert session in self.ended or heirs, f"{session} was there and lost its seat ({reason})"
@@ -116,6 +122,12 @@ def walk(steps: list[tuple[object, ...]]) -> RejectModel:
 @given(acts)
 def test_nobody_who_is_there_is_put_out_by_another_device(steps: list[tuple[object, ...]]) -> None:
     walk(steps)
+
+
+def test_a_newer_join_that_is_given_up_has_ended_the_older_one() -> None:
+    given_up = walk([("join", "s1"), ("move", 0), ("move", 0), ("join", "s2"), ("leave", "s2")])
+    assert given_up.acknowledged == {"s1"}
+    assert given_up.lost == {"s1": "replaced"}
 
 
 def test_the_walk_meets_what_it_is_about() -> None:
