@@ -9,7 +9,6 @@ then all seats are released while the others can still be told, then the rest go
 
 from __future__ import annotations
 
-import signal
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,9 +40,11 @@ from node.http.app import build_app
 from node.http.server import PortTakenError, bind, open_http_server
 from node.http.tls import CertificateError
 from node.identity import hold_data_dir, load_gossip_key, load_identity
+from node.signals import watch_signals
 from node.stores import open_stores
 from relay import RelayConfig, open_relay
 from session import (
+    ApiKeys,
     RoomMedia,
     RoomPolicy,
     Rooms,
@@ -79,7 +80,7 @@ MAX_MEDIA_ADDRESSES: Final = 8
 
 CONFIG_CODES: Final = frozenset(
     {"gossip_key_invalid", "gossip_key_required", "gossip_address_invalid", "keys_missing", "keys_readable_by_others"}
-    | {"keys_invalid", "tags_too_large", "tags_invalid"}
+    | {"keys_invalid", "api_keys_invalid", "tags_too_large", "tags_invalid"}
 )
 """Setup problems that changing the configuration cures."""
 
@@ -91,6 +92,7 @@ SETTING_OF: Final = MappingProxyType(
         "gossip_address_invalid": "mesh.address",
         "gossip_key_invalid": "mesh.gossip_key_file",
         "store_unavailable": "store.url",
+        "api_keys_invalid": "tokens.api_keys_file",
         "store_file_unavailable": "node.data_dir",
     }
 )
@@ -106,19 +108,21 @@ class RunningNode:
         url: Where clients reach it.
         http: Its HTTP server.
         membership: Its place in the cluster, if it has one.
+        api_keys: Who else may sign for users.
     """
 
     node_id: NodeId
     url: str
     http: HttpServer
     membership: Membership | None
+    api_keys: ApiKeys
 
 
 async def run_node(config: Config, *, started: Callable[[RunningNode], None]) -> None:
     """Run a node until it is told to stop.
 
     SIGTERM or SIGINT stops it in good order, within ``node.stop_deadline_s``; a second one stops
-    it now. SIGHUP reads the TLS certificate again.
+    it now. SIGHUP reads the TLS certificate and the API keys again.
 
     Args:
         config: All settings.
@@ -132,7 +136,7 @@ async def run_node(config: Config, *, started: Callable[[RunningNode], None]) ->
     with trio.CancelScope() as everything:
         try:
             async with trio.open_nursery() as nursery:
-                watch = await nursery.start(_watch_signals, stop, everything)
+                watch = await nursery.start(watch_signals, stop, everything)
                 async with open_node(config) as node:
                     watch.node = node
                     started(node)
@@ -159,6 +163,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_data_dir(config))
         identity = load_identity(config)
+        api_keys = ApiKeys(Path(config.tokens.api_keys_file) if config.tokens.api_keys_file else None)
         listener = bind(config.http.address, config.http.port)
         stack.callback(listener.sock.close)
         url = public_url(config, listener.port)
@@ -198,6 +203,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             )
         tokens = Tokens(
             identity.cluster_keys,
+            api_keys=api_keys,
             cluster=config.node.cluster,
             lifetimes=TokenLifetimes(session_s=config.tokens.session_lifetime_s, room_s=config.tokens.room_lifetime_s),
         )
@@ -243,7 +249,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             open_http_server(build_app(api), config.http, listener, stopping=api.stopping)
         )
         api.guard = http.guard
-        yield RunningNode(node_id=NodeId(config.node.id), url=url, http=http, membership=membership)
+        yield RunningNode(node_id=NodeId(config.node.id), url=url, http=http, membership=membership, api_keys=api_keys)
 
 
 def _session_config(config: Config) -> SessionConfig:
@@ -328,42 +334,6 @@ def _view_of_one(config: Config, tags: NodeTags) -> ClusterView:
     node_id = NodeId(config.node.id)
     me = ViewMember(serf_name=node_id, address=config.http.address, port=0, state=MemberState.ALIVE, tags=tags)
     return ClusterView(own_id=node_id, members=MappingProxyType({node_id: me}), is_fresh=True)
-
-
-# --- signals ------------------------------------------------------------------------------
-
-
-@dataclass
-class _Watch:
-    """What the signal watcher needs to know of the node."""
-
-    node: RunningNode | None = None
-
-
-async def _watch_signals(
-    stop: trio.Event, everything: trio.CancelScope, *, task_status: trio.TaskStatus[_Watch]
-) -> None:
-    watch = _Watch()
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        task_status.started(watch)
-        async for number in signals:
-            if number == signal.SIGHUP:
-                _reload_certificate(watch.node)
-            elif watch.node is None or stop.is_set():
-                everything.cancel()
-            else:
-                stop.set()
-
-
-def _reload_certificate(node: RunningNode | None) -> None:
-    if node is None or node.http.tls is None:
-        return
-    try:
-        node.http.tls.reload()
-    except CertificateError as error:
-        log.error("certificate_kept", reason=error.message)
-    else:
-        log.info("certificate_reloaded")
 
 
 # --- errors of start-up -------------------------------------------------------------------

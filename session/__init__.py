@@ -12,18 +12,21 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
   node, redis_store.py with seats.lua a cluster; both pass one suite.
 - directory.py and redis_directory.py keep the definitions of rooms; room_media.py says what may be forwarded in one.
-- tokens.py is the token chain: user token -> session token -> room token; keys.py signs, claims.py says
-  what a token may say, jwt_form.py what one looks like before anything is believed.
+- tokens.py is the token chain: user token -> session token -> room token; keys.py signs, api_keys.py knows
+  who else signs for users, claims.py and grants.py say what a token may say, jwt_form.py what one looks
+  like before anything is believed.
 
 The node that holds the WebSocket is the truth, the store is an index: calls run on without it, joins
 are then marked degraded, and when it returns every node states its own seats again.
 """
 
+from session.api_keys import ApiKeys
 from session.claims import AccountMark
 from session.config import SessionConfig
 from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory, StoredRoom
 from session.errors import SessionSetupError
 from session.event_outbox import EventOutbox
+from session.grants import Grants, may_moderate
 from session.keys import ClusterKeys
 from session.memory_store import MemorySeatStore
 from session.records import (
@@ -61,6 +64,7 @@ __all__ = [
     "Admitted",
     "Announce",
     "AskHolder",
+    "ApiKeys",
     "AttemptStale",
     "ClusterKeys",
     "CodecPolicy",
@@ -68,6 +72,7 @@ __all__ = [
     "EventOutbox",
     "FoundTrack",
     "HolderState",
+    "Grants",
     "MemoryRoomDirectory",
     "MemorySeatStore",
     "RedisRoomDirectory",
@@ -100,5 +105,6 @@ __all__ = [
     "Tokens",
     "UserClaims",
     "Want",
+    "may_moderate",
     "open_sessions",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from session.grants import ALL_BUT_ADMIN, Grants
 from signalling.ids import MAX_ATTEMPT
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class UserClaims:
     token_id: str
     expires_at: float
     account: AccountMark | None = None
+    grants: Grants = ALL_BUT_ADMIN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +62,7 @@ class SessionClaims:
     token_id: str
     expires_at: float
     account: AccountMark | None = None
+    grants: Grants = ALL_BUT_ADMIN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +77,7 @@ class RoomClaims:
     attempt: int
     token_id: str
     expires_at: float
+    grants: Grants = ALL_BUT_ADMIN
 
 
 def is_user_id(text: str) -> bool:

@@ -8,7 +8,7 @@ __all__ = ["SessionSetupError"]
 class SessionSetupError(Exception):
     """This node's set-up cannot carry sessions.
 
-    Codes: `keys_missing`, `keys_readable_by_others`, `keys_invalid`.
+    Codes: `keys_missing`, `keys_readable_by_others`, `keys_invalid`, `api_keys_invalid`.
 
     Attributes:
         code: stable machine-readable name of the problem.

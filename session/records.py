@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+from session.grants import ALL_BUT_ADMIN, Grants
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class SessionRecord:
     node: NodeId
     region: str
     account: AccountMark | None = None
+    grants: Grants = ALL_BUT_ADMIN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -146,6 +146,7 @@ class Sessions:
             node=self._config.node,
             region=self._config.region,
             account=claims.account,
+            grants=claims.grants,
         )
         self._post(SessionMinted(record=record))
         return record

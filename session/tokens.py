@@ -13,19 +13,18 @@ algorithm of our keys. Every way to fail ends in a :class:`Refused` with one of 
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from session.api_keys import ApiKeys
 from session.claims import (
     MAX_NAME_LENGTH,
     MAX_USER_ID_LENGTH,
-    AccountMark,
     RoomClaims,
     SessionClaims,
     UserClaims,
@@ -34,7 +33,24 @@ from session.claims import (
     is_session_id,
     is_user_id,
 )
-from session.jwt_form import ALGORITHM, ALGORITHM_OF_OTHERS, MAX_TOKEN_BYTES, read_header
+from session.grants import ALL_BUT_ADMIN, Grants, is_room_pattern
+from session.jwt_form import MAX_TOKEN_BYTES, read_header
+from session.payloads import (
+    REGISTRY,
+    ROOM_AUDIENCE,
+    SESSION_AUDIENCE,
+    USER_AUDIENCE,
+    RegisteredPayload,
+    RoomPayload,
+    SessionPayload,
+    UserPayload,
+    account_claims,
+    account_mark,
+    granted,
+    grants_claim,
+    new_jti,
+    sign,
+)
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
     DeviceId,
@@ -50,6 +66,8 @@ if TYPE_CHECKING:
 
     from joserfc.jwk import OKPKey
 
+    from session.api_keys import ApiKey
+    from session.claims import AccountMark
     from session.jwt_form import Header
     from session.keys import ClusterKeys
 
@@ -70,10 +88,6 @@ LEEWAY_S: Final = 60.0
 MAX_TIME_S: Final = 2.0**40
 """The year 36812; keeps infinities and not-a-numbers out of the comparisons."""
 
-_USER_AUDIENCE: Final = "starling/user"
-_SESSION_AUDIENCE: Final = "starling/session"
-_ROOM_AUDIENCE: Final = "starling/room"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenLifetimes:
@@ -90,50 +104,11 @@ class TokenLifetimes:
     room_s: float = 60.0
 
 
-class _Registered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The registered claims; all but `nbf` must be there."""
+_Payload = TypeVar("_Payload", bound=RegisteredPayload)
 
-    iss: str
-    aud: str | tuple[str, ...]
-    sub: str
-    exp: int | float
-    iat: int | float
-    nbf: int | float | None = None
-    jti: str
-
-
-class _UserPayload(_Registered, frozen=True, kw_only=True):
-    name: str = ""
-    login: str | None = None
-    gen: int | None = None
-
-
-class _SessionPayload(_Registered, frozen=True, kw_only=True):
-    name: str
-    device: str
-    session: str | None = None
-    login: str | None = None
-    gen: int | None = None
-
-
-class _RoomPayload(_Registered, frozen=True, kw_only=True):
-    name: str
-    device: str
-    session: str
-    room: str
-    attempt: int
-
-
-_Payload = TypeVar("_Payload", bound=_Registered)
-
-_user_decoder: Final = msgspec.json.Decoder(_UserPayload)
-_session_decoder: Final = msgspec.json.Decoder(_SessionPayload)
-_room_decoder: Final = msgspec.json.Decoder(_RoomPayload)
-
-
-_REGISTRY: Final = jws.JWSRegistry(algorithms=[ALGORITHM, ALGORITHM_OF_OTHERS])
-# Both names mean the one algorithm: joserfc's own EdDSA would also take Ed448 keys, and warns.
-_REGISTRY.algorithms = dict.fromkeys((ALGORITHM, ALGORITHM_OF_OTHERS), jws.JWSRegistry.algorithms[ALGORITHM])
+_user_decoder: Final = msgspec.json.Decoder(UserPayload)
+_session_decoder: Final = msgspec.json.Decoder(SessionPayload)
+_room_decoder: Final = msgspec.json.Decoder(RoomPayload)
 
 
 class Tokens:
@@ -144,6 +119,7 @@ class Tokens:
         cluster: the cluster's name, issuer of every token.
         lifetimes: how long issued tokens live.
         clock: seconds since 1970.
+        api_keys: who else may sign for users.
     """
 
     def __init__(
@@ -153,13 +129,17 @@ class Tokens:
         cluster: str,
         lifetimes: TokenLifetimes | None = None,
         clock: Callable[[], float] = time.time,
+        api_keys: ApiKeys | None = None,
     ) -> None:
         self._keys = keys
+        self._api_keys = api_keys or ApiKeys()
         self._cluster = cluster
         self._clock = clock
         self.lifetimes = lifetimes or TokenLifetimes()
 
-    def issue_user(self, *, user: UserId, name: str, account: AccountMark | None = None) -> str:
+    def issue_user(
+        self, *, user: UserId, name: str, account: AccountMark | None = None, grants: Grants = ALL_BUT_ADMIN
+    ) -> str:
         """A user token, for a guest or whoever proved to be that user; with `account`, of a built-in one.
 
         Raises:
@@ -168,15 +148,16 @@ class Tokens:
         _require(is_user_id(user) and is_name(name), "user id or name out of bounds")
         issued, expires = self._times(self.lifetimes.user_s)
         return self._sign(
-            _UserPayload(
+            UserPayload(
                 iss=self._cluster,
-                aud=_USER_AUDIENCE,
+                aud=USER_AUDIENCE,
                 sub=user,
                 exp=expires,
                 iat=issued,
-                jti=_new_jti(),
+                jti=new_jti(),
                 name=name,
-                **_account_claims(account),
+                grants=grants_claim(grants),
+                **account_claims(account),
             )
         )
 
@@ -188,6 +169,7 @@ class Tokens:
         name: str,
         session: SessionId | None = None,
         account: AccountMark | None = None,
+        grants: Grants = ALL_BUT_ADMIN,
     ) -> str:
         """A session token; with `session` it also names the session it was pushed to.
 
@@ -197,17 +179,18 @@ class Tokens:
         _require(is_user_id(user) and is_name(name) and is_device_id(device), "user, name or device out of bounds")
         issued, expires = self._times(self.lifetimes.session_s)
         return self._sign(
-            _SessionPayload(
+            SessionPayload(
                 iss=self._cluster,
-                aud=_SESSION_AUDIENCE,
+                aud=SESSION_AUDIENCE,
                 sub=user,
                 exp=expires,
                 iat=issued,
-                jti=_new_jti(),
+                jti=new_jti(),
                 name=name,
                 device=device,
                 session=session,
-                **_account_claims(account),
+                grants=grants_claim(grants),
+                **account_claims(account),
             )
         )
 
@@ -220,6 +203,7 @@ class Tokens:
         name: str,
         session: SessionId,
         attempt: int,
+        grants: Grants = ALL_BUT_ADMIN,
     ) -> str:
         """A room token; single use needs no store, for only the node of that session redeems it.
 
@@ -230,18 +214,19 @@ class Tokens:
         _require(is_room_id(room) and is_attempt(attempt) and is_session_id(session), "room or attempt out of bounds")
         issued, expires = self._times(self.lifetimes.room_s)
         return self._sign(
-            _RoomPayload(
+            RoomPayload(
                 iss=self._cluster,
-                aud=_ROOM_AUDIENCE,
+                aud=ROOM_AUDIENCE,
                 sub=user,
                 exp=expires,
                 iat=issued,
-                jti=_new_jti(),
+                jti=new_jti(),
                 name=name,
                 device=device,
                 session=session,
                 room=room,
                 attempt=attempt,
+                grants=grants_claim(grants.for_room(room)),
             )
         )
 
@@ -251,7 +236,7 @@ class Tokens:
         Raises:
             Refused: `token_invalid`, `token_expired` or `token_foreign`.
         """
-        payload = self._verify(token, _user_decoder, _USER_AUDIENCE, others=True)
+        payload, is_ours = self._verify(token, _user_decoder, USER_AUDIENCE, others=True)
         name = payload.name or payload.sub[:MAX_NAME_LENGTH]
         if not is_name(name):
             _refuse_contents()
@@ -260,7 +245,9 @@ class Tokens:
             name=name,
             token_id=payload.jti,
             expires_at=float(payload.exp),
-            account=_account_mark(payload),
+            # Whoever else signs for users has no say about the accounts of this mesh.
+            account=account_mark(payload) if is_ours else None,
+            grants=granted(payload),
         )
 
     def verify_session(self, token: str) -> SessionClaims:
@@ -269,7 +256,7 @@ class Tokens:
         Raises:
             Refused: `token_invalid`, `token_expired` or `token_foreign`.
         """
-        payload = self._verify(token, _session_decoder, _SESSION_AUDIENCE)
+        payload, _ = self._verify(token, _session_decoder, SESSION_AUDIENCE)
         if not (
             is_name(payload.name)
             and is_device_id(payload.device)
@@ -283,7 +270,8 @@ class Tokens:
             session=None if payload.session is None else SessionId(payload.session),
             token_id=payload.jti,
             expires_at=float(payload.exp),
-            account=_account_mark(payload),
+            account=account_mark(payload),
+            grants=granted(payload),
         )
 
     def verify_room(self, token: str, *, session: SessionId) -> RoomClaims:
@@ -292,7 +280,7 @@ class Tokens:
         Raises:
             Refused: `token_invalid` (also for the token of another session), `token_expired` or `token_foreign`.
         """
-        payload = self._verify(token, _room_decoder, _ROOM_AUDIENCE)
+        payload, _ = self._verify(token, _room_decoder, ROOM_AUDIENCE)
         if not (
             is_name(payload.name)
             and is_device_id(payload.device)
@@ -313,52 +301,66 @@ class Tokens:
             attempt=payload.attempt,
             token_id=payload.jti,
             expires_at=float(payload.exp),
+            grants=granted(payload),
         )
 
     def _times(self, lifetime_s: float) -> tuple[int, int]:
         now = int(self._clock())
         return now, now + int(lifetime_s)
 
-    def _sign(self, payload: _Registered) -> str:
+    def _sign(self, payload: RegisteredPayload) -> str:
         kid, key = next(iter(self._keys.verifying.items()))
-        header = {"alg": ALGORITHM, "typ": "JWT", "kid": kid}
-        return jws.serialize_compact(header, msgspec.json.encode(payload), key, registry=_REGISTRY)
+        return sign(payload, kid, key)
 
     def _verify(
         self, token: str, decoder: msgspec.json.Decoder[_Payload], audience: str, *, others: bool = False
-    ) -> _Payload:
+    ) -> tuple[_Payload, bool]:
+        """What a token says, and whether the cluster said it itself; only `others` takes keys of others."""
         header = read_header(token, others=others)
+        data, api_key = self._signed_bytes(token, header, others=others)
         try:
-            payload = decoder.decode(self._signed_bytes(token, header))
+            payload = decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
             _refuse_contents()
+        if payload.iss != self._cluster and (api_key is None or payload.iss != api_key.issuer):
+            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is for another cluster; ask this one for its own.")
         self._check_registered(payload, audience)
-        return payload
+        return payload, api_key is None
 
-    def _signed_bytes(self, token: str, header: Header) -> bytes:
-        """The payload, once a live key has signed it."""
-        verifying = self._keys.verifying
-        candidates = list(verifying.values())
-        if header.kid is not None:
-            if header.kid not in verifying:
-                raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is signed by a key that this cluster does not know.")
-            candidates = [verifying[header.kid]]
-        for key in candidates:
+    def _signed_bytes(self, token: str, header: Header, *, others: bool) -> tuple[bytes, ApiKey | None]:
+        """The payload, once a live key has signed it, and which key that was; None for one of the cluster."""
+        candidates: list[tuple[OKPKey, ApiKey | None]]
+        ours = self._keys.verifying
+        theirs = self._api_keys.by_id if others else {}
+        if header.kid is None:
+            candidates = [(key, None) for key in ours.values()]
+            if len(theirs) == 1:
+                candidates += [(key.key, key) for key in theirs.values()]
+        elif header.kid in ours:
+            candidates = [(ours[header.kid], None)]
+        elif header.kid in theirs:
+            candidates = [(theirs[header.kid].key, theirs[header.kid])]
+        else:
+            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is signed by a key that this cluster does not know.")
+        for key, api_key in candidates:
             payload = _payload_if_signed(token, key)
             if payload is not None:
-                return payload
+                return payload, api_key
         if header.kid is None:
-            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is signed by none of this cluster's keys.")
+            raise Refused(
+                ErrorCode.TOKEN_FOREIGN,
+                "This token is signed by none of this cluster's keys; with several API keys its header names one (kid).",
+            )
         raise Refused(ErrorCode.TOKEN_INVALID, "The signature of this token is wrong; ask for a new one.")
 
-    def _check_registered(self, payload: _Registered, audience: str) -> None:
-        if payload.iss != self._cluster:
-            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is for another cluster; ask this one for its own.")
+    def _check_registered(self, payload: RegisteredPayload, audience: str) -> None:
         audiences = (payload.aud,) if isinstance(payload.aud, str) else payload.aud
         if audience not in audiences:
             raise Refused(ErrorCode.TOKEN_INVALID, f"This token is not meant for this; one for {audience} is needed.")
         starts = payload.iat if payload.nbf is None else max(payload.iat, payload.nbf)
         if not (0 <= payload.exp <= MAX_TIME_S and 0 <= starts <= MAX_TIME_S):
+            _refuse_contents()
+        if not is_room_pattern(granted(payload).rooms):
             _refuse_contents()
         if not is_user_id(payload.sub) or not 1 <= len(payload.jti) <= MAX_USER_ID_LENGTH:
             _refuse_contents()
@@ -371,29 +373,15 @@ class Tokens:
             )
 
 
-def _account_claims(account: AccountMark | None) -> dict[str, Any]:
-    return {} if account is None else {"login": account.login, "gen": account.generation}
-
-
-def _account_mark(payload: _UserPayload | _SessionPayload) -> AccountMark | None:
-    if payload.login is None or payload.gen is None:
-        return None
-    return AccountMark(login=payload.login, generation=payload.gen)
-
-
 def _payload_if_signed(token: str, key: OKPKey) -> bytes | None:
     try:
-        return jws.deserialize_compact(token, key, registry=_REGISTRY).payload
+        return jws.deserialize_compact(token, key, registry=REGISTRY).payload
     except (JoseError, ValueError):
         return None
 
 
 def _refuse_contents() -> NoReturn:
     raise Refused(ErrorCode.TOKEN_INVALID, "This token does not say what it must; ask for a new one.") from None
-
-
-def _new_jti() -> str:
-    return secrets.token_urlsafe(12)
 
 
 def _require(holds: bool, what: str) -> None:

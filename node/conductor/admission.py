@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.http.backend import JoinGranted
 from session.directory import check_room_name
+from session.grants import ALL_BUT_ADMIN
 from signalling.client.admission import MAX_NAME_CHARACTERS, SessionGrant
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
@@ -67,13 +68,13 @@ class Admission:
             )
         if request.token is not None:
             claims = self._tokens.verify_user(request.token)
-            user, name, account = claims.user, name or claims.name, claims.account
+            user, name, account, grants = claims.user, name or claims.name, claims.account, claims.grants
         elif self._guests:
-            user, name, account = new_user_id(), name or GUEST_NAME, None
+            user, name, account, grants = new_user_id(), name or GUEST_NAME, None, ALL_BUT_ADMIN
         else:
             raise Refused(ErrorCode.NOT_PERMITTED, "This node takes no guests; bring a user token from your service.")
         device = request.device or new_device_id()
-        token = self._tokens.issue_session(user=user, device=device, name=name, account=account)
+        token = self._tokens.issue_session(user=user, device=device, name=name, account=account, grants=grants)
         return SessionGrant(
             token=token,
             session_url=self._session_url,
@@ -109,7 +110,8 @@ class Admission:
         """Mint a room token for the session that the token names, whichever node holds it.
 
         Raises:
-            Refused: The token does not hold or names no session, the room's name or the attempt is unfit.
+            Refused: The token does not hold or names no session, it does not allow this room, or the room's
+                name or the attempt is unfit.
         """
         claims = self.check_session_token(session_token)
         if claims.session is None:
@@ -118,6 +120,7 @@ class Admission:
                 "This token names no session yet; connect the WebSocket and use the token of `welcome`.",
             )
         check_room_name(room)
+        claims.grants.check_room(room)
         if not 1 <= request.attempt <= MAX_ATTEMPT:
             raise Refused(ErrorCode.MALFORMED_MESSAGE, "An attempt counts from 1; raise it before every join.")
         token = self._tokens.issue_room(
@@ -127,6 +130,7 @@ class Admission:
             name=claims.name,
             session=claims.session,
             attempt=request.attempt,
+            grants=claims.grants,
         )
         return JoinGranted(
             room_token=token,
@@ -135,16 +139,22 @@ class Admission:
             expires_in_s=self._tokens.lifetimes.room_s,
         )
 
-    def check_room_token(self, join: Join, session: SessionId) -> None:
-        """Check that the room token of a join is for this session, room and attempt.
+    def check_join(self, join: Join, record: SessionRecord) -> None:
+        """Check that a session may take the seat it asks for, and that its room token, if any, is for that seat.
 
         Raises:
-            Refused: It is not.
+            Refused: It may not, or it is not.
         """
-        assert join.room_token is not None, "asked only with a token"
-        claims = self._tokens.verify_room(join.room_token, session=session)
+        record.grants.check_room(join.room)
+        if join.room_token is None:
+            return
+        claims = self._tokens.verify_room(join.room_token, session=record.session)
         if (claims.room, claims.attempt) != (join.room, join.attempt):
             raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another room or attempt; ask for a new one.")
+        if (claims.user, claims.device) != (record.user, record.device):
+            raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another user or device; ask for a new one.")
+        if not claims.grants.is_within(record.grants, join.room):
+            raise Refused(ErrorCode.NOT_PERMITTED, "The room token allows more than your session; ask for a new one.")
 
     def _name_session(self, record: SessionRecord) -> str:
         return self._tokens.issue_session(
@@ -153,4 +163,5 @@ class Admission:
             name=record.name,
             session=record.session,
             account=record.account,
+            grants=record.grants,
         )

@@ -15,6 +15,7 @@ from node.conductor.holders import HolderDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
 from node.conductor.peers import ClientPeers
+from node.conductor.permits import check_publish
 from node.conductor.pumps import pump_engine, pump_relay, pump_sessions
 from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
@@ -120,7 +121,7 @@ class Conductor:
 
     async def create_room(self, session_token: str, request: RoomCreation) -> RoomSummary:
         """See :class:`node.http.backend.Backend`."""
-        self._admission.check_session_token(session_token)
+        self._admission.check_session_token(session_token).grants.check_room(request.room)
         return await self._directory.create_room(request, self.stage)
 
     async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
@@ -238,8 +239,7 @@ class Conductor:
     # --- requests -------------------------------------------------------------------------
 
     async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
-        if join.room_token is not None:
-            self._admission.check_room_token(join, session)
+        self._admission.check_join(join, self._record(session))
         try:
             admitted = await self._sessions.join(session, join.room, join.attempt)
         except AttemptStale as stale:
@@ -276,6 +276,7 @@ class Conductor:
 
     async def _publish(self, session: SessionId, publish: Publish, reply: Reply) -> None:
         record, room = self._record(session), self._room(session)
+        check_publish(record.grants, publish)
         owner = participant_id(room, record.user, record.device)
         named = name_tracks(publish.tracks, owner=owner, owner_of=self._rooms.owner_of)
         tracks = {mid: info.track for mid, info in named.items()}

@@ -160,6 +160,9 @@ class Stage:
                 case Tell(session=session, event=event):
                     self.tell(session, event)
                 case Subscribe(session=session, room=room, participant=participant, tracks=tracks):
+                    if not self._may_subscribe(session):
+                        # Without a peer connection there are no data messages either.
+                        continue
                     self._sent[session] = {item.track: item for item in tracks}
                     wanted = tuple(
                         WantedTrack(track=item.track, kind=item.kind, stream=_played_with(item)) for item in tracks
@@ -177,6 +180,10 @@ class Stage:
                 case Want() | SayToNodes():
                     # Without a mesh there are no other nodes to ask or to tell.
                     continue
+
+    def _may_subscribe(self, session: SessionId) -> bool:
+        record = self._sessions.record(session)
+        return record is not None and record.grants.subscribe
 
     def forget(self, session: SessionId) -> None:
         """The session has no seat any more: its peer connections end."""

@@ -163,12 +163,14 @@ class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         cluster_keys_file: JWK set with one or two private Ed25519 keys, the same on every node.
             Empty: ``<data_dir>/cluster-keys.json``, made at the first start of a node alone.
+        api_keys_file: JWK set with the public Ed25519 keys of your own backends, which may sign for users. Empty: none.
         guests: Whether people without a user token may open a session.
         session_lifetime_s: How long a session token is good for; a fresh one comes at half of it.
         room_lifetime_s: How long a room token is good for.
     """
 
     cluster_keys_file: str = ""
+    api_keys_file: str = ""
     guests: bool = True
     session_lifetime_s: Annotated[float, Meta(ge=60, le=86_400)] = 3600.0
     room_lifetime_s: Annotated[float, Meta(ge=5, le=3600)] = 60.0

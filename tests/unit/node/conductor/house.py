@@ -165,6 +165,7 @@ class House:
     conductor: Conductor
     host: FakeHost
     mesh: Mesh | None
+    tokens: Tokens
 
     @property
     def engine(self) -> FakeEngine:
@@ -231,4 +232,4 @@ async def open_house(
             )
         ) as conductor,
     ):
-        yield House(conductor, host, mesh)
+        yield House(conductor, host, mesh, tokens)

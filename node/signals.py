@@ -1,0 +1,62 @@
+"""What the signals of the system do to a node: stop it, stop it now, have it read files again."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+import trio
+
+from node.http.tls import CertificateError
+from session import SessionSetupError
+
+if TYPE_CHECKING:
+    from node.service import RunningNode
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass
+class Watch:
+    """What the signal watcher needs to know of the node."""
+
+    node: RunningNode | None = None
+
+
+async def watch_signals(stop: trio.Event, everything: trio.CancelScope, *, task_status: trio.TaskStatus[Watch]) -> None:
+    """Stop on SIGTERM or SIGINT, at once on the second, and read files again on SIGHUP; runs until cancelled."""
+    watch = Watch()
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started(watch)
+        async for number in signals:
+            if number == signal.SIGHUP:
+                _reload_certificate(watch.node)
+                _reload_api_keys(watch.node)
+            elif watch.node is None or stop.is_set():
+                everything.cancel()
+            else:
+                stop.set()
+
+
+def _reload_certificate(node: RunningNode | None) -> None:
+    if node is None or node.http.tls is None:
+        return
+    try:
+        node.http.tls.reload()
+    except CertificateError as error:
+        log.error("certificate_kept", reason=error.message)
+    else:
+        log.info("certificate_reloaded")
+
+
+def _reload_api_keys(node: RunningNode | None) -> None:
+    if node is None:
+        return
+    try:
+        node.api_keys.reload()
+    except SessionSetupError as error:
+        log.error("api_keys_kept", reason=error.message)
+    else:
+        log.info("api_keys_reloaded", keys=len(node.api_keys.by_id))
