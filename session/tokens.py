@@ -349,7 +349,7 @@ class Tokens:
         if header.kid is None:
             raise Refused(
                 ErrorCode.TOKEN_FOREIGN,
-                "This token is signed by none of this cluster's keys; with several API keys its header names one (kid).",
+                "This token is signed by none of our keys; where there are several API keys, name yours in `kid`.",
             )
         raise Refused(ErrorCode.TOKEN_INVALID, "The signature of this token is wrong; ask for a new one.")
 
@@ -357,8 +357,8 @@ class Tokens:
         audiences = (payload.aud,) if isinstance(payload.aud, str) else payload.aud
         if audience not in audiences:
             raise Refused(ErrorCode.TOKEN_INVALID, f"This token is not meant for this; one for {audience} is needed.")
-        starts = payload.iat if payload.nbf is None else max(payload.iat, payload.nbf)
-        if not (0 <= payload.exp <= MAX_TIME_S and 0 <= starts <= MAX_TIME_S):
+        times = (payload.exp, payload.iat, payload.iat if payload.nbf is None else payload.nbf)
+        if not all(0 <= moment <= MAX_TIME_S for moment in times):
             _refuse_contents()
         if not is_room_pattern(granted(payload).rooms):
             _refuse_contents()
@@ -367,7 +367,7 @@ class Tokens:
         now = self._clock()
         if now >= payload.exp + LEEWAY_S:
             raise Refused(ErrorCode.TOKEN_EXPIRED, "This token has expired; ask for a new one.")
-        if now < starts - LEEWAY_S:
+        if now < max(times[1:]) - LEEWAY_S:
             raise Refused(
                 ErrorCode.TOKEN_INVALID, "This token is not valid yet; check the clock of the machine that issued it."
             )

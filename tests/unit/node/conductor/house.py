@@ -166,6 +166,7 @@ class House:
     host: FakeHost
     mesh: Mesh | None
     tokens: Tokens
+    keys: ClusterKeys
 
     @property
     def engine(self) -> FakeEngine:
@@ -232,4 +233,4 @@ async def open_house(
             )
         ) as conductor,
     ):
-        yield House(conductor, host, mesh, tokens)
+        yield House(conductor, host, mesh, tokens, keys)

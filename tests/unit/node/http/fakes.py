@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from node.http.app import NodeApp
     from node.http.backend import (
+        Backend,
         CandidateQuery,
         CloseCause,
         JoinRequest,
@@ -180,14 +181,14 @@ class FakeBackend:
         self.closed.append((session, cause))
 
 
-def make_app(backend: FakeBackend, web_root: Path, **http: object) -> NodeApp:
+def make_app(backend: Backend, web_root: Path, **http: object) -> NodeApp:
     """The application alone, for Quart's test client."""
     config = msgspec.convert(http, HttpConfig)
     return build_app(make_api(backend, config, "http://node.test:8080"), web_root=web_root)
 
 
 @asynccontextmanager
-async def serving(backend: FakeBackend, web_root: Path, **http: object) -> AsyncIterator[HttpServer]:
+async def serving(backend: Backend, web_root: Path, **http: object) -> AsyncIterator[HttpServer]:
     """A real server on a free port of loopback."""
     config = msgspec.convert({"port": 0, **http}, HttpConfig)
     api = make_api(backend, config, "http://node.test:8080")
