@@ -100,6 +100,34 @@ class ClusterKeys:
         """A fresh signing key before the present one; the one before that is dropped."""
         return ClusterKeys((Ed25519PrivateKey.generate(), self._private[0]))
 
+    def with_next(self) -> ClusterKeys:
+        """The same signing key, and a fresh one that verifies already, so that every node knows it before it signs.
+
+        Raises:
+            ValueError: there are two keys already.
+        """
+        return ClusterKeys((*self._private, Ed25519PrivateKey.generate()))
+
+    def switched(self) -> ClusterKeys:
+        """The other of two keys signs, the one before it still verifies.
+
+        Raises:
+            ValueError: there is only one.
+        """
+        if len(self._private) < MAX_LIVE_KEYS:
+            raise ValueError("there is only one cluster key")
+        return ClusterKeys(self._private[::-1])
+
+    def without_old(self) -> ClusterKeys:
+        """The signing key alone: tokens of the one before it are foreign from now on.
+
+        Raises:
+            ValueError: there is only one.
+        """
+        if len(self._private) < MAX_LIVE_KEYS:
+            raise ValueError("there is only one cluster key")
+        return ClusterKeys(self._private[:1])
+
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK set (RFC 7517), for anyone to read."""
         return {"keys": [_as_text(jwk.as_dict(private=False), kid) for kid, jwk in self._by_id.items()]}

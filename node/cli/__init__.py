@@ -24,6 +24,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "links": "list the local node's links to other nodes",
         "account": "create accounts, set passwords, log people out",
         "keygen": "make the keys that the nodes of a cluster share",
+        "token": "make keys and tokens for your own service, read tokens, rotate the cluster's keys",
         "version": "print the versions of the program and its parts",
     }
 )
@@ -56,8 +57,11 @@ def _run(verb: str, arguments: Sequence[str]) -> None:
     from node.errors import NodeStartError
 
     command = getattr(import_module(f"node.cli.{verb}"), verb)
-    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    program.command(verb)(command)
+    if isinstance(command, typer.Typer):  # a verb with verbs of its own
+        program = command
+    else:
+        program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        program.command(verb)(command)
     try:
         program(args=list(arguments), prog_name=f"starling {verb}")
     except ConfigError as error:

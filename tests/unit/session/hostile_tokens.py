@@ -126,8 +126,8 @@ class Forge:
                 "X25519",
             ):
                 yield Hostile(f"{kind}: {alg} over our signature", self.signed(self.head(alg=alg), self.body(kind)))
-            for alg in (None, 1, True, [], ["Ed25519"], {"alg": "Ed25519"}, ...):
-                yield Hostile(f"{kind}: alg {alg!r}", self.signed(self.head(alg=alg), self.body(kind)))
+            for other in (None, 1, True, [], ["Ed25519"], {"alg": "Ed25519"}, ...):
+                yield Hostile(f"{kind}: alg {other!r}", self.signed(self.head(alg=other), self.body(kind)))
         yield from self._foreign_algorithms()
 
     def _foreign_algorithms(self) -> Iterator[Hostile]:
@@ -169,25 +169,30 @@ class Forge:
             "iss": "alps",
             "url": "http://localhost/",
         }
+        types: list[Any] = ["JWE", "at+jwt", "", "JWS", None, 1, [], "JwT "]
         for kind in KINDS:
             for name, value in brought.items():
                 yield Hostile(f"{kind}: {name}, our key", self.signed(self.head(**{name: value}), self.body(kind)))
                 head = self.head(kid=jwk["kid"], **{name: value})
                 yield Hostile(f"{kind}: {name}, their key", self.signed(head, self.body(kind), theirs.signing_key))
             for kid in (
-                "../../../../dev/null", "' OR '1'='1", "x' UNION SELECT 'k", "\x00", "", " ", self.kid.lower(), f"{self.kid} ",
-                f"{self.kid}\x00", "|sleep 1", "file:///etc/passwd", "http://evil.test/", "k" * 400, "\u202e", jwk["kid"],
-                None if False else 0, True, [], [self.kid], {"kid": self.kid}, -1, 1e400,
+                "../../../../dev/null", "' OR '1'='1", "x' UNION SELECT 'k", "\x00", "", " ", self.kid.lower(),
+                f"{self.kid} ",
+                f"{self.kid}\x00", "|sleep 1", "file:///etc/passwd", "http://evil.test/", "k" * 400, "\u202e",
+                jwk["kid"],
+                0, True, [], [self.kid], {"kid": self.kid}, -1, 1e400,
             ):  # fmt: skip
                 yield Hostile(
                     f"{kind}: kid {kid!r}", self.signed(self.head(kid=kid), self.body(kind), theirs.signing_key)
                 )
-            for typ in ("JWE", "at+jwt", "", "JWS", None, 1, [], "JwT "):
+            for typ in types:
                 yield Hostile(f"{kind}: typ {typ!r}", self.signed(self.head(typ=typ), self.body(kind)))
             for text in (
                 "{}", "[]", "null", "1", '""', "", "{", "\ufeff{}", '{"alg"}', "NaN", "{" * 200, "[" * 200 + "]" * 200,
-                json.dumps(self.head()) + " x", json.dumps(self.head()) + json.dumps(self.head()), json.dumps([self.head()]),
-                json.dumps(self.head(pad="x" * 600)), json.dumps(self.head()).replace('"', "'"), '{"alg":"Ed25519","alg":"none"}',
+                json.dumps(self.head()) + " x", json.dumps(self.head()) + json.dumps(self.head()),
+                json.dumps([self.head()]),
+                json.dumps(self.head(pad="x" * 600)), json.dumps(self.head()).replace('"', "'"),
+                '{"alg":"Ed25519","alg":"none"}',
                 '{"alg":"none","alg":"HS256"}',
             ):  # fmt: skip
                 yield Hostile(f"{kind}: header {text[:30]!r}", self.signed(text, self.body(kind)))
@@ -244,14 +249,16 @@ class Forge:
         now, far = self.now, 10.0**18
         wrong: dict[str, list[Any]] = {
             "iss": [..., "", "other", self.cluster + " ", self.cluster.upper(), None, 1, [self.cluster], {}, "\x00"],
-            "aud": [..., "", "starling", "starling/", "starling/other", None, 1, [], [1], ["a", "b"], {}, [[]], ["starling/*"]],
+            "aud": [..., "", "starling", "starling/", "starling/other", None, 1, [], [1], ["a", "b"], {}, [[]],
+                    ["starling/*"]],
             "sub": [..., "", "x" * 129, "a\x00b", "a\nb", None, 1, [], {}, "\u202eann", True],
             "exp": [..., None, "soon", now - 600, 0, -1, -far, [], {}, True, far, 2**70, now - 1e9],
             "iat": [..., None, "now", now + 600, -1, -far, [], far, 2**70, False],
             "nbf": ["now", now + 600, -1, -far, [], {}, far, 2**70],
             "jti": [..., "", None, 1, [], "x" * 129],
             "name": ["x" * 65, "a\x00", "\u202e", None, 1, []],
-            "grants": [None, True, "*", [], 1, {"join": 1}, {"rooms": ""}, {"rooms": "x" * 129}, {"rooms": 1}, {"rooms": ["*"]},
+            "grants": [None, True, "*", [], 1, {"join": 1}, {"rooms": ""}, {"rooms": "x" * 129}, {"rooms": 1},
+                    {"rooms": ["*"]},
                        {"rooms": "\u202e"}, {"publsh": False}, {"root": True}, {"join": None}, {"admin": "true"}],
         }  # fmt: skip
         for kind in KINDS:
@@ -286,12 +293,16 @@ class Forge:
         for kind in KINDS:
             plain = json.dumps(self.body(kind))
             for text in (
-                "", "{", "}", "null", "[]", "1", '""', "{}", "\x00", "\ufeff" + plain, plain + "x", plain + plain, f"[{plain}]",
-                plain.replace('"', "'"), "[" * 900, "{\"a\":" * 500, plain[:-1], plain.replace(str(self.now + 600), "NaN"),
+                "", "{", "}", "null", "[]", "1", '""', "{}", "\x00", "\ufeff" + plain, plain + "x", plain + plain,
+                f"[{plain}]",
+                plain.replace('"', "'"), "[" * 900, "{\"a\":" * 500, plain[:-1], plain.replace(str(self.now + 600),
+                "NaN"),
                 plain.replace(str(self.now + 600), "Infinity"), plain.replace(str(self.now + 600), "-Infinity"),
                 plain.replace(str(self.now + 600), "1e999"), plain.replace(str(self.now + 600), "0x7fffffff"),
-                plain[:-1] + ', "exp": 1}', plain[:-1] + ', "aud": "x"}', plain[:-1] + ', "iss": "x"}', plain[:-1] + ', "sub": ""}',
-                plain[:-1] + ', "sub": "\\ud800"}', plain[:-1] + ', "jti": "\\u0000' + "x" * 128 + '"}', plain[:-1] + ",}",
+                plain[:-1] + ', "exp": 1}', plain[:-1] + ', "aud": "x"}', plain[:-1] + ', "iss": "x"}',
+                plain[:-1] + ', "sub": ""}',
+                plain[:-1] + ', "sub": "\\ud800"}', plain[:-1] + ', "jti": "\\u0000' + "x" * 128 + '"}',
+                plain[:-1] + ",}",
                 "/**/" + plain[:-1],
             ):  # fmt: skip
                 yield Hostile(f"{kind}: body {text[:20]!r}...{text[-12:]!r}", self.signed(self.head(), text))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from session.keys import ClusterKeys
@@ -9,6 +11,9 @@ from session.tokens import Tokens
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import SessionId
 from tests.unit.session.hostile_tokens import KINDS, SESSION, Forge, hostile_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = 1_800_000_000.0
 KEYS = ClusterKeys.generate()
@@ -23,7 +28,7 @@ def tokens() -> Tokens:
 
 def believed(tokens: Tokens, token: str) -> list[str]:
     """Which doors let it in."""
-    doors = {
+    doors: dict[str, Callable[[], object]] = {
         "user": lambda: tokens.verify_user(token),
         "session": lambda: tokens.verify_session(token),
         "room": lambda: tokens.verify_room(token, session=SessionId(SESSION)),
@@ -33,7 +38,8 @@ def believed(tokens: Tokens, token: str) -> list[str]:
         try:
             door()
         except Refused as refused:
-            assert refused.code in CODES
+            if refused.code not in CODES:
+                open_doors.append(f"{name}: {refused.code}")
         else:
             open_doors.append(name)
     return open_doors

@@ -195,9 +195,11 @@ async def open_house(
     store: MemorySeatStore | None = None,
     media: RoomMedia | None = None,
     repository: MemoryRepository | None = None,
+    keys: ClusterKeys | None = None,
+    guests: bool = True,
 ) -> AsyncIterator[House]:
     """Run it all for the length of the block; needs an autojump clock only where time matters."""
-    keys = ClusterKeys.generate()
+    keys = keys or ClusterKeys.generate()
     tokens = Tokens(keys, cluster="test")
     repository = repository or MemoryRepository()
     settings = SessionConfig(cluster="test", node=HERE, grace_s=grace_s, room_media=media or RoomMedia())
@@ -215,7 +217,7 @@ async def open_house(
                     sessions=sessions,
                     tokens=tokens,
                     session_url="ws://here/v1/session",
-                    guests=True,
+                    guests=guests,
                 ),
                 keys=keys,
                 directory=Directory(
