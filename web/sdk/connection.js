@@ -13,7 +13,8 @@ const RECONNECT_DEADLINE = 120_000;
 
 /** Close codes after which connecting again would only fail again. */
 const FINAL_CLOSES = new Set([4400, 4403, 4409, 4413, 4426]);
-const TOKEN_ERRORS = new Set(["token_invalid", "token_expired", "token_foreign"]);
+/** What a new session token mends. */
+const TOKEN_ERRORS = new Set(["token_invalid", "token_expired", "token_foreign", "device_renewed"]);
 
 /** @param {number} ms */
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -107,6 +108,7 @@ export class Connection {
 
   /** @param {Candidate} candidate */
   async #connect(candidate) {
+    await this.#door.freshen();
     try {
       await this.#enter(candidate);
     } catch (error) {

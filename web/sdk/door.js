@@ -12,6 +12,8 @@ export class Door {
   candidates = [];
   /** @type {string | null} */
   token = null;
+  /** The device that the token speaks of. */
+  #tokenOf = "";
   /** @type {Device | null} */
   device = null;
 
@@ -28,7 +30,14 @@ export class Door {
   async approach() {
     this.device = await Device.mine();
     this.token = this.device.token(this.name);
+    this.#tokenOf = this.device.id;
     await Promise.all([this.look(), this.token ? null : this.admit()]);
+  }
+
+  /** A token of the device that this page is now. */
+  async freshen() {
+    await this.device.settled();
+    if (this.#tokenOf !== this.device.id) await this.admit();
   }
 
   /** Look for nodes again. */
@@ -43,6 +52,7 @@ export class Door {
 
   /** Get a new token. */
   async admit() {
+    await this.device.settled();
     const body = { name: this.name, device: this.device.id };
     if (this.userToken) body.token = this.userToken;
     const ask = (url) => call(url, "/v1/sessions", body);
@@ -56,7 +66,12 @@ export class Door {
       return await signal.request("join", { room, attempt: device.raise() });
     } catch (error) {
       if (error.code !== "attempt_stale" || error.highestAttempt === null) throw error;
-      // Only who holds the device's lock gets here; once is enough, as nobody else raises it.
+      if (!device.sure) {
+        // Another page may be this device, and we would take turns outbidding each other.
+        await device.renew();
+        throw new StarlingError("device_renewed", "This tab is a copy of another; it joins as a device of its own.");
+      }
+      // Once is enough, as nobody but the holder of the device's lock raises it.
       return signal.request("join", { room, attempt: device.raise(error.highestAttempt) });
     }
   }
@@ -64,6 +79,7 @@ export class Door {
   /** A fresher token, for us and for the page after a reload. @param {string} token */
   keepToken(token) {
     this.token = token;
+    this.#tokenOf = this.device.id;
     this.device.keepToken(this.name, token);
   }
 
