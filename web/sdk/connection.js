@@ -1,23 +1,21 @@
 /** The way of a room to a node and back to one: connecting, losing the connection, coming again, and the end. */
 
 import { StarlingError, told } from "./errors.js";
+import { Awakening, inOrder, isUnfit, pauseBefore, RETRY_DEADLINE } from "./retry.js";
 import { Signal } from "./signal.js";
 
 const PROTOCOL_VERSION = 1;
 const LEAVE_DEADLINE = 1_500;
 
-/** Full jitter: a random pause below a bound (ms) that doubles, up to a limit, until we give up. */
-const FIRST_BACKOFF = 300;
-const MAX_BACKOFF = 8_000;
-const RECONNECT_DEADLINE = 120_000;
+/** Ms for a socket to open when we come again: a node that swallows packets must not use up the seat's grace. */
+const REOPEN_DEADLINE = 2_500;
+/** Ms for a pong when we doubt the connection. */
+const CHECK_DEADLINE = 4_000;
 
 /** Close codes after which connecting again would only fail again. */
 const FINAL_CLOSES = new Set([4400, 4403, 4409, 4413, 4426]);
 /** What a new session token mends. */
 const TOKEN_ERRORS = new Set(["token_invalid", "token_expired", "token_foreign", "device_renewed"]);
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @typedef {import("./door.js").Door} Door */
 /** @typedef {import("./nodes.js").Candidate} Candidate */
@@ -27,7 +25,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * @property {(signal: Signal, joined: any) => void} settle There is a seat.
  * @property {() => void} hangUp The connection is gone, for now or for good.
  * @property {(message: any) => void} heard The node says something unasked.
- * @property {() => void} close It is over; nothing follows.
+ * @property {(why: {code: string, message: string}) => void} close It is over; nothing follows.
  * @property {(event: string, detail: object) => void} emit Told to the page.
  */
 
@@ -41,6 +39,10 @@ export class Connection {
   #signal = null;
   /** @type {State} */
   #state = "idle";
+  /** @type {Awakening | null} */
+  #awakening = null;
+  /** Nodes that failed us since we were last connected. @type {Set<string>} */
+  #unfit = new Set();
   /** Where we are: `{node, region, url}` once connected. */
   home = null;
 
@@ -63,6 +65,7 @@ export class Connection {
   async join() {
     if (this.#state !== "idle") throw new StarlingError("already_in_room", "This room has been joined before.");
     this.#become("connecting");
+    this.#awakening = new Awakening(() => this.#check());
     try {
       await this.#door.approach();
       await this.#connectSomewhere();
@@ -95,15 +98,16 @@ export class Connection {
 
   async #connectSomewhere() {
     let last = null;
-    for (const candidate of this.#door.candidates) {
+    for (const candidate of inOrder(this.#door.candidates, this.home, this.#unfit)) {
       try {
         return await this.#connect(candidate);
       } catch (error) {
         if (error.final || this.#state === "closed") throw error;
+        if (isUnfit(error.code)) this.#unfit.add(candidate.url);
         last = error;
       }
     }
-    throw last;
+    throw last ?? new StarlingError("node_unreachable", "There is no node to connect to. Try again.");
   }
 
   /** @param {Candidate} candidate */
@@ -120,12 +124,12 @@ export class Connection {
   }
 
   async #enter(candidate) {
-    const signal = await Signal.open(candidate.url);
+    const signal = await Signal.open(candidate.url, this.#state === "reconnecting" ? REOPEN_DEADLINE : undefined);
     try {
       const hello = { token: this.#door.token, protocol: PROTOCOL_VERSION, client: "starling.js" };
       const welcome = await signal.request("hello", hello);
       this.#door.keepToken(welcome.token);
-      const joined = await this.#door.sit(signal);
+      const joined = await this.#door.sit(signal, welcome.features);
       if (this.#state === "closed") throw new StarlingError("left", "You left the room.");
       this.home = { node: welcome.node, region: welcome.region, url: candidate.url };
       this.#settle(signal, joined);
@@ -137,6 +141,7 @@ export class Connection {
 
   #settle(signal, joined) {
     this.#signal = signal;
+    this.#unfit.clear();
     signal.onevent = (message) => this.#heard(message);
     signal.onclose = (code, reason, sentence) => this.#lost(code, reason, sentence);
     signal.keepAlive();
@@ -175,26 +180,47 @@ export class Connection {
 
   async #reconnect(code) {
     this.#hangUp();
+    if (isUnfit(code) && code !== "connection_lost" && this.home) this.#unfit.add(this.home.url);
     this.#become("reconnecting");
     this.#tenant.emit("reconnecting", { code });
-    const until = performance.now() + RECONNECT_DEADLINE;
-    let error = new StarlingError(code, "The connection is gone.");
-    for (let tries = 0; this.#state === "reconnecting" && performance.now() < until; tries += 1) {
-      await pause(Math.random() * Math.min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** tries));
-      if (this.#state !== "reconnecting") return;
-      try {
-        // The node that we know first: most often only the path to it broke.
-        if (tries > 0 || code === "node_draining") await this.#door.look().catch(() => {});
-        await this.#connectSomewhere();
-        this.#tenant.emit("resumed", {});
-        return;
-      } catch (failure) {
-        error = told(failure);
-        if (error.code === "replaced") return this.#replaced();
-        if (error.final) break;
-      }
+    const until = performance.now() + RETRY_DEADLINE;
+    for (let tries = 0; this.#isAway(); tries += 1) {
+      // Once there is a reason to hope, the tries before it count no longer.
+      if (await this.#awakening.pause(pauseBefore(tries))) tries = 0;
+      if (!this.#isAway()) return;
+      const error = await this.#tryAgain(tries > 0);
+      if (!error && this.#state === "connected") return this.#tenant.emit("resumed", {});
+      if (!error || !this.#isAway()) return;
+      if (error.code === "replaced") return this.#replaced();
+      if (error.final) return this.#close(error.code, error.message);
+      if (performance.now() > until) return this.#disconnected(error);
     }
-    this.#close(error.code, error.message);
+  }
+
+  /** @param {boolean} look Ask which nodes there are now. @returns {Promise<StarlingError | null>} why it failed */
+  async #tryAgain(look) {
+    try {
+      if (look) await this.#door.look().catch(() => {});
+      if (this.#isAway()) await this.#connectSomewhere();
+      return null;
+    } catch (failure) {
+      return told(failure);
+    }
+  }
+
+  #isAway() {
+    return this.#state === "reconnecting";
+  }
+
+  /** Find out whether the connection outlived whatever the computer or the network did. */
+  #check() {
+    this.#signal?.check(CHECK_DEADLINE);
+  }
+
+  #disconnected({ code, message }) {
+    if (this.#state === "closed") return;
+    this.#tenant.emit("disconnected", { code });
+    this.#close("disconnected", `The connection could not be restored. ${message}`);
   }
 
   #replaced() {
@@ -216,7 +242,8 @@ export class Connection {
   #close(code, message) {
     if (this.#state === "closed") return;
     this.#hangUp();
-    this.#tenant.close();
+    this.#awakening?.close();
+    this.#tenant.close({ code, message });
     this.#become("closed");
     this.#tenant.emit("closed", { code, message });
   }

@@ -12,6 +12,8 @@ export class Door {
   candidates = [];
   /** @type {string | null} */
   token = null;
+  /** The newest chat message that was seen. @type {() => string | null} */
+  lastChat = () => null;
   /** The device that the token speaks of. */
   #tokenOf = "";
   /** @type {Device | null} */
@@ -59,11 +61,16 @@ export class Door {
     this.keepToken((await (this.fixedNode ? ask(this.fixedNode) : this.#askAnyNode(ask))).token);
   }
 
-  /** Take the seat, on a socket that has said hello. @param {import("./signal.js").Signal} signal */
-  async sit(signal) {
+  /**
+   * Take the seat, on a socket that has said hello.
+   * @param {import("./signal.js").Signal} signal @param {string[]} [features] What the node says it understands.
+   */
+  async sit(signal, features = []) {
     const { room, device } = this;
+    const last = features.includes("chat_after") ? this.lastChat() : null;
+    const seat = { room, ...(last && { chat_after: last }) };
     try {
-      return await signal.request("join", { room, attempt: device.raise() });
+      return await signal.request("join", { ...seat, attempt: device.raise() });
     } catch (error) {
       if (error.code !== "attempt_stale" || error.highestAttempt === null) throw error;
       if (!device.sure) {
@@ -72,7 +79,7 @@ export class Door {
         throw new StarlingError("device_renewed", "This tab is a copy of another; it joins as a device of its own.");
       }
       // Once is enough, as nobody but the holder of the device's lock raises it.
-      return signal.request("join", { room, attempt: device.raise(error.highestAttempt) });
+      return signal.request("join", { ...seat, attempt: device.raise(error.highestAttempt) });
     }
   }
 

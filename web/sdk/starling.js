@@ -20,6 +20,7 @@
  */
 
 import * as given from "./arguments.js";
+import { Chat } from "./chat.js";
 import { Connection } from "./connection.js";
 import { Door } from "./door.js";
 import { StarlingError, told } from "./errors.js";
@@ -56,9 +57,11 @@ export { Publication, StarlingError };
  * - `layers` {publication}: `publication.wanted` changed, which is what is watched of it;
  * - `speakers` {speakers: [{id, participant, mine, track, level}]}: who speaks, loudest first; `level` in dB, 0 the loudest;
  * - `data` {label, participant, sender, payload, text}: somebody sent this to a data channel;
- * - `chat` {id, participant, name, text, at: Date, mine};
+ * - `chat` {id, participant, name, text, at: Date, mine}, each message once; `chatgap` {}: more was said meanwhile than the
+ *   node still knows or sends;
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
+ * - `disconnected` {code}: the connection did not come back in time, and is not tried for any more;
  * - `replaced` {}: a newer join holds the seat; this object is done;
  * - `closed` {code, message}: it is over; nothing follows.
  */
@@ -69,6 +72,7 @@ export class Room extends EventTarget {
   /** @type {Outgoing} */
   #outgoing;
   #people = new People((name, detail) => this.#emit(name, detail));
+  #chat = new Chat((message) => this.#people.wrote(message));
   #preferences = new Preferences((tracks) => this.#connection.request("prefer", { tracks }));
   /** @type {Connection} */
   #connection;
@@ -89,13 +93,14 @@ export class Room extends EventTarget {
     this.room = room;
     this.name = name;
     this.#door = new Door({ room, name, base, node, userToken });
+    this.#door.lastChat = () => this.#chat.last;
     this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
     this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));
     this.#connection = new Connection(this.#door, {
       settle: (signal, joined) => this.#settle(signal, joined),
       hangUp: () => this.#hangUp(),
       heard: (message) => this.#heard(message),
-      close: () => this.#close(),
+      close: (why) => this.#close(why),
       emit: (event, detail) => this.#emit(event, detail),
     });
   }
@@ -168,11 +173,17 @@ export class Room extends EventTarget {
     return this.#outgoing.mute(publication, muted);
   }
 
-  /** Say something to the room; it comes back as a `chat` event. @param {string} text */
+  /**
+   * Say something to the room; it comes back as a `chat` event. While the connection is broken it waits, and is sent once
+   * there is one again, in order and once.
+   * @param {string} text
+   * @throws {StarlingError} `argument_invalid`, `not_in_room`, `queue_full`, or why the room was over before it was sent
+   */
   async chat(text) {
     given.checkChat(text);
-    const nonce = Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(16)).join("-");
-    return this.#connection.request("chat", { text, nonce });
+    if (this.state === "idle") throw new StarlingError("not_in_room", "There is no connection yet. Join first.");
+    this.#beOpen();
+    return this.#chat.send(text);
   }
 
   /**
@@ -234,6 +245,8 @@ export class Room extends EventTarget {
     this.#openPeers(signal);
     this.#people.meet(joined.participants);
     this.#preferences.restate();
+    if (joined.missed_more) this.#emit("chatgap", {});
+    this.#chat.settle(signal, joined.missed);
   }
 
   #openPeers(signal) {
@@ -251,11 +264,13 @@ export class Room extends EventTarget {
   }
 
   #hangUp() {
+    this.#chat.hangUp();
     this.#closePeers();
     this.#people.quieten();
   }
 
-  #close() {
+  #close(why) {
+    this.#chat.close(why);
     this.#preferences.close();
     this.#people.close();
     this.#outgoing.close();
@@ -282,7 +297,7 @@ export class Room extends EventTarget {
       case "track_muted":
         return this.#people.hush(participant, track, message.muted);
       case "chat":
-        return this.#people.wrote(message);
+        return this.#chat.hear(message);
       case "offer":
         return this.#subscriber?.take(message);
       case "layers":
