@@ -263,6 +263,7 @@ function listen(room) {
     const { node, region } = room.home;
     gallery.own?.rename({ name: room.name, node, region });
   });
+  on("chatgap", () => notice("More was written while you were away than can be shown."));
   on("statechange", showWhere);
   on("closed", ({ code, message }) => over(code, message));
 }
@@ -387,7 +388,12 @@ function addChat({ name, text, at, mine: own }) {
 
 /* --- after the call --- */
 
-const TITLES = { left: "You left", replaced: "You joined again elsewhere", kicked: "You were removed" };
+const TITLES = {
+  left: "You left",
+  replaced: "You joined again elsewhere",
+  kicked: "You were removed",
+  disconnected: "The connection is lost",
+};
 
 function over(code, message) {
   if ($("call").hidden) return; // still in the lobby, where the form says it
@@ -401,6 +407,8 @@ function over(code, message) {
   $("over").hidden = false;
   $("over-title").textContent = TITLES[code] ?? "The call ended";
   show("over-text", code === "left" ? "" : message); // the title says that already
+  // Two pages that took the seat from each other by themselves would never stop: the person decides.
+  $("again").textContent = code === "replaced" ? "Join here again" : "Join again";
   $("over-title").focus();
   document.title = "Starling";
 }

@@ -9,18 +9,20 @@ let joinStarted = 0;
 let flashes = null;
 const events = [];
 const chats = [];
+const taken = [];
 const data = [];
 const published = new Map();
 const pictures = new Map();
 const sounds = new Map();
 
 /** Take a seat; with a `key`, whatever is sent and received is encrypted from end to end. */
-export async function join({ room: name, node, picture, key }) {
+export async function join({ room: name, node, picture, key, name: called }) {
   joinStarted = performance.now();
   const worker = key === null ? null : new Worker("/cipher.js", { name: String(key) });
   const transform = worker && { sender: worker, receiver: worker };
-  room = new Room({ room: name, name: picture === null ? "viewer" : `painter ${picture}`, node, transform });
-  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "closed", "trouble", "trackrefused"]) {
+  const usual = picture === null ? "viewer" : `painter ${picture}`;
+  room = new Room({ room: name, name: called ?? usual, node, transform });
+  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "disconnected", "closed", "trouble", "trackrefused"]) {
     room.addEventListener(kind, ({ detail }) =>
       events.push({ kind, id: detail?.participant?.id, code: detail?.code, message: detail?.message }),
     );
@@ -83,6 +85,10 @@ export async function measureFlashes({ late_ms }) {
 export const offsets = () => flashes();
 
 export const say = ({ text }) => room.chat(text);
+/** Say it whenever there is a connection; `taken` lists what a node acknowledged. */
+export const sayLater = ({ text }) => {
+  room.chat(text).then(() => taken.push(text), ({ code }) => taken.push(`${text}: ${code}`));
+};
 export const leave = () => room.leave();
 
 /** Send each of these texts over a data channel of that label. */
@@ -150,6 +156,9 @@ export async function state() {
   }
   return {
     state: room?.state,
+    home: room?.home?.node ?? null,
+    me: room?.me ?? null,
+    taken,
     pictures: shown,
     sounds: audible,
     people: room ? [...room.participants.values()].map(({ id, name, node }) => ({ id, name, node })) : [],

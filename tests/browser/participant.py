@@ -47,15 +47,39 @@ class BrowserParticipant:
     page: Page
     picture: int | None
 
-    def join(self, room: str, *, node: str, key: int | None = None) -> None:
+    def join(self, room: str, *, node: str | None, key: int | None = None, name: str | None = None) -> None:
         """Take a seat at that node.
 
         Args:
             room: Name of the room.
-            node: URL of the node.
+            node: URL of the node; None: the nearest one.
+            name: What the others are to call this one, if it matters.
             key: What encrypts from end to end whatever is sent and received; None: nothing does.
         """
-        self._call("join", room=room, node=node, picture=self.picture, key=key)
+        self._call("join", room=room, node=node, picture=self.picture, key=key, name=name)
+
+    def begin_join(self, room: str, *, node: str | None, name: str) -> None:
+        """Set out to take a seat, and do not wait for it."""
+        options = {"room": room, "node": node, "picture": self.picture, "key": None, "name": name}
+        self.page.evaluate("(options) => { window.participant.join(options).catch(() => {}); }", options)
+
+    def reload(self) -> None:
+        """Reload the page, without any goodbye; it is ready to join then."""
+        self.page.reload()
+        _make_ready(self.page)
+
+    def duplicate(self) -> BrowserParticipant:
+        """Open a copy of this tab, which inherits what the tab has stored."""
+        with self.page.expect_popup() as opening:
+            self.page.evaluate("() => { window.open(location.href); }")
+        page = opening.value
+        page.wait_for_load_state()
+        return _prepared(page, picture=self.picture)
+
+    def device(self) -> Mapping[str, Any]:
+        """The device that this tab is: its ``id`` and ``attempt``, as it has stored them."""
+        device: Mapping[str, Any] = self.page.evaluate("() => JSON.parse(sessionStorage.getItem('starling.device'))")
+        return device
 
     def publish(self) -> None:
         """Publish a small picture and a microphone."""
@@ -119,6 +143,10 @@ class BrowserParticipant:
         """Chat."""
         self._call("say", text=text)
 
+    def begin_say(self, text: str) -> None:
+        """Chat, and do not wait until the node has it."""
+        self.page.evaluate("(text) => { window.participant.sayLater({ text }); }", text)
+
     def send_data(self, label: str, texts: list[str], *, reliable: bool) -> None:
         """Send each of these texts over a data channel of that label."""
         self._call("sendData", label=label, reliable=reliable, texts=texts)
@@ -147,7 +175,7 @@ class BrowserParticipant:
             assert time.monotonic() < deadline, f"not within {within_s} s: {what}; instead: {state}"
             self.page.wait_for_timeout(LOOK_EVERY_MS)
 
-    def _call(self, name: str, **options: object) -> Any:
+    def _call(self, name: str, /, **options: object) -> Any:
         # A page waits for ever for what never comes; a test says what it waited for.
         return self.page.evaluate(CALL, [name, options, 1000 * PATIENCE_S])
 
@@ -163,11 +191,19 @@ def open_participant(
     page = context.new_page()
     if lacks is not None:
         page.add_init_script(LACK % lacks)
+    page.goto(f"{origin}/healthz")
+    return _prepared(page, picture=picture)
+
+
+def _prepared(page: Page, *, picture: int | None) -> BrowserParticipant:
     for script in SCRIPTS:
         page.route(f"**/{script}", _serve)
-    page.goto(f"{origin}/healthz")
-    page.evaluate("async () => { window.participant = await import('/participant.js'); }")
+    _make_ready(page)
     return BrowserParticipant(page=page, picture=picture)
+
+
+def _make_ready(page: Page) -> None:
+    page.evaluate("async () => { window.participant = await import('/participant.js'); }")
 
 
 def _serve(route: Route) -> None:

@@ -1,17 +1,24 @@
 /** Who this tab is to the rooms it joins, over reloads. */
 
-/** How long (ms) the page before a reload may still hold the device's lock. */
-const LOCK_PATIENCE = 600;
+import { Hold } from "./hold.js";
 
 /**
- * This tab as a device. Device id and join counter live and die together in the tab's storage; a Web Lock tells a
- * duplicated tab, which inherits a copy of the storage, that it is another device.
+ * This tab as a device. Device id and join counter live and die together in the tab's storage, so a reload keeps both. A
+ * duplicated tab, which inherits a copy of them, does not get hold of the id and becomes a device of its own.
+ *
+ * A page that the browser puts aside (`pagehide`) lets go, as another page of this tab may come; when it is shown again it
+ * takes its id once more, or becomes another device.
  */
 export class Device {
   static #KEY = "starling.device";
   static #TOKEN = "starling.token";
   /** @type {Promise<Device> | null} */
   static #mine = null;
+
+  /** @type {Hold} */
+  #hold;
+  /** Settled while we are a device; a page that is shown again has to find out. @type {Promise<void>} */
+  #settled = Promise.resolve();
 
   /** @returns {Promise<Device>} the same for every room of this page */
   static mine() {
@@ -20,58 +27,47 @@ export class Device {
   }
 
   static async #find() {
-    const known = Device.#read(Device.#KEY);
-    if (typeof known?.id === "string" && Number.isSafeInteger(known.attempt) && (await Device.#lock(known.id))) {
-      return new Device(known.id, known.attempt);
-    }
-    Device.#write(Device.#TOKEN, null);
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
-    const id = `de_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-    await Device.#lock(id);
-    const device = new Device(id, 0);
-    device.#keep();
+    const device = new Device();
+    const known = Device.#known();
+    if (!known || !(await device.#take(known.id, known.attempt))) await device.renew();
+    globalThis.addEventListener?.("pagehide", () => device.#hold.letGo());
+    globalThis.addEventListener?.("pageshow", ({ persisted }) => {
+      if (persisted) device.#settled = device.#again();
+    });
     return device;
   }
 
-  /** Hold the lock for as long as the page lives; false when another page has it. */
-  static #lock(id) {
-    // Without locks (an insecure page) a copied tab would go unnoticed: then every page is a new device.
-    if (!navigator.locks) return Promise.resolve(false);
-    return new Promise((resolve) => {
-      const held = () => {
-        resolve(true);
-        return new Promise(() => {});
-      };
-      const signal = AbortSignal.timeout(LOCK_PATIENCE);
-      navigator.locks.request(`starling.device.${id}`, { signal }, held).catch(() => resolve(false));
-    });
+  constructor() {
+    this.id = "";
+    this.attempt = 0;
   }
 
-  static #read(key) {
-    try {
-      return JSON.parse(sessionStorage.getItem(key) ?? "null");
-    } catch {
-      return null; // no storage allowed, or not ours: like a first visit
-    }
+  /** Whether we are certain that no other page is this device. */
+  get sure() {
+    return this.#hold.sure;
   }
 
-  static #write(key, value) {
-    try {
-      if (value === null) sessionStorage.removeItem(key);
-      else sessionStorage.setItem(key, JSON.stringify(value));
-    } catch {
-      // No storage allowed: the device lives as long as the page.
-    }
+  /** Wait until it is decided which device this page is. */
+  settled() {
+    return this.#settled;
   }
 
-  constructor(id, attempt) {
-    this.id = id;
-    this.attempt = attempt;
+  /** Become a device that nobody has seen yet. */
+  async renew() {
+    this.#hold?.letGo();
+    Device.#write(Device.#TOKEN, null);
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    const id = `de_${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    await this.#take(id, 0, { isNew: true });
+    this.#keep();
   }
 
   /** Count one more join, at least from `beyond` on. */
   raise(beyond = 0) {
-    this.attempt = Math.max(this.attempt, beyond) + 1;
+    // A page of this tab that came between may have counted further.
+    const known = Device.#known();
+    const seen = known?.id === this.id ? known.attempt : 0;
+    this.attempt = Math.max(this.attempt, seen, beyond) + 1;
     this.#keep();
     return this.attempt;
   }
@@ -86,7 +82,42 @@ export class Device {
     Device.#write(Device.#TOKEN, token && { name, device: this.id, token });
   }
 
+  async #take(id, attempt, options = {}) {
+    this.#hold = new Hold(id);
+    const taken = await this.#hold.take(options);
+    if (taken || options.isNew) Object.assign(this, { id, attempt });
+    return taken;
+  }
+
+  async #again() {
+    if (!(await this.#take(this.id, this.attempt))) await this.renew();
+  }
+
   #keep() {
     Device.#write(Device.#KEY, { id: this.id, attempt: this.attempt });
+  }
+
+  /** Id and counter as the storage has them: both or none. */
+  static #known() {
+    const known = Device.#read(Device.#KEY);
+    return typeof known?.id === "string" && Number.isSafeInteger(known.attempt) ? known : null;
+  }
+
+  static #read(key) {
+    try {
+      return JSON.parse(sessionStorage.getItem(key) ?? "null");
+    } catch {
+      return null; // no storage allowed, or not ours: like a first visit
+    }
+  }
+
+  static #write(key, value) {
+    try {
+      // Where there is no room for the new value the old one must not stay: it would be an older counter.
+      sessionStorage.removeItem(key);
+      if (value !== null) sessionStorage.setItem(key, JSON.stringify(value));
+    } catch {
+      // No storage allowed: the device lives as long as the page.
+    }
   }
 }

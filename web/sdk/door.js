@@ -12,6 +12,10 @@ export class Door {
   candidates = [];
   /** @type {string | null} */
   token = null;
+  /** The newest chat message that was seen. @type {() => string | null} */
+  lastChat = () => null;
+  /** The device that the token speaks of. */
+  #tokenOf = "";
   /** @type {Device | null} */
   device = null;
 
@@ -28,7 +32,14 @@ export class Door {
   async approach() {
     this.device = await Device.mine();
     this.token = this.device.token(this.name);
+    this.#tokenOf = this.device.id;
     await Promise.all([this.look(), this.token ? null : this.admit()]);
+  }
+
+  /** A token of the device that this page is now. */
+  async freshen() {
+    await this.device.settled();
+    if (this.#tokenOf !== this.device.id) await this.admit();
   }
 
   /** Look for nodes again. */
@@ -43,27 +54,39 @@ export class Door {
 
   /** Get a new token. */
   async admit() {
+    await this.device.settled();
     const body = { name: this.name, device: this.device.id };
     if (this.userToken) body.token = this.userToken;
     const ask = (url) => call(url, "/v1/sessions", body);
     this.keepToken((await (this.fixedNode ? ask(this.fixedNode) : this.#askAnyNode(ask))).token);
   }
 
-  /** Take the seat, on a socket that has said hello. @param {import("./signal.js").Signal} signal */
-  async sit(signal) {
+  /**
+   * Take the seat, on a socket that has said hello.
+   * @param {import("./signal.js").Signal} signal @param {string[]} [features] What the node says it understands.
+   */
+  async sit(signal, features = []) {
     const { room, device } = this;
+    const last = features.includes("chat_after") ? this.lastChat() : null;
+    const seat = { room, ...(last && { chat_after: last }) };
     try {
-      return await signal.request("join", { room, attempt: device.raise() });
+      return await signal.request("join", { ...seat, attempt: device.raise() });
     } catch (error) {
       if (error.code !== "attempt_stale" || error.highestAttempt === null) throw error;
-      // Only who holds the device's lock gets here; once is enough, as nobody else raises it.
-      return signal.request("join", { room, attempt: device.raise(error.highestAttempt) });
+      if (!device.sure) {
+        // Another page may be this device, and we would take turns outbidding each other.
+        await device.renew();
+        throw new StarlingError("device_renewed", "This tab is a copy of another; it joins as a device of its own.");
+      }
+      // Once is enough, as nobody but the holder of the device's lock raises it.
+      return signal.request("join", { ...seat, attempt: device.raise(error.highestAttempt) });
     }
   }
 
   /** A fresher token, for us and for the page after a reload. @param {string} token */
   keepToken(token) {
     this.token = token;
+    this.#tokenOf = this.device.id;
     this.device.keepToken(this.name, token);
   }
 

@@ -30,8 +30,8 @@ export class Signal {
   /** Told how it ended, with the node's sentence about it if there was one. @type {(code: number, reason: string, sentence: string) => void} */
   onclose = () => {};
 
-  /** @param {string} url @returns {Promise<Signal>} */
-  static open(url) {
+  /** @param {string} url @param {number} [deadline] ms @returns {Promise<Signal>} */
+  static open(url, deadline = OPEN_DEADLINE) {
     return new Promise((resolve, reject) => {
       const refuse = () =>
         reject(new StarlingError("node_unreachable", `${new URL(url).host} takes no connection. Try again.`));
@@ -48,7 +48,7 @@ export class Signal {
         socket.close();
         refuse();
       };
-      const timer = setTimeout(fail, OPEN_DEADLINE);
+      const timer = setTimeout(fail, deadline);
       socket.onclose = fail;
       socket.onopen = () => {
         clearTimeout(timer);
@@ -81,6 +81,14 @@ export class Signal {
     };
     beat();
     this.#heart = setInterval(beat, PING_INTERVAL);
+  }
+
+  /** End the connection unless the node answers in time. @param {number} deadline ms */
+  async check(deadline) {
+    const error = await this.request("ping", {}, deadline).then(() => null, (refusal) => refusal);
+    if (error?.code !== "deadline_exceeded") return;
+    this.#socket.close();
+    this.#end(4410, "ping_timeout");
   }
 
   /** Round trip in ms. The best of a few: what is above it is this page being busy. @returns {number | null} */

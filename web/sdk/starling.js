@@ -20,6 +20,8 @@
  */
 
 import * as given from "./arguments.js";
+import { Chat } from "./chat.js";
+import { Connection } from "./connection.js";
 import { Door } from "./door.js";
 import { StarlingError, told } from "./errors.js";
 import { Outgoing } from "./outgoing.js";
@@ -27,26 +29,10 @@ import { Subscriber } from "./peers.js";
 import { People } from "./people.js";
 import { Preferences } from "./preferences.js";
 import { Publication } from "./publication.js";
-import { Signal } from "./signal.js";
 import { receivedOf, sentOf } from "./statistics.js";
 
 export { findNodes, probe } from "./nodes.js";
 export { Publication, StarlingError };
-
-const PROTOCOL_VERSION = 1;
-const LEAVE_DEADLINE = 1_500;
-
-/** Full jitter: a random pause below a bound (ms) that doubles, up to a limit, until we give up. */
-const FIRST_BACKOFF = 300;
-const MAX_BACKOFF = 8_000;
-const RECONNECT_DEADLINE = 120_000;
-
-/** Close codes after which connecting again would only fail again. */
-const FINAL_CLOSES = new Set([4400, 4403, 4409, 4413, 4426]);
-const TOKEN_ERRORS = new Set(["token_invalid", "token_expired", "token_foreign"]);
-
-/** @param {number} ms */
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @typedef {import("./nodes.js").Candidate} Candidate */
 /** @typedef {import("./publication.js").Source} Source */
@@ -56,7 +42,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** @typedef {import("./people.js").Track} Track */
 /** @typedef {import("./data.js").DataSender} DataSender */
 /** @typedef {import("./people.js").Participant} Participant */
-/** @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "closed"} State */
+/** @typedef {import("./connection.js").State} State */
 /**
  * A seat in a room.
  *
@@ -71,23 +57,25 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * - `layers` {publication}: `publication.wanted` changed, which is what is watched of it;
  * - `speakers` {speakers: [{id, participant, mine, track, level}]}: who speaks, loudest first; `level` in dB, 0 the loudest;
  * - `data` {label, participant, sender, payload, text}: somebody sent this to a data channel;
- * - `chat` {id, participant, name, text, at: Date, mine};
+ * - `chat` {id, participant, name, text, at: Date, mine}, each message once; `chatgap` {}: more was said meanwhile than the
+ *   node still knows or sends;
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
+ * - `disconnected` {code}: the connection did not come back in time, and is not tried for any more;
  * - `replaced` {}: a newer join holds the seat; this object is done;
  * - `closed` {code, message}: it is over; nothing follows.
  */
 export class Room extends EventTarget {
-  #signal = null;
   #subscriber = null;
   /** @type {Door} */
   #door;
   /** @type {Outgoing} */
   #outgoing;
   #people = new People((name, detail) => this.#emit(name, detail));
-  #preferences = new Preferences((tracks) => this.#request("prefer", { tracks }));
-  /** @type {State} */
-  #state = "idle";
+  #chat = new Chat((message) => this.#people.wrote(message));
+  #preferences = new Preferences((tracks) => this.#connection.request("prefer", { tracks }));
+  /** @type {Connection} */
+  #connection;
 
   /**
    * @param {object} options
@@ -105,14 +93,26 @@ export class Room extends EventTarget {
     this.room = room;
     this.name = name;
     this.#door = new Door({ room, name, base, node, userToken });
+    this.#door.lastChat = () => this.#chat.last;
     this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
     this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));
-    /** Where we are: `{node, region, url}` once connected. */
-    this.home = null;
+    this.#connection = new Connection(this.#door, {
+      settle: (signal, joined) => this.#settle(signal, joined),
+      hangUp: () => this.#hangUp(),
+      heard: (message) => this.#heard(message),
+      close: (why) => this.#close(why),
+      emit: (event, detail) => this.#emit(event, detail),
+    });
   }
 
+  /** Where we are: `{node, region, url}` once connected. */
+  get home() {
+    return this.#connection.home;
+  }
+
+  /** @returns {State} */
   get state() {
-    return this.#state;
+    return this.#connection.state;
   }
 
   /** Nodes as measured, best first. @returns {Candidate[]} */
@@ -132,7 +132,7 @@ export class Room extends EventTarget {
 
   /** Round trip to the node in ms, the best of the last few pings. @returns {number | null} */
   get rtt() {
-    return this.#signal?.rtt ?? null;
+    return this.#connection.signal?.rtt ?? null;
   }
 
   /** Our tracks. */
@@ -145,16 +145,7 @@ export class Room extends EventTarget {
    * @throws {StarlingError} and the room is closed.
    */
   async join() {
-    if (this.#state !== "idle") throw new StarlingError("already_in_room", "This room has been joined before.");
-    this.#become("connecting");
-    try {
-      await this.#door.approach();
-      await this.#connectSomewhere();
-    } catch (caught) {
-      const error = told(caught);
-      this.#close(error.code, error.message);
-      throw error;
-    }
+    await this.#connection.join();
     return this;
   }
 
@@ -182,11 +173,17 @@ export class Room extends EventTarget {
     return this.#outgoing.mute(publication, muted);
   }
 
-  /** Say something to the room; it comes back as a `chat` event. @param {string} text */
+  /**
+   * Say something to the room; it comes back as a `chat` event. While the connection is broken it waits, and is sent once
+   * there is one again, in order and once.
+   * @param {string} text
+   * @throws {StarlingError} `argument_invalid`, `not_in_room`, `queue_full`, or why the room was over before it was sent
+   */
   async chat(text) {
     given.checkChat(text);
-    const nonce = Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(16)).join("-");
-    return this.#request("chat", { text, nonce });
+    if (this.state === "idle") throw new StarlingError("not_in_room", "There is no connection yet. Join first.");
+    this.#beOpen();
+    return this.#chat.send(text);
   }
 
   /**
@@ -238,79 +235,25 @@ export class Room extends EventTarget {
 
   /** Give the seat back and hang up. Never throws. */
   async leave() {
-    if (this.#state === "closed") return;
-    if (this.#state === "connected") await this.#signal.request("leave", {}, LEAVE_DEADLINE).catch(() => {});
-    this.#close("left", "You left the room.");
+    await this.#connection.leave();
   }
 
-  // --- getting there ---------------------------------------------------------------------------------------------
-
-  async #connectSomewhere() {
-    let last = null;
-    for (const candidate of this.candidates) {
-      try {
-        return await this.#connect(candidate);
-      } catch (error) {
-        if (error.final || this.#state === "closed") throw error;
-        last = error;
-      }
-    }
-    throw last;
-  }
-
-  /** @param {Candidate} candidate */
-  async #connect(candidate) {
-    try {
-      await this.#enter(candidate);
-    } catch (error) {
-      if (!TOKEN_ERRORS.has(error.code)) throw error;
-      // The token of an earlier page has had its time: once more with a new one.
-      await this.#door.admit();
-      await this.#enter(candidate);
-    }
-  }
-
-  async #enter(candidate) {
-    const signal = await Signal.open(candidate.url);
-    try {
-      const hello = { token: this.#door.token, protocol: PROTOCOL_VERSION, client: "starling.js" };
-      const welcome = await signal.request("hello", hello);
-      this.#door.keepToken(welcome.token);
-      const joined = await this.#door.sit(signal);
-      if (this.#state === "closed") throw new StarlingError("left", "You left the room.");
-      this.home = { node: welcome.node, region: welcome.region, url: candidate.url };
-      this.#settle(signal, joined);
-    } catch (error) {
-      signal.close();
-      throw error;
-    }
-  }
+  // --- on the connection -----------------------------------------------------------------------------------------
 
   #settle(signal, joined) {
-    this.#signal = signal;
     this.#people.me = joined.participant;
-    signal.onevent = (message) => this.#heard(message);
-    signal.onclose = (code, reason, sentence) => this.#lost(code, reason, sentence);
-    signal.keepAlive();
-    this.#openPeers();
+    this.#openPeers(signal);
     this.#people.meet(joined.participants);
     this.#preferences.restate();
-    this.#become("connected");
+    if (joined.missed_more) this.#emit("chatgap", {});
+    this.#chat.settle(signal, joined.missed);
   }
 
-  #openPeers() {
-    const signal = this.#signal;
-    const failed = () => {
-      if (this.#signal === signal) this.#lost(4500, "media_failed");
-    };
+  #openPeers(signal) {
+    const failed = () => this.#connection.failed(signal);
     const arrived = (track, receiver) => this.#people.arrived(track, receiver);
     this.#subscriber = new Subscriber(signal, failed, arrived, (message) => this.#people.sent(message), this.#outgoing.transform);
     this.#outgoing.begin(signal, failed);
-  }
-
-  #trouble(error) {
-    const { code, message } = told(error);
-    this.#emit("trouble", { code, message });
   }
 
   #closePeers() {
@@ -320,64 +263,22 @@ export class Room extends EventTarget {
     this.#people.forgetReceivers();
   }
 
-  // --- losing it -------------------------------------------------------------------------------------------------
-
-  #lost(code, reason, sentence = "") {
-    if (this.#state !== "connected") return;
-    if (reason === "replaced" || code === 4409) return this.#replaced();
-    if (FINAL_CLOSES.has(code)) return this.#close(reason || "connection_lost", sentence || "The node ended the connection.");
-    return this.#reconnect(reason || "connection_lost");
-  }
-
-  async #reconnect(code) {
-    this.#hangUp();
-    this.#become("reconnecting");
-    this.#emit("reconnecting", { code });
-    const until = performance.now() + RECONNECT_DEADLINE;
-    let error = new StarlingError(code, "The connection is gone.");
-    for (let tries = 0; this.#state === "reconnecting" && performance.now() < until; tries += 1) {
-      await pause(Math.random() * Math.min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** tries));
-      if (this.#state !== "reconnecting") return;
-      try {
-        // The node that we know first: most often only the path to it broke.
-        if (tries > 0 || code === "node_draining") await this.#door.look().catch(() => {});
-        await this.#connectSomewhere();
-        this.#emit("resumed", {});
-        return;
-      } catch (failure) {
-        error = told(failure);
-        if (error.code === "replaced") return this.#replaced();
-        if (error.final) break;
-      }
-    }
-    this.#close(error.code, error.message);
-  }
-
-  #replaced() {
-    if (this.#state === "closed") return;
-    this.#emit("replaced", {});
-    this.#close("replaced", "This room was opened again in another tab or window, which took the place of this one.");
-  }
-
   #hangUp() {
-    const signal = this.#signal;
-    this.#signal = null;
+    this.#chat.hangUp();
     this.#closePeers();
     this.#people.quieten();
-    if (signal) {
-      signal.onclose = signal.onevent = () => {};
-      signal.close();
-    }
   }
 
-  #close(code, message) {
-    if (this.#state === "closed") return;
-    this.#hangUp();
+  #close(why) {
+    this.#chat.close(why);
     this.#preferences.close();
     this.#people.close();
     this.#outgoing.close();
-    this.#become("closed");
-    this.#emit("closed", { code, message });
+  }
+
+  #trouble(error) {
+    const { code, message } = told(error);
+    this.#emit("trouble", { code, message });
   }
 
   // --- what the node says ----------------------------------------------------------------------------------------
@@ -385,8 +286,6 @@ export class Room extends EventTarget {
   #heard(message) {
     const { participant, track } = message;
     switch (message.topic) {
-      case "token":
-        return this.#door.keepToken(message.token);
       case "participant_joined":
         return this.#people.welcome(participant);
       case "participant_left":
@@ -398,7 +297,7 @@ export class Room extends EventTarget {
       case "track_muted":
         return this.#people.hush(participant, track, message.muted);
       case "chat":
-        return this.#people.wrote(message);
+        return this.#chat.hear(message);
       case "offer":
         return this.#subscriber?.take(message);
       case "layers":
@@ -413,35 +312,14 @@ export class Room extends EventTarget {
         return this.#people.refuse(message);
       case "restart":
         this.#closePeers();
-        return this.#openPeers();
-      case "replaced":
-        return this.#replaced();
-      case "seat_lost":
-        return this.#seatLost(message.reason);
+        return this.#openPeers(this.#connection.signal);
       default:
         return undefined; // a newer node may say more
     }
   }
 
   #beOpen() {
-    if (this.#state === "closed") throw new StarlingError("not_in_room", "This room is over. Make a new Room to join again.");
-  }
-
-  #request(topic, body) {
-    if (!this.#signal) return Promise.reject(new StarlingError("not_in_room", "There is no connection right now."));
-    return this.#signal.request(topic, body);
-  }
-
-  #seatLost(reason) {
-    if (reason === "replaced") return this.#replaced();
-    if (reason === "node_drained" || reason === "node_lost") return this.#reconnect("node_draining");
-    const told = reason === "kicked" ? "You were removed from the room." : "Your seat in the room is gone.";
-    return this.#close(reason, told);
-  }
-
-  #become(state) {
-    this.#state = state;
-    this.#emit("statechange", { state });
+    if (this.state === "closed") throw new StarlingError("not_in_room", "This room is over. Make a new Room to join again.");
   }
 
   #emit(name, detail) {

@@ -19,7 +19,11 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic", omit_d
 
 
 class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
-    """You have a session. ``token`` is a fresh session token that names it."""
+    """You have a session. ``token`` is a fresh session token that names it.
+
+    ``features`` names what this node understands beyond the first version of the vocabulary: as nodes refuse unknown
+    fields, a client asks for no more than is named. ``chat_after``: that field of :class:`Join`.
+    """
 
     session: SessionId
     user: UserId
@@ -29,6 +33,7 @@ class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
     token: str
     ping_interval_s: float
     max_message_bytes: int
+    features: tuple[str, ...] = ()
 
 
 class Joined(Reply, frozen=True, kw_only=True, tag="joined"):

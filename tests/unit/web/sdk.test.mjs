@@ -1,154 +1,19 @@
-// The SDK in a world of fakes: a node that grants what it is asked, sockets without a network, no real media.
+// The SDK against a node made of a few lines.
 
 import assert from "node:assert/strict";
-import { beforeEach, mock, test } from "node:test";
+import { test } from "node:test";
 
-const storage = new Map();
-globalThis.location = { origin: "http://a.test" };
-globalThis.sessionStorage = {
-  getItem: (key) => storage.get(key) ?? null,
-  setItem: (key, value) => storage.set(key, value),
-  removeItem: (key) => storage.delete(key),
-};
-globalThis.RTCRtpReceiver = { getCapabilities: () => ({ codecs: [{ mimeType: "video/H264" }, { mimeType: "video/VP8" }] }) };
-Object.defineProperty(globalThis, "navigator", {
-  value: { locks: { request: async (_name, _options, held) => held({}) } },
-  configurable: true,
-});
-
-/** Round trips of the nodes, ms; null for one that cannot be reached. */
-let nodes = {};
-/** What the node says to each topic: a function of the request. */
-let answers = {};
-/** Sockets in the order of their opening, and everything that was asked. */
-let sockets = [];
-let asked = [];
-
-class FakeSocket {
-  static OPEN = 1;
-  readyState = 0;
-  constructor(url) {
-    this.node = new URL(url).hostname;
-    sockets.push(this);
-    queueMicrotask(() => {
-      if (nodes[this.node] === null) return this.onclose?.({ code: 1006, reason: "" });
-      this.readyState = 1;
-      return this.onopen?.();
-    });
-  }
-  send(text) {
-    const message = JSON.parse(text);
-    asked.push({ node: this.node, ...message });
-    const reply = answers[message.topic]?.(message, this);
-    if (reply) setTimeout(() => this.say({ id: message.id, ...reply }), message.topic === "ping" ? nodes[this.node] : 0);
-  }
-  say(message) {
-    this.onmessage?.({ data: JSON.stringify(message) });
-  }
-  close() {
-    this.readyState = 3;
-  }
-  drop(code, reason = "") {
-    this.onclose?.({ code, reason });
-  }
-}
-globalThis.WebSocket = FakeSocket;
-
-class FakePeer {
-  static all = [];
-  transceivers = [];
-  constructor() {
-    FakePeer.all.push(this);
-  }
-  addTransceiver(track, { direction }) {
-    const transceiver = { mid: null, direction, currentDirection: null, sender: { track, async replaceTrack(other) { this.track = other; } }, receiver: { track: {} }, setCodecPreferences(codecs) { this.codecs = codecs; }, stop() { this.direction = "stopped"; } };
-    this.transceivers.push(transceiver);
-    return transceiver;
-  }
-  getTransceivers() {
-    return this.transceivers;
-  }
-  async setLocalDescription() {
-    if (this.transceivers.length && this.transceivers.every(({ direction }) => direction === "stopped")) {
-      throw new Error("max-bundle configured but session description has no BUNDLE group");
-    }
-    this.transceivers.forEach((transceiver, index) => (transceiver.mid ??= String(index)));
-    this.localDescription = { sdp: "local" };
-    setTimeout(() => this.onicecandidate?.({ candidate: { candidate: "late" } }));
-    this.onicecandidate?.({ candidate: { candidate: "early" } });
-  }
-  async setRemoteDescription({ type }) {
-    if (type === "answer") this.transceivers.forEach((one) => (one.currentDirection = one.direction));
-    if (type === "offer") this.transceivers = [{ mid: "0", receiver: { track: { kind: "video" } } }];
-  }
-  close() {
-    this.closed = true;
-  }
-}
-globalThis.RTCPeerConnection = FakePeer;
-
-const { Room, findNodes } = await import("../../../web/sdk/starling.js");
-
-const grace = (tracks = []) => ({ participant: "pa_grace", user: "us_2", name: "Grace", node: "b", region: "b", tracks });
-const camera = { track: "tr_grace", kind: "video", source: "camera", muted: false };
-const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
-
-async function until(condition) {
-  for (let tries = 0; tries < 300; tries += 1) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  assert.fail(`never: ${condition}`);
-}
-
-beforeEach(() => {
-  storage.clear();
-  nodes = { "a.test": 1, "b.test": 1 };
-  sockets = [];
-  asked = [];
-  FakePeer.all = [];
-  let sessions = 0;
-  globalThis.fetch = async (url) => {
-    const { pathname } = new URL(url);
-    const list = Object.keys(nodes).map((host) => ({ node: host[0], url: `http://${host}`, region: host[0], why: [] }));
-    const body = pathname === "/v1/nodes" ? { nodes: list } : { token: `token-${(sessions += 1)}` };
-    return { ok: true, json: async () => body };
-  };
-  mock.method(Math, "random", () => 0.01);
-  answers = {
-    ping: () => ({ topic: "pong" }),
-    hello: (_, socket) => ({ topic: "welcome", node: socket.node[0], region: socket.node[0], token: "fresh" }),
-    join: () => ({ topic: "joined", participant: "pa_me", participants: [grace([camera])], degraded: false, epoch: 1 }),
-    publish: ({ tracks }) => ({ topic: "published", sdp: "answer", tracks: Object.fromEntries(tracks.map(({ mid }) => [mid, `tr_${mid}`])) }),
-    answer: () => ({ topic: "ok" }),
-    mute: () => ({ topic: "ok" }),
-    leave: () => ({ topic: "ok" }),
-  };
-});
-
-const of = (topic) => asked.filter((message) => message.topic === topic);
-
-async function joined(options = {}) {
-  const room = new Room({ room: "lobby", name: "Ada", ...options });
-  room.seen = [];
-  for (const name of ["participantjoined", "participantleft", "trackadded", "trackremoved", "reconnecting", "resumed", "replaced", "closed"]) {
-    room.addEventListener(name, ({ detail }) => room.seen.push([name, detail]));
-  }
-  await room.join();
-  room.socket = sockets.at(-1);
-  return room;
-}
-const names = (room) => room.seen.map(([name]) => name);
+import { camera, FakePeer, findNodes, grace, joined, names, of, Room, settled, storage, until, world } from "./fakes.mjs";
 
 test("a node that is clearly nearer wins, one that does not answer comes last", async () => {
-  nodes = { "a.test": 80, "b.test": null, "c.test": 1 };
+  world.nodes = { "a.test": 80, "b.test": null, "c.test": 1 };
   const found = await findNodes("http://a.test", "lobby");
   assert.deepEqual(found.map(({ node }) => node), ["c", "a", "b"]);
   assert.equal(found[2].measured, null);
 });
 
 test("among nodes about as near, the node's own order decides", async () => {
-  nodes = { "a.test": 4, "b.test": 1 };
+  world.nodes = { "a.test": 4, "b.test": 1 };
   assert.equal((await findNodes("http://a.test", "lobby"))[0].node, "a");
 });
 
@@ -169,9 +34,9 @@ test("attempts rise over reloads of a tab, which stays the same person", async (
 });
 
 test("a stale attempt is raised once, beyond the node's", async () => {
-  const granted = answers.join;
+  const granted = world.answers.join;
   let refusals = 0;
-  answers.join = (message) => {
+  world.answers.join = (message) => {
     if (message.attempt > 40) return granted(message);
     refusals += 1;
     return { topic: "error", code: "attempt_stale", message: "Older.", highest_attempt: 40 };
@@ -184,8 +49,8 @@ test("a stale attempt is raised once, beyond the node's", async () => {
 
 test("an old token is replaced by a new one", async () => {
   storage.set("starling.token", "garbage");
-  const granted = answers.hello;
-  answers.hello = (message, socket) =>
+  const granted = world.answers.hello;
+  world.answers.hello = (message, socket) =>
     message.token === "token-1" ? { topic: "error", code: "token_expired", message: "Old." } : granted(message, socket);
   const room = await joined();
   assert.deepEqual(of("hello").map(({ token }) => token), ["token-1", "token-2"]);
@@ -193,7 +58,7 @@ test("an old token is replaced by a new one", async () => {
 });
 
 test("a refusal closes the room with the node's words", async () => {
-  answers.join = () => ({ topic: "error", code: "room_full", message: "Full." });
+  world.answers.join = () => ({ topic: "error", code: "room_full", message: "Full." });
   await assert.rejects(joined(), { code: "room_full", message: "Full." });
 });
 
@@ -203,7 +68,7 @@ test("tracks are offered all at once, VP8 first, and candidates wait for the off
   await settled();
   assert.equal(publication.id, "tr_0");
   assert.equal(publication.transceiver.codecs[0].mimeType, "video/VP8");
-  const order = asked.map(({ topic }) => topic).filter((topic) => topic === "publish" || topic === "candidate");
+  const order = world.asked.map(({ topic }) => topic).filter((topic) => topic === "publish" || topic === "candidate");
   assert.deepEqual(order, ["publish", "candidate", "candidate"]);
   await room.mute(publication, true);
   assert.equal(publication.media.enabled, false);
@@ -213,11 +78,11 @@ test("tracks are offered all at once, VP8 first, and candidates wait for the off
 
 test("a track that the node refuses is not published, and the next offer goes without it", async () => {
   const room = await joined();
-  const granted = answers.publish;
-  answers.publish = () => ({ topic: "error", code: "codec_unsupported", message: "No." });
+  const granted = world.answers.publish;
+  world.answers.publish = () => ({ topic: "error", code: "codec_unsupported", message: "No." });
   await assert.rejects(room.publish({ kind: "video", enabled: true }), { code: "codec_unsupported" });
   assert.deepEqual(room.publications, []);
-  answers.publish = granted;
+  world.answers.publish = granted;
   await room.publish({ kind: "audio", enabled: true });
   assert.deepEqual(of("publish").at(-1).tracks.map(({ kind }) => kind), ["audio"]);
   await room.leave();
@@ -267,7 +132,7 @@ test("a room is made of names, a node's URL and a transform that is one", () => 
 
 test("fractions of pixels and bits are rounded", async () => {
   const room = await joined();
-  answers.prefer = () => ({ topic: "ok" });
+  world.answers.prefer = () => ({ topic: "ok" });
   room.prefer({ id: "tr_grace", kind: "video" }, { width: 100.5, height: 59.4, priority: 3.2 });
   await until(() => of("prefer").length === 1);
   assert.deepEqual(of("prefer")[0].tracks, [{ track: "tr_grace", width: 101, height: 59, priority: 3, paused: false }]);
@@ -293,13 +158,13 @@ test("why a node ends a connection for good is told in its own words", async () 
 
 test("a track published while the engine or the connection goes is sent by the next one", async () => {
   const room = await joined();
-  const granted = answers.publish;
-  answers.publish = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
+  const granted = world.answers.publish;
+  world.answers.publish = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
   await room.publish({ kind: "audio", enabled: true });
-  answers.publish = () => null;
+  world.answers.publish = () => null;
   const publishing = room.publish({ kind: "video", enabled: true });
   await settled();
-  answers.publish = granted;
+  world.answers.publish = granted;
   room.socket.drop(1006);
   await publishing;
   await until(() => room.publications.every(({ id }) => id));
@@ -309,11 +174,11 @@ test("a track published while the engine or the connection goes is sent by the n
 
 test("an answer that the engine did not live to hear costs no connection", async () => {
   const room = await joined();
-  answers.answer = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
+  world.answers.answer = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
   room.socket.say({ topic: "offer", sdp: "offer", generation: 1, tracks: [] });
   await settled();
   assert.equal(room.state, "connected");
-  answers.answer = () => ({ topic: "error", code: "sdp_invalid", message: "No." });
+  world.answers.answer = () => ({ topic: "error", code: "sdp_invalid", message: "No." });
   room.socket.say({ topic: "offer", sdp: "offer", generation: 2, tracks: [] });
   await settled();
   assert.ok(names(room).includes("reconnecting"));
@@ -366,16 +231,16 @@ test("a new engine gets new peer connections with the old track ids", async () =
 });
 
 test("what a connection that is gone could not say is no trouble: the next one says it", async () => {
-  const granted = answers.publish;
-  answers.publish = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
+  const granted = world.answers.publish;
+  world.answers.publish = () => ({ topic: "error", code: "engine_unavailable", message: "Wait." });
   const room = new Room({ room: "lobby", name: "Ada" });
   const troubles = [];
   room.addEventListener("trouble", ({ detail }) => troubles.push(detail.code));
   await room.publish({ kind: "audio", enabled: true });
   await room.join();
   await until(() => of("publish").length === 1);
-  sockets.at(-1).say({ topic: "restart", epoch: 2 });
-  answers.publish = granted;
+  world.sockets.at(-1).say({ topic: "restart", epoch: 2 });
+  world.answers.publish = granted;
   await until(() => room.publications[0].id);
   assert.deepEqual(troubles, []);
   await room.leave();
@@ -437,7 +302,7 @@ test("the node's ping is answered", async () => {
 
 test("a broken socket is followed by a higher attempt, and the room is compared, not rebuilt", async () => {
   const room = await joined();
-  answers.join = () => ({ topic: "joined", participant: "pa_me", participants: [grace([])], degraded: false, epoch: 1 });
+  world.answers.join = () => ({ topic: "joined", participant: "pa_me", participants: [grace([])], degraded: false, epoch: 1 });
   room.socket.drop(1006);
   await until(() => names(room).includes("resumed"));
   assert.deepEqual(names(room), ["participantjoined", "reconnecting", "trackremoved", "resumed"]);
@@ -447,7 +312,7 @@ test("a broken socket is followed by a higher attempt, and the room is compared,
 
 test("when the node is gone, another one takes us", async () => {
   const room = await joined();
-  nodes["a.test"] = null;
+  world.nodes["a.test"] = null;
   room.socket.drop(1006);
   await until(() => names(room).includes("resumed"));
   assert.equal(room.home.node, "b");
@@ -456,12 +321,12 @@ test("when the node is gone, another one takes us", async () => {
 
 test("a seat that a newer join took is not fought for", async () => {
   const room = await joined();
-  const opened = sockets.length;
+  const opened = world.sockets.length;
   room.socket.say({ topic: "replaced" });
   room.socket.drop(4409, "replaced");
   await settled();
   assert.deepEqual(names(room).slice(-2), ["replaced", "closed"]);
-  assert.equal(sockets.length, opened);
+  assert.equal(world.sockets.length, opened);
 });
 
 test("what a newer node says more is passed over", async () => {
