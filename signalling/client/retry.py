@@ -25,19 +25,23 @@ Outcome: TypeAlias = Literal["replaced", "final", "new_token", "elsewhere", "aga
 
 _TOKEN: Final = frozenset({"token_invalid", "token_expired", "token_foreign"})
 _NODE: Final = frozenset({"node_draining", "node_full", "engine_unavailable", "deadline_exceeded"})
-_FINAL: Final = frozenset(
+FINAL: Final = frozenset(
     {
+        "banned",
+        "logged_out",
+        "malformed_message",
+        "message_too_large",
         "not_permitted",
         "origin_refused",
         "protocol_unsupported",
         "room_full",
         "room_invalid",
+        "room_locked",
         "room_unknown",
-        "seat_taken",
-        "malformed_message",
-        "message_too_large",
+        "seat_occupied",
     }
 )
+"""Refusals that the same question would only meet again."""
 
 _CLOSES: Final[dict[int, Outcome]] = {
     4400: "final",
@@ -77,7 +81,7 @@ def judge(error: Exception) -> Outcome:
             return "new_token"
         case RefusedByNodeError(code=code) if code in _NODE:
             return "elsewhere"
-        case RefusedByNodeError(code=code) if code in _FINAL:
+        case RefusedByNodeError(code=code) if code in FINAL:
             return "final"
         case ConnectionLostError(close_code=number):
             return _CLOSES.get(number, "again")

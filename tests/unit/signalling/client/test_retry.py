@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signalling.client.closing import close_code
 from signalling.client.refusal import ConnectionLostError, NodeUnreachableError, RefusedByNodeError
-from signalling.client.retry import Comeback, Outcome, RetryPolicy, judge
+from signalling.client.retry import FINAL, Comeback, Outcome, RetryPolicy, judge
 from signalling.errors import ErrorCode
 
 NODES = ("a", "b", "c")
@@ -70,6 +73,7 @@ class GivesUpOnNodes(Comeback):
 
 
 def each_is_tried_once_a_round(kind: type[Comeback]) -> None:
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a busy machine
     @given(
         nodes=st.lists(st.sampled_from("abcdef"), unique=True),
         happened=st.lists(st.tuples(st.booleans(), st.sampled_from("abcdefgh"))),
@@ -123,3 +127,14 @@ def test_a_close_means_what_its_row_in_the_table_says(code: ErrorCode) -> None:
     assert (outcome in {"final", "replaced"}) is stops
     assert (outcome == "new_token") is (number == 4401)
     assert (outcome == "elsewhere") is (number == 4503)
+
+
+def test_the_browser_stops_at_the_same_refusals() -> None:
+    script = (Path(__file__).parents[4] / "web/sdk/errors.js").read_text()
+    listed = re.search(r"FINAL = new Set\(\[(.*?)\]\)", script, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"(\w+)"', listed[1])) == {*FINAL, "replaced"}
+
+
+def test_every_refusal_that_is_final_exists() -> None:
+    assert set(ErrorCode) >= FINAL
