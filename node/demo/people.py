@@ -9,9 +9,9 @@ import trio
 
 from node.demo.report import ParticipantReport, ReceivedReport
 from sfu.participants import open_participants
-from signalling.client.admission import create_session
-from signalling.client.connection import open_client
 from signalling.client.messages import Offer, Restart, TrackIntent
+from signalling.client.refusal import ConnectionLostError
+from signalling.client.seat import Seated, open_seat
 from signalling.ids import new_track_id
 
 if TYPE_CHECKING:
@@ -102,21 +102,29 @@ async def _play(
     *,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    grant = await create_session(cluster.at(person.node).url, name=person.name)
-    async with open_client(grant.session_url, token=grant.token) as client:
-        await client.join(person.room, attempt=1)
-        tracks: dict[MediaKind, TrackId] = {kind: new_track_id() for kind in SOURCES}
-        await _publish(person, stamp, client, participants, tracks)
-        task_status.started()
-        async for event in client.events:
-            match event:
-                case Offer(sdp=sdp, generation=generation):
-                    answer = await participants.offered(person.name, sdp)
-                    await client.answer(sdp=answer, generation=generation)
-                case Restart():
-                    await _publish(person, stamp, client, participants, tracks)
-                case _:
-                    continue  # who comes and goes shows in the report
+    # Whose node dies is back at another one, as a browser would be.
+    nodes = [cluster.at(person.node).url, *(node.url for node in cluster.nodes if node.node != person.node)]
+    tracks: dict[MediaKind, TrackId] = {kind: new_track_id() for kind in SOURCES}
+    async with open_seat(nodes, person.room, name=person.name) as seat:
+        async for event in seat.events:
+            client = seat.client
+            if client is None:
+                continue  # the news of a connection that is gone by now
+            try:
+                match event:
+                    case Seated(resumed=resumed):
+                        await _publish(person, stamp, client, participants, tracks)
+                        if not resumed:
+                            task_status.started()
+                    case Restart():
+                        await _publish(person, stamp, client, participants, tracks)
+                    case Offer(sdp=sdp, generation=generation):
+                        answer = await participants.offered(person.name, sdp)
+                        await client.answer(sdp=answer, generation=generation)
+                    case _:
+                        continue  # who comes and goes shows in the report
+            except ConnectionLostError:
+                continue  # the next connection does all of it again
 
 
 async def _publish(
