@@ -13,7 +13,7 @@ from session.seat_table import SeatTable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from session.store import Seat, SeatAnswer
+    from session.store import RoomRules, Seat, SeatAnswer
     from signalling.ids import NodeId, RoomId, SessionId
     from tests.simulation.universe import Universe
 
@@ -63,9 +63,9 @@ class FaultyStore:
 
     # --- the interface ---
 
-    async def claim(self, seat: Seat, *, cap: int) -> SeatAnswer:
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
         """See :meth:`session.store.SeatStore.claim`."""
-        return await self._call(lambda: self._table.claim(seat, self._now_ms(), cap=cap))
+        return await self._call(lambda: self._table.claim(seat, self._now_ms(), rules, silent=silent))
 
     async def touch(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`session.store.SeatStore.touch`."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from relay import RelayEvent, RemoteChat, RemoteRoom
+from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteRoom
 from relay.rooms import (
     LinkFallen,
     LinkRisen,
@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from relay.rooms import RoomsEffect, RoomsEvent
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
-    from signalling.ids import NodeId, RoomId, TrackId
+    from signalling.ids import NodeId, RoomId, SessionId, TrackId
     from tests.simulation.universe import Universe
 
 __all__ = ["Links", "NodeEnd"]
+
+Word: TypeAlias = RoomState | RoomChat | HolderAsked | HolderTold
+"""What is said over a link here; questions for holders pass as the events that they become."""
 
 LINK_LOST_S = 0.6
 """Three keepalives."""
@@ -93,12 +96,15 @@ class NodeEnd:
                         )
                     )
 
-    def hear(self, node: NodeId, word: RoomState | RoomChat) -> None:
+    def hear(self, node: NodeId, word: Word) -> None:
         """Take a word from a wire."""
-        if isinstance(word, RoomChat):
-            self._out.send_nowait(RemoteChat(node=node, chat=word))
-        else:
-            self.feed(StateHeard(node=node, state=word))
+        match word:
+            case RoomState():
+                self.feed(StateHeard(node=node, state=word))
+            case RoomChat():
+                self._out.send_nowait(RemoteChat(node=node, chat=word))
+            case _:
+                self._out.send_nowait(word)
 
     def share_room(self, room: RoomId, nodes: frozenset[NodeId], participants: tuple[ParticipantInfo, ...]) -> None:
         """See the port."""
@@ -108,6 +114,14 @@ class NodeEnd:
         """See the port."""
         for node in sorted(nodes):
             self._links.send(self, node, chat)
+
+    def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
+        """See the port."""
+        self._links.send(self, node, HolderAsked(node=self.node, session=session, room=room))
+
+    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
+        """See the port."""
+        self._links.send(self, node, HolderTold(node=self.node, session=session, is_there=is_there))
 
     def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
         """Nobody publishes here."""
@@ -169,7 +183,7 @@ class Links:
             if all(node in self.ends for node in pair):
                 self.nursery.start_soon(self._raise, pair[0], pair[1])
 
-    def send(self, end: NodeEnd, to: NodeId, word: RoomState | RoomChat) -> None:
+    def send(self, end: NodeEnd, to: NodeId, word: Word) -> None:
         """Say something over a link; it is lost when there is none."""
         wire = self._wire(end.node, to)
         if not wire.up or self.ends.get(end.node) is not end:
@@ -196,7 +210,7 @@ class Links:
             wire.up = False
             wire.life += 1
 
-    async def _carry(self, node: NodeId, to: NodeId, word: RoomState | RoomChat, at: float, life: int) -> None:
+    async def _carry(self, node: NodeId, to: NodeId, word: Word, at: float, life: int) -> None:
         await trio.sleep_until(at)
         if self._wire(node, to).life == life and to in self.ends:
             self.ends[to].hear(node, word)

@@ -58,7 +58,7 @@ def simulate(seed: int) -> Verdict:
     universe = Universe(seed)
     with universe.begun():
         wrongs = trio.run(_simulate, universe, clock=MockClock(autojump_threshold=0))
-    return Verdict(seed, universe.finger_say(), tuple(wrongs), tuple(universe.story))
+    return Verdict(seed, universe.fingerprint(), tuple(wrongs), tuple(universe.story))
 
 
 async def _simulate(universe: Universe) -> list[str]:

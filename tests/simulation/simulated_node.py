@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from accounts import Accounts, AccountSettings
 from membership import ClusterView
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.http.connection import ClientConnection, ConnectionCounters
@@ -22,6 +23,8 @@ from sfu import EngineConfig, open_engine
 from signalling.ids import NodeId, UserId
 from tests.simulation.links import NodeEnd
 from tests.simulation.universe import here
+from tests.unit.accounts.quick_passwords import QuickPasswords
+from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.sfu.fake_engine import FakeHost
 
 if TYPE_CHECKING:
@@ -115,6 +118,8 @@ class SimulatedNode:
         self._boot += 1
         settings = settings_of(self.id)
         self.rooms = Rooms(self.id)
+        tokens = Tokens(KEYS, cluster=settings.cluster, clock=self._universe.wall_s)
+        repository = MemoryRepository()
         end = NodeEnd(self._links, self.id, self._boot)
         with trio.CancelScope() as self._life:
             async with (
@@ -126,7 +131,7 @@ class SimulatedNode:
                         sessions=sessions,
                         admission=Admission(
                             sessions=sessions,
-                            tokens=Tokens(KEYS, cluster=settings.cluster, clock=self._universe.wall_s),
+                            tokens=tokens,
                             session_url="ws://here/v1/session",
                             guests=True,
                         ),
@@ -140,6 +145,9 @@ class SimulatedNode:
                         membership=None,
                         relay=end,
                         rooms=self.rooms,
+                        repository=repository,
+                        accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
+                        tokens=tokens,
                     )
                 ) as conductor,
                 trio.open_nursery() as serving,

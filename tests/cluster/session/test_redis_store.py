@@ -274,9 +274,7 @@ def read_history(history: bytes) -> list[Step]:
         for options in CHOICES:
             chosen.append(options[number % len(options)])
             number //= len(options)
-        op, session, attempt, device, epoch, in_grace, user, slot, pause, *rules, silent, field, written, until = (
-            chosen
-        )
+        op, session, attempt, device, epoch, in_grace, user, slot, pause, *rules, silent, field, written, until = chosen
         cap, policy, locked, known_revision = rules
         one = seat(
             session,
