@@ -7,6 +7,9 @@ ENGINE := --manifest-path sfu/engine/Cargo.toml
 ARGS ?=
 # One benchmark's name, as in: make bench BENCH=forward
 BENCH ?=
+# Runs of whole nodes on a clock that jumps, as in: make simulate SEEDS=1000, or one that failed: make simulate SEED=123
+SEEDS ?= 100
+SEED ?=
 # Options for pytest, as in: make test TESTS=tests/unit/relay
 TESTS ?=
 
@@ -28,7 +31,7 @@ all = @failed=; for one in $(1); do $(MAKE) --no-print-directory $$one || failed
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint audit bench clean lock $(LINTS) $(RINGS)
+.PHONY: help setup demo test lint audit simulate bench clean lock $(LINTS) $(RINGS)
 
 help:
 	@echo 'make demo   three local nodes in three regions, with a live table and a link to join'
@@ -36,6 +39,7 @@ help:
 	@echo 'make setup  only what the two above need to start'
 	@echo 'make lint   style, types, import rules'
 	@echo 'make audit  known holes in the crates of the engine (needs the network)'
+	@echo 'make simulate  whole nodes with faults from SEEDS=1000 numbers; SEED=123 replays one with its story'
 	@echo 'make bench  benchmarks; BENCH=name for one, STARLING_BENCH_ROUNDS=1 for less (see the README)'
 	@echo 'make clean  remove what set-up and builds made here'
 	@echo 'make lock   pin newer dependencies (needs uv)'
@@ -76,6 +80,9 @@ test-python:
 # Asks the list of known holes, which lies on the network; for whoever makes a release.
 audit:
 	$(call phase,known holes,$(call if_cargo_has,deny,cargo deny $(ENGINE) --locked check advisories,cargo install --locked cargo-deny))
+
+simulate: setup
+	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 bench: setup
 	@$(BIN)/python -m tests.bench $(BENCH)

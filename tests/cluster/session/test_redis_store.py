@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 import trio
 from hypothesis import HealthCheck, Phase, given, settings
@@ -40,6 +41,25 @@ def script_on_clock(key: str) -> str:
     script = seat_script()
     assert script.count(TIME_CALL) == 1
     return script.replace(TIME_CALL, f"redis.call('LRANGE', '{key}', 0, 1)")
+
+
+def script_of_histories(script: str) -> str:
+    """The script run for many changes, each at its own moment and after its writes, in one trip."""
+    told_the_time = script.replace(TIME_CALL, "NOW")
+    return f"""
+local function change(KEYS, ARGV, NOW)
+{told_the_time}
+end
+local answers = {{}}
+for number, step in ipairs(cmsgpack.unpack(ARGV[1])) do
+  for _, document in ipairs(step[3]) do
+    if document[2] == '' then redis.call('HDEL', ARGV[2], document[1])
+    else redis.call('HSET', ARGV[2], document[1], document[2]) end
+  end
+  answers[number] = change(step[1], step[2], step[4])
+end
+return cmsgpack.pack(answers)
+"""
 
 
 def documents_key(cluster: str) -> str:
@@ -155,15 +175,14 @@ class Step:
 
 
 class _Both:
-    """The table in Python and the script in Redis, asked the same at the same moment."""
+    """The table in Python and the script in Redis, asked the same at the same moments."""
 
     def __init__(self, client: redis.Redis, prefix: str, script: str) -> None:
         self.client = client
-        self.clock = f"clock-{prefix}"
+        self.script = script
         self.documents = documents_key(prefix)
         self.stored: dict[str, tuple[int, int]] = {}
         self.now_ms = 1_000_000
-        self.run = client.register_script(script)
         self.table = SeatTable(lease_ms=8_000, keep_ms=10_000_000)
         self.store = RedisSeatStore(
             None,  # type: ignore[arg-type]  # only its keys are used
@@ -172,19 +191,21 @@ class _Both:
             tombstone_s=10_000,
         )
 
-    def ask(self, step: Step) -> tuple[SeatAnswer, SeatAnswer]:
-        self.now_ms += step.pause_ms
-        self.client.delete(self.clock)
-        self.client.rpush(self.clock, self.now_ms // 1000, self.now_ms % 1000 * 1000)
-        for field, revision, expires in step.documents:
-            self.stored[field] = (revision, expires)
-            if revision:
-                self.client.hset(self.documents, field, f"{revision}:{expires}:{{}}")
-            else:
-                self.client.hdel(self.documents, field)
-        call: ScriptCall = self.store.call(step.op, step.seat, step.rules, silent=step.silent, with_nodes=True)
-        reply = self.run(keys=list(call.keys), args=list(call.arguments))
-        return self._expected(step), self.store.read(reply)
+    def ask(self, walk: list[Step]) -> tuple[list[SeatAnswer], list[SeatAnswer]]:
+        """What the table and the script answer to every step; one round trip."""
+        expected, asked = [], []
+        for step in walk:
+            self.now_ms += step.pause_ms
+            written = []
+            for field, revision, expires in step.documents:
+                self.stored[field] = (revision, expires)
+                written.append((field, f"{revision}:{expires}:{{}}" if revision else ""))
+            call: ScriptCall = self.store.call(step.op, step.seat, step.rules, silent=step.silent, with_nodes=True)
+            arguments = [str(argument) for argument in call.arguments]
+            asked.append((call.keys, arguments, written, (str(self.now_ms // 1000), str(self.now_ms % 1000 * 1000))))
+            expected.append(self._expected(step))
+        replies = msgpack.unpackb(self.client.evalsha(self.script, 0, msgpack.packb(asked), self.documents), raw=True)
+        return expected, [self.store.read(reply) for reply in replies]
 
     def _expected(self, step: Step) -> SeatAnswer:
         banned = self._revision(f"ban:{step.seat.user}") > 0
@@ -213,45 +234,62 @@ class _Both:
 NODE_OF = {"s1": "n1", "s2": "n2", "s3": "n1"}
 """A session lives and dies on the node that minted it."""
 
-MOMENTS = [0, 999_999, 1_000_000, 1_000_001, 1_003_000, 1_005_000]
+MOMENTS = (0, 999_999, 1_000_000, 1_000_001, 1_003_000, 1_005_000)
 
-seats = st.builds(
-    lambda session, attempt, **fields: seat(session, attempt, node=NODE_OF[session], **fields),
-    st.sampled_from(["s1", "s2", "s3"]),
-    st.integers(1, 4),
-    device=st.sampled_from(["laptop-01", "phone-001"]),
-    epoch=st.sampled_from(MOMENTS),
-    in_grace=st.sampled_from([False, False, True]),
-    provisional=st.booleans(),
-    user=st.sampled_from(["ann", "ann", "bob"]),
-    policy=st.sampled_from([RoomPolicy.REPLACE, RoomPolicy.REPLACE, RoomPolicy.MULTI]),
+CHOICES: tuple[tuple[Any, ...], ...] = (
+    ("claim", "claim", "claim", "touch", "assert", "release"),
+    tuple(NODE_OF),
+    (1, 2, 3, 4),  # attempt
+    ("laptop-01", "phone-001"),
+    MOMENTS,  # epoch
+    (False, False, True),  # in grace
+    ("ann", "ann", "bob"),
+    (RoomPolicy.REPLACE, RoomPolicy.REPLACE, RoomPolicy.MULTI),  # of the slot
+    (0, 0, 100, 3_000, 9_000),  # ms since the step before
+    (1, 2, 3),  # cap
+    tuple(RoomPolicy),  # of the rules: picked apart from the slot's, as the store compares no names of slots
+    (False, False, True),  # locked
+    (0, 0, 0, 1, 2),  # revision of the rules
+    (None, None, SessionId("s1"), SessionId("s2")),  # silent
+    (None, None, None, "room:", "ban:ann", "ban:bob"),  # a document written before
+    (0, 1, 2),  # its revision
+    (0, 0, 1_000_500, 1_004_000),  # until when it counts
 )
+STEP_BYTES = 8
+SHORTEST, LONGEST = 4, 12
+"""Steps in a history."""
 
-writes = st.lists(
-    st.tuples(
-        st.sampled_from(["room:", "ban:ann", "ban:bob"]),
-        st.integers(0, 2),
-        st.sampled_from([0, 0, 1_000_500, 1_004_000]),
-    ),
-    max_size=1,
-)
+histories = st.binary(min_size=STEP_BYTES * SHORTEST, max_size=STEP_BYTES * LONGEST)
+"""Each eight bytes are one step, read digit by digit in the mixed base of CHOICES: drawing its parts one by one
+would cost more than both stores together."""
 
-steps = st.builds(
-    Step,
-    op=st.sampled_from(["claim", "claim", "claim", "touch", "assert", "release"]),
-    seat=seats,
-    pause_ms=st.sampled_from([0, 0, 100, 3_000, 9_000]),
-    rules=st.builds(
-        RoomRules,
-        cap=st.integers(1, 3),
-        policy=st.sampled_from(RoomPolicy),
-        locked=st.sampled_from([False, False, True]),
-        revision=st.sampled_from([0, 0, 0, 1, 2]),
-    ),
-    silent=st.sampled_from([None, None, SessionId("s1"), SessionId("s2")]),
-    documents=st.sampled_from([(), (), ()]) | writes.map(tuple),
-)
-"""The policy of the rules and the slot of the seat are picked apart: the store compares no names of slots."""
+EXAMPLES = 10_000
+
+
+def read_history(history: bytes) -> list[Step]:
+    walk = []
+    for first in range(0, len(history), STEP_BYTES):
+        number = int.from_bytes(history[first : first + STEP_BYTES], "big")
+        chosen: list[Any] = []
+        for options in CHOICES:
+            chosen.append(options[number % len(options)])
+            number //= len(options)
+        op, session, attempt, device, epoch, in_grace, user, slot, pause, *rules, silent, field, written, until = chosen
+        cap, policy, locked, known_revision = rules
+        one = seat(
+            session,
+            attempt,
+            device=device,
+            node=NODE_OF[session],
+            user=user,
+            policy=slot,
+            epoch=epoch,
+            in_grace=in_grace,
+        )
+        known = RoomRules(cap=cap, policy=policy, locked=locked, revision=known_revision)
+        walk.append(Step(op, one, pause, known, silent, () if field is None else ((field, written, until),)))
+    return walk
+
 
 MUTANTS = {
     "touch inserts": ("  return answer('unknown')\nend", "  return take(epoch)\nend"),
@@ -283,7 +321,7 @@ def test_a_script_that_differs_is_found(redis_server: PrivateRedis, mutant: str)
 
 
 def test_the_script_and_the_table_never_differ(redis_server: PrivateRedis) -> None:
-    met = _compare(redis_server, None, examples=800)
+    met = _compare(redis_server, None, examples=EXAMPLES)
     assert met == set(Verdict), "every verdict was met"
 
 
@@ -291,6 +329,7 @@ def _compare(redis_server: PrivateRedis, mutant: str | None, *, examples: int) -
     runs = 0
     met: set[Verdict] = set()
     with redis_server.client() as client:
+        script = client.script_load(script_of_histories(_mutated(seat_script(), mutant)))
 
         @settings(
             max_examples=examples,
@@ -300,18 +339,17 @@ def _compare(redis_server: PrivateRedis, mutant: str | None, *, examples: int) -
             phases=(Phase.generate, Phase.shrink) if mutant is None else (Phase.generate,),
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
-        @given(st.lists(steps, max_size=25))
-        def compare(walk: list[Step]) -> None:
+        @given(histories)
+        def compare(history: bytes) -> None:
             nonlocal runs
             runs += 1
             prefix = f"compare-{mutant}-{runs}".replace(" ", "-")
-            both = _Both(client, prefix, _mutated(script_on_clock(f"clock-{prefix}"), mutant))
-            for step in walk:
-                expected, said = both.ask(step)
-                assert said == expected
-                met.add(said.verdict)
+            expected, said = _Both(client, prefix, script).ask(read_history(history))
+            assert said == expected
+            met.update(answer.verdict for answer in said)
 
         compare()
+    assert runs >= examples
     return met
 
 
@@ -325,13 +363,12 @@ def _mutated(script: str, mutant: str | None) -> str:
 
 def test_node_ids_pass_through_the_index(redis_server: PrivateRedis) -> None:
     with redis_server.client() as client:
-        both = _Both(client, "odd-names", script_on_clock("clock-odd-names"))
+        both = _Both(client, "odd-names", client.script_load(script_of_histories(seat_script())))
         strange = Step("claim", seat("s1", 1, user="a/b:c{d}\x7f é", node="n1"), 0, by(5), None, ())
-        both.ask(strange)
         bob = replace(strange, op="touch", seat=seat("s2", 1, user="bob", node="n2", epoch=1))
-        expected, said = both.ask(bob)
+        expected, said = both.ask([strange, bob])
         assert said == expected
-        assert said.nodes == {NodeId("n1")}
+        assert said[1].nodes == {NodeId("n1")}
 
 
 async def test_a_document_that_is_not_ours_is_a_store_that_cannot_be_used(

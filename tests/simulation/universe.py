@@ -1,0 +1,100 @@
+"""What one run is made of: its dice, its clocks, its names and its story."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import structlog
+import trio
+from trio._core import _run as scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Universe", "here"]
+
+EPOCH_S = 1_800_000_000
+"""What the clocks on the walls show at the start, seconds since 1970."""
+
+here: ContextVar[str] = ContextVar("here", default="")
+"""The node whose code runs."""
+
+
+@dataclass
+class Universe:
+    """One run.
+
+    Args:
+        seed: decides it.
+    """
+
+    seed: int
+    skews: dict[str, float] = field(default_factory=dict)
+    """By how many seconds each node's clock is off."""
+    is_calm: bool = True
+    """Nothing breaks in this run."""
+    story: list[str] = field(default_factory=list)
+
+    def dice(self, name: str) -> random.Random:
+        """Dice of one part: what another part throws does not move them."""
+        return random.Random(f"{self.seed}/{name}")
+
+    def tell(self, who: str, what: str) -> None:
+        """Add a line to the story."""
+        self.story.append(f"{trio.current_time():9.4f} {who}: {what}")
+
+    def fingerprint(self) -> str:
+        """The story in a few letters."""
+        return hashlib.blake2b("\n".join(self.story).encode(), digest_size=8).hexdigest()
+
+    def wall_s(self) -> float:
+        """The clock on the wall of whoever asks."""
+        return EPOCH_S + trio.current_time() + self.skews.get(here.get(), 0.0)
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Let the dice decide what the system would: ids, the time of day, who of two tasks goes first."""
+        names = self.dice("names")
+        order = self.dice("scheduler")
+        with (
+            mock.patch.object(scheduler, "_ALLOW_DETERMINISTIC_SCHEDULING", True),
+            mock.patch.object(scheduler, "_r", order),
+            mock.patch.object(secrets, "token_hex", lambda length=16: names.randbytes(length).hex()),
+            mock.patch.object(secrets, "token_urlsafe", lambda length=16: names.randbytes(length).hex()),
+            mock.patch.object(time, "time", self._time_s),
+            mock.patch.object(time, "time_ns", self._time_ns),
+            _quiet(),
+        ):
+            yield
+
+    def _time_s(self) -> float:
+        try:
+            return self.wall_s()
+        except RuntimeError:  # Outside of Trio: before the start, or after the end.
+            return float(EPOCH_S)
+
+    def _time_ns(self) -> int:
+        return int(self._time_s() * 1_000_000_000)
+
+
+def _drop(*_: object) -> str:
+    raise structlog.DropEvent
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Ten thousand lines of log are no part of a story."""
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
