@@ -410,7 +410,7 @@ async def test_owners_heal_a_server_that_was_rolled_back_or_emptied(
     with redis_server.client() as client:
         async with open_sessions(config, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions:
             await sessions.join(sessions.mint_session(claims).session, ROOM, 1)
-            before = {key: client.dump(key) for key in client.keys(f"starling:{{{cluster}:*")}
+            before = {key: client.dump(key) or b"" for key in client.keys(f"starling:{{{cluster}:*")}
             newer = sessions.mint_session(claims)
             await sessions.join(newer.session, ROOM, 2)
             for kept in (before, {}):
