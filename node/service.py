@@ -45,6 +45,7 @@ from node.stores import open_stores
 from relay import RelayConfig, open_relay
 from session import (
     ApiKeys,
+    ChatHistory,
     RoomMedia,
     RoomPolicy,
     Rooms,
@@ -229,6 +230,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     membership=membership,
                     relay=relay,
                     rooms=Rooms(NodeId(config.node.id)),
+                    history=ChatHistory(stores.repository, keep=config.rooms.chat_history),
                     repository=stores.repository,
                     accounts=Accounts(
                         stores.repository,

@@ -28,6 +28,7 @@ from relay.events import (
     RelayEvent,
     RelayStatistics,
     RemoteChat,
+    RemoteChatBefore,
     RemoteRestriction,
     RemoteRoom,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "RelayEvent",
     "RelayStatistics",
     "RemoteChat",
+    "RemoteChatBefore",
     "RemoteRestriction",
     "RemoteRoom",
     "open_relay",

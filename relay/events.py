@@ -22,6 +22,7 @@ __all__ = [
     "RelayEvent",
     "RelayStatistics",
     "RemoteChat",
+    "RemoteChatBefore",
     "RemoteRoom",
 ]
 
@@ -46,6 +47,15 @@ class RemoteChat:
 
     node: NodeId
     chat: RoomChat
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteChatBefore:
+    """This was said to a room on that node before it could tell us."""
+
+    node: NodeId
+    room: RoomId
+    chats: tuple[RoomChat, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +110,15 @@ class HolderTold:
 
 
 RelayEvent: TypeAlias = (
-    RemoteRoom | RemoteChat | RemoteRestriction | HolderAsked | HolderTold | LinkUp | LinkLost | LegOpen
+    RemoteRoom
+    | RemoteChat
+    | RemoteChatBefore
+    | RemoteRestriction
+    | HolderAsked
+    | HolderTold
+    | LinkUp
+    | LinkLost
+    | LegOpen
 )
 
 

@@ -18,7 +18,17 @@ from relay import legs as legs_core
 from relay import rooms as rooms_core
 from relay.end import LinkEnd, SpanRoom
 from relay.envelope import Garbled, open_payload, seal, signature_holds
-from relay.events import HolderAsked, HolderTold, LegOpen, LinkLost, LinkUp, RemoteChat, RemoteRestriction, RemoteRoom
+from relay.events import (
+    HolderAsked,
+    HolderTold,
+    LegOpen,
+    LinkLost,
+    LinkUp,
+    RemoteChat,
+    RemoteChatBefore,
+    RemoteRestriction,
+    RemoteRoom,
+)
 from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
 from relay.negotiation.effects import (
@@ -89,7 +99,7 @@ class Said:
     """That node shall hear this, once."""
 
     node: NodeId
-    word: words.RestrictCodecs | words.HolderQuestion | words.HolderWord
+    word: words.RestrictCodecs | words.HolderQuestion | words.HolderWord | words.ChatBefore
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -337,6 +347,12 @@ class Owner:
             case words.RoomChat():
                 if self.rooms.is_there(end.node, word.room, word.participant):
                     self._outlets.emit(RemoteChat(node=end.node, chat=word))
+                else:
+                    self.oddities["chat_refused"] += 1
+            case words.ChatBefore(room=room, chats=chats):
+                # Who said it may have left since; the room must be there, as the node said before.
+                if self.rooms.has_room(end.node, room) and all(chat.room == room for chat in chats):
+                    self._outlets.emit(RemoteChatBefore(node=end.node, room=room, chats=chats))
                 else:
                     self.oddities["chat_refused"] += 1
             case words.RestrictCodecs(track=track, codecs=codecs):

@@ -210,6 +210,11 @@ class Rooms:
         remote = far.rooms.get(room) if far is not None else None
         return remote is not None and any(person.participant == participant for person in remote.participants)
 
+    def has_room(self, node: NodeId, room: RoomId) -> bool:
+        """Whether that node has said that the room lives there."""
+        far = self._far.get(node)
+        return far is not None and room in far.rooms
+
     def _share(self, event: RoomShared) -> tuple[RoomsEffect, ...]:
         before = self._shared.get(event.room)
         nodes = event.nodes if event.participants else frozenset()

@@ -26,7 +26,7 @@ from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
 from relay.owner import ChatSaid, GossipHeard, Item, Outlets, Owner, Said
 from relay.rooms import RoomShared
 from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
-from signalling.mesh.link import HolderQuestion, HolderWord, RestrictCodecs
+from signalling.mesh.link import ChatBefore, HolderQuestion, HolderWord, RestrictCodecs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -138,6 +138,11 @@ class Relay:
         """
         self._queue_stated()
         self._put(ChatSaid(chat=chat, nodes=nodes))
+
+    def send_chat_before(self, node: NodeId, room: RoomId, chats: tuple[RoomChat, ...]) -> None:
+        """Tell a node what was said here of a room that it has just told us of, or while there was no link; once."""
+        self._queue_stated()
+        self._put(Said(node=node, word=ChatBefore(room=room, chats=chats)))
 
     def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
         """Tell a node that somebody here plays none but these codecs of its track; an empty list takes it back.

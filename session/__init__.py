@@ -11,6 +11,8 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 - store_questions.py carries the registry's questions to the store and the answers back.
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
   node, redis_store.py with seats.lua a cluster; both pass one suite.
+- chat.py remembers what was said, room_talk.py says who is told, chat_history.py keeps it in the repository;
+  room_visits.py knows since when somebody is here and who was.
 - directory.py and redis_directory.py keep the definitions of rooms; room_media.py says what may be forwarded in one.
 - tokens.py is the token chain: user token -> session token -> room token; keys.py signs, api_keys.py knows
   who else signs for users, claims.py and grants.py say what a token may say, jwt_form.py what one looks
@@ -21,6 +23,7 @@ are then marked degraded, and when it returns every node states its own seats ag
 """
 
 from session.api_keys import ApiKeys
+from session.chat_history import ChatHistory, ChatStatistics
 from session.claims import AccountMark
 from session.config import SessionConfig
 from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory, StoredRoom
@@ -66,6 +69,8 @@ __all__ = [
     "ApiKeys",
     "AskHolder",
     "AttemptStale",
+    "ChatHistory",
+    "ChatStatistics",
     "ClusterKeys",
     "CodecPolicy",
     "Doubt",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from session.alternatives import as_told, told_tracks
+from session.chat import Conversation
+from session.room_visits import Visits
 from signalling.client.messages import (
     NodeEvent,
     ParticipantInfo,
@@ -31,11 +33,21 @@ View: TypeAlias = "dict[ParticipantId, ParticipantInfo]"
 
 @dataclass(slots=True)
 class Local:
-    """A participant of ours; `listening` once the session that holds the seat was admitted here."""
+    """A participant of ours.
+
+    Attributes:
+        session: which holds the seat.
+        info: who it is to the others.
+        listening: once that session was admitted here.
+        told_from: chat messages that come late are told from this id on; those of before are history to it.
+        knows_log: once this node has looked in the store for what this participant said on others.
+    """
 
     session: SessionId
     info: ParticipantInfo
     listening: bool
+    told_from: MessageId
+    knows_log: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +75,8 @@ class LiveRoom:
         wanted: which tracks they were asked for last.
         subscribed: which tracks each session here is sent.
         chosen: the tracks of which each session here plays the alternative, where there is one.
-        own_chats: id and time of messages said here, by speaker and nonce.
-        heard_chats: messages told here.
+        talk: what was said.
+        visits: who came and left when.
         speakers: tracks that are heard now and their levels in dB, the loudest first.
     """
 
@@ -78,8 +90,8 @@ class LiveRoom:
     wanted: tuple[RoomTrack, ...] = ()
     subscribed: dict[SessionId, tuple[RoomTrack, ...]] = field(default_factory=dict)
     chosen: dict[SessionId, frozenset[TrackId]] = field(default_factory=dict)
-    own_chats: dict[tuple[ParticipantId, str], tuple[MessageId, int]] = field(default_factory=dict)
-    heard_chats: dict[MessageId, None] = field(default_factory=dict)
+    talk: Conversation = field(default_factory=Conversation)
+    visits: Visits = field(default_factory=Visits)
     speakers: tuple[tuple[TrackId, int], ...] = ()
 
     def forget(self, session: SessionId) -> None:

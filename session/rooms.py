@@ -15,7 +15,8 @@ sessions here; what to announce, to want from other nodes and to send to each se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+import time
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -24,36 +25,38 @@ from session.room_effects import (
     Announce,
     Doubt,
     RoomEffect,
-    SayToNodes,
     Subscribe,
     Tell,
     Want,
 )
+from session.room_talk import RoomTalk
 from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences
 from signalling.client.messages import (
-    ChatMessage,
     ParticipantInfo,
     Speaker,
     Speakers,
     TrackInfo,
 )
 from signalling.errors import ErrorCode, Refused
-from signalling.mesh.link import RoomChat
+from signalling.ids import first_id_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from session.room_view import View
+    from session.room_visits import Seen
     from signalling.client.messages import LeaveReason
-    from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
 
 __all__ = ["Rooms"]
 
-MAX_REMEMBERED_CHATS: Final = 256
-"""Messages of a room whose repetition is noticed: a client repeats only its last, unacknowledged ones."""
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970, by this node's clock."""
+    return time.time_ns() // 1_000_000
+
 
 _Effects: TypeAlias = "list[RoomEffect]"
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 
 class Rooms:
@@ -61,12 +64,18 @@ class Rooms:
 
     Args:
         node: this node's id.
+        now_ms: milliseconds since 1970.
+
+    Attributes:
+        talk: what is said in them.
     """
 
-    def __init__(self, node: NodeId) -> None:
+    def __init__(self, node: NodeId, *, now_ms: Callable[[], int] = wall_clock_ms) -> None:
         self._node = node
+        self._now_ms = now_ms
         self._rooms: dict[RoomId, LiveRoom] = {}
         self._seats: dict[SessionId, tuple[RoomId, ParticipantId]] = {}
+        self.talk = RoomTalk(node, rooms=self._rooms, find_local=self._local, now_ms=now_ms)
 
     # --- our own participants ---
 
@@ -84,8 +93,10 @@ class Rooms:
         if before is not None and before.session != session:
             self._seats.pop(before.session, None)
             live.forget(before.session)
-        info = msgspec.structs.replace(participant, node=self._node)
-        live.locals[participant.participant] = Local(session, info, listening=False)
+        now_ms = self._now_ms()
+        since_ms = live.visits.since(participant.participant, now_ms)
+        info = msgspec.structs.replace(participant, node=self._node, since_ms=since_ms)
+        live.locals[participant.participant] = Local(session, info, listening=False, told_from=first_id_at(now_ms))
         self._seats[session] = (room, participant.participant)
         self._refresh(live, effects)
         live.locals[participant.participant].listening = True
@@ -171,33 +182,6 @@ class Rooms:
             ),
         )
 
-    def chat(
-        self, session: SessionId, *, nonce: str, text: str, message: MessageId, at_ms: int
-    ) -> tuple[MessageId, int, tuple[RoomEffect, ...]]:
-        """A session here says something; everybody hears it, itself included.
-
-        Returns:
-            The id and time under which it was accepted: those of the first, when it repeats its nonce.
-
-        Raises:
-            Refused: `not_in_room`.
-        """
-        live, local = self._local(session)
-        key = (local.info.participant, nonce)
-        if key in live.own_chats:
-            return (*live.own_chats[key], ())
-        live.own_chats[key] = (message, at_ms)
-        _bound(live.own_chats)
-        chat = RoomChat(
-            room=live.room,
-            message=message,
-            participant=local.info.participant,
-            name=local.info.name,
-            text=text,
-            at_ms=at_ms,
-        )
-        return message, at_ms, (*self.remote_chat(chat), SayToNodes(chat=chat))
-
     # --- other nodes ---
 
     def remote(
@@ -217,18 +201,6 @@ class Rooms:
         self._refresh(live, effects, "node_lost" if is_lost else "left")
         self._forget_if_empty(live)
         return tuple(effects)
-
-    def remote_chat(self, chat: RoomChat) -> tuple[RoomEffect, ...]:
-        """Somebody on another node said something; a message heard before is not told again."""
-        live = self._rooms.get(chat.room)
-        if live is None or chat.message in live.heard_chats:
-            return ()
-        live.heard_chats[chat.message] = None
-        _bound(live.heard_chats)
-        event = ChatMessage(
-            message=chat.message, participant=chat.participant, name=chat.name, text=chat.text, at_ms=chat.at_ms
-        )
-        return tuple(Tell(session=local.session, event=event) for local in live.locals.values() if local.listening)
 
     def room_nodes(self, room: RoomId, nodes: frozenset[NodeId]) -> tuple[RoomEffect, ...]:
         """The store's word on where the room lives: whoever was to move to a node outside of it is gone."""
@@ -256,6 +228,11 @@ class Rooms:
         """Everybody in a room, wherever they are."""
         live = self._rooms.get(room)
         return () if live is None else tuple(live.view.values())
+
+    def last_seen(self, room: RoomId) -> tuple[Seen, ...]:
+        """Who was in a room and left it, the last one first; forgotten with the room when nobody is left."""
+        live = self._rooms.get(room)
+        return () if live is None else live.visits.last_seen()
 
     def announcement(self, room: RoomId) -> tuple[ParticipantInfo, ...]:
         """What the last :class:`Announce` of the room said, for a link that comes up."""
@@ -332,6 +309,7 @@ class Rooms:
 
     def _refresh(self, live: LiveRoom, effects: _Effects, reason: LeaveReason = "left") -> None:
         before, live.view = live.view, compute_view(live)
+        self._note_visits(live, before)
         changes = differences(before, live.view, reason)
         for who, local in live.locals.items():
             if local.listening:
@@ -347,6 +325,17 @@ class Rooms:
             live.wanted = wanted
             effects.append(Want(room=live.room, tracks=wanted))
         self._subscribe(live, effects)
+
+    def _note_visits(self, live: LiveRoom, before: View) -> None:
+        for who, info in before.items():
+            if who not in live.view:
+                live.visits.left(info, self._now_ms())
+        for who, info in live.view.items():
+            since_ms = live.visits.is_here(info)
+            if since_ms != info.since_ms:
+                live.view[who] = msgspec.structs.replace(info, since_ms=since_ms)
+            if (local := live.locals.get(who)) is not None and local.info.since_ms != since_ms:
+                local.info = msgspec.structs.replace(local.info, since_ms=since_ms)
 
     def _subscribe(self, live: LiveRoom, effects: _Effects) -> None:
         common = tracks_of(live.view)
@@ -371,8 +360,3 @@ def _heard_now(live: LiveRoom) -> Speakers:
             if track in owners
         )
     )
-
-
-def _bound(remembered: dict[_Key, _Value]) -> None:
-    while len(remembered) > MAX_REMEMBERED_CHATS:
-        del remembered[next(iter(remembered))]

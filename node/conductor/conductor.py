@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import trio
 
 from membership import MemberState
 from node.conductor.accounts import AccountDesk
+from node.conductor.chat import ChatDesk
 from node.conductor.holders import HolderDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
@@ -25,7 +25,7 @@ from sfu import PreferredTrack
 from signalling.client.messages import (
     Answer,
     Chat,
-    ChatSent,
+    ChatHistory,
     Error,
     FreshToken,
     Join,
@@ -40,7 +40,7 @@ from signalling.client.messages import (
     Trickle,
 )
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import new_message_id, participant_id
+from signalling.ids import participant_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -64,11 +64,12 @@ if TYPE_CHECKING:
         Sample,
         SessionSocket,
     )
+    from session import ChatHistory as ChatLog
     from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
     from sfu import Engine
     from signalling.client.admission import SessionGrant, SessionRequest
-    from signalling.client.messages import Hello, TrackPreference
-    from signalling.ids import RoomId, SessionId
+    from signalling.client.messages import ChatPage, Hello, TrackPreference
+    from signalling.ids import MessageId, RoomId, SessionId
 
 
 class Conductor:
@@ -86,6 +87,7 @@ class Conductor:
         relay: OtherNodes | None,
         rooms: Rooms,
         repository: Repository,
+        history: ChatLog,
         accounts: Accounts,
         tokens: Tokens,
     ) -> None:
@@ -99,6 +101,7 @@ class Conductor:
         self.peers = ClientPeers(engine, sessions.media_of)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
+        self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
         self._holders = HolderDesk(sessions=sessions, stage=self.stage, relay=relay)
         self._rooms = rooms
@@ -129,6 +132,13 @@ class Conductor:
         self._admission.check_session_token(session_token)
         return await self._directory.list_rooms(self.stage)
 
+    async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
+        """See :class:`node.http.backend.Backend`."""
+        claims = self._admission.check_session_token(session_token)
+        if claims.session is None or self._rooms.room_of(claims.session) != room:
+            raise Refused(ErrorCode.NOT_IN_ROOM, "You have no seat in this room on this node; join it first.")
+        return await self.chat.page(room, before=before, limit=limit)
+
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         """See :class:`node.http.backend.Backend`."""
         return self._directory.candidates(query, self.stage)
@@ -142,6 +152,7 @@ class Conductor:
             relay=None if self._relay is None else self._relay.statistics(),
             accounts=self.accounts.statistics(),
             durable=self._repository.statistics(),
+            chat=self.chat.statistics(),
         )
         return services + await self._media.samples()
 
@@ -221,12 +232,10 @@ class Conductor:
                 self._room(session)
                 self.stage.prefer(session, tuple(_as_preferred(track) for track in tracks))
                 reply(Ok())
-            case Chat(text=text, nonce=nonce):
-                message, at_ms, effects = self._rooms.chat(
-                    session, nonce=nonce, text=text, message=new_message_id(), at_ms=_now_ms()
-                )
-                reply(ChatSent(message=message, at_ms=at_ms))
-                self.stage.carry_out(effects)
+            case Chat():
+                reply(await self.chat.say(session, request))
+            case ChatHistory(before=before, limit=limit):
+                reply(await self.chat.page(self._room(session), before=before, limit=limit))
 
     def session_closed(self, session: SessionId, cause: CloseCause) -> None:
         """See :class:`node.http.backend.Backend`."""
@@ -240,6 +249,7 @@ class Conductor:
 
     async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
         self._admission.check_join(join, self._record(session))
+        stored = await self.chat.recall(join.room, join.chat_after)
         try:
             admitted = await self._sessions.join(session, join.room, join.attempt)
         except AttemptStale as stale:
@@ -255,6 +265,7 @@ class Conductor:
             region=record.region,
         )
         effects = self._rooms.admit(session, join.room, me)
+        missed = self.chat.resume(session, join.room, join.chat_after, stored)
         reply(
             Joined(
                 room=join.room,
@@ -262,6 +273,8 @@ class Conductor:
                 participants=self._rooms.others(session),
                 degraded=admitted.degraded,
                 epoch=admitted.epoch,
+                missed=missed.messages,
+                missed_more=missed.more,
             )
         )
         self.stage.carry_out(effects)
@@ -360,7 +373,3 @@ def _as_preferred(wish: TrackPreference) -> PreferredTrack:
     return PreferredTrack(
         track=wish.track, width=wish.width, height=wish.height, priority=wish.priority, paused=wish.paused
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

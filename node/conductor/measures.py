@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from durable import RepositoryStatistics
     from membership import MembershipStatistics
     from relay import RelayStatistics
-    from session import SessionStatistics
+    from session import ChatStatistics, SessionStatistics
     from sfu import SupervisionStatistics
 
 COUNTERS: Final = {
@@ -26,6 +26,7 @@ COUNTERS: Final = {
     "sessions": {"joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
     "accounts": {"registered", "logins", "logins_refused", "hashes", "tokens_unchecked"},
     "durable": {"calls", "failures", "conflicts"},
+    "chat": {"stored", "unstored", "unread", "unreadable"},
     "relay": {"events_sent", "events_unsent", "heard", "oddities"},
     "mesh": {
         "agent_boot",
@@ -49,6 +50,7 @@ def collect_samples(
     relay: RelayStatistics | None,
     accounts: AccountStatistics,
     durable: RepositoryStatistics,
+    chat: ChatStatistics,
 ) -> tuple[Sample, ...]:
     """Read all records; a part that this node does not have is absent."""
     parts = {
@@ -58,6 +60,7 @@ def collect_samples(
         "relay": relay,
         "accounts": accounts,
         "durable": durable,
+        "chat": chat,
     }
     return tuple(sample for part, record in parts.items() if record is not None for sample in _samples(part, record))
 

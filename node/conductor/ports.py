@@ -36,6 +36,10 @@ class OtherNodes(Protocol):
         """Say something to a room's other nodes."""
         ...
 
+    def send_chat_before(self, node: NodeId, room: RoomId, chats: tuple[RoomChat, ...]) -> None:
+        """Tell a node what was said here before it could hear it."""
+        ...
+
     def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
         """Somebody here plays none but these codecs of that node's track; an empty list takes it back."""
         ...

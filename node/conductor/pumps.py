@@ -14,6 +14,7 @@ from relay import (
     LinkLost,
     LinkUp,
     RemoteChat,
+    RemoteChatBefore,
     RemoteRestriction,
     RemoteRoom,
 )
@@ -71,14 +72,17 @@ async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk) -> No
                     stage.codecs.forget_node(node, room)
             case RemoteRestriction(node=node, track=track, codecs=codecs):
                 stage.codecs.refused_over_there(node, track, codecs)
-            case RemoteChat(chat=chat):
-                stage.carry_out(stage.rooms.remote_chat(chat))
             case HolderAsked():
                 holders.answer(event)
             case HolderTold():
                 holders.told(event)
+            case RemoteChat(chat=chat):
+                stage.carry_out(stage.rooms.talk.hear(chat))
+            case RemoteChatBefore(room=room, chats=chats):
+                stage.carry_out(stage.rooms.talk.hear_late(room, chats))
             case LinkUp(node=node, setup_ms=setup_ms):
                 _LOG.info("link_up", peer=node, setup_ms=round(setup_ms, 1))
+                stage.link_is_up(node)
             case LinkLost(node=node, reason=reason):
                 _LOG.warning("link_lost", peer=node, reason=reason)
             case LegOpen(node=node, track=track):

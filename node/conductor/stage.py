@@ -135,7 +135,10 @@ class Stage:
         self._share(room)
 
     def room_is_heard_from(self, room: RoomId, node: NodeId, *, lives: bool) -> None:
-        """A node said over its link that the room lives there, or no longer does."""
+        """A node said over its link that the room lives there, or no longer does.
+
+        One that is new to the room could not hear what was said here before.
+        """
         heard = self._heard.setdefault(room, set())
         before = node in heard
         if lives:
@@ -146,6 +149,19 @@ class Stage:
             del self._heard[room]
         if before != lives:
             self._share(room)
+            if lives:
+                self._tell_before(room, node)
+
+    def link_is_up(self, node: NodeId) -> None:
+        """A node can be told again what it could not hear of the rooms that it was in all the time."""
+        for room, nodes in tuple(self._heard.items()):
+            if node in nodes:
+                self._tell_before(room, node)
+
+    def _tell_before(self, room: RoomId, node: NodeId) -> None:
+        chats = self.rooms.talk.ours(room)
+        if chats and self._relay is not None:
+            self._relay.send_chat_before(node, room, chats)
 
     def _share(self, room: RoomId) -> None:
         if self._relay is not None:

@@ -197,6 +197,7 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
         max_rooms: That this node defines while it has no store to ask.
         create_on_join: Whether joining a room that nobody made makes it.
         grace_s: How long a dropped socket keeps its seat; at most the lease of 8 s.
+        chat_history: Chat messages of a room that are kept, the newest; 0 keeps none.
         loudest: Speakers that are forwarded, the loudest; 0 is all.
         max_height: Lines of the largest picture that is forwarded; 0 is any.
         max_bitrate_bps: What one subscriber is sent in all; 0 is whatever fits.
@@ -210,6 +211,7 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_rooms: Count = 10_000
     create_on_join: bool = True
     grace_s: Annotated[float, Meta(ge=0, le=8)] = 6.0
+    chat_history: Annotated[int, Meta(ge=0, le=10_000)] = 200
     loudest: Annotated[int, Meta(ge=0, le=1000)] = 0
     max_height: Annotated[int, Meta(ge=0, le=16_384)] = 0
     max_bitrate_bps: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0

@@ -19,6 +19,7 @@ import msgspec
 from signalling.client.messages import (
     Answer,
     Chat,
+    ChatHistory,
     Hello,
     Join,
     Leave,
@@ -34,9 +35,11 @@ from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, U
 if TYPE_CHECKING:
     from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
     from signalling.client.admission import SessionGrant, SessionRequest
+    from signalling.client.messages import ChatPage
     from signalling.errors import ErrorCode
+    from signalling.ids import MessageId
 
-RoomRequest: TypeAlias = Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat
+RoomRequest: TypeAlias = Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory
 """What a client asks once it has a session; the socket itself answers the rest."""
 
 Reply: TypeAlias = Callable[[NodeReply], None]
@@ -232,6 +235,10 @@ class Backend(Protocol):
 
     async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
         """The rooms this node knows of, for somebody with a session: a room's name is half an invitation."""
+        ...
+
+    async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
+        """What was said in a room, for somebody whose session has a seat in it on this node."""
         ...
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:

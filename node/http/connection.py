@@ -31,7 +31,7 @@ from signalling.client.events import (
 )
 from signalling.client.messages import Error, Hello, NodeEvent, NodeReply, Welcome
 from signalling.client.outbox import MAX_OUTBOX_MESSAGES, Outbox
-from signalling.client.protocol import ClientProtocol, LocalProtocolError, ProtocolLimits
+from signalling.client.protocol import FEATURES, ClientProtocol, LocalProtocolError, ProtocolLimits
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
@@ -287,6 +287,7 @@ class ClientConnection:
             token=opened.token,
             ping_interval_s=self._limits.ping_interval_s,
             max_message_bytes=self._limits.max_message_bytes,
+            features=FEATURES,
         )
 
     # --- the end --------------------------------------------------------------------------

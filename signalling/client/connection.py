@@ -28,6 +28,8 @@ from signalling.client.dialling import open_websocket
 from signalling.client.messages import (
     Answer,
     Chat,
+    ChatHistory,
+    ChatPage,
     ChatSent,
     ClientMessage,
     ClientPeer,
@@ -62,7 +64,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from signalling.client.events import NodeRequest
-    from signalling.ids import RoomId, TrackId
+    from signalling.ids import MessageId, RoomId, TrackId
 
 R = TypeVar("R", bound=Reply)
 
@@ -144,9 +146,15 @@ class Client:
         self._token = self._welcome.token
         return self._welcome
 
-    async def join(self, room: RoomId, *, attempt: int, room_token: str | None = None) -> Joined:
-        """Take a seat; ``attempt`` must be greater than in any join of this device before."""
-        return await self._expect(Join(room=room, attempt=attempt, room_token=room_token), Joined)
+    async def join(
+        self, room: RoomId, *, attempt: int, room_token: str | None = None, chat_after: MessageId | None = None
+    ) -> Joined:
+        """Take a seat; ``attempt`` must be greater than in any join of this device before.
+
+        With ``chat_after``, the last chat message seen, the reply has what was said since.
+        """
+        request = Join(room=room, attempt=attempt, room_token=room_token, chat_after=chat_after)
+        return await self._expect(request, Joined)
 
     async def leave(self) -> None:
         """Give the seat back."""
@@ -171,6 +179,10 @@ class Client:
     async def chat(self, text: str, *, nonce: str | None = None) -> ChatSent:
         """Say something to the room; pass the same ``nonce`` again to repeat a message safely."""
         return await self._expect(Chat(text=text, nonce=nonce or secrets.token_hex(8)), ChatSent)
+
+    async def chat_history(self, *, before: MessageId | None = None, limit: int = 50) -> ChatPage:
+        """Read what was said in the room: the newest messages, or those before one."""
+        return await self._expect(ChatHistory(before=before, limit=limit), ChatPage)
 
     async def ping(self) -> float:
         """Measure the round trip to the node, seconds."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from signalling.client.messages import (
     Answer,
     Chat,
+    ChatHistory,
     Hello,
     Join,
     Leave,
@@ -27,7 +28,7 @@ from signalling.client.messages import (
 if TYPE_CHECKING:
     from signalling.errors import ErrorCode
 
-NodeRequest: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat
+NodeRequest: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory
 """The requests that the node answers; ``ping`` and ``pong`` stay inside the protocol."""
 
 

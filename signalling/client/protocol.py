@@ -51,6 +51,8 @@ from signalling.client.messages import (
     PROTOCOL_VERSION,
     Answer,
     Chat,
+    ChatHistory,
+    ChatPage,
     ChatSent,
     ClientMessage,
     Error,
@@ -80,6 +82,9 @@ from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+FEATURES: Final = ("chat_after", "chat_history")
+"""What `welcome` names: see :class:`signalling.client.messages.Welcome`."""
 
 ACCEPTED_PROTOCOLS: Final = frozenset({PROTOCOL_VERSION, PROTOCOL_VERSION - 1} - {0})
 """This version and the one before it (version 1 has none)."""
@@ -111,6 +116,7 @@ SEASON: Final[Mapping[State, Mapping[type[Request], State]]] = MappingProxyType(
             Mute: State.IN_ROOM,
             Prefer: State.IN_ROOM,
             Chat: State.IN_ROOM,
+            ChatHistory: State.IN_ROOM,
         },
         State.LEAVING: {},
         State.CLOSED: {},
@@ -129,6 +135,7 @@ REPLY_TO: Final[Mapping[type[Request], type[NodeReply]]] = MappingProxyType(
         Mute: Ok,
         Prefer: Ok,
         Chat: ChatSent,
+        ChatHistory: ChatPage,
     }
 )
 """What answers a request that is granted; :class:`Error` answers any."""

@@ -59,7 +59,11 @@ class WantRefused(_LinkWord, frozen=True, tag=4):
 
 
 class RoomChat(_LinkWord, frozen=True, tag=5):
-    """Somebody on my node said something to the room."""
+    """Somebody on my node said something to the room.
+
+    ``nonce`` is the client's own name for it, so that a repeat is known wherever it arrives; empty from a node
+    that does not pass it on.
+    """
 
     room: RoomId
     message: MessageId
@@ -67,6 +71,7 @@ class RoomChat(_LinkWord, frozen=True, tag=5):
     name: str
     text: str
     at_ms: int
+    nonce: str = ""
 
 
 class RestrictCodecs(_LinkWord, frozen=True, tag=6):
@@ -93,6 +98,16 @@ class HolderWord(_LinkWord, frozen=True, tag=11):
     is_there: bool
 
 
+class ChatBefore(_LinkWord, frozen=True, tag=12):
+    """This was said on my node before you heard of the room from me, or while we had no link; the oldest first.
+
+    Who said it may have left since. Those are told who were there then, of each message once.
+    """
+
+    room: RoomId
+    chats: tuple[RoomChat, ...]
+
+
 LinkMessage: TypeAlias = (
-    RoomState | Want | Unwant | WantRefused | RoomChat | RestrictCodecs | HolderQuestion | HolderWord
+    RoomState | Want | Unwant | WantRefused | RoomChat | RestrictCodecs | HolderQuestion | HolderWord | ChatBefore
 )

@@ -1,18 +1,22 @@
-"""``/v1/rooms``: which rooms there are, a new one, and the first of two steps into one."""
+"""``/v1/rooms``: which rooms there are, a new one, the first of two steps into one, and what was said in it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from node.http.backend import JoinRequest, RoomCreation
 from node.http.body import bearer_token, json_response, read_body
+from signalling.client.messages import MAX_CHAT_PAGE
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import RoomId, is_room_id
+from signalling.ids import MessageId, RoomId, is_room_id
 
 if TYPE_CHECKING:
     from node.http.api import Api
+
+MAX_MESSAGE_NAME: Final = 64
+"""Characters of a message's id, as on the WebSocket."""
 
 
 def rooms_blueprint(api: Api) -> Blueprint:
@@ -39,7 +43,30 @@ def rooms_blueprint(api: Api) -> Blueprint:
             await api.backend.join_token(bearer_token(), RoomId(room), await read_body(JoinRequest)), status=201
         )
 
+    @blueprint.get("/v1/rooms/<room>/chat")
+    async def chat(room: str) -> Response:
+        """Show what was said in a room to somebody who sits in it."""
+        _check_room(room)
+        page = await api.backend.chat_page(bearer_token(), RoomId(room), before=_before(), limit=_limit())
+        return json_response({"messages": page.messages, "more": page.more})
+
     return blueprint
+
+
+def _before() -> MessageId | None:
+    text = request.args.get("before", "")
+    if len(text) > MAX_MESSAGE_NAME:
+        raise Refused(ErrorCode.MALFORMED_MESSAGE, "`before` names a message by its id, as `messages` of a page does.")
+    return MessageId(text) if text else None
+
+
+def _limit() -> int:
+    text = request.args.get("limit", "50")
+    if not (
+        text.isascii() and text.isdigit() and len(text) <= len(str(MAX_CHAT_PAGE)) and 1 <= int(text) <= MAX_CHAT_PAGE
+    ):
+        raise Refused(ErrorCode.MALFORMED_MESSAGE, f"`limit` is a number of messages from 1 to {MAX_CHAT_PAGE}.")
+    return int(text)
 
 
 def _check_room(room: str) -> None:

@@ -37,6 +37,7 @@ from signalling.client.messages.events import (
 )
 from signalling.client.messages.parts import (
     MAX_CHAT_CHARACTERS,
+    MAX_CHAT_PAGE,
     MAX_CLIENT_MESSAGE_BYTES,
     MAX_CODECS,
     MAX_TRACKS_PER_PARTICIPANT,
@@ -47,6 +48,7 @@ from signalling.client.messages.parts import (
     CodecName,
     LeaveReason,
     MediaKind,
+    MessageName,
     Mid,
     ParticipantInfo,
     PictureSize,
@@ -61,10 +63,22 @@ from signalling.client.messages.parts import (
     TrackPreference,
     TrackSource,
 )
-from signalling.client.messages.replies import ChatSent, Error, Joined, NodeReply, Ok, Pong, Published, Reply, Welcome
+from signalling.client.messages.replies import (
+    ChatPage,
+    ChatSent,
+    Error,
+    Joined,
+    NodeReply,
+    Ok,
+    Pong,
+    Published,
+    Reply,
+    Welcome,
+)
 from signalling.client.messages.requests import (
     Answer,
     Chat,
+    ChatHistory,
     ClientMessage,
     Hello,
     Join,
@@ -80,6 +94,7 @@ from signalling.client.messages.requests import (
 
 __all__ = [
     "MAX_CHAT_CHARACTERS",
+    "MAX_CHAT_PAGE",
     "MAX_CLIENT_MESSAGE_BYTES",
     "MAX_CODECS",
     "MAX_TRACKS_PER_PARTICIPANT",
@@ -88,7 +103,9 @@ __all__ = [
     "Answer",
     "Attempt",
     "Chat",
+    "ChatHistory",
     "ChatMessage",
+    "ChatPage",
     "ChatSent",
     "ClientMessage",
     "ClientPeer",
@@ -104,6 +121,7 @@ __all__ = [
     "Leave",
     "LeaveReason",
     "MediaKind",
+    "MessageName",
     "Mid",
     "Mute",
     "NodeEvent",

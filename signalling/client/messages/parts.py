@@ -6,10 +6,11 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from signalling.ids import MAX_ATTEMPT, TRACK_ID_PATTERN, NodeId, ParticipantId, TrackId, UserId
+from signalling.ids import MAX_ATTEMPT, TRACK_ID_PATTERN, MessageId, NodeId, ParticipantId, TrackId, UserId
 
 __all__ = [
     "MAX_CHAT_CHARACTERS",
+    "MAX_CHAT_PAGE",
     "MAX_CLIENT_MESSAGE_BYTES",
     "MAX_CODECS",
     "MAX_TRACKS_PER_PARTICIPANT",
@@ -21,6 +22,7 @@ __all__ = [
     "CodecName",
     "LeaveReason",
     "MediaKind",
+    "MessageName",
     "Mid",
     "ParticipantInfo",
     "PictureSize",
@@ -55,6 +57,9 @@ MAX_CODECS: Final = 16
 MAX_CHAT_CHARACTERS: Final = 2000
 """A long paragraph; with the widest characters still below 10 kB on every wire."""
 
+MAX_CHAT_PAGE: Final = 100
+"""Chat messages in one reply; fewer where they are long."""
+
 RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_ATTEMPT)]
 """The client's own number for a request: what JavaScript counts without a gap."""
 
@@ -66,6 +71,8 @@ Mid: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=16)]
 """16 characters are what the mid header extension can carry (RFC 8843, section 15)."""
 TrackName: TypeAlias = Annotated[TrackId, msgspec.Meta(pattern=TRACK_ID_PATTERN)]
 """A track as somebody else names it."""
+MessageName: TypeAlias = Annotated[MessageId, msgspec.Meta(min_length=1, max_length=64)]
+"""A chat message as a client names it: ours are 32 long."""
 PictureSize: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=16_384)]
 """Device pixels; what the codecs we carry can code at all."""
 CodecName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
@@ -97,7 +104,11 @@ class TrackInfo(Told, frozen=True, kw_only=True):
 
 
 class ParticipantInfo(Told, frozen=True, kw_only=True):
-    """A participant as others see them."""
+    """A participant as others see them.
+
+    ``since_ms`` is when they came (milliseconds since 1970), however often they reloaded or changed nodes since; 0
+    where nobody says.
+    """
 
     participant: ParticipantId
     user: UserId
@@ -105,6 +116,7 @@ class ParticipantInfo(Told, frozen=True, kw_only=True):
     node: NodeId
     region: str
     tracks: tuple[TrackInfo, ...] = ()
+    since_ms: int = 0
 
 
 class TrackIntent(Asked, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ from typing import TypeAlias
 
 import msgspec
 
+from signalling.client.messages.events import ChatMessage
 from signalling.client.messages.parts import ParticipantInfo
 from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId, UserId
 
-__all__ = ["ChatSent", "Error", "Joined", "NodeReply", "Ok", "Pong", "Published", "Reply", "Welcome"]
+__all__ = ["ChatPage", "ChatSent", "Error", "Joined", "NodeReply", "Ok", "Pong", "Published", "Reply", "Welcome"]
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag_field="topic", omit_defaults=True):
@@ -23,6 +24,7 @@ class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
 
     ``features`` names what this node understands beyond the first version of the vocabulary: as nodes refuse unknown
     fields, a client asks for no more than is named. ``chat_after``: that field of :class:`Join`.
+    ``chat_history``: that request.
     """
 
     session: SessionId
@@ -40,7 +42,8 @@ class Joined(Reply, frozen=True, kw_only=True, tag="joined"):
     """You have a seat; ``participants`` are the others, yourself excluded.
 
     ``degraded`` says that the store could not be asked: caps and the order of joins from
-    other devices are then only as good as what this node knows.
+    other devices are then only as good as what this node knows. ``missed`` is what was said since the
+    message that ``chat_after`` named, oldest first; ``missed_more`` says that older ones were left out.
     """
 
     room: RoomId
@@ -48,6 +51,8 @@ class Joined(Reply, frozen=True, kw_only=True, tag="joined"):
     participants: tuple[ParticipantInfo, ...]
     degraded: bool
     epoch: int
+    missed: tuple[ChatMessage, ...] = ()
+    missed_more: bool = False
 
 
 class Published(Reply, frozen=True, kw_only=True, tag="published"):
@@ -62,6 +67,13 @@ class ChatSent(Reply, frozen=True, kw_only=True, tag="chat_sent"):
 
     message: MessageId
     at_ms: int
+
+
+class ChatPage(Reply, frozen=True, kw_only=True, tag="chat_page"):
+    """What was said in the room, oldest first; ``more`` says that there is older still."""
+
+    messages: tuple[ChatMessage, ...]
+    more: bool
 
 
 class Ok(Reply, frozen=True, kw_only=True, tag="ok"):
@@ -83,4 +95,4 @@ class Error(Reply, frozen=True, kw_only=True, tag="error"):
     highest_attempt: int | None = None
 
 
-NodeReply: TypeAlias = Welcome | Joined | Published | ChatSent | Ok | Pong | Error
+NodeReply: TypeAlias = Welcome | Joined | Published | ChatSent | ChatPage | Ok | Pong | Error

@@ -8,11 +8,13 @@ import msgspec
 
 from signalling.client.messages.parts import (
     MAX_CHAT_CHARACTERS,
+    MAX_CHAT_PAGE,
     MAX_TRACKS_PER_PARTICIPANT,
     MAX_TRACKS_PREFERRED,
     PROTOCOL_VERSION,
     Attempt,
     ClientPeer,
+    MessageName,
     RequestId,
     Sdp,
     TokenText,
@@ -25,6 +27,7 @@ from signalling.ids import RoomId
 __all__ = [
     "Answer",
     "Chat",
+    "ChatHistory",
     "ClientMessage",
     "Hello",
     "Join",
@@ -60,11 +63,13 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
     """Take a seat. Answered by :class:`Joined`.
 
     With ``room_token`` this is the second of two steps; without, the node does both.
+    ``chat_after`` names the last chat message that the client has seen: what was said since comes with the reply.
     """
 
     room: RoomId
     attempt: Attempt
     room_token: TokenText | None = None
+    chat_after: MessageName | None = None
 
 
 class Leave(Request, frozen=True, kw_only=True, tag="leave"):
@@ -127,6 +132,13 @@ class Chat(Request, frozen=True, kw_only=True, tag="chat"):
     nonce: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
+class ChatHistory(Request, frozen=True, kw_only=True, tag="chat_history"):
+    """What was said in the room, the newest ``limit`` messages, or those before one. Answered by :class:`ChatPage`."""
+
+    before: MessageName | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHAT_PAGE)] = 50
+
+
 class Ping(Request, frozen=True, kw_only=True, tag="ping"):
     """Are you there? Answered by :class:`Pong`; may be sent on a socket that never says hello."""
 
@@ -137,4 +149,6 @@ class PongReply(Request, frozen=True, kw_only=True, tag="pong"):
     n: int
 
 
-ClientMessage: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | Ping | PongReply
+ClientMessage: TypeAlias = (
+    Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory | Ping | PongReply
+)

@@ -16,6 +16,7 @@ from relay import (
     LinkUp,
     RelayEvent,
     RemoteChat,
+    RemoteChatBefore,
     RemoteRestriction,
     RemoteRoom,
 )
@@ -353,3 +354,17 @@ async def test_a_reader_that_takes_nothing_ends_the_relay_in_time(autojump_clock
             relay._emitted.append(LinkUp(node=B, setup_ms=1.0))
             relay.share_room(ROOM, frozenset(), ())
             await trio.sleep(20.0)
+
+
+async def test_what_was_said_before_is_heard_of_rooms_that_are_there_and_of_no_others(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        await meet(world)
+        # Who said it may have left: the speaker is not asked for, the room is.
+        said = RoomChat(ROOM, MessageId("me_1"), ParticipantId("pa_gone"), "gone", "hello", 1, "n")
+        world.relays[A].send_chat_before(B, ROOM, (said,))
+        world.relays[A].send_chat_before(B, RoomId("elsewhere"), (said,))
+        await trio.sleep(1.0)
+        assert world.of("b", RemoteChatBefore) == [RemoteChatBefore(node=A, room=ROOM, chats=(said,))]
+        assert world.relays[B].statistics().oddities["chat_refused"] == 1

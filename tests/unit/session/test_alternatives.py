@@ -65,7 +65,7 @@ def test_what_names_no_first_or_another_second_is_nobodys() -> None:
 
 
 def test_of_a_second_encoding_nobody_here_is_told_anything() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S1, ROOM, person("ann"))
     events: list[NodeEvent] = []
     for tracks in (
@@ -86,14 +86,14 @@ def test_of_a_second_encoding_nobody_here_is_told_anything() -> None:
 
 
 def test_others_are_listed_with_each_source_once() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.remote(N2, ROOM, (having(track("a"), track("b", "a")),))
     rooms.admit(S1, ROOM, person("ann"))
     assert rooms.others(S1) == (having(track("a")),)
 
 
 def test_each_session_is_sent_what_it_chose_and_the_choice_outlives_the_tracks() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     both = having(track("a"), track("b", "a"))
     rooms.admit(S1, ROOM, person("ann"))
     rooms.admit(S2, ROOM, person("cat"))
@@ -111,7 +111,7 @@ def test_each_session_is_sent_what_it_chose_and_the_choice_outlives_the_tracks()
 
 
 def test_a_choice_ends_with_the_seat() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.remote(N2, ROOM, (having(track("a"), track("b", "a")),))
     rooms.admit(S1, ROOM, person("ann"))
     rooms.choose_alternatives(S1, frozenset({A}))

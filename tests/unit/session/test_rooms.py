@@ -6,15 +6,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from session import room_view
 from session import rooms as rooms_module
-from session.room_effects import Announce, Doubt, RoomEffect, SayToNodes, Subscribe, Tell, Want
-from session.rooms import MAX_REMEMBERED_CHATS, Rooms
+from session.room_effects import Announce, Doubt, RoomEffect, Subscribe, Tell, Want
+from session.rooms import Rooms
 from signalling.client.messages import (
     ChatMessage,
     NodeEvent,
@@ -58,7 +57,7 @@ def told(effects: tuple[RoomEffect, ...], session: SessionId) -> list[NodeEvent]
 
 
 def test_somebody_joins_publishes_mutes_and_leaves() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     first = rooms.admit(S1, ROOM, person("ann"))
     assert first == (
         Announce(room=ROOM, participants=(person("ann"),)),
@@ -84,12 +83,12 @@ def test_somebody_joins_publishes_mutes_and_leaves() -> None:
 
 
 def test_a_session_without_a_seat_is_refused() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     for call in (
         lambda: rooms.set_tracks(S1, ()),
         lambda: rooms.mute(S1, TrackId("v"), muted=True),
         lambda: rooms.others(S1),
-        lambda: rooms.chat(S1, nonce="1", text="hi", message=MessageId("m"), at_ms=1),
+        lambda: rooms.talk.say(S1, nonce="1", text="hi"),
     ):
         with pytest.raises(Refused) as refused:
             call()
@@ -101,7 +100,7 @@ def test_a_session_without_a_seat_is_refused() -> None:
 
 
 def test_remote_tracks_are_wanted_while_somebody_is_here() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     assert rooms.remote(N2, ROOM, (person("bob", "v", node=N2),)) == ()
     effects = rooms.admit(S1, ROOM, person("ann"))
     (want,) = [effect for effect in effects if isinstance(effect, Want)]
@@ -114,7 +113,7 @@ def test_remote_tracks_are_wanted_while_somebody_is_here() -> None:
 
 @pytest.mark.parametrize("admitted_first", [True, False])
 def test_a_rejoin_here_is_invisible_in_both_orders(admitted_first: bool) -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S3, ROOM, person("eve"))
     rooms.admit(S1, ROOM, person("ann", "v"))
     effects: tuple[RoomEffect, ...] = ()
@@ -133,7 +132,7 @@ def test_a_rejoin_here_is_invisible_in_both_orders(admitted_first: bool) -> None
 
 
 def test_a_move_to_a_node_not_heard_yet_keeps_the_person_without_tracks() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S3, ROOM, person("eve"))
     rooms.admit(S1, ROOM, person("ann", "old"))
     effects = rooms.remove(S1, "replaced", moved_to=N2)
@@ -144,7 +143,7 @@ def test_a_move_to_a_node_not_heard_yet_keeps_the_person_without_tracks() -> Non
 
 
 def test_a_move_that_never_arrives_ends_with_the_nodes_seat() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S3, ROOM, person("eve"))
     rooms.admit(S1, ROOM, person("ann"))
     rooms.remove(S1, "replaced", moved_to=N2)
@@ -155,7 +154,7 @@ def test_a_move_that_never_arrives_ends_with_the_nodes_seat() -> None:
 
 @pytest.mark.parametrize("order", [(N2, N3), (N3, N2)])
 def test_announced_by_two_nodes_is_one_person_who_moves_once(order: tuple[NodeId, NodeId]) -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S1, ROOM, person("eve"))
     seen: list[NodeEvent] = []
     for node in order:
@@ -167,13 +166,13 @@ def test_announced_by_two_nodes_is_one_person_who_moves_once(order: tuple[NodeId
 
 
 def test_another_nodes_claim_on_somebody_here_is_doubted() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S1, ROOM, person("ann"))
     assert rooms.remote(N2, ROOM, (person("ann", "v", node=N2),)) == (Doubt(session=S1, room=ROOM),)
 
 
 def test_a_track_that_two_people_claim_is_the_first_ones() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S1, ROOM, person("eve"))
     effects = rooms.remote(N2, ROOM, (person("ann", "v", "v", node=N2), person("bob", "v", node=N2)))
     (want,) = [effect for effect in effects if isinstance(effect, Want)]
@@ -181,7 +180,7 @@ def test_a_track_that_two_people_claim_is_the_first_ones() -> None:
 
 
 def test_nobody_takes_a_track_from_whoever_has_it() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S1, ROOM, person("eve"))
     rooms.remote(N3, ROOM, (person("mal", node=N3),))
     rooms.remote(N2, ROOM, (person("ann", "v", "a", node=N2),))
@@ -198,35 +197,12 @@ def test_nobody_takes_a_track_from_whoever_has_it() -> None:
 
 
 def test_a_lost_node_takes_its_people_with_it() -> None:
-    rooms = Rooms(N1)
+    rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S1, ROOM, person("eve"))
     rooms.remote(N2, ROOM, (person("ann", "v", node=N2),))
     effects = rooms.remote(N2, ROOM, (), is_lost=True)
     assert told(effects, S1) == [ParticipantLeft(participant=ParticipantId("pa_ann"), reason="node_lost")]
     assert Want(room=ROOM, tracks=()) in effects
-
-
-def test_chat_is_heard_once_by_everybody_and_repeats_get_the_first_answer() -> None:
-    rooms = Rooms(N1)
-    rooms.admit(S1, ROOM, person("ann"))
-    rooms.admit(S2, ROOM, person("bob"))
-    message, at_ms, effects = rooms.chat(S1, nonce="1", text="hi", message=MessageId("m1"), at_ms=7)
-    heard = ChatMessage(message=message, participant=ParticipantId("pa_ann"), name="Ann", text="hi", at_ms=7)
-    assert (told(effects, S1), told(effects, S2)) == ([heard], [heard])
-    (said,) = [effect.chat for effect in effects if isinstance(effect, SayToNodes)]
-    assert rooms.chat(S1, nonce="1", text="hi", message=MessageId("m2"), at_ms=9) == (message, at_ms, ())
-    assert rooms.remote_chat(said) == ()
-    assert len(rooms.remote_chat(msgspec.structs.replace(said, message=MessageId("m3")))) == 2
-    assert rooms.remote_chat(msgspec.structs.replace(said, room=RoomId("other"))) == ()
-
-
-def test_what_is_remembered_of_chat_is_bounded() -> None:
-    rooms = Rooms(N1)
-    rooms.admit(S1, ROOM, person("ann"))
-    for n in range(MAX_REMEMBERED_CHATS + 10):
-        rooms.chat(S1, nonce=str(n), text="hi", message=MessageId(f"m{n}"), at_ms=n)
-    live = rooms._rooms[ROOM]
-    assert len(live.own_chats) == len(live.heard_chats) == MAX_REMEMBERED_CHATS
 
 
 # --- nobody sees a person twice, and in the end everybody sees the truth --------------------
@@ -267,7 +243,7 @@ class Mesh:
     """Three nodes, a link each way between any two, and people who walk about."""
 
     def __init__(self) -> None:
-        self.rooms = {node: Rooms(node) for node in NODES}
+        self.rooms = {node: Rooms(node, now_ms=lambda: 0) for node in NODES}
         self.links: dict[tuple[NodeId, NodeId], deque[tuple[ParticipantInfo, ...]]] = {
             (a, b): deque() for a in NODES for b in NODES if a != b
         }
@@ -415,4 +391,4 @@ def test_every_mutant_is_killed(mutant: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_chat_of_a_room_nobody_here_is_in_is_dropped() -> None:
     chat = RoomChat(room=ROOM, message=MessageId("m"), participant=ParticipantId("pa_x"), name="X", text="hi", at_ms=1)
-    assert Rooms(N1).remote_chat(chat) == ()
+    assert Rooms(N1, now_ms=lambda: 0).talk.hear(chat) == ()

@@ -14,6 +14,7 @@ from membership import ClusterView
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from relay import RelayEvent, RelayStatistics
 from session import (
+    ChatHistory,
     ClusterKeys,
     MemoryRoomDirectory,
     MemorySeatStore,
@@ -82,6 +83,7 @@ class Mesh:
         self.shared: dict[RoomId, tuple[frozenset[NodeId], tuple[ParticipantInfo, ...]]] = {}
         self.wanted: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
         self.chats: list[tuple[RoomChat, frozenset[NodeId]]] = []
+        self.chats_before: list[tuple[NodeId, RoomId, tuple[RoomChat, ...]]] = []
         self.restrictions: list[tuple[NodeId, TrackId, tuple[str, ...]]] = []
         self.questions: list[tuple[NodeId, SessionId, RoomId]] = []
         self.words: list[tuple[NodeId, SessionId, bool]] = []
@@ -103,6 +105,9 @@ class Mesh:
 
     def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
         self.chats.append((chat, nodes))
+
+    def send_chat_before(self, node: NodeId, room: RoomId, chats: tuple[RoomChat, ...]) -> None:
+        self.chats_before.append((node, room, chats))
 
     def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
         self.restrictions.append((node, track, codecs))
@@ -197,6 +202,7 @@ async def open_house(
     repository: MemoryRepository | None = None,
     keys: ClusterKeys | None = None,
     guests: bool = True,
+    chat_history: int = 200,
 ) -> AsyncIterator[House]:
     """Run it all for the length of the block; needs an autojump clock only where time matters."""
     keys = keys or ClusterKeys.generate()
@@ -229,6 +235,7 @@ async def open_house(
                 membership=None,
                 relay=mesh,
                 rooms=Rooms(HERE),
+                history=ChatHistory(repository, keep=chat_history),
                 repository=repository,
                 accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                 tokens=tokens,

@@ -11,7 +11,7 @@ from durable import RepositoryStatistics
 from membership import MembershipStatistics
 from node.conductor.measures import COUNTERS, collect_samples
 from relay import RelayStatistics
-from session import SessionStatistics
+from session import ChatStatistics, SessionStatistics
 from sfu import SupervisionStatistics
 
 RECORDS = {
@@ -21,6 +21,7 @@ RECORDS = {
     "mesh": MembershipStatistics,
     "accounts": AccountStatistics,
     "durable": RepositoryStatistics,
+    "chat": ChatStatistics,
 }
 
 ACCOUNTS = AccountStatistics(registered=1, logins=2, logins_refused=3, hashes=6, tokens_unchecked=0)
@@ -65,6 +66,7 @@ def test_absent_parts_have_no_samples_and_names_are_unique() -> None:
         relay=None,
         accounts=ACCOUNTS,
         durable=RepositoryStatistics(calls=5, failures=0, conflicts=0),
+        chat=ChatStatistics(stored=1, unstored=0, unread=0, unreadable=0),
     )
     by_name = {sample.name: sample for sample in samples}
     assert len(by_name) == len(samples)

@@ -23,7 +23,7 @@ from node.http.backend import (
 from node.http.server import HttpServer, bind, open_http_server
 from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
 from signalling.client.admission import SessionGrant, SessionRequest
-from signalling.client.messages import Chat, ChatSent, Join, Joined, Ok, ParticipantLeft
+from signalling.client.messages import Chat, ChatPage, ChatSent, Join, Joined, Ok, ParticipantLeft
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, SessionId, UserId
 
@@ -119,6 +119,10 @@ class FakeBackend:
     async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
         await self._answer("rooms", session_token)
         return ()
+
+    async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
+        await self._answer(("chat page", room, before, limit), session_token)
+        return ChatPage(messages=(), more=False)
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         await self._answer(query)

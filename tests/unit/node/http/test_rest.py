@@ -291,3 +291,15 @@ async def test_one_address_asks_accounts_at_a_pace(backend: FakeBackend, web_roo
     ]
     assert [answer.status_code for answer in answers] == [201, 200, 429]
     assert (await client.post("/v1/accounts/logout", headers=BEARER)).status_code == 429
+
+
+async def test_the_chat_of_a_room_is_paged(client: TestClientProtocol, backend: FakeBackend) -> None:
+    response = await client.get("/v1/rooms/hall/chat?before=me_1&limit=100", headers=BEARER)
+    assert (response.status_code, await response.get_json()) == (200, {"messages": [], "more": False})
+    assert backend.asked == [("chat page", "hall", "me_1", 100)]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=-1", "limit=%D9%A3", "limit=x", "before=" + "m" * 65])
+async def test_a_page_that_cannot_be_is_refused(client: TestClientProtocol, query: str) -> None:
+    response = await client.get(f"/v1/rooms/hall/chat?{query}", headers=BEARER)
+    assert (response.status_code, (await response.get_json())["error"]["code"]) == (400, "malformed_message")

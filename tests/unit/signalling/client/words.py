@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from signalling.client.messages import (
     Answer,
     Chat,
+    ChatHistory,
+    ChatPage,
     ChatSent,
     Hello,
     Join,
@@ -50,6 +52,7 @@ REQUESTS: Final[tuple[NodeRequest, ...]] = (
     Mute(track=TrackId("tr_1"), muted=True),
     Prefer(tracks=()),
     Chat(text="hi", nonce="1"),
+    ChatHistory(before=MessageId("me_1"), limit=10),
 )
 
 GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
@@ -62,4 +65,5 @@ GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
     Mute: Ok(),
     Prefer: Ok(),
     Chat: ChatSent(message=MessageId("me_1"), at_ms=0),
+    ChatHistory: ChatPage(messages=(), more=False),
 }
