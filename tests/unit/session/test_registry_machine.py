@@ -94,7 +94,7 @@ class SeatMachine(RuleBasedStateMachine):
 
 
 def _run(examples: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         SeatMachine,
         settings=settings(
             max_examples=examples, stateful_step_count=40, deadline=None, database=None, derandomize=True
