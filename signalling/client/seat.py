@@ -91,6 +91,7 @@ class RoomSeat:
         self._ended: Ended | None = None
         self._joined = False
         self._heard: OrderedDict[MessageId, None] = OrderedDict()
+        self._last_chat: MessageId | None = None
         self._awake = trio.Event()
         self._events_in, self._events_out = trio.open_memory_channel[SeatEvent](MAX_UNREAD_EVENTS)
         self._chats = ChatQueue()
@@ -195,6 +196,8 @@ class RoomSeat:
             if not self._joined:
                 self._joined = True
                 task_status.started()
+            for message in joined.missed:
+                self._take(message)
             self._chats.connected(client)
             async for event in client.events:
                 self._token = client.token
@@ -202,14 +205,15 @@ class RoomSeat:
             raise client.lost or ConnectionLostError(CLOSED_WITHOUT_FRAME, "")
 
     async def _join(self, client: Client) -> Joined:
+        after = self._last_chat if "chat_after" in client.welcome.features else None
         try:
-            return await client.join(self._room, attempt=await self._device.raise_attempt())
+            return await client.join(self._room, attempt=await self._device.raise_attempt(), chat_after=after)
         except RefusedByNodeError as refused:
             if refused.code != "attempt_stale" or refused.highest_attempt is None:
                 raise
             highest = refused.highest_attempt
         # Nobody else is this device, so once is enough.
-        return await client.join(self._room, attempt=await self._device.raise_attempt(highest))
+        return await client.join(self._room, attempt=await self._device.raise_attempt(highest), chat_after=after)
 
     def _take(self, event: NodeEvent) -> None:
         match event:
@@ -224,6 +228,7 @@ class RoomSeat:
                 return
             case ChatMessage(message=message):
                 self._heard[message] = None
+                self._last_chat = message
                 if len(self._heard) > MAX_REMEMBERED_CHATS:
                     self._heard.popitem(last=False)
             case _:

@@ -85,7 +85,8 @@ async def message_us(url: str, pid: int, seconds: float, *, token: str | None) -
         while due < until:
             await trio.sleep_until(due)
             await ws.send_message(PING)
-            while '"pong"' not in (answer := await ws.get_message()) and answer != PING:
+            # A node pings by itself, too.
+            while '"pong"' not in str(answer := await ws.get_message()) and answer != PING:
                 continue
             said += 1
             due += 1 / MESSAGES_PER_S

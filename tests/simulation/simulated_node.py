@@ -11,6 +11,7 @@ from membership import ClusterView
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.http.connection import ClientConnection, ConnectionCounters
 from session import (
+    ChatHistory,
     ClusterKeys,
     MemoryRoomDirectory,
     RoomPolicy,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tests.simulation.universe import Universe
 
 __all__ = ["KEYS", "SimulatedNode", "settings_of"]
+
+CHATS_KEPT: Final = 50
 
 KEYS: Final = ClusterKeys.generate()
 """Their bits are in no story, so that the same ones serve all runs."""
@@ -146,6 +149,7 @@ class SimulatedNode:
                         relay=end,
                         rooms=self.rooms,
                         repository=repository,
+                        history=ChatHistory(repository, keep=CHATS_KEPT),
                         accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                         tokens=tokens,
                     )

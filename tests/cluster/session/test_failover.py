@@ -6,7 +6,7 @@ import socket
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -67,7 +67,8 @@ class Pair:
         """Whose lease stands at the address, and on which node."""
         with redis.Redis(unix_socket_path=str(self.address)) as client:
             seconds, _ = client.time()
-            slots = [client.hgetall(key) for key in client.keys(f"starling:{{{CLUSTER}:{ROOM}}}:seat:*")]
+            keys = client.keys(f"starling:{{{CLUSTER}:{ROOM}}}:seat:*")
+            slots: list[dict[Any, Any]] = [client.hgetall(key) for key in keys]
         return {
             slot[b"sid"].decode(): slot[b"node"].decode() for slot in slots if int(slot.get(b"exp", 0)) > seconds * 1000
         }

@@ -204,7 +204,8 @@ class _Both:
             arguments = [str(argument) for argument in call.arguments]
             asked.append((call.keys, arguments, written, (str(self.now_ms // 1000), str(self.now_ms % 1000 * 1000))))
             expected.append(self._expected(step))
-        replies = msgpack.unpackb(self.client.evalsha(self.script, 0, msgpack.packb(asked), self.documents), raw=True)
+        packed = msgpack.packb(asked) or b""
+        replies = msgpack.unpackb(self.client.evalsha(self.script, 0, packed, self.documents), raw=True)
         return expected, [self.store.read(reply) for reply in replies]
 
     def _expected(self, step: Step) -> SeatAnswer:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from signalling.client.events import ProtocolEffect, ProtocolEvent
-    from signalling.client.messages import Error, NodeEvent, NodeMessage, Request
+    from signalling.client.messages import NodeEvent, NodeMessage, NodeReply, Request
 
 
 class FakeNode:
@@ -27,7 +27,7 @@ class FakeNode:
     def __init__(self, ws: WebSocketConnection) -> None:
         self.ws = ws
         self.protocol = ClientProtocol(now=trio.current_time())
-        self.instead: dict[type[Request], Error | None] = {}
+        self.instead: dict[type[Request], NodeReply | None] = {}
         self.asked: list[Request] = []
 
     async def run(self) -> None:

@@ -6,25 +6,27 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
 from signalling.client.connection import converse
 from signalling.client.device_memory import MemoryDevice
-from signalling.client.messages import Chat, ChatMessage, Error, Join, Replaced, SeatLost
+from signalling.client.messages import Chat, ChatMessage, Error, Hello, Join, Joined, Replaced, SeatLost, Welcome
 from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
 from signalling.client.retry import Comeback, RetryPolicy
 from signalling.client.seat import Away, Ended, RoomSeat, Seated, hold
 from signalling.ids import MessageId, ParticipantId, RoomId
 from tests.unit.signalling.client.fake_node import a_node
+from tests.unit.signalling.client.words import GRANTS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from signalling.client.connection import Client
     from signalling.client.device_memory import DeviceMemory
-    from signalling.client.messages import Request
+    from signalling.client.messages import NodeReply, Request
     from signalling.client.seat import SeatEvent
     from tests.unit.signalling.client.fake_node import FakeNode
 
@@ -36,7 +38,7 @@ class World:
     """Nodes `a` and `b`, which can be down, and what became of each connection."""
 
     down: set[str] = field(default_factory=set)
-    instead: dict[type[Request], Error | None] = field(default_factory=dict)
+    instead: dict[type[Request], NodeReply | None] = field(default_factory=dict)
     connections: list[tuple[str, FakeNode]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     admitted: int = 0
@@ -275,3 +277,28 @@ async def test_a_message_that_nodes_repeat_comes_once(autojump_clock: trio.testi
         await world.node.push(Replaced())
         rest = [event async for event in seat.events]
     assert [type(event) for event in rest] == [Ended]
+
+
+async def test_what_was_said_meanwhile_comes_before_anything_newer(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    seat = a_seat(world)
+    welcome, joined = GRANTS[Hello], GRANTS[Join]
+    assert isinstance(welcome, Welcome)
+    assert isinstance(joined, Joined)
+    world.instead[Hello] = msgspec.structs.replace(welcome, features=("chat_after",))
+    known, missed, newer = (
+        ChatMessage(message=MessageId(f"me_{number}"), participant=ParticipantId("pa_2"), name="Bob", text="", at_ms=0)
+        for number in (1, 2, 3)
+    )
+    async with hold(seat):
+        await next_of(seat, Seated)
+        await world.node.push(known)
+        await next_of(seat, ChatMessage)
+        world.instead[Join] = msgspec.structs.replace(joined, missed=(known, missed))
+        await world.drop()
+        await next_of(seat, Seated)
+        await world.node.push(newer)
+        await world.node.push(Replaced())
+        rest = [event async for event in seat.events]
+    assert rest[:-1] == [missed, newer]
+    assert [request.chat_after for request in world.asked(Join) if isinstance(request, Join)] == [None, "me_1"]
