@@ -37,6 +37,11 @@ COUNTERS: Final = {
         "events_foreign",
         "records_dropped",
         "resets",
+        "rooms_asked",
+        "rooms_answered",
+        "rooms_told",
+        "rooms_refused",
+        "rooms_unasked",
     },
 }
 """Fields that only grow; every other one is a state of now."""
