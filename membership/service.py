@@ -3,9 +3,9 @@
 Theory of operation.  The supervisor (supervision.py) runs agents; for each that is ready `_use` opens three
 connections by purpose, because the agent serves each strictly in order: `events` (the stream, and answers to the
 queries in it), `fast` (members, events, coordinates, gauges) and `slow` (tags, pruning).  A join takes up to 10 s
-per dead seed and gets a connection of its own, as does each query.  The core (view.py) is fed synchronously, so its state has one owner without locks, and its
-effects run as tasks of the session, so they end with it.  Whatever breaks in a session ends it: the agent is
-killed and the next one starts.
+per dead seed and gets a connection of its own, as does each query.  The core (view.py) is fed synchronously, so
+its state has one owner without locks, and its effects run as tasks of the session, so they end with it.  Whatever
+breaks in a session ends it: the agent is killed and the next one starts.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ from session.memory_store import MemorySeatStore
 from session.records import (
     Admitted,
     AskHolder,
+    AskMesh,
     AttemptStale,
     HolderState,
     RoomNodes,
@@ -68,6 +69,7 @@ __all__ = [
     "Announce",
     "ApiKeys",
     "AskHolder",
+    "AskMesh",
     "AttemptStale",
     "ChatHistory",
     "ChatStatistics",

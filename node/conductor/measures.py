@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COUNTERS: Final = {
     "engine": {"epoch", "failed_starts", "timeouts", "refusals", "late_replies"},
-    "sessions": {"joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
+    "sessions": {"outages", "joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
     "accounts": {"registered", "logins", "logins_refused", "hashes", "tokens_unchecked"},
     "durable": {"calls", "failures", "conflicts"},
     "chat": {"stored", "unstored", "unread", "unreadable"},
