@@ -171,6 +171,10 @@ class SeatRegistry:
         held = self._held.of(session, room)
         return None if held is None else held.seat
 
+    def seats(self) -> tuple[Seat, ...]:
+        """All seats here, in grace included."""
+        return tuple(held.seat for held in self._held)
+
     def rooms(self) -> tuple[RoomId, ...]:
         """All rooms with a seat here, in grace included."""
         return self._held.rooms

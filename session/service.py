@@ -252,6 +252,10 @@ class Sessions:
         """All rooms with a seat here, in grace included."""
         return self._core.rooms()
 
+    def seats(self) -> tuple[Seat, ...]:
+        """All seats of this node, in grace included."""
+        return self._core.seats()
+
     # --- drain ---
 
     def start_drain(self) -> None:
