@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 import trio
 
@@ -151,6 +152,18 @@ async def outage(cluster: Cluster, how: str) -> AsyncIterator[list[Callable[[], 
             fresh.__exit__(None, None, None)
 
 
+async def refused_list(one: Guest, cluster: Cluster) -> float:
+    """Ask for the list of rooms; returns after how many milliseconds it was refused."""
+    started = trio.current_time()
+    async with httpx.AsyncClient(timeout=5, trust_env=False) as http:
+        token = {"Authorization": f"Bearer {one.client.token}"}
+        answer = await http.get(f"{cluster.at(one.node).url}/v1/rooms", headers=token)
+    took_ms = (trio.current_time() - started) * 1000
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert took_ms < JOIN_MS
+    return took_ms
+
+
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 async def test_people_come_and_go_without_the_store(how: str) -> None:
     times: dict[str, float] = {}
@@ -174,6 +187,9 @@ async def test_people_come_and_go_without_the_store(how: str) -> None:
             times["seen ms"] = await until(
                 lambda: cal.sees(ann, bob) and ann.sees(bob, cal) and bob.sees(ann, cal), within_s=SEEN_S
             )
+
+            # What needs the store alone is refused, and in time.
+            times["list of rooms ms"] = await refused_list(cal, cluster)
 
             # They talk across nodes.
             await cal.client.chat("from Virginia")
@@ -220,3 +236,32 @@ async def test_people_come_and_go_without_the_store(how: str) -> None:
                     audited = await trio.run_process(command, capture_stdout=True)
                     assert json.loads(audited.stdout)["seats_stored"] == 4
     print(how, {name: round(value, 2) for name, value in times.items()})  # noqa: T201
+
+
+async def test_a_store_that_is_awake_now_and_then_holds_nobody_up() -> None:
+    """Redis sleeps for 0.6 s of each 0.7 s: every join is answered in time, whether it got through or not."""
+    took_ms = []
+    degraded = 0
+    async with open_cluster(STAGES[:1]) as cluster, guest(cluster, AMSTERDAM) as ann, trio.open_nursery() as nursery:
+        (process,) = descendants(cluster.redis.pid)
+
+        async def doze() -> None:
+            try:
+                while True:
+                    os.kill(process, signal.SIGSTOP)
+                    await trio.sleep(0.6)
+                    os.kill(process, signal.SIGCONT)
+                    await trio.sleep(0.1)
+            finally:
+                os.kill(process, signal.SIGCONT)
+
+        nursery.start_soon(doze)
+        for attempt in range(1, 21):
+            started = trio.current_time()
+            degraded += (await ann.join(attempt=attempt)).degraded
+            took_ms.append((trio.current_time() - started) * 1000)
+            await trio.sleep(0.13)
+        nursery.cancel_scope.cancel()
+        assert max(took_ms) < JOIN_MS
+        clean_s, _ = await until_clean(cluster)
+    print(f"slow: joins took at most {max(took_ms):.0f} ms, {degraded} of 20 degraded, clean after {clean_s:.1f} s")  # noqa: T201
