@@ -159,7 +159,7 @@ async def refused_list(one: Guest, cluster: Cluster) -> float:
         token = {"Authorization": f"Bearer {one.client.token}"}
         answer = await http.get(f"{cluster.at(one.node).url}/v1/rooms", headers=token)
     took_ms = (trio.current_time() - started) * 1000
-    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
     assert took_ms < JOIN_MS
     return took_ms
 
@@ -242,7 +242,7 @@ async def test_a_store_that_is_awake_now_and_then_holds_nobody_up() -> None:
     """Redis sleeps for 0.6 s of each 0.7 s: every join is answered in time, whether it got through or not."""
     took_ms = []
     degraded = 0
-    async with open_cluster(STAGES[:1]) as cluster, guest(cluster, AMSTERDAM) as ann, trio.open_nursery() as nursery:
+    async with open_cluster(STAGES[:1]) as cluster, guest(cluster, AMSTERDAM) as ann:
         (process,) = descendants(cluster.redis.pid)
 
         async def doze() -> None:
@@ -255,13 +255,16 @@ async def test_a_store_that_is_awake_now_and_then_holds_nobody_up() -> None:
             finally:
                 os.kill(process, signal.SIGCONT)
 
-        nursery.start_soon(doze)
-        for attempt in range(1, 21):
-            started = trio.current_time()
-            degraded += (await ann.join(attempt=attempt)).degraded
-            took_ms.append((trio.current_time() - started) * 1000)
-            await trio.sleep(0.13)
-        nursery.cancel_scope.cancel()
-        assert max(took_ms) < JOIN_MS
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(doze)
+            for attempt in range(1, 21):
+                if attempt > 1:
+                    await ann.client.leave()
+                    await trio.sleep(0.13)
+                started = trio.current_time()
+                degraded += (await ann.join(attempt=attempt)).degraded
+                took_ms.append((trio.current_time() - started) * 1000)
+            nursery.cancel_scope.cancel()
         clean_s, _ = await until_clean(cluster)
     print(f"slow: joins took at most {max(took_ms):.0f} ms, {degraded} of 20 degraded, clean after {clean_s:.1f} s")  # noqa: T201
+    assert max(took_ms) < JOIN_MS
