@@ -9,6 +9,8 @@ outside in:
   its stable id, and its newest boot alone speaks for it.
 - tags.py and certificate.py are what a node says of itself and why it is believed.
 - agent.py keeps the agent alive; tether.py and child.py see to it that no child outlives this process.
+- room_queries.py asks the mesh where a room lives while the store is away (room_query.py is what is said,
+  room_questions.py when), and answers others.
 - rpc/ is the Serf RPC client: codec, connection, typed records.
 - distance.py and placement.py are pure functions from positions and coordinates to ordered candidates.
 
@@ -21,6 +23,7 @@ from membership.config import MembershipConfig
 from membership.distance import NetworkCoordinate, Position, great_circle_km, rtt_floor_ms
 from membership.errors import GossipSetupError, GossipUnavailableError, MembershipError
 from membership.placement import Candidate, Reason, rank_candidates
+from membership.room_queries import RoomFound, RoomQueries
 from membership.service import MAX_EVENT_BYTES, Membership, open_membership
 from membership.snapshot import (
     Change,
@@ -59,6 +62,8 @@ __all__ = [
     "NodeTags",
     "Position",
     "Reason",
+    "RoomFound",
+    "RoomQueries",
     "UnusableMember",
     "ViewMember",
     "ViewReset",

@@ -47,6 +47,7 @@ class MembershipConfig:
         join_deadline_s: for one attempt to join the seeds; dead ones cost 10 s each.
         first_join_wait_s: how long start-up waits for the first attempt before going on without it.
         leave_deadline_s: for the graceful leave on close; after it the agent is ended.
+        query_timeout_s: how long other nodes may answer a query; its gossip takes 0.1-0.7 s in 3-30 nodes.
         refresh_interval_s: period of the full re-read of members that heals whatever a stream missed.
         rejoin_interval_s: period of joining the seeds again while none of them is alive.
         restart_backoff_s: first pause before a dead agent is started again, doubled each time.
@@ -73,6 +74,7 @@ class MembershipConfig:
     join_deadline_s: float = 35.0
     first_join_wait_s: float = 3.0
     leave_deadline_s: float = 5.0
+    query_timeout_s: float = 2.0
     refresh_interval_s: float = 5.0
     rejoin_interval_s: float = 30.0
     restart_backoff_s: float = 0.25

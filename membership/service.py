@@ -1,11 +1,11 @@
 """The membership service: one agent, its connections, the view, and what the rest of the node does with them.
 
 Theory of operation.  The supervisor (supervision.py) runs agents; for each that is ready `_use` opens three
-connections by purpose, because the agent serves each strictly in order: `events` (the stream), `fast` (members,
-events, coordinates, gauges) and `slow` (tags, pruning).  A join takes up to 10 s per dead seed and gets a
-connection of its own.  The core (view.py) is fed synchronously, so its state has one owner without locks, and its
-effects run as tasks of the session, so they end with it.  Whatever breaks in a session ends it: the agent is
-killed and the next one starts.
+connections by purpose, because the agent serves each strictly in order: `events` (the stream, and answers to the
+queries in it), `fast` (members, events, coordinates, gauges) and `slow` (tags, pruning).  A join takes up to 10 s
+per dead seed and gets a connection of its own, as does each query.  The core (view.py) is fed synchronously, so
+its state has one owner without locks, and its effects run as tasks of the session, so they end with it.  Whatever
+breaks in a session ends it: the agent is killed and the next one starts.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import trio
 
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.joining import try_seeds
+from membership.room_queries import RoomQueries
 from membership.rpc.client import EventStream, SerfClient, open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
-from membership.rpc.records import MemberEvent, SerfMember, UserEvent
+from membership.rpc.records import MemberEvent, QueryEvent, SerfMember, UserEvent
 from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
 from membership.subscription import ChangeSubscription
@@ -101,6 +102,12 @@ class Membership:
         self._sent = self._received = self._dropped = self._foreign = self._records_dropped = self._resets = 0
         self._event_queue: int | None = None
         self._join_problem: GossipSetupError | None = None
+        self.rooms = RoomQueries(
+            config,
+            view=lambda: self.view,
+            endpoint=lambda: None if self._session is None else self._session.endpoint,
+        )
+        """Asks the mesh on which nodes a room lives, and answers others; for when the store is away."""
 
     @property
     def boot(self) -> int:
@@ -224,6 +231,11 @@ class Membership:
             records_dropped=self._records_dropped,
             resets=self._resets + sum(subscription.resets for subscription in self._subscriptions),
             event_queue=self._event_queue,
+            rooms_asked=self.rooms.asked,
+            rooms_answered=self.rooms.answers,
+            rooms_told=self.rooms.heard,
+            rooms_refused=self.rooms.refused,
+            rooms_unasked=self.rooms.turned_away,
             join_problem=None if self._join_problem is None else str(self._join_problem),
         )
 
@@ -282,14 +294,14 @@ class Membership:
                 try:
                     self._feed(AgentUp(agent_boot=endpoint.agent_boot))
                     nursery.start_soon(self._watch_gauges, fast)
-                    await self._read_stream(stream)
+                    await self._read_stream(stream, events, nursery)
                 finally:
                     self._session = None
                     self._feed(AgentDown())
         except* (RpcError, trio.TooSlowError) as group:
             log.warning("gossip agent unusable", agent=endpoint.name, reason=reasons_of(group))
 
-    async def _read_stream(self, stream: EventStream) -> None:
+    async def _read_stream(self, stream: EventStream, events: SerfClient, nursery: trio.Nursery) -> None:
         lost = 0
         while True:
             record = await stream.receive()
@@ -301,6 +313,9 @@ class Membership:
                 self._feed(MembersHinted())
             elif isinstance(record, UserEvent):
                 self._take_event(record)
+            elif isinstance(record, QueryEvent) and self.rooms.is_for_us(record):
+                # The agent takes the answer only from the connection on which it told of the query.
+                nursery.start_soon(self.rooms.answer, events, record)
 
     def _take_event(self, event: UserEvent) -> None:
         if event.name != EVENT_NAME or len(event.payload) > MAX_EVENT_BYTES:
@@ -400,6 +415,7 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
     async with trio.open_nursery() as nursery:
         nursery.start_soon(membership._watch_deadlines)
         nursery.start_soon(membership._supervisor.run)
+        nursery.start_soon(membership.rooms.run)
         failure = await membership._wait_started()
         if failure is None:
             yield membership

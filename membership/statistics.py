@@ -24,6 +24,11 @@ class MembershipStatistics:
         records_dropped: stream records lost because this process was slow.
         resets: subscriptions that fell behind and started over.
         event_queue: events waiting in the agent at the last look; < 10 healthy, > 100 over budget; None if unknown.
+        rooms_asked: queries for a room's nodes sent while the store was away.
+        rooms_answered: usable answers to them.
+        rooms_told: queries of others that were about a room here and were answered.
+        rooms_refused: queries and answers that were malformed, too fast, or of nobody known.
+        rooms_unasked: rooms not asked for because too many waited.
         join_problem: why the last attempt to join the seeds failed, None if it did not.
     """
 
@@ -39,4 +44,9 @@ class MembershipStatistics:
     records_dropped: int
     resets: int
     event_queue: int | None
+    rooms_asked: int
+    rooms_answered: int
+    rooms_told: int
+    rooms_refused: int
+    rooms_unasked: int
     join_problem: str | None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from membership import ClusterView, Membership
+    from node.audit import Auditor, AuditReport
     from node.conductor import Conductor
     from node.config import Config
     from node.http.backend import ReadinessProblem
@@ -55,7 +56,7 @@ DEADLINE_S: Final = 5.0
 MAX_CONNECTIONS: Final = 16
 """People and their scripts; a question takes milliseconds."""
 
-Topic: TypeAlias = Literal["status", "members", "links", "accounts"]
+Topic: TypeAlias = Literal["status", "members", "links", "audit", "accounts"]
 
 _Answer = TypeVar("_Answer")
 
@@ -156,8 +157,9 @@ class AdminDesk:
     membership: Membership | None
     relay: Relay | None
     alone: ClusterView
+    auditor: Auditor
 
-    async def answer(self, question: Question) -> StatusReport | Members | Links | AccountAnswer:
+    async def answer(self, question: Question) -> StatusReport | Members | Links | AuditReport | AccountAnswer:
         """Say how things are now, or do what is ordered."""
         match question.topic:
             case "status":
@@ -166,6 +168,8 @@ class AdminDesk:
                 return await self._members()
             case "links":
                 return await self._links()
+            case "audit":
+                return await self.auditor.audit()
             case "accounts":
                 return await carry_out(self.conductor.accounts, question.order)
 

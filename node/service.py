@@ -32,6 +32,7 @@ from membership import (
     open_membership,
 )
 from node.admin import AdminDesk, open_admin
+from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.config.derived import public_url
 from node.errors import EXIT_CONFIG, NodeStartError
@@ -209,6 +210,10 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             lifetimes=TokenLifetimes(session_s=config.tokens.session_lifetime_s, room_s=config.tokens.room_lifetime_s),
         )
         alone = _view_of_one(config, tags)
+
+        def view() -> ClusterView:
+            return alone if membership is None else membership.view
+
         conductor = await stack.enter_async_context(
             open_conductor(
                 Conductor(
@@ -223,7 +228,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     keys=identity.cluster_keys,
                     directory=Directory(
                         sessions=sessions,
-                        view=lambda: alone if membership is None else membership.view,
+                        view=view,
                         policy=RoomPolicy(config.rooms.on_join),
                         media=_room_media(config),
                     ),
@@ -243,7 +248,16 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
         )
         stack.push_async_callback(_bow_out, sessions, membership, relay)
         desk = AdminDesk(
-            config=config, url=url, conductor=conductor, engine=engine, membership=membership, relay=relay, alone=alone
+            config=config,
+            url=url,
+            conductor=conductor,
+            engine=engine,
+            membership=membership,
+            relay=relay,
+            alone=alone,
+            auditor=Auditor(
+                node=NodeId(config.node.id), sessions=sessions, reader=stores.reader, alive=lambda: _alive(view())
+            ),
         )
         await stack.enter_async_context(open_admin(Path(config.node.data_dir), desk))
         api = make_api(conductor, config.http, url)
@@ -329,6 +343,10 @@ def _membership_config(config: Config, identity: Identity) -> MembershipConfig:
         call_deadline_s=mesh.call_deadline_s,
         leave_deadline_s=mesh.leave_deadline_s,
     )
+
+
+def _alive(view: ClusterView) -> frozenset[NodeId]:
+    return frozenset(member.node_id for member in view.alive())
 
 
 def _view_of_one(config: Config, tags: NodeTags) -> ClusterView:

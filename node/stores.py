@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from durable import AppendOnly, RedisRepository, open_redis, open_sqlite
-from session import MemoryRoomDirectory, MemorySeatStore, RedisRoomDirectory, RedisSeatStore
+from session import MemoryRoomDirectory, MemorySeatStore, RedisRoomDirectory, RedisSeatReader, RedisSeatStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from durable import Repository
     from node.config import Config
-    from session import RoomDirectory, SeatStore, SessionConfig
+    from session import RoomDirectory, SeatReader, SeatStore, SessionConfig
 
 __all__ = ["SQLITE_FILE", "Stores", "open_stores"]
 
@@ -40,11 +40,13 @@ class Stores:
 
     Attributes:
         seats: The index of seats.
+        reader: Reads the whole index, for an audit.
         rooms: The definitions of rooms.
         repository: Accounts, rooms, invitations, bans and chat history.
     """
 
     seats: SeatStore
+    reader: SeatReader
     rooms: RoomDirectory
     repository: Repository
 
@@ -62,13 +64,16 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
             await _warn_of_a_forgetful_redis(repository)
             yield Stores(
                 seats=RedisSeatStore.from_config(redis, settings),
+                reader=RedisSeatReader(redis, cluster=settings.cluster),
                 rooms=RedisRoomDirectory(redis, cluster=settings.cluster, max_rooms=settings.max_rooms),
                 repository=repository,
             )
     else:
         async with open_sqlite(Path(config.node.data_dir) / SQLITE_FILE, deadline_s=SQLITE_DEADLINE_S) as sqlite:
+            seats = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s, repository=sqlite)
             yield Stores(
-                seats=MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s, repository=sqlite),
+                seats=seats,
+                reader=seats,
                 rooms=MemoryRoomDirectory(max_rooms=settings.max_rooms),
                 repository=sqlite,
             )

@@ -11,6 +11,7 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 - store_questions.py carries the registry's questions to the store and the answers back.
 - store.py says what a seat store is and how seats are ordered. memory_store.py with seat_table.py serves one
   node, redis_store.py with seats.lua a cluster; both pass one suite.
+- audit.py compares the index with the seats of a node, read by redis_seat_reader.py or out of the memory.
 - chat.py remembers what was said, room_talk.py says who is told, chat_history.py keeps it in the repository;
   room_visits.py knows since when somebody is here and who was.
 - directory.py and redis_directory.py keep the definitions of rooms; room_media.py says what may be forwarded in one.
@@ -23,6 +24,7 @@ are then marked degraded, and when it returns every node states its own seats ag
 """
 
 from session.api_keys import ApiKeys
+from session.audit import Finding, SeatReader, StoredSeat, compare_seats
 from session.chat_history import ChatHistory, ChatStatistics
 from session.claims import AccountMark
 from session.config import SessionConfig
@@ -35,6 +37,7 @@ from session.memory_store import MemorySeatStore
 from session.records import (
     Admitted,
     AskHolder,
+    AskMesh,
     AttemptStale,
     HolderState,
     RoomNodes,
@@ -44,6 +47,7 @@ from session.records import (
     SessionStatistics,
 )
 from session.redis_directory import RedisRoomDirectory
+from session.redis_seat_reader import RedisSeatReader
 from session.redis_store import RedisSeatStore
 from session.room_effects import (
     Announce,
@@ -68,6 +72,7 @@ __all__ = [
     "Announce",
     "ApiKeys",
     "AskHolder",
+    "AskMesh",
     "AttemptStale",
     "ChatHistory",
     "ChatStatistics",
@@ -75,12 +80,14 @@ __all__ = [
     "CodecPolicy",
     "Doubt",
     "EventOutbox",
+    "Finding",
     "FoundTrack",
     "Grants",
     "HolderState",
     "MemoryRoomDirectory",
     "MemorySeatStore",
     "RedisRoomDirectory",
+    "RedisSeatReader",
     "RedisSeatStore",
     "RoomClaims",
     "RoomDefinition",
@@ -95,6 +102,7 @@ __all__ = [
     "SayToNodes",
     "Seat",
     "SeatLost",
+    "SeatReader",
     "SeatStore",
     "SessionClaims",
     "SessionConfig",
@@ -104,12 +112,14 @@ __all__ = [
     "SessionStatistics",
     "Sessions",
     "StoredRoom",
+    "StoredSeat",
     "Subscribe",
     "Tell",
     "TokenLifetimes",
     "Tokens",
     "UserClaims",
     "Want",
+    "compare_seats",
     "may_moderate",
     "open_sessions",
 ]

@@ -1,8 +1,8 @@
 """Events for one slow reader, bounded by what there is instead of by a queue's size.
 
 A seat can only be lost once before somebody takes it again, and of a room's nodes only the newest
-set counts; whether somebody is there is asked once, however many wait for it. So at most one event of a kind
-waits per seat and one per room, and nothing is ever dropped.
+set counts; whether somebody is there, or where a room lives, is asked once, however many wait for it. So at most one
+event of a kind waits per seat and one per room, and nothing is ever dropped.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from session.records import AskHolder, RoomNodes, SeatLost
+from session.records import AskHolder, AskMesh, RoomNodes, SeatLost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,6 +38,8 @@ class EventOutbox:
                 key = (room,)
             case AskHolder(room=room, holder=holder):
                 key = ("ask", room, holder)
+            case AskMesh(room=room):
+                key = ("mesh", room, "")
         self._waiting.pop(key, None)
         self._waiting[key] = event
         self._filled.set()

@@ -67,6 +67,11 @@ class HeldSeats:
         return len(self._by_room[room]) if room in self._by_room else 0
 
     @property
+    def rooms(self) -> tuple[RoomId, ...]:
+        """Rooms with a seat here."""
+        return tuple(self._by_room)
+
+    @property
     def room_count(self) -> int:
         """Rooms with a seat here."""
         return len(self._by_room)

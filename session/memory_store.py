@@ -17,9 +17,10 @@ from session.seat_table import SeatTable
 from signalling.ids import RoomId, UserId
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from durable.repository import LocalRepository
+    from session.audit import StoredSeat
     from session.store import RoomRules, Seat, SeatAnswer
     from signalling.ids import NodeId, SessionId
 
@@ -85,6 +86,17 @@ class MemorySeatStore:
         """See :meth:`SeatStore.nodes_of`."""
         await trio.lowlevel.checkpoint()
         return self._table.nodes_of(room, self._now_ms())
+
+    async def rooms(self) -> frozenset[RoomId]:
+        """See :meth:`session.audit.SeatReader.rooms`."""
+        await trio.lowlevel.checkpoint()
+        return self._table.rooms()
+
+    async def seats_in(self, rooms: Collection[RoomId]) -> tuple[StoredSeat, ...]:
+        """See :meth:`session.audit.SeatReader.seats_in`."""
+        await trio.lowlevel.checkpoint()
+        now_ms = self._now_ms()
+        return tuple(seat for room in rooms for seat in self._table.seats_in(room, now_ms))
 
     async def _banned_of(self, seats: tuple[Seat, ...]) -> frozenset[tuple[RoomId, UserId]]:
         """Who of these is banned."""

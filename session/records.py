@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Admitted",
     "AskHolder",
+    "AskMesh",
     "AttemptStale",
     "HolderState",
     "RoomNodes",
@@ -128,7 +129,17 @@ class AskHolder:
     room: RoomId
 
 
-SessionEvent: TypeAlias = SeatLost | RoomNodes | AskHolder
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AskMesh:
+    """Somebody was seated without the store: ask the other nodes which of them hold the room.
+
+    The answer goes to :meth:`session.service.Sessions.room_heard`, as often as there is one.
+    """
+
+    room: RoomId
+
+
+SessionEvent: TypeAlias = SeatLost | RoomNodes | AskHolder | AskMesh
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +154,8 @@ class SessionStatistics:
         rooms: rooms with a seat here.
         joins_pending: joins that wait for the store.
         degraded: whether the last word of the store was a failure.
+        outage_s: for how many seconds the store has not answered, 0 while it does.
+        outages: how often it fell silent since start.
         joins: seats taken since start.
         joins_degraded: of these, without the store.
         joins_refused: joins refused since start.
@@ -157,6 +170,8 @@ class SessionStatistics:
     rooms: int
     joins_pending: int
     degraded: bool
+    outage_s: float
+    outages: int
     joins: int
     joins_degraded: int
     joins_refused: int

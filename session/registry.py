@@ -16,6 +16,7 @@ or unknown to it) or *in grace* (its socket dropped).
 | assert: ok / superseded / unknown | held / lost as `replaced` / asserted again at the next renewal |
 | touch, assert: banned | lost as `kicked`, and released |
 | no answer | nothing ends; at the first answer after it every seat here is asserted again |
+| room heard, from the mesh after a seat was taken without the store | adds to the room's other nodes |
 | drain ended | every seat ended and released at once |
 
 Only four things end a seat: its owner, a newer join, the node, a ban. `unknown` and silence never do.
@@ -48,6 +49,7 @@ from session.registry_events import (
     RegistryEvent,
     Release,
     ReleaseAnswered,
+    RoomHeard,
     RulesRead,
     SessionMinted,
     SocketClosed,
@@ -121,6 +123,8 @@ class SeatRegistry:
                 self._renewal_answered(event, now)
             case ReleaseAnswered(seats=seats, answers=answers):
                 self._release_answered(seats, answers, now)
+            case RoomHeard(room=room, nodes=nodes):
+                self._book.learn_nodes(room, nodes - {self._config.node}, asked_at=None, now=now)
             case LeaveRequested(session=session, room=room):
                 self._leave(session, room, now)
             case JoinAbandoned():
@@ -166,6 +170,14 @@ class SeatRegistry:
         """The seat of that session in that room, in grace included."""
         held = self._held.of(session, room)
         return None if held is None else held.seat
+
+    def seats(self) -> tuple[Seat, ...]:
+        """All seats here, in grace included."""
+        return tuple(held.seat for held in self._held)
+
+    def rooms(self) -> tuple[RoomId, ...]:
+        """All rooms with a seat here, in grace included."""
+        return self._held.rooms
 
     @property
     def draining(self) -> bool:

@@ -13,13 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from session.records import AskHolder, HolderState, RoomNodes, SeatLost
+from session.records import AskHolder, AskMesh, HolderState, RoomNodes, SeatLost
 
 if TYPE_CHECKING:
     from session.records import SessionRecord
     from session.store import RoomRules, Seat, SeatAnswer
     from signalling.errors import ErrorCode
-    from signalling.ids import RoomId, SessionId
+    from signalling.ids import NodeId, RoomId, SessionId
 
 __all__ = [
     "Admit",
@@ -42,6 +42,7 @@ __all__ = [
     "RegistryEvent",
     "Release",
     "ReleaseAnswered",
+    "RoomHeard",
     "RulesRead",
     "SessionMinted",
     "SocketClosed",
@@ -178,6 +179,14 @@ class ReleaseAnswered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RoomHeard:
+    """These nodes say that they hold a room, after an :class:`AskMesh`: a hint, which may only add."""
+
+    room: RoomId
+    nodes: frozenset[NodeId]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DrainStarted:
     """The node takes no more joins; seats stay."""
 
@@ -212,6 +221,7 @@ RegistryEvent: TypeAlias = (
     | TouchAnswered
     | AssertAnswered
     | ReleaseAnswered
+    | RoomHeard
     | DrainStarted
     | DrainUndone
     | DrainEnded
@@ -291,5 +301,5 @@ class Refuse:
 
 
 RegistryEffect: TypeAlias = (
-    Claim | ReadRules | AskHolder | Touch | Assert | Release | Admit | Refuse | SeatLost | RoomNodes
+    Claim | ReadRules | AskHolder | Touch | Assert | Release | Admit | Refuse | SeatLost | RoomNodes | AskMesh
 )

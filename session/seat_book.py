@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from session.held_seats import HeldSeat, HeldSeats
-from session.records import RoomNodes, SeatLost
+from session.records import AskMesh, RoomNodes, SeatLost
 from session.registry_events import Admit, RegistryEffect, Release
 from session.room_neighbours import RoomNeighbours
 from session.slot_memory import SlotMemories
@@ -67,6 +67,9 @@ class SeatBook:
         held = HeldSeat(seat, rules, unconfirmed=seat.provisional)
         self.held.add(held)
         self.memory.note(seat, now, epoch=seat.epoch, attempt=seat.attempt)
+        if seat.provisional:
+            # No store named the room's other nodes.
+            self.effects.append(AskMesh(room=seat.room))
         own = [loser.seat.session for loser in losers if loser.seat.device == seat.device]
         self.admit(held, takes_over=own[0] if own else None)
         for loser in losers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from session.audit import StoredSeat
 from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, SlotId, Verdict, other_slot_of
 
 if TYPE_CHECKING:
@@ -108,6 +109,26 @@ class SeatTable:
         """Who sits in the room."""
         found = self._rooms.get(room)
         return frozenset() if found is None else frozenset(holder.session for holder in _live(found, now_ms))
+
+    def rooms(self) -> frozenset[RoomId]:
+        """See :meth:`session.audit.SeatReader.rooms`."""
+        return frozenset(self._rooms)
+
+    def seats_in(self, room: RoomId, now_ms: int) -> tuple[StoredSeat, ...]:
+        """The live seats of a room."""
+        slots = self._rooms[room].slots if room in self._rooms else {}
+        return tuple(
+            StoredSeat(
+                room=room,
+                slot=name,
+                session=slot.holder.session,
+                device=slot.holder.device,
+                attempt=slot.holder.attempt,
+                node=slot.holder.node,
+            )
+            for name, slot in slots.items()
+            if slot.holder is not None and slot.holder.expires_ms > now_ms
+        )
 
     def _change(self, seat: Seat, now_ms: int) -> _Change:
         self._changes += 1

@@ -19,6 +19,7 @@ from session.joining import HOLDER_SLACK_S
 from session.records import (
     Admitted,
     AskHolder,
+    AskMesh,
     AttemptStale,
     RoomNodes,
     SeatLost,
@@ -44,6 +45,7 @@ from session.registry_events import (
     RegistryEffect,
     RegistryEvent,
     Release,
+    RoomHeard,
     SessionMinted,
     SocketClosed,
     SocketTimedOut,
@@ -65,7 +67,7 @@ if TYPE_CHECKING:
     from session.room_media import RoomMedia
     from session.store import Seat, SeatStore
     from session.tokens import SessionClaims
-    from signalling.ids import RoomId, SessionId
+    from signalling.ids import NodeId, RoomId, SessionId
 
 __all__ = ["Sessions", "open_sessions"]
 
@@ -242,6 +244,18 @@ class Sessions:
         """A room was changed or deleted: the next join reads its definition."""
         self._definitions.forget(room)
 
+    def room_heard(self, room: RoomId, nodes: frozenset[NodeId]) -> None:
+        """Other nodes say that they hold a room: what came of an :class:`AskMesh`, and only a hint."""
+        self._post(RoomHeard(room=room, nodes=nodes))
+
+    def rooms_here(self) -> tuple[RoomId, ...]:
+        """All rooms with a seat here, in grace included."""
+        return self._core.rooms()
+
+    def seats(self) -> tuple[Seat, ...]:
+        """All seats of this node, in grace included."""
+        return self._core.seats()
+
     # --- drain ---
 
     def start_drain(self) -> None:
@@ -306,6 +320,8 @@ class Sessions:
             rooms=counts.rooms,
             joins_pending=len(self._waiters),
             degraded=counts.degraded,
+            outage_s=self._questions.outage_s,
+            outages=self._questions.outages,
             joins=self._joins,
             joins_degraded=self._joins_degraded,
             joins_refused=self._joins_refused,
@@ -342,7 +358,7 @@ class Sessions:
                 self._seats_lost += 1
                 _log.info("seat_lost", session=effect.session, room=effect.room, reason=effect.reason)
                 self._outbox.put(effect)
-            case RoomNodes() | AskHolder():
+            case RoomNodes() | AskHolder() | AskMesh():
                 self._outbox.put(effect)
 
     def _answer(self, answer: Admit | Refuse) -> None:

@@ -66,9 +66,16 @@ class StoreQuestions:
         self._answered = answered
         self._asking = 0
         self._all_answered = trio.Event()
-        self._is_lost = False
+        self._lost_at: float | None = None
         self.failures = 0
         """Calls that failed or timed out, since start."""
+        self.outages = 0
+        """How often the store fell silent, since start."""
+
+    @property
+    def outage_s(self) -> float:
+        """Seconds since the store fell silent, 0 while it answers."""
+        return 0.0 if self._lost_at is None else trio.current_time() - self._lost_at
 
     def ask(self, question: Question) -> None:
         """Ask, behind the caller's back."""
@@ -115,11 +122,12 @@ class StoreQuestions:
             answer = await call
         except StoreUnavailableError as error:
             self.failures += 1
-            if not self._is_lost:
-                self._is_lost = True
+            if self._lost_at is None:
+                self._lost_at = trio.current_time()
+                self.outages += 1
                 _log.warning("store_lost", error=str(error))
             return None
-        if self._is_lost:
-            self._is_lost = False
-            _log.info("store_returned")
+        if self._lost_at is not None:
+            _log.info("store_returned", after_s=round(self.outage_s, 1))
+            self._lost_at = None
         return answer

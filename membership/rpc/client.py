@@ -15,15 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from membership.distance import NetworkCoordinate
-    from membership.rpc.records import SerfMember, SerfStats, StreamRecord
+    from membership.rpc.records import QueryAnswer, SerfMember, SerfStats, StreamRecord
 
-__all__ = ["EventStream", "SerfClient", "open_serf_client"]
+__all__ = ["EventStream", "QueryStream", "SerfClient", "open_serf_client"]
 
 IPC_VERSION = 1
 
 STREAM_BUFFER = 4096
 """Records of a stream that wait here: 8 times the agent's own buffer for a slow reader (512), so a pause of
 ours costs nothing that the agent would have kept."""
+
+QUERY_BUFFER = 1024
+"""Answers to one query that wait here: one of every node of a large cluster."""
+
+QUERY_RELAYS = 2
+"""Members that pass each answer on as well: answers are single datagrams, and a lossy path loses some."""
+
+NANOSECONDS = 1_000_000_000
 
 
 class EventStream:
@@ -44,6 +52,24 @@ class EventStream:
             BrokenRpcError: the connection is gone, or the agent broke the protocol.
         """
         return records.read_record(await self._stream.receive())
+
+
+class QueryStream:
+    """Answers to one query."""
+
+    def __init__(self, stream: RpcStream) -> None:
+        self._stream = stream
+
+    async def receive(self) -> QueryAnswer | None:
+        """The next answer; None when the time for answers is over, which is the only end there is.
+
+        Raises:
+            BrokenRpcError: the connection is gone, or the agent broke the protocol.
+        """
+        while True:
+            record = records.read_query_record(await self._stream.receive())
+            if not isinstance(record, records.UnknownRecord):
+                return record
 
 
 class SerfClient:
@@ -97,6 +123,32 @@ class SerfClient:
         body = {"Type": types}
         stream = await self.connection.open_stream("stream", body, buffer=STREAM_BUFFER, deadline_s=self._deadline_s)
         return EventStream(stream)
+
+    async def query(self, name: str, payload: bytes, *, timeout_s: float) -> QueryStream:
+        """Ask every node; this connection is to be closed soon after, as it counts its queries and never forgets one.
+
+        Args:
+            name: of the query.
+            payload: at most some 900 bytes.
+            timeout_s: how long nodes may answer.
+        """
+        body = {
+            "Name": name,
+            "Payload": payload,
+            "Timeout": round(timeout_s * NANOSECONDS),
+            "RequestAck": False,
+            "RelayFactor": QUERY_RELAYS,
+        }
+        stream = await self.connection.open_stream("query", body, buffer=QUERY_BUFFER, deadline_s=self._deadline_s)
+        return QueryStream(stream)
+
+    async def respond(self, query: int, payload: bytes) -> None:
+        """Answer a query that came out of this connection's stream, at most once; no other connection may.
+
+        Raises:
+            RemoteRpcError: its time is over, or it was answered before, or told on another connection.
+        """
+        await self._call("respond", {"ID": query, "Payload": payload})
 
     async def _call(self, command: str, body: Mapping[str, object] | None = None) -> object:
         return await self.connection.call(command, body, deadline_s=self._deadline_s)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MemberEvent",
+    "QueryAnswer",
+    "QueryEvent",
     "SerfMember",
     "SerfStats",
     "StreamRecord",
@@ -29,6 +31,7 @@ __all__ = [
     "read_coordinate",
     "read_joined",
     "read_members",
+    "read_query_record",
     "read_record",
     "read_stats",
 ]
@@ -73,13 +76,30 @@ class UserEvent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class QueryEvent:
+    """Another node, or this one, asks; `id` is what `respond` wants to know."""
+
+    id: int
+    name: str
+    payload: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueryAnswer:
+    """One answer to a query of ours; the Serf name of its sender can be forged."""
+
+    sender: str
+    payload: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class UnknownRecord:
     """A record of a kind we have no use for."""
 
     kind: str
 
 
-StreamRecord = MemberEvent | UserEvent | UnknownRecord
+StreamRecord = MemberEvent | UserEvent | QueryEvent | UnknownRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +173,26 @@ def read_record(body: object) -> StreamRecord:
             payload=_optional_bytes(fields.get(b"Payload")),
             lamport_time=_field(fields, b"LTime", int),
         )
+    if kind == "query":
+        return QueryEvent(
+            id=_field(fields, b"ID", int),
+            name=_text(_field(fields, b"Name", bytes)),
+            payload=_optional_bytes(fields.get(b"Payload")),
+        )
     return UnknownRecord(kind=kind)
+
+
+def read_query_record(body: object) -> QueryAnswer | UnknownRecord | None:
+    """One record of a `query`: an answer, None at its end, or one of no use (acknowledgements, those of nobody)."""
+    fields = _map(body)
+    kind = _text(_field(fields, b"Type", bytes))
+    if kind == "done":
+        return None
+    sender = _text(_field(fields, b"From", bytes))
+    # The agent makes up records without a sender when the time is over.
+    if kind != "response" or not sender:
+        return UnknownRecord(kind=kind)
+    return QueryAnswer(sender=sender, payload=_optional_bytes(fields.get(b"Payload")))
 
 
 def _member(body: object) -> SerfMember:

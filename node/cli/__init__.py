@@ -22,6 +22,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "status": "ask the local node how it is",
         "members": "list the nodes of the cluster as the local node sees them",
         "links": "list the local node's links to other nodes",
+        "audit": "compare the store's seats with those of the local node",
         "account": "create accounts, set passwords, log people out",
         "keygen": "make the keys that the nodes of a cluster share",
         "token": "make keys and tokens for your own service, read tokens, rotate the cluster's keys",

@@ -16,7 +16,7 @@ from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
 from node.conductor.peers import ClientPeers
 from node.conductor.permits import check_publish
-from node.conductor.pumps import pump_engine, pump_relay, pump_sessions
+from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
 from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
 from node.http.backend import OpenedSession, ReadinessProblem
@@ -324,7 +324,11 @@ class Conductor:
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
         self._holders.start(nursery)
-        nursery.start_soon(pump_sessions, self._sessions, self.stage, self._holders)
+        queries = None if self._membership is None else self._membership.rooms
+        nursery.start_soon(pump_sessions, self._sessions, self.stage, self._holders, queries)
+        if queries is not None:
+            queries.speak_for(self._sessions.rooms_here)
+            nursery.start_soon(pump_queries, queries, self._sessions)
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:
             nursery.start_soon(pump_relay, self._relay, self.stage, self._holders)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COUNTERS: Final = {
     "engine": {"epoch", "failed_starts", "timeouts", "refusals", "late_replies"},
-    "sessions": {"joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
+    "sessions": {"outages", "joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
     "accounts": {"registered", "logins", "logins_refused", "hashes", "tokens_unchecked"},
     "durable": {"calls", "failures", "conflicts"},
     "chat": {"stored", "unstored", "unread", "unreadable"},
@@ -37,6 +37,11 @@ COUNTERS: Final = {
         "events_foreign",
         "records_dropped",
         "resets",
+        "rooms_asked",
+        "rooms_answered",
+        "rooms_told",
+        "rooms_refused",
+        "rooms_unasked",
     },
 }
 """Fields that only grow; every other one is a state of now."""

@@ -1,19 +1,37 @@
-"""What the conductor needs of the relay, as a shape: tests bring their own."""
+"""What the conductor needs of the relay and of gossip, as shapes: tests bring their own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import trio
 
+    from membership import RoomFound
     from relay import RelayEvent, RelayStatistics
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
     from signalling.mesh.link import RoomChat
+
+
+class RoomQueries(Protocol):
+    """Who can be asked where a room lives while the store is away; :class:`membership.RoomQueries` is one."""
+
+    @property
+    def found(self) -> trio.MemoryReceiveChannel[RoomFound]:
+        """What the other nodes answer; one reader."""
+        ...
+
+    def ask(self, room: RoomId) -> None:
+        """Ask them, soon."""
+        ...
+
+    def speak_for(self, rooms_here: Callable[[], Iterable[RoomId]]) -> None:
+        """Answer them for these rooms."""
+        ...
 
 
 class OtherNodes(Protocol):

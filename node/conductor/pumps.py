@@ -18,7 +18,7 @@ from relay import (
     RemoteRestriction,
     RemoteRoom,
 )
-from session import AskHolder, RoomNodes, SeatLost
+from session import AskHolder, AskMesh, RoomNodes, SeatLost
 from sfu import (
     EngineStarted,
     LayersWanted,
@@ -36,7 +36,7 @@ from signalling.client.messages import SeatLost as SeatLostEvent
 if TYPE_CHECKING:
     from node.conductor.holders import HolderDesk
     from node.conductor.peers import ClientPeers
-    from node.conductor.ports import OtherNodes
+    from node.conductor.ports import OtherNodes, RoomQueries
     from node.conductor.stage import Stage
     from session import Sessions
     from sfu import Engine
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger("conductor")
 
 
-async def pump_sessions(sessions: Sessions, stage: Stage, holders: HolderDesk) -> None:
+async def pump_sessions(sessions: Sessions, stage: Stage, holders: HolderDesk, queries: RoomQueries | None) -> None:
     """Seats that ended unasked or are wanted, and the nodes a room lives on. Runs as long as the service."""
     async for event in sessions.events:
         match event:
@@ -57,6 +57,16 @@ async def pump_sessions(sessions: Sessions, stage: Stage, holders: HolderDesk) -
                 stage.room_is_stored_on(room, nodes)
             case AskHolder():
                 holders.find_out(event)
+            case AskMesh(room=room):
+                if queries is not None:
+                    queries.ask(room)
+
+
+async def pump_queries(queries: RoomQueries, sessions: Sessions) -> None:
+    """Where other nodes say that a room lives, while the store is away. Runs as long as the service."""
+    async for found in queries.found:
+        _LOG.info("room_found", room=found.room, nodes=sorted(found.nodes))
+        sessions.room_heard(found.room, found.nodes)
 
 
 async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk) -> None:

@@ -14,7 +14,7 @@ from durable.errors import StoreOutcomeUnknownError, StoreUnavailableError
 from session.config import SessionConfig
 from session.directory import MAX_ROOM_PARTICIPANTS, MemoryRoomDirectory, StoredRoom
 from session.memory_store import MemorySeatStore
-from session.records import AttemptStale, RoomNodes, SeatLost, SessionEvent, SessionRecord
+from session.records import AskMesh, AttemptStale, RoomNodes, SeatLost, SessionEvent, SessionRecord
 from session.room_media import RoomMedia
 from session.service import Sessions, open_sessions
 from session.store import (
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from trio.testing import MockClock
+
+    from session.records import SessionEvent
 
 ROOM = RoomId("hall")
 CONFIG = SessionConfig(cluster="alps", node=NodeId("n1"), region="here")
@@ -220,11 +222,23 @@ async def test_without_the_store_calls_run_and_joins_are_degraded(
     assert await code_of_join(sessions, ann.session, attempt=0) is ErrorCode.MALFORMED_MESSAGE
     statistics = sessions.statistics()
     assert (statistics.degraded, statistics.seats, statistics.seats_unconfirmed) == (True, 2, 1)
+    assert (statistics.outages, statistics.joins_degraded) == (1, 1)
+    assert 60 - CONFIG.renew_s <= statistics.outage_s <= 60
+    # Nobody else says where the room lives: the mesh is asked, and what it says may only add.
+    assert await next_event(sessions) == AskMesh(room=ROOM)
+    sessions.room_heard(ROOM, frozenset({NodeId("n2"), CONFIG.node}))
+    sessions.room_heard(RoomId("elsewhere"), frozenset({NodeId("n2")}))
+    assert await next_event(sessions) == RoomNodes(room=ROOM, nodes=frozenset({NodeId("n2")}))
+    assert sessions.rooms_here() == (ROOM,)
     store.away = False
     await trio.sleep(CONFIG.renew_s * 2)
     statistics = sessions.statistics()
     assert (statistics.degraded, statistics.seats, statistics.seats_unconfirmed) == (False, 2, 0)
+    assert statistics.outage_s == 0
+    # The store knows nothing of the other node; it is believed only when a lease is over.
     assert len(sessions.events) == 0
+    await trio.sleep(CONFIG.lease_s)
+    assert await next_event(sessions) == RoomNodes(room=ROOM, nodes=frozenset())
 
 
 async def test_a_leave_during_an_outage_reaches_the_store_later(

@@ -5,7 +5,7 @@ import pytest
 from membership.distance import NetworkCoordinate
 from membership.rpc import records
 from membership.rpc.errors import BrokenRpcError
-from membership.rpc.records import MemberEvent, SerfMember, UnknownRecord, UserEvent
+from membership.rpc.records import MemberEvent, QueryAnswer, QueryEvent, SerfMember, UnknownRecord, UserEvent
 
 RAW_MEMBER: dict[bytes, object] = {
     b"Name": b"ada-1",
@@ -48,7 +48,7 @@ def test_records_of_a_stream() -> None:
     joined = records.read_record({b"Event": b"member-join", b"Members": [RAW_MEMBER]})
     assert isinstance(joined, MemberEvent)
     assert joined.members[0].name == "ada-1"
-    assert records.read_record({b"Event": b"query", b"ID": 1}) == UnknownRecord(kind="query")
+    assert records.read_record({b"Event": b"new-kind", b"ID": 1}) == UnknownRecord(kind="new-kind")
 
 
 def test_coordinates() -> None:
@@ -77,3 +77,16 @@ def test_another_shape_is_a_broken_agent(body: object) -> None:
             records.read_members(body)
     with pytest.raises(BrokenRpcError):
         records.read_record(body)
+
+
+def test_a_query_and_its_answers() -> None:
+    raw: dict[bytes, object] = {b"Event": b"query", b"ID": 7, b"LTime": 1, b"Name": b"r", b"Payload": b"\x01"}
+    assert records.read_record(raw) == QueryEvent(id=7, name="r", payload=b"\x01")
+    answer: dict[bytes, object] = {b"Type": b"response", b"From": b"ada-1", b"Payload": b"here"}
+    assert records.read_query_record(answer) == QueryAnswer(sender="ada-1", payload=b"here")
+    assert records.read_query_record(answer | {b"Payload": None}) == QueryAnswer(sender="ada-1", payload=b"")
+    assert records.read_query_record(answer | {b"From": b""}) == UnknownRecord(kind="response")
+    assert records.read_query_record(answer | {b"Type": b"ack"}) == UnknownRecord(kind="ack")
+    assert records.read_query_record(answer | {b"Type": b"done"}) is None
+    with pytest.raises(BrokenRpcError):
+        records.read_query_record({b"Type": b"response", b"Payload": b""})

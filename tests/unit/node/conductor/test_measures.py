@@ -53,6 +53,8 @@ def test_absent_parts_have_no_samples_and_names_are_unique() -> None:
         rooms=1,
         joins_pending=0,
         degraded=False,
+        outage_s=0.0,
+        outages=0,
         joins=4,
         joins_degraded=0,
         joins_refused=0,
