@@ -221,12 +221,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         guests=config.tokens.guests,
                     ),
                     keys=identity.cluster_keys,
-                    directory=Directory(
-                        sessions=sessions,
-                        view=lambda: alone if membership is None else membership.view,
-                        policy=RoomPolicy(config.rooms.on_join),
-                        media=_room_media(config),
-                    ),
+                    directory=Directory(view=lambda: alone if membership is None else membership.view),
                     membership=membership,
                     relay=relay,
                     rooms=Rooms(NodeId(config.node.id)),
@@ -238,6 +233,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         AccountSettings(enabled=config.accounts.enabled, registration=config.accounts.registration),
                     ),
                     tokens=tokens,
+                    pins=Passwords(),
                 )
             )
         )

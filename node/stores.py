@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from durable import AppendOnly, RedisRepository, open_redis, open_sqlite
-from session import MemoryRoomDirectory, MemorySeatStore, RedisRoomDirectory, RedisSeatStore
+from session import MemorySeatStore, RedisSeatStore, RoomDirectory
+from session.former_rooms import bring_over_rooms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from durable import Repository
     from node.config import Config
-    from session import RoomDirectory, SeatStore, SessionConfig
+    from session import SeatStore, SessionConfig
 
 __all__ = ["SQLITE_FILE", "Stores", "open_stores"]
 
@@ -60,16 +61,17 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
         async with open_redis(config.store.url, deadline_s=config.store.deadline_s) as redis:
             repository = RedisRepository(redis, cluster=settings.cluster)
             await _warn_of_a_forgetful_redis(repository)
+            await bring_over_rooms(redis, repository, cluster=settings.cluster)
             yield Stores(
                 seats=RedisSeatStore.from_config(redis, settings),
-                rooms=RedisRoomDirectory(redis, cluster=settings.cluster, max_rooms=settings.max_rooms),
+                rooms=RoomDirectory(repository, max_rooms=settings.max_rooms),
                 repository=repository,
             )
     else:
         async with open_sqlite(Path(config.node.data_dir) / SQLITE_FILE, deadline_s=SQLITE_DEADLINE_S) as sqlite:
             yield Stores(
                 seats=MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s, repository=sqlite),
-                rooms=MemoryRoomDirectory(max_rooms=settings.max_rooms),
+                rooms=RoomDirectory(sqlite, max_rooms=settings.max_rooms),
                 repository=sqlite,
             )
 

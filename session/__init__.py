@@ -13,7 +13,9 @@ session holds a participant's seat, on whatever node it lives. The story, from t
   node, redis_store.py with seats.lua a cluster; both pass one suite.
 - chat.py remembers what was said, room_talk.py says who is told, chat_history.py keeps it in the repository;
   room_visits.py knows since when somebody is here and who was.
-- directory.py and redis_directory.py keep the definitions of rooms; room_media.py says what may be forwarded in one.
+- directory.py keeps the definitions of rooms as documents, room_definitions.py caches them for joins (former_rooms.py
+  brings over those of a former version); room_media.py says what may be forwarded in one.
+- access.py says who may come in unasked; invitations.py and bans.py keep what lets somebody in or out.
 - tokens.py is the token chain: user token -> session token -> room token; keys.py signs, api_keys.py knows
   who else signs for users, claims.py and grants.py say what a token may say, jwt_form.py what one looks
   like before anything is believed.
@@ -26,7 +28,7 @@ from session.api_keys import ApiKeys
 from session.chat_history import ChatHistory, ChatStatistics
 from session.claims import AccountMark
 from session.config import SessionConfig
-from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory, StoredRoom
+from session.directory import Access, RoomDefinition, RoomDirectory, StoredRoom
 from session.errors import SessionSetupError
 from session.event_outbox import EventOutbox
 from session.grants import Grants, may_moderate
@@ -43,7 +45,6 @@ from session.records import (
     SessionRecord,
     SessionStatistics,
 )
-from session.redis_directory import RedisRoomDirectory
 from session.redis_store import RedisSeatStore
 from session.room_effects import (
     Announce,
@@ -63,6 +64,7 @@ from session.store import RoomPolicy, RoomRules, Seat, SeatStore
 from session.tokens import RoomClaims, SessionClaims, TokenLifetimes, Tokens, UserClaims
 
 __all__ = [
+    "Access",
     "AccountMark",
     "Admitted",
     "Announce",
@@ -78,9 +80,7 @@ __all__ = [
     "FoundTrack",
     "Grants",
     "HolderState",
-    "MemoryRoomDirectory",
     "MemorySeatStore",
-    "RedisRoomDirectory",
     "RedisSeatStore",
     "RoomClaims",
     "RoomDefinition",

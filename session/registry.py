@@ -39,6 +39,7 @@ from session.registry_events import (
     DrainEnded,
     DrainStarted,
     DrainUndone,
+    Expelled,
     HolderAnswered,
     JoinAbandoned,
     JoinRequested,
@@ -123,6 +124,8 @@ class SeatRegistry:
                 self._release_answered(seats, answers, now)
             case LeaveRequested(session=session, room=room):
                 self._leave(session, room, now)
+            case Expelled():
+                self._expel(event, now)
             case JoinAbandoned():
                 self._abandon(event, now)
             case SocketClosed(session=session) | SocketTimedOut(session=session):
@@ -196,6 +199,13 @@ class SeatRegistry:
         held = self._held.of(session, room)
         if held is not None:
             self._book.end(held, now)
+
+    def _expel(self, event: Expelled, now: float) -> None:
+        self._do(*(refuse(key, ErrorCode.NOT_PERMITTED) for key in self._claims.give_up(event.session, event.room)))
+        held = self._held.of(event.session, event.room)
+        if held is not None:
+            self._book.lose(held, event.reason)
+            self._book.release((held.seat,), now)
 
     def _abandon(self, event: JoinAbandoned, now: float) -> None:
         claiming = self._claims.get((event.session, event.room, event.attempt))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteRoom
+from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteOrder, RemoteRoom
 from relay.rooms import (
     LinkFallen,
     LinkRisen,
@@ -20,7 +20,7 @@ from relay.rooms import (
     StateHeard,
     TellRoom,
 )
-from signalling.mesh.link import RoomChat, RoomState
+from signalling.mesh.link import RoomChat, RoomOrder, RoomState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "NodeEnd"]
 
-Word: TypeAlias = RoomState | RoomChat | HolderAsked | HolderTold
+Word: TypeAlias = RoomState | RoomChat | HolderAsked | HolderTold | RemoteOrder
 """What is said over a link here; questions for holders pass as the events that they become."""
 
 LINK_LOST_S = 0.6
@@ -114,6 +114,10 @@ class NodeEnd:
         """See the port."""
         for node in sorted(nodes):
             self._links.send(self, node, chat)
+
+    def send_order(self, node: NodeId, order: RoomOrder) -> None:
+        """See the port."""
+        self._links.send(self, node, RemoteOrder(node=self.node, order=order))
 
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         """See the port."""

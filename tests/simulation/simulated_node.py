@@ -12,8 +12,7 @@ from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.http.connection import ClientConnection, ConnectionCounters
 from session import (
     ClusterKeys,
-    MemoryRoomDirectory,
-    RoomPolicy,
+    RoomDirectory,
     Rooms,
     SessionConfig,
     Tokens,
@@ -59,7 +58,7 @@ class SimulatedNode:
     """
 
     def __init__(
-        self, universe: Universe, name: str, *, store: FaultyStore, directory: MemoryRoomDirectory, links: Links
+        self, universe: Universe, name: str, *, store: FaultyStore, directory: RoomDirectory, links: Links
     ) -> None:
         self.id = NodeId(name)
         self._universe = universe
@@ -136,18 +135,14 @@ class SimulatedNode:
                             guests=True,
                         ),
                         keys=KEYS,
-                        directory=Directory(
-                            sessions=sessions,
-                            view=lambda: ClusterView(own_id=self.id),
-                            policy=RoomPolicy.REPLACE,
-                            media=settings.room_media,
-                        ),
+                        directory=Directory(view=lambda: ClusterView(own_id=self.id)),
                         membership=None,
                         relay=end,
                         rooms=self.rooms,
                         repository=repository,
                         accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                         tokens=tokens,
+                        pins=QuickPasswords(),
                     )
                 ) as conductor,
                 trio.open_nursery() as serving,

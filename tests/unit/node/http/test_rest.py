@@ -6,9 +6,10 @@ import pytest
 import structlog
 import structlog.testing
 
-from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem, RoomCreation
+from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem
 from signalling.client.accounts import LogIn, PasswordChange, Registration
 from signalling.client.admission import SessionRequest
+from signalling.client.rooms import RoomCreation
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId
 from tests.unit.node.http.fakes import GOOD_TOKEN, make_app
