@@ -12,7 +12,7 @@ from typing_extensions import override
 from werkzeug.exceptions import HTTPException
 
 from node.http.errors import OF_STATUS, error_response
-from node.http.origins import CORS_HEADERS, CORS_METHODS, PREFLIGHT_CACHE_S
+from node.http.origins import CORS_EXPOSED, CORS_HEADERS, CORS_METHODS, PREFLIGHT_CACHE_S
 from node.http.rest.accounts import accounts_blueprint
 from node.http.rest.bans import bans_blueprint
 from node.http.rest.health import health_blueprint
@@ -110,6 +110,7 @@ def _add_cors(app: NodeApp, api: Api) -> None:
         origin = request.headers.get("Origin")
         if origin is not None and api.origins.is_allowed(origin, request.host):
             response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = CORS_EXPOSED
             if request.method == "OPTIONS":
                 response.headers["Access-Control-Allow-Methods"] = CORS_METHODS
                 response.headers["Access-Control-Allow-Headers"] = CORS_HEADERS

@@ -189,7 +189,8 @@ async def test_pages_of_other_members_may_ask(client: TestClientProtocol, backen
     preflight = await client.options("/v1/sessions", headers=PREFLIGHT)
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == "https://other.test"
-    assert preflight.headers["Access-Control-Allow-Headers"] == "authorization, content-type"
+    assert preflight.headers["Access-Control-Allow-Headers"] == "authorization, content-type, if-match, if-none-match"
+    assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
     assert int(preflight.headers["Access-Control-Max-Age"]) > 600
     response = await client.post("/v1/sessions", headers=PAGE)
     assert response.status_code == 201
