@@ -226,12 +226,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         guests=config.tokens.guests,
                     ),
                     keys=identity.cluster_keys,
-                    directory=Directory(
-                        sessions=sessions,
-                        view=view,
-                        policy=RoomPolicy(config.rooms.on_join),
-                        media=_room_media(config),
-                    ),
+                    directory=Directory(view=view),
                     membership=membership,
                     relay=relay,
                     rooms=Rooms(NodeId(config.node.id)),
@@ -243,6 +238,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         AccountSettings(enabled=config.accounts.enabled, registration=config.accounts.registration),
                     ),
                     tokens=tokens,
+                    pins=Passwords(),
                 )
             )
         )

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from durable import AppendOnly, RedisRepository, open_redis, open_sqlite
-from session import MemoryRoomDirectory, MemorySeatStore, RedisRoomDirectory, RedisSeatReader, RedisSeatStore
+from session import MemorySeatStore, RedisSeatReader, RedisSeatStore, RoomDirectory
+from session.former_rooms import bring_over_rooms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from durable import Repository
     from node.config import Config
-    from session import RoomDirectory, SeatReader, SeatStore, SessionConfig
+    from session import SeatReader, SeatStore, SessionConfig
 
 __all__ = ["SQLITE_FILE", "Stores", "open_stores"]
 
@@ -62,10 +63,11 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
         async with open_redis(config.store.url, deadline_s=config.store.deadline_s) as redis:
             repository = RedisRepository(redis, cluster=settings.cluster)
             await _warn_of_a_forgetful_redis(repository)
+            await bring_over_rooms(redis, repository, cluster=settings.cluster)
             yield Stores(
                 seats=RedisSeatStore.from_config(redis, settings),
                 reader=RedisSeatReader(redis, cluster=settings.cluster),
-                rooms=RedisRoomDirectory(redis, cluster=settings.cluster, max_rooms=settings.max_rooms),
+                rooms=RoomDirectory(repository, max_rooms=settings.max_rooms),
                 repository=repository,
             )
     else:
@@ -74,7 +76,7 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
             yield Stores(
                 seats=seats,
                 reader=seats,
-                rooms=MemoryRoomDirectory(max_rooms=settings.max_rooms),
+                rooms=RoomDirectory(sqlite, max_rooms=settings.max_rooms),
                 repository=sqlite,
             )
 

@@ -29,6 +29,7 @@ from relay.events import (
     RelayStatistics,
     RemoteChat,
     RemoteChatBefore,
+    RemoteOrder,
     RemoteRestriction,
     RemoteRoom,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "RelayStatistics",
     "RemoteChat",
     "RemoteChatBefore",
+    "RemoteOrder",
     "RemoteRestriction",
     "RemoteRoom",
     "open_relay",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from signalling.client.messages import ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat
+    from signalling.mesh.link import RoomChat, RoomOrder
 
 __all__ = [
     "HolderAsked",
@@ -23,6 +23,7 @@ __all__ = [
     "RelayStatistics",
     "RemoteChat",
     "RemoteChatBefore",
+    "RemoteOrder",
     "RemoteRoom",
 ]
 
@@ -109,6 +110,14 @@ class HolderTold:
     is_there: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteOrder:
+    """Somebody on that node decided something about a room that it shares with us."""
+
+    node: NodeId
+    order: RoomOrder
+
+
 RelayEvent: TypeAlias = (
     RemoteRoom
     | RemoteChat
@@ -119,6 +128,7 @@ RelayEvent: TypeAlias = (
     | LinkUp
     | LinkLost
     | LegOpen
+    | RemoteOrder
 )
 
 

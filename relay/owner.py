@@ -26,6 +26,7 @@ from relay.events import (
     LinkUp,
     RemoteChat,
     RemoteChatBefore,
+    RemoteOrder,
     RemoteRestriction,
     RemoteRoom,
 )
@@ -99,7 +100,7 @@ class Said:
     """That node shall hear this, once."""
 
     node: NodeId
-    word: words.RestrictCodecs | words.HolderQuestion | words.HolderWord | words.ChatBefore
+    word: words.RestrictCodecs | words.HolderQuestion | words.HolderWord | words.ChatBefore | words.RoomOrder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -360,6 +361,11 @@ class Owner:
                     self._outlets.emit(RemoteRestriction(node=end.node, track=track, codecs=codecs))
                 else:
                     self.oddities["restriction_refused"] += 1
+            case words.KickOrder() | words.MuteOrder() | words.RoomAltered():
+                if end.node in self.rooms.shared_with(word.room):
+                    self._outlets.emit(RemoteOrder(node=end.node, order=word))
+                else:
+                    self.oddities["order_refused"] += 1
             case words.HolderQuestion(session=session, room=room):
                 self._outlets.emit(HolderAsked(node=end.node, session=session, room=room))
             case words.HolderWord(session=session, is_there=is_there):

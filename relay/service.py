@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from relay.ports import Gossip, LinkEngine
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat
+    from signalling.mesh.link import RoomChat, RoomOrder
 
 EVENTS_AHEAD: Final = 1024
 """Events that wait for the node: every room of a large far node, told at once after its link comes up."""
@@ -151,6 +151,11 @@ class Relay:
         """
         self._queue_stated()
         self._put(Said(node=node, word=RestrictCodecs(track, codecs)))
+
+    def send_order(self, node: NodeId, order: RoomOrder) -> None:
+        """Tell a node what somebody here decided about a room that lives there; without a link it is not heard."""
+        self._queue_stated()
+        self._put(Said(node=node, word=order))
 
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         """Ask a node whether a session of its own is there, whose seat in the room somebody here wants.

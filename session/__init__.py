@@ -14,7 +14,9 @@ session holds a participant's seat, on whatever node it lives. The story, from t
 - audit.py compares the index with the seats of a node, read by redis_seat_reader.py or out of the memory.
 - chat.py remembers what was said, room_talk.py says who is told, chat_history.py keeps it in the repository;
   room_visits.py knows since when somebody is here and who was.
-- directory.py and redis_directory.py keep the definitions of rooms; room_media.py says what may be forwarded in one.
+- directory.py keeps the definitions of rooms as documents, room_definitions.py caches them for joins (former_rooms.py
+  brings over those of a former version); room_media.py says what may be forwarded in one.
+- access.py says who may come in unasked; invitations.py and bans.py keep what lets somebody in or out.
 - tokens.py is the token chain: user token -> session token -> room token; keys.py signs, api_keys.py knows
   who else signs for users, claims.py and grants.py say what a token may say, jwt_form.py what one looks
   like before anything is believed.
@@ -28,7 +30,7 @@ from session.audit import Finding, SeatReader, StoredSeat, compare_seats
 from session.chat_history import ChatHistory, ChatStatistics
 from session.claims import AccountMark
 from session.config import SessionConfig
-from session.directory import MemoryRoomDirectory, RoomDefinition, RoomDirectory, StoredRoom
+from session.directory import Access, RoomDefinition, RoomDirectory, StoredRoom
 from session.errors import SessionSetupError
 from session.event_outbox import EventOutbox
 from session.grants import Grants, may_moderate
@@ -46,7 +48,6 @@ from session.records import (
     SessionRecord,
     SessionStatistics,
 )
-from session.redis_directory import RedisRoomDirectory
 from session.redis_seat_reader import RedisSeatReader
 from session.redis_store import RedisSeatStore
 from session.room_effects import (
@@ -67,6 +68,7 @@ from session.store import RoomPolicy, RoomRules, Seat, SeatStore
 from session.tokens import RoomClaims, SessionClaims, TokenLifetimes, Tokens, UserClaims
 
 __all__ = [
+    "Access",
     "AccountMark",
     "Admitted",
     "Announce",
@@ -84,9 +86,7 @@ __all__ = [
     "FoundTrack",
     "Grants",
     "HolderState",
-    "MemoryRoomDirectory",
     "MemorySeatStore",
-    "RedisRoomDirectory",
     "RedisSeatReader",
     "RedisSeatStore",
     "RoomClaims",

@@ -1,23 +1,34 @@
-"""Which rooms there are: definitions under the names that their creators picked."""
+"""Which rooms there are: definitions under the names that their creators picked, one document each.
+
+A definition's document lies in the scope that is the room's name, so that the store decides a join by the
+definition of that very moment; see `durable/repository.py`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from durable.errors import StoreUnavailableError
+from durable.repository import ABSENT, Kind, Log, RevisionConflictError
 from session.room_media import RoomMedia, check_media
 from session.store import RoomPolicy, RoomRules
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import RoomId, is_room_id
+from signalling.ids import RoomId, UserId, is_room_id
+
+if TYPE_CHECKING:
+    from durable.repository import Repository
 
 __all__ = [
     "MAX_ROOM_PARTICIPANTS",
-    "MemoryRoomDirectory",
+    "Access",
     "RoomDefinition",
     "RoomDirectory",
     "StoredRoom",
+    "check_definition",
     "check_room_name",
     "define_room",
 ]
@@ -25,8 +36,23 @@ __all__ = [
 MAX_ROOM_PARTICIPANTS: Final = 1_000
 """The greatest cap a creator may ask for: every answer of a seat store walks the room's live seats once."""
 
-RECORD_VERSION: Final = 1
-"""Version of :class:`RoomDefinition`; a reader takes any version and ignores fields it does not know."""
+MAX_METADATA_BYTES: Final = 4096
+"""As JSON: it goes to everybody in the room with every change."""
+
+RECORD_VERSION: Final = 2
+"""Version of :class:`RoomDefinition`; a reader takes any version and ignores fields it does not know. Version 1
+had neither owner, grace, lock, access nor metadata: it reads as nobody's open room."""
+
+MAX_AGAIN: Final = 4
+"""How often a page is read again because rooms were deleted while it was read."""
+
+
+class Access(StrEnum):
+    """Who may come into a room, besides its owner and admins."""
+
+    OPEN = "open"
+    INVITE = "invite"
+    PIN = "pin"
 
 
 class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,29 +60,40 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         room: its name.
+        owner: who may change it; empty for one that a join made.
         max_participants: seats at once.
         policy: what happens when a user comes in again on another device.
         grace_s: how long a seat waits for its socket to come back, seconds; None is the node's own, and the
             store's lease the most.
         locked: whether only those may come in who have a seat.
+        access: who may come in at all.
+        pin_hash: argon2id of the PIN, in the PHC string format; empty without one. Shown to nobody.
+        metadata: whatever the operator's pages keep about it.
         media: what is forwarded in it.
         created_at_ms: milliseconds since 1970.
         version: of this record.
     """
 
     room: RoomId
+    owner: UserId = UserId("")
     max_participants: int
     policy: RoomPolicy = RoomPolicy.REPLACE
     grace_s: float | None = None
     locked: bool = False
+    access: Access = Access.OPEN
+    pin_hash: str = ""
+    metadata: dict[str, Any] = {}
     media: RoomMedia = RoomMedia()
     created_at_ms: int = 0
     version: int = RECORD_VERSION
 
 
+_decoder: Final = msgspec.json.Decoder(RoomDefinition)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRoom:
-    """A definition and the revision of its document; 0 where definitions have none."""
+    """A definition and the revision of its document; 0 where it is not stored."""
 
     definition: RoomDefinition
     revision: int = 0
@@ -73,11 +110,19 @@ class StoredRoom:
         )
 
 
-class RoomDirectory(Protocol):
-    """The interface of all room directories.
+class RoomDirectory:
+    """The definitions of rooms in a repository.
 
-    Calls of a shared one raise :class:`session.store.StoreUnavailableError`.
+    All calls raise :class:`durable.StoreUnavailableError` and its kin, also for a record that cannot be read.
+
+    Args:
+        repository: where they are.
+        max_rooms: more are refused; checked before the change, so creators at the same moment may pass it by a few.
     """
+
+    def __init__(self, repository: Repository, *, max_rooms: int) -> None:
+        self._repository = repository
+        self._max_rooms = max_rooms
 
     async def create(self, definition: RoomDefinition) -> StoredRoom:
         """Add a room.
@@ -85,15 +130,56 @@ class RoomDirectory(Protocol):
         Raises:
             Refused: `room_exists`, or `node_full` when the directory takes no more rooms.
         """
-        ...
+        room = definition.room
+        if await self._repository.count_scopes(Kind.ROOM) >= self._max_rooms:
+            if await self._repository.get(Kind.ROOM, room) is not None:
+                raise _taken(room)
+            raise Refused(ErrorCode.NODE_FULL, "No more rooms can be made here; delete one that is not needed.")
+        try:
+            revision = await self._repository.put(Kind.ROOM, room, body=_encode(definition), expected=ABSENT)
+        except RevisionConflictError:
+            raise _taken(room) from None
+        return StoredRoom(definition, revision)
 
     async def get(self, room: RoomId) -> StoredRoom | None:
         """The room of that name, if there is one."""
-        ...
+        document = await self._repository.get(Kind.ROOM, room)
+        return None if document is None else StoredRoom(_decode(document.body), document.revision)
 
-    async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
-        """Up to `limit` rooms by name, beginning behind the name `after`."""
-        ...
+    async def replace(self, definition: RoomDefinition, *, expected: int) -> StoredRoom:
+        """Change a room that stands at this revision.
+
+        Raises:
+            RevisionConflictError: it stands at another.
+        """
+        body = _encode(definition)
+        return StoredRoom(
+            definition, await self._repository.put(Kind.ROOM, definition.room, body=body, expected=expected)
+        )
+
+    async def delete(self, room: RoomId, *, expected: int | None = None) -> bool:
+        """Remove a room and all that belongs to it; says whether it was there.
+
+        Raises:
+            RevisionConflictError: it stands at another revision than the expected one.
+        """
+        was_there = await self._repository.delete(Kind.ROOM, room, expected=expected)
+        await self._repository.drop(room, (Kind.INVITATION, Kind.BAN), (Log.CHAT,))
+        return was_there
+
+    async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[StoredRoom, ...]:
+        """Up to `limit` rooms by name, beginning behind the name `after`; fewer only where there are no more."""
+        found: list[StoredRoom] = []
+        for _ in range(MAX_AGAIN):
+            names = await self._repository.scopes(Kind.ROOM, after=after, limit=limit - len(found))
+            for name in names:
+                stored = await self.get(RoomId(name))
+                if stored is not None:
+                    found.append(stored)
+            if len(found) >= limit or not names:
+                break
+            after = names[-1]
+        return tuple(found)
 
 
 def check_room_name(room: str) -> RoomId:
@@ -116,51 +202,63 @@ def define_room(
     max_participants: int,
     policy: RoomPolicy = RoomPolicy.REPLACE,
     media: RoomMedia | None = None,
+    owner: str = "",
     now_ms: int,
 ) -> RoomDefinition:
-    """A checked definition from what a caller asked for.
+    """A new definition; see :func:`check_definition` for what may be in it.
 
     Raises:
-        Refused: `room_invalid` with what is wrong with the name, the cap or the limits on media.
+        Refused: `room_invalid` with what a name looks like.
     """
-    name = check_room_name(room)
-    if not 1 <= max_participants <= MAX_ROOM_PARTICIPANTS:
-        raise Refused(ErrorCode.ROOM_INVALID, f"A room holds 1 to {MAX_ROOM_PARTICIPANTS} participants.")
     return RoomDefinition(
-        room=name,
+        room=check_room_name(room),
+        owner=UserId(owner),
         max_participants=max_participants,
         policy=policy,
-        media=check_media(media or RoomMedia()),
+        media=media or RoomMedia(),
         created_at_ms=now_ms,
     )
 
 
-class MemoryRoomDirectory:
-    """Rooms of one node, forgotten when it ends.
+def check_definition(definition: RoomDefinition, *, max_grace_s: float) -> None:
+    """Refuse a definition that no room can have.
 
     Args:
-        max_rooms: more are refused with `node_full`.
+        definition: what somebody asks for.
+        max_grace_s: the store's lease: no seat waits longer for its socket.
+
+    Raises:
+        Refused: `room_invalid`, with what is wrong and what would do.
     """
+    check_room_name(definition.room)
+    check_media(definition.media)
+    if not 1 <= definition.max_participants <= MAX_ROOM_PARTICIPANTS:
+        raise Refused(ErrorCode.ROOM_INVALID, f"A room holds 1 to {MAX_ROOM_PARTICIPANTS} participants.")
+    grace_s = definition.grace_s
+    if grace_s is not None and not 0 <= grace_s <= max_grace_s:
+        raise Refused(ErrorCode.ROOM_INVALID, f"grace_s is 0 to {max_grace_s:g} seconds, or null for the node's own.")
+    if definition.access is Access.PIN and not definition.pin_hash:
+        raise Refused(ErrorCode.ROOM_INVALID, "A room with access `pin` needs a pin; send one along.")
+    try:
+        size = len(msgspec.json.encode(definition.metadata))
+    except RecursionError:
+        raise Refused(ErrorCode.ROOM_INVALID, "metadata is nested too deep; make it flatter.") from None
+    if size > MAX_METADATA_BYTES:
+        raise Refused(
+            ErrorCode.ROOM_INVALID, f"metadata takes {size} bytes of JSON; send at most {MAX_METADATA_BYTES}."
+        )
 
-    def __init__(self, *, max_rooms: int) -> None:
-        self._max_rooms = max_rooms
-        self._rooms: dict[RoomId, RoomDefinition] = {}
 
-    async def create(self, definition: RoomDefinition) -> StoredRoom:
-        """See :meth:`RoomDirectory.create`."""
-        if definition.room in self._rooms:
-            raise Refused(ErrorCode.ROOM_EXISTS, f"There is a room {definition.room} already; join it or pick another.")
-        if len(self._rooms) >= self._max_rooms:
-            raise Refused(ErrorCode.NODE_FULL, "No more rooms can be made here.")
-        self._rooms[definition.room] = definition
-        return StoredRoom(definition)
+def _taken(room: RoomId) -> Refused:
+    return Refused(ErrorCode.ROOM_EXISTS, f"There is a room {room} already; join it or pick another.")
 
-    async def get(self, room: RoomId) -> StoredRoom | None:
-        """See :meth:`RoomDirectory.get`."""
-        found = self._rooms.get(room)
-        return None if found is None else StoredRoom(found)
 
-    async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
-        """See :meth:`RoomDirectory.rooms`."""
-        names = sorted(name for name in self._rooms if name > after)
-        return tuple(self._rooms[name] for name in names[:limit])
+def _encode(definition: RoomDefinition) -> bytes:
+    return msgspec.json.encode(definition)
+
+
+def _decode(body: bytes) -> RoomDefinition:
+    try:
+        return _decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise StoreUnavailableError("a room's record in the store cannot be read") from error

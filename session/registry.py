@@ -40,6 +40,7 @@ from session.registry_events import (
     DrainEnded,
     DrainStarted,
     DrainUndone,
+    Expelled,
     HolderAnswered,
     JoinAbandoned,
     JoinRequested,
@@ -127,6 +128,8 @@ class SeatRegistry:
                 self._book.learn_nodes(room, nodes - {self._config.node}, asked_at=None, now=now)
             case LeaveRequested(session=session, room=room):
                 self._leave(session, room, now)
+            case Expelled():
+                self._expel(event, now)
             case JoinAbandoned():
                 self._abandon(event, now)
             case SocketClosed(session=session) | SocketTimedOut(session=session):
@@ -208,6 +211,13 @@ class SeatRegistry:
         held = self._held.of(session, room)
         if held is not None:
             self._book.end(held, now)
+
+    def _expel(self, event: Expelled, now: float) -> None:
+        self._do(*(refuse(key, ErrorCode.NOT_PERMITTED) for key in self._claims.give_up(event.session, event.room)))
+        held = self._held.of(event.session, event.room)
+        if held is not None:
+            self._book.lose(held, event.reason)
+            self._book.release((held.seat,), now)
 
     def _abandon(self, event: JoinAbandoned, now: float) -> None:
         claiming = self._claims.get((event.session, event.room, event.attempt))

@@ -18,6 +18,7 @@ from session.records import AskHolder, AskMesh, HolderState, RoomNodes, SeatLost
 if TYPE_CHECKING:
     from session.records import SessionRecord
     from session.store import RoomRules, Seat, SeatAnswer
+    from signalling.client.messages import LeaveReason
     from signalling.errors import ErrorCode
     from signalling.ids import NodeId, RoomId, SessionId
 
@@ -31,6 +32,7 @@ __all__ = [
     "DrainEnded",
     "DrainStarted",
     "DrainUndone",
+    "Expelled",
     "HolderAnswered",
     "JoinAbandoned",
     "JoinRequested",
@@ -109,6 +111,15 @@ class PeerClosed:
     """A peer connection of a session closed. The seat follows the socket, so nothing changes."""
 
     session: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expelled:
+    """Somebody who may decides that a session has no seat in a room any more."""
+
+    session: SessionId
+    room: RoomId
+    reason: LeaveReason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -214,6 +225,7 @@ RegistryEvent: TypeAlias = (
     | SocketClosed
     | SocketTimedOut
     | PeerClosed
+    | Expelled
     | CheckRequested
     | ClaimAnswered
     | RulesRead

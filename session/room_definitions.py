@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from durable.errors import StoreUnavailableError
-from session.directory import StoredRoom, check_room_name, define_room
-from signalling.errors import ErrorCode, Refused
+from durable.repository import RevisionConflictError
+from session.directory import StoredRoom, check_definition, check_room_name, define_room
+from signalling.errors import ErrorCode, Refused, RevisionConflict
+from signalling.ids import RoomId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from session.config import SessionConfig
     from session.directory import RoomDefinition, RoomDirectory
     from session.room_media import RoomMedia
-    from session.store import RoomPolicy
-    from signalling.ids import RoomId
 
-__all__ = ["RoomDefinitions"]
+__all__ = ["RoomDefinitions", "or_refused"]
+
+MAX_CHANGES: Final = 4
+"""How often a change is made anew because somebody else was faster; each loses to one that won."""
 
 _Answer = TypeVar("_Answer")
 
@@ -36,25 +39,99 @@ class RoomDefinitions:
         self._directory = directory
         self._cache: dict[RoomId, StoredRoom] = {}
 
-    async def create(
-        self, room: str, *, max_participants: int | None, policy: RoomPolicy, media: RoomMedia | None
-    ) -> RoomDefinition:
-        """See :meth:`session.service.Sessions.create_room`."""
-        cap = self._config.room_max_participants if max_participants is None else max_participants
-        media = media or self._config.room_media
-        definition = define_room(room, max_participants=cap, policy=policy, media=media, now_ms=_now_ms())
-        return self._keep(await _or_refused(self._directory.create(definition))).definition
+    def usual(self, room: str, *, owner: str = "") -> RoomDefinition:
+        """A room of that name as this node's config would have it.
 
-    async def get(self, room: str) -> RoomDefinition:
-        """See :meth:`session.service.Sessions.room`."""
-        found = await _or_refused(self._directory.get(check_room_name(room)))
+        Raises:
+            Refused: `room_invalid`: the name.
+        """
+        return define_room(
+            room,
+            max_participants=self._config.room_max_participants,
+            policy=self._config.room_policy,
+            media=self._config.room_media,
+            owner=owner,
+            now_ms=_now_ms(),
+        )
+
+    async def create(self, definition: RoomDefinition) -> StoredRoom:
+        """Add a room.
+
+        Raises:
+            Refused: `room_invalid`, `room_exists`, `node_full`, `store_unavailable`.
+        """
+        check_definition(definition, max_grace_s=self._config.lease_s)
+        return self._keep(await or_refused(self._directory.create(definition)))
+
+    async def get(self, room: str) -> StoredRoom:
+        """The room as it stands in the store.
+
+        Raises:
+            Refused: `room_invalid`, `room_unknown`, `store_unavailable`.
+        """
+        found = await or_refused(self._directory.get(check_room_name(room)))
         if found is None:
+            self.forget(RoomId(room))
             raise _unknown(room)
-        return self._keep(found).definition
+        return self._keep(found)
 
-    async def list(self, *, after: str, limit: int) -> tuple[RoomDefinition, ...]:
-        """See :meth:`session.service.Sessions.rooms`."""
-        return await _or_refused(self._directory.rooms(after=after, limit=limit))
+    async def peek(self, room: RoomId) -> StoredRoom | None:
+        """The room as it stands in the store; as joins here know it, if at all, while the store is away."""
+        try:
+            found = await self._directory.get(room)
+        except StoreUnavailableError:
+            return self._cache.get(room)
+        return None if found is None else self._keep(found)
+
+    async def list(self, *, after: str, limit: int) -> tuple[StoredRoom, ...]:
+        """A page of rooms by name.
+
+        Raises:
+            Refused: `store_unavailable`.
+        """
+        return await or_refused(self._directory.rooms(after=after, limit=limit))
+
+    async def change(
+        self, stored: StoredRoom, changed: Callable[[RoomDefinition], RoomDefinition], *, again: bool
+    ) -> StoredRoom:
+        """Change a room that was just read.
+
+        Args:
+            stored: the room as it was read.
+            changed: makes the new definition of the old one.
+            again: whether to read it again and change that when somebody else was faster, a few times.
+
+        Raises:
+            RevisionConflict: somebody else was faster.
+            Refused: `room_invalid`, `room_unknown` (it was deleted), `store_unavailable`.
+        """
+        for _ in range(MAX_CHANGES):
+            definition = changed(stored.definition)
+            check_definition(definition, max_grace_s=self._config.lease_s)
+            try:
+                return self._keep(await or_refused(self._directory.replace(definition, expected=stored.revision)))
+            except RevisionConflictError as conflict:
+                if not conflict.revision:
+                    self.forget(definition.room)
+                    raise _unknown(definition.room) from None
+                if not again:
+                    raise _conflict(conflict.revision) from None
+                stored = await self.get(definition.room)
+        raise _conflict(stored.revision)
+
+    async def delete(self, room: RoomId, *, expected: int) -> None:
+        """Delete a room that stands at this revision, with its invitations, bans and chat.
+
+        Raises:
+            RevisionConflict: it stands at another.
+            Refused: `store_unavailable`.
+        """
+        try:
+            await or_refused(self._directory.delete(room, expected=expected))
+        except RevisionConflictError as conflict:
+            if conflict.revision:
+                raise _conflict(conflict.revision) from None
+        self.forget(room)
 
     async def for_join(self, room: RoomId) -> StoredRoom:
         """The room's definition, made if need be; a store that is away keeps nobody out.
@@ -71,13 +148,7 @@ class RoomDefinitions:
         Raises:
             Refused: `room_unknown`, or `node_full` when no more rooms can be made.
         """
-        wanted = define_room(
-            room,
-            max_participants=self._config.room_max_participants,
-            policy=self._config.room_policy,
-            media=self._config.room_media,
-            now_ms=_now_ms(),
-        )
+        wanted = self.usual(room)
         try:
             found = await self._directory.get(room)
             if found is None and self._config.rooms_on_join:
@@ -88,6 +159,10 @@ class RoomDefinitions:
             self.forget(room)
             raise _unknown(room)
         return self._keep(found)
+
+    def known(self, room: RoomId) -> StoredRoom | None:
+        """The definition that joins here are decided by, if there is one yet."""
+        return self._cache.get(room)
 
     def forget(self, room: RoomId) -> None:
         """The definition known here was changed or deleted: the next join reads it."""
@@ -116,17 +191,24 @@ class RoomDefinitions:
         return stored
 
 
-async def _or_refused(call: Awaitable[_Answer]) -> _Answer:
+async def or_refused(call: Awaitable[_Answer]) -> _Answer:
+    """The answer of a call to the store; one that it did not take is refused with `store_unavailable`."""
     try:
         return await call
     except StoreUnavailableError as error:
         raise Refused(
-            ErrorCode.STORE_UNAVAILABLE, "The list of rooms cannot be read right now; try again in a moment."
+            ErrorCode.STORE_UNAVAILABLE, "Rooms cannot be read or changed right now; try again in a moment."
         ) from error
 
 
 def _unknown(room: str) -> Refused:
     return Refused(ErrorCode.ROOM_UNKNOWN, f"There is no room {room}; create it first.")
+
+
+def _conflict(revision: int) -> RevisionConflict:
+    return RevisionConflict(
+        revision, "The room was changed in the meantime; read it again, then repeat with the new ETag in If-Match."
+    )
 
 
 def _now_ms() -> int:

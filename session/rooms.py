@@ -244,6 +244,17 @@ class Rooms:
         seat = self._seats.get(session)
         return None if seat is None else self._rooms[seat[0]].locals[seat[1]].info
 
+    def sitting(self, room: RoomId, participant: ParticipantId) -> SessionId | None:
+        """The session here that is this participant of the room."""
+        live = self._rooms.get(room)
+        local = None if live is None else live.locals.get(participant)
+        return None if local is None else local.session
+
+    def sessions_in(self, room: RoomId) -> tuple[SessionId, ...]:
+        """All sessions here that sit in the room."""
+        live = self._rooms.get(room)
+        return () if live is None else tuple(local.session for local in live.locals.values())
+
     def room_of(self, session: SessionId) -> RoomId | None:
         """The room in which a session sits."""
         seat = self._seats.get(session)

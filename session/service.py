@@ -35,6 +35,7 @@ from session.registry_events import (
     DrainEnded,
     DrainStarted,
     DrainUndone,
+    Expelled,
     HolderAnswered,
     JoinAbandoned,
     JoinRequested,
@@ -52,7 +53,7 @@ from session.registry_events import (
     Tick,
     Touch,
 )
-from session.room_definitions import RoomDefinitions
+from session.room_definitions import RoomDefinitions, or_refused
 from session.store import RoomPolicy
 from session.store_questions import StoreQuestions
 from signalling.errors import ErrorCode, Refused
@@ -62,11 +63,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from session.config import SessionConfig
-    from session.directory import RoomDefinition, RoomDirectory
+    from session.directory import RoomDirectory
     from session.records import HolderState
     from session.room_media import RoomMedia
     from session.store import Seat, SeatStore
     from session.tokens import SessionClaims
+    from signalling.client.messages import LeaveReason
     from signalling.ids import NodeId, RoomId, SessionId
 
 __all__ = ["Sessions", "open_sessions"]
@@ -81,6 +83,7 @@ _SENTENCES: Final = {
     ErrorCode.BANNED: "You are banned from this room; ask its owner to lift the ban.",
     ErrorCode.SEAT_OCCUPIED: "You are in this room on another device; leave there first, then join here.",
     ErrorCode.REPLACED: "You joined again, here or from another device, in the meantime.",
+    ErrorCode.NOT_PERMITTED: "You were removed from this room while you joined.",
     ErrorCode.NOT_IN_ROOM: "The join was given up before its answer came.",
     ErrorCode.UNEXPECTED_MESSAGE: "This session is over; open a new one.",
 }
@@ -108,6 +111,7 @@ class Sessions:
         self, config: SessionConfig, *, store: SeatStore, directory: RoomDirectory, nursery: trio.Nursery
     ) -> None:
         self._config = config
+        self._store = store
         self._definitions = RoomDefinitions(config, directory)
         self._questions = StoreQuestions(store, self._definitions, nursery=nursery, answered=self._post)
         self._core = SeatRegistry(config)
@@ -240,9 +244,17 @@ class Sessions:
         """Answer an :class:`session.records.AskHolder`; a silent holder of this node goes into grace with it."""
         self._post(HolderAnswered(holder=holder, state=state))
 
-    def forget_definition(self, room: RoomId) -> None:
-        """A room was changed or deleted: the next join reads its definition."""
-        self._definitions.forget(room)
+    def expel(self, session: SessionId, room: RoomId, reason: LeaveReason) -> None:
+        """End a seat, or a join on its way to one: its owner hears :class:`SeatLost` with this reason."""
+        self._post(Expelled(session=session, room=room, reason=reason))
+
+    async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
+        """All nodes on which a room lives, by the store.
+
+        Raises:
+            Refused: `store_unavailable`.
+        """
+        return await or_refused(self._store.nodes_of(room))
 
     def room_heard(self, room: RoomId, nodes: frozenset[NodeId]) -> None:
         """Other nodes say that they hold a room: what came of an :class:`AskMesh`, and only a hint."""
@@ -274,40 +286,19 @@ class Sessions:
 
     # --- rooms ---
 
-    async def create_room(
-        self,
-        room: str,
-        *,
-        max_participants: int | None = None,
-        policy: RoomPolicy = RoomPolicy.REPLACE,
-        media: RoomMedia | None = None,
-    ) -> RoomDefinition:
-        """Define a room under the name its creator picked.
+    @property
+    def node(self) -> NodeId:
+        """This node."""
+        return self._config.node
 
-        Raises:
-            Refused: `room_invalid`, `room_exists`, `node_full`, `store_unavailable`.
-        """
-        return await self._definitions.create(room, max_participants=max_participants, policy=policy, media=media)
+    @property
+    def definitions(self) -> RoomDefinitions:
+        """The definitions of rooms: those that joins are decided by, and those in the store."""
+        return self._definitions
 
     def media_of(self, room: RoomId) -> RoomMedia:
         """What is forwarded in a room that somebody has joined here; the defaults where its definition is not known."""
         return self._definitions.media_of(room)
-
-    async def room(self, room: str) -> RoomDefinition:
-        """The definition of a room.
-
-        Raises:
-            Refused: `room_invalid`, `room_unknown`, `store_unavailable`.
-        """
-        return await self._definitions.get(room)
-
-    async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
-        """Up to `limit` rooms by name, beginning behind the name `after`.
-
-        Raises:
-            Refused: `store_unavailable`.
-        """
-        return await self._definitions.list(after=after, limit=limit)
 
     def statistics(self) -> SessionStatistics:
         """How many of everything."""

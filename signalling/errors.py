@@ -38,6 +38,14 @@ class ErrorCode(StrEnum):
     ROOM_FULL = "room_full"
     ROOM_LOCKED = "room_locked"
     ROOM_CHANGED = "room_changed"
+    ROOM_ELSEWHERE = "room_elsewhere"
+    REVISION_CONFLICT = "revision_conflict"
+    INVITATION_REQUIRED = "invitation_required"
+    INVITATION_INVALID = "invitation_invalid"
+    INVITATION_UNKNOWN = "invitation_unknown"
+    PIN_REQUIRED = "pin_required"
+    PIN_WRONG = "pin_wrong"
+    PARTICIPANT_UNKNOWN = "participant_unknown"
     NODE_FULL = "node_full"
     NODE_DRAINING = "node_draining"
     NOT_IN_ROOM = "not_in_room"
@@ -77,3 +85,27 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a failure 
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+
+
+class RevisionConflict(Refused):
+    """Somebody else changed it first.
+
+    Attributes:
+        revision: Where it stands now.
+    """
+
+    def __init__(self, revision: int, message: str) -> None:
+        super().__init__(ErrorCode.REVISION_CONFLICT, message)
+        self.revision = revision
+
+
+class RoomElsewhere(Refused):
+    """Only a node on which the room lives can do this.
+
+    Attributes:
+        url: Where such a node is reached; empty when none is known.
+    """
+
+    def __init__(self, url: str, message: str) -> None:
+        super().__init__(ErrorCode.ROOM_ELSEWHERE, message)
+        self.url = url

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from node.http.backend import JoinGranted
+from session.access import Caller
 from session.directory import check_room_name
 from session.grants import ALL_BUT_ADMIN
 from signalling.client.admission import MAX_NAME_CHARACTERS, SessionGrant
@@ -105,6 +106,20 @@ class Admission:
             Refused: It does not hold.
         """
         return self._tokens.verify_session(session_token)
+
+    def caller(self, session_token: str) -> Caller:
+        """Say who asks something about a room.
+
+        Raises:
+            Refused: The token does not hold.
+        """
+        claims = self.check_session_token(session_token)
+        return Caller(user=claims.user, session=claims.session, grants=claims.grants)
+
+    @staticmethod
+    def caller_in(record: SessionRecord) -> Caller:
+        """Say the same of an open session."""
+        return Caller(user=record.user, session=record.session, grants=record.grants)
 
     def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
         """Mint a room token for the session that the token names, whichever node holds it.

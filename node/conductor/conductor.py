@@ -11,26 +11,34 @@ import trio
 from membership import MemberState
 from node.conductor.accounts import AccountDesk
 from node.conductor.chat import ChatDesk
+from node.conductor.entry import Entry, Shown
 from node.conductor.holders import HolderDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
+from node.conductor.moderation import Moderation
 from node.conductor.peers import ClientPeers
 from node.conductor.permits import check_publish
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
+from node.conductor.room_desk import RoomDesk
 from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
 from node.http.backend import OpenedSession, ReadinessProblem
 from session import AttemptStale
+from session.bans import Bans
+from session.invitations import Invitations
 from sfu import PreferredTrack
 from signalling.client.messages import (
     Answer,
+    AskMute,
     Chat,
     ChatHistory,
     Error,
     FreshToken,
     Join,
     Joined,
+    Kick,
     Leave,
+    LockRoom,
     Mute,
     Ok,
     ParticipantInfo,
@@ -45,7 +53,7 @@ from signalling.ids import participant_id
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from accounts import Accounts
+    from accounts import Accounts, Passwords
     from durable import Repository
     from membership import ClusterView, Membership
     from node.conductor.admission import Admission
@@ -58,9 +66,7 @@ if TYPE_CHECKING:
         JoinRequest,
         NodeCandidate,
         Reply,
-        RoomCreation,
         RoomRequest,
-        RoomSummary,
         Sample,
         SessionSocket,
     )
@@ -90,6 +96,7 @@ class Conductor:
         history: ChatLog,
         accounts: Accounts,
         tokens: Tokens,
+        pins: Passwords,
     ) -> None:
         self._engine = engine
         self._media = MediaMeasures(engine)
@@ -103,6 +110,20 @@ class Conductor:
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
         self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
+        invitations = Invitations(repository, tokens)
+        self._entry = Entry(sessions=sessions, invitations=invitations, pins=pins)
+        self._moderation = Moderation(
+            sessions=sessions, stage=self.stage, relay=relay, url_of=directory.url_of, own=sessions.node
+        )
+        self.room_desk = RoomDesk(
+            admission=admission,
+            sessions=sessions,
+            stage=self.stage,
+            moderation=self._moderation,
+            bans=Bans(repository),
+            invitations=invitations,
+            pins=pins,
+        )
         self._holders = HolderDesk(sessions=sessions, stage=self.stage, relay=relay)
         self._rooms = rooms
         self._directory = directory
@@ -120,17 +141,10 @@ class Conductor:
 
     async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
         """See :class:`node.http.backend.Backend`."""
-        return self._admission.join_token(session_token, room, request)
-
-    async def create_room(self, session_token: str, request: RoomCreation) -> RoomSummary:
-        """See :class:`node.http.backend.Backend`."""
-        self._admission.check_session_token(session_token).grants.check_room(request.room)
-        return await self._directory.create_room(request, self.stage)
-
-    async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
-        """See :class:`node.http.backend.Backend`."""
-        self._admission.check_session_token(session_token)
-        return await self._directory.list_rooms(self.stage)
+        granted = self._admission.join_token(session_token, room, request)
+        caller = self._admission.caller(session_token)
+        await self._entry.check(room, caller, Shown(invitation=request.invitation, pin=request.pin))
+        return granted
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
         """See :class:`node.http.backend.Backend`."""
@@ -236,6 +250,9 @@ class Conductor:
                 reply(await self.chat.say(session, request))
             case ChatHistory(before=before, limit=limit):
                 reply(await self.chat.page(self._room(session), before=before, limit=limit))
+            case Kick() | AskMute() | LockRoom():
+                await self._moderate(session, request)
+                reply(Ok())
 
     def session_closed(self, session: SessionId, cause: CloseCause) -> None:
         """See :class:`node.http.backend.Backend`."""
@@ -248,10 +265,16 @@ class Conductor:
     # --- requests -------------------------------------------------------------------------
 
     async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
-        self._admission.check_join(join, self._record(session))
+        record = self._record(session)
+        self._admission.check_join(join, record)
+        caller = self._admission.caller_in(record)
         stored = await self.chat.recall(join.room, join.chat_after)
         try:
-            admitted = await self._sessions.join(session, join.room, join.attempt)
+            if join.room_token is not None:
+                admitted = await self._sessions.join(session, join.room, join.attempt)
+            else:
+                shown = Shown(invitation=join.invitation, pin=join.pin)
+                admitted = await self._entry.join(session, join.room, join.attempt, caller, shown)
         except AttemptStale as stale:
             reply(Error(code=stale.code, message=stale.message, highest_attempt=stale.highest_attempt))
             return
@@ -278,6 +301,17 @@ class Conductor:
             )
         )
         self.stage.carry_out(effects)
+
+    async def _moderate(self, session: SessionId, request: Kick | AskMute | LockRoom) -> None:
+        room = self._room(session)
+        caller = self._admission.caller_in(self._record(session))
+        match request:
+            case Kick(participant=participant, ban_s=ban_s):
+                await self.room_desk.kick_by(caller, room, participant, ban_s)
+            case AskMute(participant=participant, track=track):
+                await self.room_desk.ask_mute_by(caller, room, participant, track)
+            case LockRoom(locked=locked):
+                await self.room_desk.lock_by(caller, room, locked=locked)
 
     def _leave(self, session: SessionId, reply: Reply) -> None:
         room = self._room(session)
@@ -324,6 +358,7 @@ class Conductor:
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
         self._holders.start(nursery)
+        self._moderation.start(nursery)
         queries = None if self._membership is None else self._membership.rooms
         nursery.start_soon(pump_sessions, self._sessions, self.stage, self._holders, queries)
         if queries is not None:
@@ -331,7 +366,7 @@ class Conductor:
             nursery.start_soon(pump_queries, queries, self._sessions)
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:
-            nursery.start_soon(pump_relay, self._relay, self.stage, self._holders)
+            nursery.start_soon(pump_relay, self._relay, self.stage, self._holders, self._moderation)
 
     # --- fresh tokens -----------------------------------------------------------------------
 

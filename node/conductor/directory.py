@@ -1,61 +1,30 @@
-"""Which rooms and which nodes there are."""
+"""Which nodes there are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from membership import Position, rank_candidates
-from node.http.backend import NodeCandidate, RoomSummary
-from session import RoomMedia
-from session.store import RoomPolicy
+from node.http.backend import NodeCandidate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from membership import ClusterView
     from node.conductor.stage import Stage
-    from node.http.backend import CandidateQuery, RoomCreation
-    from session import Sessions
-    from session.directory import RoomDefinition
+    from node.http.backend import CandidateQuery
+    from signalling.ids import NodeId
 
 
 class Directory:
-    """Answers about rooms and nodes.
+    """Answers about nodes.
 
     Args:
-        sessions: Keeps the definitions of rooms.
         view: The cluster as this node sees it now; alone, it sees itself.
-        policy: What happens in a room whose creator named no policy.
-        media: What is forwarded in a room whose creator named no limits.
     """
 
-    def __init__(
-        self, *, sessions: Sessions, view: Callable[[], ClusterView], policy: RoomPolicy, media: RoomMedia
-    ) -> None:
-        self._sessions = sessions
+    def __init__(self, *, view: Callable[[], ClusterView]) -> None:
         self._view = view
-        self._policy = policy
-        self._media = media
-
-    async def create_room(self, request: RoomCreation, stage: Stage) -> RoomSummary:
-        """Make a room.
-
-        Raises:
-            Refused: ``room_exists``, ``room_invalid``, ``store_unavailable``.
-        """
-        definition = await self._sessions.create_room(
-            request.room,
-            max_participants=request.max_participants,
-            policy=self._policy if request.on_join is None else RoomPolicy(request.on_join),
-            media=msgspec.structs.replace(self._media, **_named_limits(request)),
-        )
-        return _summary(definition, stage)
-
-    async def list_rooms(self, stage: Stage) -> tuple[RoomSummary, ...]:
-        """The rooms that are defined, by name."""
-        return tuple(_summary(definition, stage) for definition in await self._sessions.rooms())
 
     def candidates(self, query: CandidateQuery, stage: Stage) -> tuple[NodeCandidate, ...]:
         """Nodes that would take the client, best first."""
@@ -83,23 +52,11 @@ class Directory:
             for one in ranked
         )
 
+    def url_of(self, node: NodeId) -> str:
+        """Where clients reach a living member; empty where there is none of that name."""
+        member = self._view().members.get(node)
+        return "" if member is None else member.tags.public_url
+
     def member_urls(self) -> tuple[str, ...]:
         """Public URLs of the living members."""
         return tuple(member.tags.public_url for member in self._view().alive())
-
-
-def _named_limits(request: RoomCreation) -> dict[str, object]:
-    named = {name: getattr(request, name) for name in RoomMedia.__struct_fields__}
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _summary(definition: RoomDefinition, stage: Stage) -> RoomSummary:
-    present = stage.rooms.snapshot(definition.room)
-    return RoomSummary(
-        room=definition.room,
-        participants=len(present),
-        nodes=tuple(sorted({one.node for one in present})),
-        on_join=definition.policy.value,
-        max_participants=definition.max_participants,
-        **msgspec.structs.asdict(definition.media),
-    )

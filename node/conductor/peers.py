@@ -85,7 +85,7 @@ class ClientPeers:
         # Peers that the engine has, or is about to have; what ended before that is no news.
         self._opened: set[PeerId] = set()
         # Rooms whose limits the engine knows, and those whose limits it may forget.
-        self._limited: set[RoomId] = set()
+        self._limited: dict[RoomId, tuple[int, int, int]] = {}
         self._empty: dict[RoomId, None] = {}
         self._work = trio.Event()
 
@@ -118,10 +118,15 @@ class ClientPeers:
             self._release_limits(wanted.room)
         self._close_both(session)
 
+    def restate_limits(self, room: RoomId) -> None:
+        """The room's limits may be others now: say everything about it again."""
+        self._unsaid.update(dict.fromkeys(session for session, wanted in self._wanted.items() if wanted.room == room))
+        self._work.set()
+
     def _release_limits(self, room: RoomId) -> None:
         """Have the engine forget the limits of a room that nobody here is in any more."""
         if room in self._limited and all(other.room != room for other in self._wanted.values()):
-            self._limited.discard(room)
+            del self._limited[room]
             self._empty[room] = None
 
     def restate_all(self) -> None:
@@ -251,9 +256,11 @@ class ClientPeers:
     async def _state_limits(self, room: RoomId) -> None:
         """Have the engine know a room's limits before anybody of it, if there are any."""
         media = self._limits(room)
-        if room in self._limited or not (media.loudest or media.max_height or media.max_bitrate_bps):
+        known = self._limited.get(room)
+        limits = (media.loudest, media.max_height, media.max_bitrate_bps)
+        if (known or (0, 0, 0)) == limits:
             return
-        self._limited.add(room)
+        self._limited[room] = limits
         self._empty.pop(room, None)
         stated = self._engine.set_room(
             room, loudest=media.loudest, max_height=media.max_height, max_bitrate_bps=media.max_bitrate_bps

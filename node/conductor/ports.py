@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat
+    from signalling.mesh.link import RoomChat, RoomOrder
 
 
 class RoomQueries(Protocol):
@@ -60,6 +60,10 @@ class OtherNodes(Protocol):
 
     def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:
         """Somebody here plays none but these codecs of that node's track; an empty list takes it back."""
+        ...
+
+    def send_order(self, node: NodeId, order: RoomOrder) -> None:
+        """What somebody here decided about a room that lives there."""
         ...
 
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:

@@ -15,6 +15,7 @@ from relay import (
     LinkUp,
     RemoteChat,
     RemoteChatBefore,
+    RemoteOrder,
     RemoteRestriction,
     RemoteRoom,
 )
@@ -35,6 +36,7 @@ from signalling.client.messages import SeatLost as SeatLostEvent
 
 if TYPE_CHECKING:
     from node.conductor.holders import HolderDesk
+    from node.conductor.moderation import Moderation
     from node.conductor.peers import ClientPeers
     from node.conductor.ports import OtherNodes, RoomQueries
     from node.conductor.stage import Stage
@@ -69,7 +71,7 @@ async def pump_queries(queries: RoomQueries, sessions: Sessions) -> None:
         sessions.room_heard(found.room, found.nodes)
 
 
-async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk) -> None:
+async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk, moderation: Moderation) -> None:
     """What other nodes say of their rooms. Runs as long as the service."""
     async for event in relay.events:
         match event:
@@ -82,6 +84,8 @@ async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk) -> No
                     stage.codecs.forget_node(node, room)
             case RemoteRestriction(node=node, track=track, codecs=codecs):
                 stage.codecs.refused_over_there(node, track, codecs)
+            case RemoteOrder():
+                moderation.carry_out(event)
             case HolderAsked():
                 holders.answer(event)
             case HolderTold():

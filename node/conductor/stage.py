@@ -92,6 +92,15 @@ class Stage:
             return False
         return await socket.is_there(within_s)
 
+    def limits_changed(self, room: RoomId) -> None:
+        """What is forwarded in a room may be another thing now."""
+        self._peers.restate_limits(room)
+
+    def tell_room(self, room: RoomId, event: NodeEvent) -> None:
+        """Say something to every client here that sits in the room."""
+        for session in self.rooms.sessions_in(room):
+            self.tell(session, event)
+
     def tell_all(self, event: NodeEvent) -> None:
         """Say something to every client that sits in a room."""
         for session, socket in tuple(self._sockets.items()):

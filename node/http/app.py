@@ -12,17 +12,21 @@ from typing_extensions import override
 from werkzeug.exceptions import HTTPException
 
 from node.http.errors import OF_STATUS, error_response
-from node.http.origins import CORS_HEADERS, CORS_METHODS, PREFLIGHT_CACHE_S
+from node.http.origins import CORS_EXPOSED, CORS_HEADERS, CORS_METHODS, PREFLIGHT_CACHE_S
 from node.http.rest.accounts import accounts_blueprint
+from node.http.rest.bans import bans_blueprint
 from node.http.rest.health import health_blueprint
+from node.http.rest.invitations import invitations_blueprint
 from node.http.rest.keys import keys_blueprint
 from node.http.rest.metrics import metrics_blueprint
 from node.http.rest.nodes import nodes_blueprint
 from node.http.rest.page import WEB_ROOT, page_blueprint
+from node.http.rest.participants import participants_blueprint
 from node.http.rest.rooms import rooms_blueprint
 from node.http.rest.sessions import sessions_blueprint
+from node.http.revisions import with_revision
 from node.http.websocket import websocket_blueprint
-from signalling.errors import ErrorCode, Refused
+from signalling.errors import ErrorCode, Refused, RevisionConflict, RoomElsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +72,9 @@ def build_app(api: Api, *, web_root: Path = WEB_ROOT) -> NodeApp:
         sessions_blueprint(api),
         accounts_blueprint(api),
         rooms_blueprint(api),
+        participants_blueprint(api),
+        bans_blueprint(api),
+        invitations_blueprint(api),
         nodes_blueprint(api),
         keys_blueprint(api),
         health_blueprint(api),
@@ -103,6 +110,7 @@ def _add_cors(app: NodeApp, api: Api) -> None:
         origin = request.headers.get("Origin")
         if origin is not None and api.origins.is_allowed(origin, request.host):
             response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Expose-Headers"] = CORS_EXPOSED
             if request.method == "OPTIONS":
                 response.headers["Access-Control-Allow-Methods"] = CORS_METHODS
                 response.headers["Access-Control-Allow-Headers"] = CORS_HEADERS
@@ -119,6 +127,14 @@ def _add_errors(app: NodeApp) -> None:
     @app.errorhandler(Refused)
     async def refused(error: Refused) -> Response:
         return error_response(error.code, error.message)
+
+    @app.errorhandler(RevisionConflict)
+    async def conflict(error: RevisionConflict) -> Response:
+        return with_revision(error_response(error.code, error.message), error.revision)
+
+    @app.errorhandler(RoomElsewhere)
+    async def elsewhere(error: RoomElsewhere) -> Response:
+        return error_response(error.code, error.message, url=error.url)
 
     @app.errorhandler(trio.TooSlowError)
     async def too_slow(_: trio.TooSlowError) -> Response:

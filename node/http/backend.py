@@ -18,28 +18,36 @@ import msgspec
 
 from signalling.client.messages import (
     Answer,
+    AskMute,
     Chat,
     ChatHistory,
     Hello,
     Join,
+    Kick,
     Leave,
+    LockRoom,
     Mute,
     NodeEvent,
     NodeReply,
+    PinText,
     Prefer,
     Publish,
+    TokenText,
     Trickle,
 )
 from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
 if TYPE_CHECKING:
+    from node.http.room_backend import RoomBackend
     from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import ChatPage
     from signalling.errors import ErrorCode
     from signalling.ids import MessageId
 
-RoomRequest: TypeAlias = Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory
+RoomRequest: TypeAlias = (
+    Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory | Kick | AskMute | LockRoom
+)
 """What a client asks once it has a session; the socket itself answers the rest."""
 
 Reply: TypeAlias = Callable[[NodeReply], None]
@@ -74,6 +82,12 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """``POST /v1/rooms/{room}/join``: the first of two steps to a seat."""
 
     attempt: int
+    invitation: TokenText | None = None
+    pin: PinText | None = None
+
+    def __repr__(self) -> str:
+        """Leave out what lets somebody in: requests end up in tracebacks."""
+        return f"JoinRequest({self.attempt})"
 
 
 class JoinGranted(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,32 +97,6 @@ class JoinGranted(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomId
     participant: ParticipantId
     expires_in_s: float
-
-
-class RoomCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``POST /v1/rooms``: make a room under a name of my choice; unset fields follow the config."""
-
-    room: RoomId
-    on_join: Literal["replace", "reject", "multi"] | None = None
-    max_participants: int | None = None
-    loudest: int | None = None
-    max_height: int | None = None
-    max_bitrate_bps: int | None = None
-    codec_policy: Literal["restrict", "second", "tell"] | None = None
-
-
-class RoomSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A room as a list shows it."""
-
-    room: RoomId
-    participants: int
-    nodes: tuple[NodeId, ...]
-    on_join: str
-    max_participants: int
-    loudest: int = 0
-    max_height: int = 0
-    max_bitrate_bps: int = 0
-    codec_policy: str = "restrict"
 
 
 class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -219,6 +207,11 @@ class Backend(Protocol):
         """Built-in accounts."""
         ...
 
+    @property
+    def room_desk(self) -> RoomBackend:
+        """Rooms, invitations, bans, and who is there."""
+        ...
+
     # --- REST ---------------------------------------------------------------------------
 
     async def create_session(self, request: SessionRequest) -> SessionGrant:
@@ -227,14 +220,6 @@ class Backend(Protocol):
 
     async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
         """Mint a room token for the session that ``session_token`` names."""
-        ...
-
-    async def create_room(self, session_token: str, request: RoomCreation) -> RoomSummary:
-        """Make a room; refused with ``room_exists`` when there is one of that name."""
-        ...
-
-    async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
-        """The rooms this node knows of, for somebody with a session: a room's name is half an invitation."""
         ...
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:

@@ -31,22 +31,30 @@ STATUS: Final[Mapping[ErrorCode, int]] = MappingProxyType(
         ErrorCode.NOT_PERMITTED: 403,
         ErrorCode.ORIGIN_REFUSED: 403,
         ErrorCode.BANNED: 403,
+        ErrorCode.INVITATION_REQUIRED: 403,
+        ErrorCode.INVITATION_INVALID: 403,
+        ErrorCode.PIN_REQUIRED: 403,
+        ErrorCode.PIN_WRONG: 403,
         ErrorCode.ROOM_LOCKED: 403,
         ErrorCode.NOT_FOUND: 404,
         ErrorCode.ROOM_UNKNOWN: 404,
         ErrorCode.ACCOUNT_UNKNOWN: 404,
         ErrorCode.TRACK_UNKNOWN: 404,
+        ErrorCode.PARTICIPANT_UNKNOWN: 404,
+        ErrorCode.INVITATION_UNKNOWN: 404,
         ErrorCode.METHOD_NOT_ALLOWED: 405,
         ErrorCode.HELLO_TIMEOUT: 408,
         ErrorCode.ROOM_EXISTS: 409,
         ErrorCode.ACCOUNT_EXISTS: 409,
         ErrorCode.ROOM_CHANGED: 409,
         ErrorCode.SEAT_OCCUPIED: 409,
+        ErrorCode.ROOM_ELSEWHERE: 409,
         ErrorCode.ATTEMPT_STALE: 409,
         ErrorCode.ALREADY_IN_ROOM: 409,
         ErrorCode.NOT_IN_ROOM: 409,
         ErrorCode.REPLACED: 409,
         ErrorCode.OFFER_STALE: 409,
+        ErrorCode.REVISION_CONFLICT: 412,
         ErrorCode.MESSAGE_TOO_LARGE: 413,
         ErrorCode.RATE_LIMITED: 429,
         ErrorCode.ROOM_FULL: 503,
@@ -77,7 +85,7 @@ OF_STATUS: Final[Mapping[int, tuple[ErrorCode, str]]] = MappingProxyType(
 """What the framework refuses by itself."""
 
 
-def error_response(code: ErrorCode, message: str, *, status: int | None = None) -> Response:
-    """Make the response for an error; the status follows from the code unless given."""
-    body = {"error": {"code": code, "message": message}}
+def error_response(code: ErrorCode, message: str, *, status: int | None = None, **more: str) -> Response:
+    """Make the response for an error; the status follows from the code unless given. `more` stands beside them."""
+    body = {"error": {"code": code, "message": message, **more}}
     return json_response(body, status=status or STATUS.get(code, 500))

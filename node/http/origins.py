@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 PREFLIGHT_CACHE_S: Final = 7200
 """The longest that Chromium keeps a preflight's answer."""
 
-CORS_METHODS: Final = "GET, POST"
-CORS_HEADERS: Final = "authorization, content-type"
+CORS_METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
+CORS_HEADERS: Final = "authorization, content-type, if-match, if-none-match"
+CORS_EXPOSED: Final = "ETag, Location"
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from signalling.client.messages import (
     Answer,
+    AskMute,
     Chat,
     ChatHistory,
     Hello,
     Join,
+    Kick,
     Leave,
+    LockRoom,
     Mute,
     NodeEvent,
     NodeMessage,
@@ -28,7 +31,9 @@ from signalling.client.messages import (
 if TYPE_CHECKING:
     from signalling.errors import ErrorCode
 
-NodeRequest: TypeAlias = Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory
+NodeRequest: TypeAlias = (
+    Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory | Kick | AskMute | LockRoom
+)
 """The requests that the node answers; ``ping`` and ``pong`` stay inside the protocol."""
 
 

@@ -50,6 +50,7 @@ from signalling.client.messages import (
     MAX_CLIENT_MESSAGE_BYTES,
     PROTOCOL_VERSION,
     Answer,
+    AskMute,
     Chat,
     ChatHistory,
     ChatPage,
@@ -59,7 +60,9 @@ from signalling.client.messages import (
     Hello,
     Join,
     Joined,
+    Kick,
     Leave,
+    LockRoom,
     Mute,
     NodeEvent,
     NodePing,
@@ -117,6 +120,9 @@ SEASON: Final[Mapping[State, Mapping[type[Request], State]]] = MappingProxyType(
             Prefer: State.IN_ROOM,
             Chat: State.IN_ROOM,
             ChatHistory: State.IN_ROOM,
+            Kick: State.IN_ROOM,
+            AskMute: State.IN_ROOM,
+            LockRoom: State.IN_ROOM,
         },
         State.LEAVING: {},
         State.CLOSED: {},
@@ -136,6 +142,9 @@ REPLY_TO: Final[Mapping[type[Request], type[NodeReply]]] = MappingProxyType(
         Prefer: Ok,
         Chat: ChatSent,
         ChatHistory: ChatPage,
+        Kick: Ok,
+        AskMute: Ok,
+        LockRoom: Ok,
     }
 )
 """What answers a request that is granted; :class:`Error` answers any."""

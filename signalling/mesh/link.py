@@ -12,11 +12,15 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from signalling.client.messages import MAX_CODECS, CodecName, ParticipantInfo, TrackName
+from signalling.client.messages import MAX_CODECS, CodecName, ParticipantInfo, ParticipantName, TrackName
 from signalling.ids import MessageId, ParticipantId, RoomId, SessionId
 
 MAX_LINK_MESSAGE_BYTES: Final = 60_000
 """Below the 64 KiB that SCTP stacks accept as one message; from 30 (long names, 16 tracks) to 200 participants."""
+
+
+OrderName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+"""One decision of a moderator, named by the node that took it."""
 
 
 class _LinkWord(msgspec.Struct, frozen=True, array_like=True):
@@ -108,6 +112,44 @@ class ChatBefore(_LinkWord, frozen=True, tag=12):
     chats: tuple[RoomChat, ...]
 
 
+class KickOrder(_LinkWord, frozen=True, tag=13):
+    """A moderator on my node ends the seat of your participant. Sent until it shows; the same `order` acts once."""
+
+    room: RoomId
+    order: OrderName
+    participant: ParticipantName
+
+
+class MuteOrder(_LinkWord, frozen=True, tag=14):
+    """A moderator on my node asks your participant to mute a track. The same `order` acts once."""
+
+    room: RoomId
+    order: OrderName
+    participant: ParticipantName
+    track: TrackName
+    by: ParticipantName | None = None
+
+
+class RoomAltered(_LinkWord, frozen=True, tag=15):
+    """The definition of a room that lives on your node is another one: read it. Or the room was deleted: empty it."""
+
+    room: RoomId
+    order: OrderName
+    is_deleted: bool = False
+
+
+RoomOrder: TypeAlias = KickOrder | MuteOrder | RoomAltered
+"""What somebody decided about a room; believed of every node that we share the room with."""
+
 LinkMessage: TypeAlias = (
-    RoomState | Want | Unwant | WantRefused | RoomChat | RestrictCodecs | HolderQuestion | HolderWord | ChatBefore
+    RoomOrder
+    | RoomState
+    | Want
+    | Unwant
+    | WantRefused
+    | RoomChat
+    | RestrictCodecs
+    | HolderQuestion
+    | HolderWord
+    | ChatBefore
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteChatBefore, RemoteRoom
+from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteChatBefore, RemoteOrder, RemoteRoom
 from relay.rooms import (
     LinkFallen,
     LinkRisen,
@@ -20,7 +20,7 @@ from relay.rooms import (
     StateHeard,
     TellRoom,
 )
-from signalling.mesh.link import RoomChat, RoomState
+from signalling.mesh.link import RoomChat, RoomOrder, RoomState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "NodeEnd"]
 
-Word: TypeAlias = RoomState | RoomChat | RemoteChatBefore | HolderAsked | HolderTold
-"""What is said over a link here; what is said in pieces or to a holder passes as the event that it becomes."""
+Word: TypeAlias = RoomState | RoomChat | RemoteChatBefore | HolderAsked | HolderTold | RemoteOrder
+"""What is said over a link here; what is said in pieces or to the node itself passes as the event that it becomes."""
 
 LINK_LOST_S = 0.6
 """Three keepalives."""
@@ -118,6 +118,10 @@ class NodeEnd:
     def send_chat_before(self, node: NodeId, room: RoomId, chats: tuple[RoomChat, ...]) -> None:
         """See the port."""
         self._links.send(self, node, RemoteChatBefore(node=self.node, room=room, chats=chats))
+
+    def send_order(self, node: NodeId, order: RoomOrder) -> None:
+        """See the port."""
+        self._links.send(self, node, RemoteOrder(node=self.node, order=order))
 
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         """See the port."""

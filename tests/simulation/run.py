@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from trio.testing import MockClock
 
-from session import MemoryRoomDirectory
+from session import RoomDirectory
 from signalling.client.admission import SessionRequest
 from signalling.ids import DeviceId, UserId, participant_id
 from tests.simulation.faulty_store import FaultyStore
@@ -23,6 +23,7 @@ from tests.simulation.links import Links
 from tests.simulation.person import ROOM, Device
 from tests.simulation.simulated_node import SimulatedNode, settings_of
 from tests.simulation.universe import Universe
+from tests.unit.durable.memory_repository import MemoryRepository
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ async def _simulate(universe: Universe) -> list[str]:
     dice = universe.dice("plan")
     settings = settings_of(SimulatedNode.id_of(0))
     store = FaultyStore(universe, lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
-    directory = MemoryRoomDirectory(max_rooms=10)
+    directory = RoomDirectory(MemoryRepository(), max_rooms=10)
     async with trio.open_nursery() as nursery:
         links = Links(universe, nursery)
         nodes = tuple(

@@ -13,8 +13,7 @@ from node.http.connection import ClientConnection, ConnectionCounters
 from session import (
     ChatHistory,
     ClusterKeys,
-    MemoryRoomDirectory,
-    RoomPolicy,
+    RoomDirectory,
     Rooms,
     SessionConfig,
     Tokens,
@@ -62,7 +61,7 @@ class SimulatedNode:
     """
 
     def __init__(
-        self, universe: Universe, name: str, *, store: FaultyStore, directory: MemoryRoomDirectory, links: Links
+        self, universe: Universe, name: str, *, store: FaultyStore, directory: RoomDirectory, links: Links
     ) -> None:
         self.id = NodeId(name)
         self._universe = universe
@@ -139,12 +138,7 @@ class SimulatedNode:
                             guests=True,
                         ),
                         keys=KEYS,
-                        directory=Directory(
-                            sessions=sessions,
-                            view=lambda: ClusterView(own_id=self.id),
-                            policy=RoomPolicy.REPLACE,
-                            media=settings.room_media,
-                        ),
+                        directory=Directory(view=lambda: ClusterView(own_id=self.id)),
                         membership=None,
                         relay=end,
                         rooms=self.rooms,
@@ -152,6 +146,7 @@ class SimulatedNode:
                         history=ChatHistory(repository, keep=CHATS_KEPT),
                         accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                         tokens=tokens,
+                        pins=QuickPasswords(),
                     )
                 ) as conductor,
                 trio.open_nursery() as serving,

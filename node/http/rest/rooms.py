@@ -1,4 +1,4 @@
-"""``/v1/rooms``: which rooms there are, a new one, the first of two steps into one, and what was said in it."""
+"""``/v1/rooms``: which rooms there are, each of them, the first of two steps into one, and what was said in it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from quart import Blueprint, Response, request
 
-from node.http.backend import JoinRequest, RoomCreation
+from node.http.backend import JoinRequest
 from node.http.body import bearer_token, json_response, read_body
+from node.http.paging import named_page, room_named
+from node.http.revisions import revisions_asked_for, with_revision
 from signalling.client.messages import MAX_CHAT_PAGE
+from signalling.client.rooms import RoomCreation, RoomPatch
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import MessageId, RoomId, is_room_id
+from signalling.ids import MessageId, RoomId
 
 if TYPE_CHECKING:
     from node.http.api import Api
@@ -25,20 +28,45 @@ def rooms_blueprint(api: Api) -> Blueprint:
 
     @blueprint.get("/v1/rooms")
     async def list_rooms() -> Response:
-        """List the rooms that this node knows."""
-        return json_response({"rooms": await api.backend.list_rooms(bearer_token())})
+        """List the rooms by name, a page at a time."""
+        after, limit = named_page()
+        return json_response(await api.backend.room_desk.page(bearer_token(), after=after, limit=limit))
 
     @blueprint.post("/v1/rooms")
     async def create_room() -> Response:
         """Make a room under a name of the caller's choice."""
         creation = await read_body(RoomCreation)
-        _check_room(creation.room)
-        return json_response(await api.backend.create_room(bearer_token(), creation), status=201)
+        room_named(creation.room)
+        made = await api.backend.room_desk.create(bearer_token(), creation)
+        response = with_revision(json_response(made.details, status=201), made.revision)
+        response.headers["Location"] = f"/v1/rooms/{made.details.room}"
+        return response
+
+    @blueprint.get("/v1/rooms/<room>")
+    async def get_room(room: str) -> Response:
+        """Show a room's definition; 304 where the caller has it already."""
+        found = await api.backend.room_desk.get(bearer_token(), room_named(room))
+        if str(found.revision) in request.if_none_match:
+            return with_revision(Response(b"", status=304), found.revision)
+        return with_revision(json_response(found.details), found.revision)
+
+    @blueprint.patch("/v1/rooms/<room>")
+    async def patch_room(room: str) -> Response:
+        """Change what the body names."""
+        name, patch = room_named(room), await read_body(RoomPatch)
+        changed = await api.backend.room_desk.patch(bearer_token(), name, patch, revisions=revisions_asked_for())
+        return with_revision(json_response(changed.details), changed.revision)
+
+    @blueprint.delete("/v1/rooms/<room>")
+    async def delete_room(room: str) -> Response:
+        """Delete a room; whoever is inside loses the seat."""
+        await api.backend.room_desk.delete(bearer_token(), room_named(room), revisions=revisions_asked_for())
+        return Response(b"", status=204)
 
     @blueprint.post("/v1/rooms/<room>/join")
     async def join(room: str) -> Response:
         """Mint a room token for the session that the caller's token names."""
-        _check_room(room)
+        room_named(room)
         return json_response(
             await api.backend.join_token(bearer_token(), RoomId(room), await read_body(JoinRequest)), status=201
         )
@@ -46,7 +74,7 @@ def rooms_blueprint(api: Api) -> Blueprint:
     @blueprint.get("/v1/rooms/<room>/chat")
     async def chat(room: str) -> Response:
         """Show what was said in a room to somebody who sits in it."""
-        _check_room(room)
+        room_named(room)
         page = await api.backend.chat_page(bearer_token(), RoomId(room), before=_before(), limit=_limit())
         return json_response({"messages": page.messages, "more": page.more})
 
@@ -67,12 +95,3 @@ def _limit() -> int:
     ):
         raise Refused(ErrorCode.MALFORMED_MESSAGE, f"`limit` is a number of messages from 1 to {MAX_CHAT_PAGE}.")
     return int(text)
-
-
-def _check_room(room: str) -> None:
-    if not is_room_id(room):
-        raise Refused(
-            ErrorCode.ROOM_INVALID,
-            "A room's name has 1 to 64 letters, digits, dots, hyphens and underscores, and starts with one of "
-            "the first two.",
-        )

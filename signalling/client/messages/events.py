@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -15,7 +15,7 @@ from signalling.client.messages.parts import (
     TrackInfo,
     TrackOnMid,
 )
-from signalling.ids import MessageId, ParticipantId, TrackId
+from signalling.ids import MessageId, ParticipantId, RoomId, TrackId, UserId
 
 __all__ = [
     "ChatMessage",
@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "FreshToken",
     "Layers",
+    "MuteAsked",
     "NodeEvent",
     "NodePing",
     "Offer",
@@ -30,6 +31,7 @@ __all__ = [
     "ParticipantLeft",
     "Replaced",
     "Restart",
+    "RoomChanged",
     "SeatLost",
     "SecondWanted",
     "Speakers",
@@ -176,6 +178,23 @@ class SecondWanted(Event, frozen=True, kw_only=True, tag="second_wanted"):
     codecs: Annotated[tuple[CodecName, ...], msgspec.Meta(max_length=MAX_CODECS)]
 
 
+class MuteAsked(Event, frozen=True, kw_only=True, tag="mute_asked"):
+    """The room's owner or an admin asks you to mute this track of yours. It is up to you."""
+
+    by: ParticipantId | None
+    track: TrackId
+
+
+class RoomChanged(Event, frozen=True, kw_only=True, tag="room_changed"):
+    """The room's definition is another one; told to everybody in it."""
+
+    room: RoomId
+    locked: bool
+    metadata: dict[str, Any]
+    owner: UserId
+    max_participants: int
+
+
 class Restart(Event, frozen=True, kw_only=True, tag="restart"):
     """The engine is a new one: build both peer connections anew, keeping track ids."""
 
@@ -207,6 +226,8 @@ NodeEvent: TypeAlias = (
     | TrackRefused
     | Codecs
     | SecondWanted
+    | MuteAsked
+    | RoomChanged
     | Restart
     | Replaced
     | SeatLost

@@ -25,7 +25,9 @@ __all__ = [
     "MessageName",
     "Mid",
     "ParticipantInfo",
+    "ParticipantName",
     "PictureSize",
+    "PinText",
     "RequestId",
     "Sdp",
     "Speaker",
@@ -78,11 +80,17 @@ PictureSize: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=16_384)]
 CodecName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
 """As in RTP, in lower case: ``vp8``, ``opus``."""
 TokenText: TypeAlias = Annotated[str, msgspec.Meta(max_length=4096)]
+ParticipantName: TypeAlias = Annotated[ParticipantId, msgspec.Meta(min_length=1, max_length=64)]
+"""A participant as somebody else names them."""
+PinText: TypeAlias = Annotated[str, msgspec.Meta(max_length=256)]
+"""Longer than any that is taken, so that the node can say what is."""
 
 MediaKind: TypeAlias = Literal["audio", "video"]
 TrackSource: TypeAlias = Literal["microphone", "camera", "screen", "screen_audio"]
 ClientPeer: TypeAlias = Literal["publisher", "subscriber"]
-LeaveReason: TypeAlias = Literal["left", "replaced", "connection_lost", "kicked", "node_drained", "node_lost"]
+LeaveReason: TypeAlias = Literal[
+    "left", "replaced", "connection_lost", "kicked", "node_drained", "node_lost", "room_deleted"
+]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,8 @@ from signalling.client.messages.parts import (
     Attempt,
     ClientPeer,
     MessageName,
+    ParticipantName,
+    PinText,
     RequestId,
     Sdp,
     TokenText,
@@ -26,12 +28,15 @@ from signalling.ids import RoomId
 
 __all__ = [
     "Answer",
+    "AskMute",
     "Chat",
     "ChatHistory",
     "ClientMessage",
     "Hello",
     "Join",
+    "Kick",
     "Leave",
+    "LockRoom",
     "Mute",
     "Ping",
     "PongReply",
@@ -64,12 +69,19 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
 
     With ``room_token`` this is the second of two steps; without, the node does both.
     ``chat_after`` names the last chat message that the client has seen: what was said since comes with the reply.
+    ``invitation`` or ``pin`` are for rooms that ask for one; with a room token they were shown when it was minted.
     """
 
     room: RoomId
     attempt: Attempt
     room_token: TokenText | None = None
     chat_after: MessageName | None = None
+    invitation: TokenText | None = None
+    pin: PinText | None = None
+
+    def __repr__(self) -> str:
+        """Leave out what lets somebody in: requests end up in tracebacks."""
+        return f"Join({self.room}, {self.attempt})"
 
 
 class Leave(Request, frozen=True, kw_only=True, tag="leave"):
@@ -139,6 +151,32 @@ class ChatHistory(Request, frozen=True, kw_only=True, tag="chat_history"):
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_CHAT_PAGE)] = 50
 
 
+class Kick(Request, frozen=True, kw_only=True, tag="kick"):
+    """End somebody's seat; for the room's owner and admins. Answered by :class:`Ok`.
+
+    ``ban_s`` keeps the user out for so many seconds as well. Whoever is kicked hears :class:`SeatLost`.
+    """
+
+    participant: ParticipantName
+    ban_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class AskMute(Request, frozen=True, kw_only=True, tag="ask_mute"):
+    """Ask somebody to mute a track; for the room's owner and admins. Answered by :class:`Ok`.
+
+    They hear :class:`MuteAsked`, and decide by themselves.
+    """
+
+    participant: ParticipantName
+    track: TrackName
+
+
+class LockRoom(Request, frozen=True, kw_only=True, tag="lock_room"):
+    """Let nobody more in, or let people in again; for the room's owner and admins. Answered by :class:`Ok`."""
+
+    locked: bool
+
+
 class Ping(Request, frozen=True, kw_only=True, tag="ping"):
     """Are you there? Answered by :class:`Pong`; may be sent on a socket that never says hello."""
 
@@ -150,5 +188,19 @@ class PongReply(Request, frozen=True, kw_only=True, tag="pong"):
 
 
 ClientMessage: TypeAlias = (
-    Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory | Ping | PongReply
+    Hello
+    | Join
+    | Leave
+    | Publish
+    | Answer
+    | Trickle
+    | Mute
+    | Prefer
+    | Chat
+    | ChatHistory
+    | Kick
+    | AskMute
+    | LockRoom
+    | Ping
+    | PongReply
 )

@@ -16,8 +16,9 @@ import trio
 from durable.breaker import FAILURES_TO_OPEN, PROBE_INTERVAL_S
 from durable.errors import StoreOutcomeUnknownError, StoreSetupError, StoreUnavailableError
 from durable.redis_connection import open_redis
+from durable.redis_repository import RedisRepository
 from session.config import SessionConfig
-from session.directory import MemoryRoomDirectory
+from session.directory import RoomDirectory
 from session.redis_store import RedisSeatStore
 from session.service import open_sessions
 from session.store import Verdict
@@ -107,7 +108,11 @@ async def test_a_node_rides_out_a_stopped_redis(own_redis: PrivateRedis) -> None
     config = SessionConfig(cluster="c", node=NodeId("n1"), lease_s=3.0, renew_s=0.5, grace_s=1.0)
     async with open_redis(own_redis.url, deadline_s=DEADLINE_S) as connection:
         store = RedisSeatStore.from_config(connection, config)
-        async with open_sessions(config, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions:
+        async with open_sessions(
+            config,
+            store=store,
+            directory=RoomDirectory(RedisRepository(connection, cluster=config.cluster), max_rooms=9),
+        ) as sessions:
 
             async def join(user: str) -> bool:
                 claims = SessionClaims(

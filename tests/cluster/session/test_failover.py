@@ -13,8 +13,9 @@ import redis
 import trio
 
 from durable.redis_connection import open_redis
+from durable.redis_repository import RedisRepository
 from session.config import SessionConfig
-from session.directory import MemoryRoomDirectory
+from session.directory import RoomDirectory
 from session.records import SeatLost
 from session.redis_store import RedisSeatStore
 from session.service import Sessions, open_sessions
@@ -150,5 +151,6 @@ async def _open_node(pair: Pair, name: str) -> AsyncIterator[Sessions]:
     config = SessionConfig(cluster=CLUSTER, node=NodeId(name), lease_s=LEASE_S, renew_s=RENEW_S, grace_s=1.0)
     async with open_redis(f"unix://{pair.address}", deadline_s=0.5) as connection:
         store = RedisSeatStore.from_config(connection, config)
-        async with open_sessions(config, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions:
+        directory = RoomDirectory(RedisRepository(connection, cluster=CLUSTER), max_rooms=9)
+        async with open_sessions(config, store=store, directory=directory) as sessions:
             yield sessions

@@ -1,4 +1,4 @@
-"""The directory in Redis keeps the contract."""
+"""The directory keeps its contract over Redis, and takes over the rooms of the version before it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from durable.errors import StoreUnavailableError
-from session.redis_directory import RedisRoomDirectory
+from durable.redis_repository import RedisRepository
+from session.directory import RoomDirectory
+from session.former_rooms import bring_over_rooms
 from signalling.ids import RoomId
 from tests.unit.session.directory_contract import MAX_ROOMS, RoomDirectoryContract, definition
 
@@ -20,23 +21,36 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-async def directory(connection: RedisConnection, cluster: str) -> RedisRoomDirectory:
-    return RedisRoomDirectory(connection, cluster=cluster, max_rooms=MAX_ROOMS)
+async def repository(connection: RedisConnection, cluster: str) -> RedisRepository:
+    return RedisRepository(connection, cluster=cluster)
 
 
-class TestRedisRoomDirectory(RoomDirectoryContract):
+@pytest.fixture
+async def directory(repository: RedisRepository) -> RoomDirectory:
+    return RoomDirectory(repository, max_rooms=MAX_ROOMS)
+
+
+class TestRoomDirectoryOverRedis(RoomDirectoryContract):
     pass
 
 
-async def test_a_newer_version_is_read_and_garbage_is_said(
-    directory: RedisRoomDirectory, cluster: str, redis_server: PrivateRedis
+async def test_rooms_of_the_former_version_are_brought_over_once(
+    connection: RedisConnection,
+    repository: RedisRepository,
+    directory: RoomDirectory,
+    cluster: str,
+    redis_server: PrivateRedis,
 ) -> None:
-    newer = {**msgspec.to_builtins(definition("hall")), "version": 2, "colour": "blue"}
+    kept = await directory.create(definition("attic"))
+    record = {"room": "hall", "max_participants": 7, "policy": "multi", "created_at_ms": 1, "version": 1}
     with redis_server.client() as client:
-        client.hset(f"starling:{{{cluster}}}:rooms", "hall", msgspec.json.encode(newer))
-        client.hset(f"starling:{{{cluster}}}:rooms", "attic", b"nope")
+        for name in ("hall", "attic"):
+            client.hset(f"starling:{{{cluster}}}:rooms", name, msgspec.json.encode({**record, "room": name}))
+    assert await bring_over_rooms(connection, repository, cluster=cluster) == 2
     found = await directory.get(RoomId("hall"))
     assert found is not None
-    assert (found.definition.max_participants, found.definition.version) == (7, 2)
-    with pytest.raises(StoreUnavailableError):
-        await directory.get(RoomId("attic"))
+    assert (found.definition.max_participants, found.definition.owner) == (7, "")
+    assert await directory.get(RoomId("attic")) == kept
+    await directory.delete(RoomId("hall"))
+    assert await bring_over_rooms(connection, repository, cluster=cluster) == 0
+    assert await directory.get(RoomId("hall")) is None

@@ -15,7 +15,7 @@ from durable.errors import StoreUnavailableError
 from durable.redis_repository import RedisRepository
 from durable.repository import Kind
 from session.config import SessionConfig
-from session.directory import MemoryRoomDirectory
+from session.directory import RoomDirectory
 from session.redis_store import MAX_SEATS_EACH_TRIP, RedisSeatStore, seat_script
 from session.seat_table import SeatTable
 from session.service import open_sessions
@@ -409,7 +409,8 @@ async def test_owners_heal_a_server_that_was_rolled_back_or_emptied(
         user=UserId("ann"), device=DeviceId("laptop-01"), name="Ann", session=None, token_id="t", expires_at=0.0
     )
     with redis_server.client() as client:
-        async with open_sessions(config, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions:
+        directory = RoomDirectory(RedisRepository(connection, cluster=cluster), max_rooms=9)
+        async with open_sessions(config, store=store, directory=directory) as sessions:
             await sessions.join(sessions.mint_session(claims).session, ROOM, 1)
             before = {key: client.dump(key) or b"" for key in client.keys(f"starling:{{{cluster}:*")}
             newer = sessions.mint_session(claims)

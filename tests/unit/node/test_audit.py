@@ -10,8 +10,9 @@ import trio
 from durable import StoreUnavailableError
 from node.audit import LOOK_AGAIN_S, Auditor
 from node.cli import main
-from session import MemoryRoomDirectory, MemorySeatStore, SessionClaims, SessionConfig, open_sessions
+from session import MemorySeatStore, RoomDirectory, SessionClaims, SessionConfig, open_sessions
 from signalling.ids import DeviceId, NodeId, RoomId, UserId
+from tests.unit.durable.memory_repository import MemoryRepository
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,7 +47,7 @@ async def joined(sessions: Sessions, user: str) -> None:
 
 async def test_an_audit(autojump_clock: MockClock) -> None:
     store = Reader(lease_s=CONFIG.lease_s, tombstone_s=CONFIG.tombstone_s)
-    async with open_sessions(CONFIG, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions:
+    async with open_sessions(CONFIG, store=store, directory=RoomDirectory(MemoryRepository(), max_rooms=9)) as sessions:
         auditor = Auditor(node=HERE, sessions=sessions, reader=store, alive=lambda: {HERE})
         await joined(sessions, "ann")
         report = await auditor.audit()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from session.directory import RoomDefinition, RoomDirectory, StoredRoom, define_room
+from durable.repository import Kind, Repository, RevisionConflictError
+from session.directory import RoomDefinition, RoomDirectory, define_room
 from session.room_media import RoomMedia
 from session.store import RoomPolicy
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import RoomId
+from signalling.ids import RoomId, UserId
 
 MAX_ROOMS = 4
 
@@ -19,12 +21,37 @@ def definition(name: str) -> RoomDefinition:
 
 
 class RoomDirectoryContract:
-    """Subclasses give a fixture `directory` for :data:`MAX_ROOMS` rooms."""
+    """Subclasses give a fixture `repository`, and over it a `directory` for :data:`MAX_ROOMS` rooms."""
 
     async def test_what_was_created_is_found_whole(self, directory: RoomDirectory) -> None:
-        assert await directory.create(definition("hall")) == StoredRoom(definition("hall"))
-        assert await directory.get(RoomId("hall")) == StoredRoom(definition("hall"))
+        created = await directory.create(definition("hall"))
+        assert created.definition == definition("hall")
+        assert created.revision > 0
+        assert await directory.get(RoomId("hall")) == created
         assert await directory.get(RoomId("attic")) is None
+
+    async def test_a_change_needs_the_revision_that_it_was_made_of(self, directory: RoomDirectory) -> None:
+        created = await directory.create(definition("hall"))
+        locked = msgspec.structs.replace(created.definition, locked=True, owner=UserId("ann"))
+        changed = await directory.replace(locked, expected=created.revision)
+        assert changed.revision > created.revision
+        assert await directory.get(RoomId("hall")) == changed
+        with pytest.raises(RevisionConflictError) as conflict:
+            await directory.replace(created.definition, expected=created.revision)
+        assert conflict.value.revision == changed.revision
+
+    async def test_a_deleted_room_takes_along_what_belongs_to_it(
+        self, directory: RoomDirectory, repository: Repository
+    ) -> None:
+        hall = RoomId("hall")
+        created = await directory.create(definition(hall))
+        await repository.put(Kind.BAN, hall, "bob", body=b"{}")
+        with pytest.raises(RevisionConflictError):
+            await directory.delete(hall, expected=created.revision + 1)
+        assert await directory.delete(hall, expected=created.revision)
+        assert await directory.get(hall) is None
+        assert await repository.get(Kind.BAN, hall, "bob") is None
+        assert not await directory.delete(hall)
 
     async def test_a_name_is_taken_once(self, directory: RoomDirectory) -> None:
         await directory.create(definition("hall"))
@@ -50,7 +77,7 @@ class RoomDirectoryContract:
         assert await directory.rooms() == ()
         for name in ("c", "a", "b"):
             await directory.create(definition(name))
-        assert [room.room for room in await directory.rooms()] == ["a", "b", "c"]
-        assert [room.room for room in await directory.rooms(limit=2)] == ["a", "b"]
-        assert [room.room for room in await directory.rooms(after="a", limit=1)] == ["b"]
+        assert [room.definition.room for room in await directory.rooms()] == ["a", "b", "c"]
+        assert [room.definition.room for room in await directory.rooms(limit=2)] == ["a", "b"]
+        assert [room.definition.room for room in await directory.rooms(after="a", limit=1)] == ["b"]
         assert await directory.rooms(after="c") == ()

@@ -1,17 +1,72 @@
-"""The directory in memory keeps the contract."""
+"""The directory keeps its contract over a repository in memory."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from session.directory import MemoryRoomDirectory
-from tests.unit.session.directory_contract import MAX_ROOMS, RoomDirectoryContract
+from durable.errors import StoreUnavailableError
+from durable.repository import Kind
+from session.directory import Access, RoomDirectory, check_definition
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import RoomId
+from tests.unit.durable.memory_repository import MemoryRepository
+from tests.unit.session.directory_contract import MAX_ROOMS, RoomDirectoryContract, definition
+
+HALL = RoomId("hall")
 
 
 @pytest.fixture
-def directory() -> MemoryRoomDirectory:
-    return MemoryRoomDirectory(max_rooms=MAX_ROOMS)
+def repository() -> MemoryRepository:
+    return MemoryRepository()
 
 
-class TestMemoryRoomDirectory(RoomDirectoryContract):
+@pytest.fixture
+def directory(repository: MemoryRepository) -> RoomDirectory:
+    return RoomDirectory(repository, max_rooms=MAX_ROOMS)
+
+
+class TestRoomDirectory(RoomDirectoryContract):
     pass
+
+
+async def test_a_record_of_version_1_reads_as_nobodys_open_room(
+    directory: RoomDirectory, repository: MemoryRepository
+) -> None:
+    record = (
+        b'{"room":"hall","max_participants":7,"policy":"multi","media":{"loudest":3},"created_at_ms":1,"version":1}'
+    )
+    await repository.put(Kind.ROOM, HALL, body=record)
+    found = await directory.get(HALL)
+    assert found is not None
+    read = found.definition
+    assert (read.max_participants, read.policy.value, read.media.loudest, read.version) == (7, "multi", 3, 1)
+    assert (read.owner, read.access, read.locked, read.grace_s, read.pin_hash) == ("", Access.OPEN, False, None, "")
+
+
+async def test_a_newer_version_is_read_and_garbage_is_said(
+    directory: RoomDirectory, repository: MemoryRepository
+) -> None:
+    newer = {**msgspec.to_builtins(definition("hall")), "version": 9, "colour": "blue"}
+    await repository.put(Kind.ROOM, HALL, body=msgspec.json.encode(newer))
+    await repository.put(Kind.ROOM, "attic", body=b"nope")
+    found = await directory.get(HALL)
+    assert found is not None
+    assert (found.definition.max_participants, found.definition.version) == (7, 9)
+    with pytest.raises(StoreUnavailableError):
+        await directory.get(RoomId("attic"))
+
+
+async def test_metadata_of_any_shape_keeps_its_bounds() -> None:
+    deep: dict[str, object] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    for metadata, said in (
+        ({"text": "x" * 4096}, "at most 4096"),
+        (deep, "nested too deep"),
+    ):
+        odd = msgspec.structs.replace(definition("hall"), metadata=metadata)
+        with pytest.raises(Refused, match=said) as refused:
+            check_definition(odd, max_grace_s=8.0)
+        assert refused.value.code is ErrorCode.ROOM_INVALID
+    check_definition(msgspec.structs.replace(definition("hall"), metadata={"text": "x" * 4085}), max_grace_s=8.0)

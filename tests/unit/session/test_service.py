@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import trio
 import trio.testing
 
 from durable.errors import StoreOutcomeUnknownError, StoreUnavailableError
 from session.config import SessionConfig
-from session.directory import MAX_ROOM_PARTICIPANTS, MemoryRoomDirectory, StoredRoom
+from session.directory import MAX_ROOM_PARTICIPANTS, RoomDefinition, RoomDirectory, StoredRoom
 from session.memory_store import MemorySeatStore
 from session.records import AskMesh, AttemptStale, RoomNodes, SeatLost, SessionEvent, SessionRecord
 from session.room_media import RoomMedia
@@ -26,6 +27,7 @@ from session.store import (
 from session.tokens import SessionClaims
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId, participant_id
+from tests.unit.durable.memory_repository import MemoryRepository
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,7 +81,7 @@ def store() -> FlakyStore:
 
 @asynccontextmanager
 async def opened(store: FlakyStore, config: SessionConfig = CONFIG) -> AsyncIterator[Sessions]:
-    async with open_sessions(config, store=store, directory=MemoryRoomDirectory(max_rooms=3)) as sessions:
+    async with open_sessions(config, store=store, directory=RoomDirectory(MemoryRepository(), max_rooms=3)) as sessions:
         yield sessions
 
 
@@ -87,6 +89,11 @@ async def opened(store: FlakyStore, config: SessionConfig = CONFIG) -> AsyncIter
 async def sessions(store: FlakyStore) -> AsyncIterator[Sessions]:
     async with opened(store) as service:
         yield service
+
+
+async def create_room(sessions: Sessions, name: str, **fields: object) -> RoomDefinition:
+    wanted = msgspec.structs.replace(sessions.definitions.usual(name), **fields)
+    return (await sessions.definitions.create(wanted)).definition
 
 
 def minted(sessions: Sessions, *, user: str = "ann", device: str = "laptop-01") -> SessionRecord:
@@ -142,7 +149,7 @@ async def test_another_device_replaces_without_an_heir(autojump_clock: MockClock
 
 
 async def test_multi_rooms_seat_every_device(autojump_clock: MockClock, sessions: Sessions) -> None:
-    await sessions.create_room("many", policy=RoomPolicy.MULTI)
+    await create_room(sessions, "many", policy=RoomPolicy.MULTI)
     for device in ("laptop-01", "phone-001"):
         await sessions.join(minted(sessions, device=device).session, RoomId("many"), 1)
     assert sessions.statistics().seats == 2
@@ -153,7 +160,7 @@ async def test_rooms_that_joins_make_have_the_nodes_policy(autojump_clock: MockC
         for device in ("laptop-01", "phone-001"):
             await sessions.join(minted(sessions, device=device).session, ROOM, 1)
         assert sessions.statistics().seats == 2
-        assert (await sessions.room(ROOM)).policy is RoomPolicy.MULTI
+        assert (await sessions.definitions.get(ROOM)).definition.policy is RoomPolicy.MULTI
 
 
 async def test_a_dropped_socket_keeps_its_seat_for_the_grace(autojump_clock: MockClock, sessions: Sessions) -> None:
@@ -349,7 +356,7 @@ async def test_a_seat_that_went_before_its_owner_heard_of_it_is_refused(autojump
         assert refused == [ErrorCode.REPLACED] * 2
 
 
-class SlowDirectory(MemoryRoomDirectory):
+class SlowDirectory(RoomDirectory):
     """Is away whenever it is asked, and says so slowly."""
 
     async def get(self, room: RoomId) -> StoredRoom | None:
@@ -358,7 +365,7 @@ class SlowDirectory(MemoryRoomDirectory):
 
 
 async def test_a_repeat_that_is_given_up_leaves_the_seat_alone(autojump_clock: MockClock, store: FlakyStore) -> None:
-    async with open_sessions(CONFIG, store=store, directory=SlowDirectory(max_rooms=3)) as sessions:
+    async with open_sessions(CONFIG, store=store, directory=SlowDirectory(MemoryRepository(), max_rooms=3)) as sessions:
         ann = minted(sessions)
         await sessions.join(ann.session, ROOM, 1)
         with trio.move_on_after(0.1):
@@ -433,29 +440,33 @@ async def test_release_all_does_not_wait_for_a_silent_store(
 
 
 async def test_rooms(autojump_clock: MockClock, sessions: Sessions) -> None:
-    created = await sessions.create_room("hall", max_participants=2)
+    created = await create_room(sessions, "hall", max_participants=2)
     assert (created.room, created.max_participants) == ("hall", 2)
-    assert await sessions.room("hall") == created
+    assert (await sessions.definitions.get("hall")).definition == created
     for name, code in (("hall", ErrorCode.ROOM_EXISTS), ("a b", ErrorCode.ROOM_INVALID), ("", ErrorCode.ROOM_INVALID)):
         with pytest.raises(Refused) as refused:
-            await sessions.create_room(name)
+            await create_room(sessions, name)
         assert refused.value.code is code
     for cap in (0, MAX_ROOM_PARTICIPANTS + 1):
         with pytest.raises(Refused) as refused:
-            await sessions.create_room("big", max_participants=cap)
+            await create_room(sessions, "big", max_participants=cap)
         assert refused.value.code is ErrorCode.ROOM_INVALID
     for media in (RoomMedia(loudest=-1), RoomMedia(max_height=20_000), RoomMedia(max_bitrate_bps=-5)):
         with pytest.raises(Refused) as refused:
-            await sessions.create_room("odd", media=media)
+            await create_room(sessions, "odd", media=media)
         assert refused.value.code is ErrorCode.ROOM_INVALID
         assert "is 0, for no limit, or up to" in refused.value.message
     with pytest.raises(Refused) as refused:
-        await sessions.room("nowhere")
+        await sessions.definitions.get("nowhere")
     assert refused.value.code is ErrorCode.ROOM_UNKNOWN
-    await sessions.create_room("attic")
+    await create_room(sessions, "attic")
     await sessions.join(minted(sessions).session, RoomId("yard"), 1)
-    assert [room.room for room in await sessions.rooms()] == ["attic", "hall", "yard"]
-    assert [room.room for room in await sessions.rooms(after="attic", limit=1)] == ["hall"]
+    assert [each.definition.room for each in await sessions.definitions.list(after="", limit=9)] == [
+        "attic",
+        "hall",
+        "yard",
+    ]
+    assert [each.definition.room for each in await sessions.definitions.list(after="attic", limit=1)] == ["hall"]
     assert await code_of_join(sessions, minted(sessions).session, "one-too-many") is ErrorCode.NODE_FULL
     assert await code_of_join(sessions, minted(sessions).session, "a b") is ErrorCode.ROOM_INVALID
     assert await code_of_join(sessions, SessionId("nobody")) is ErrorCode.UNEXPECTED_MESSAGE
@@ -466,11 +477,11 @@ async def test_limits_on_media_are_the_rooms_own_else_the_nodes(autojump_clock: 
     usual, few = RoomMedia(max_height=720), RoomMedia(loudest=3)
     config = SessionConfig(cluster="alps", node=NodeId("n1"), room_media=usual)
     async with opened(store, config) as sessions:
-        await sessions.create_room("panel", media=few)
+        await create_room(sessions, "panel", media=few)
         await sessions.join(minted(sessions).session, ROOM, 1)
         assert sessions.media_of(RoomId("panel")) == few
-        assert (await sessions.room(ROOM)).media == sessions.media_of(ROOM) == usual
-    async with open_sessions(config, store=store, directory=AwayDirectory(max_rooms=1)) as sessions:
+        assert (await sessions.definitions.get(ROOM)).definition.media == sessions.media_of(ROOM) == usual
+    async with open_sessions(config, store=store, directory=AwayDirectory(MemoryRepository(), max_rooms=1)) as sessions:
         await sessions.join(minted(sessions).session, RoomId("panel"), 1)
         assert sessions.media_of(RoomId("panel")) == usual
 
@@ -479,20 +490,20 @@ async def test_joining_does_not_create_where_the_operator_says_so(autojump_clock
     config = SessionConfig(cluster="alps", node=NodeId("n1"), rooms_on_join=False)
     async with opened(store, config) as sessions:
         assert await code_of_join(sessions, minted(sessions).session) is ErrorCode.ROOM_UNKNOWN
-        await sessions.create_room(ROOM)
+        await create_room(sessions, ROOM)
         await sessions.join(minted(sessions).session, ROOM, 1)
 
 
-class AwayDirectory(MemoryRoomDirectory):
+class AwayDirectory(RoomDirectory):
     async def get(self, room: RoomId) -> StoredRoom | None:
         raise StoreUnavailableError("away")
 
 
 async def test_a_directory_that_is_away_keeps_nobody_out(autojump_clock: MockClock, store: FlakyStore) -> None:
-    async with open_sessions(CONFIG, store=store, directory=AwayDirectory(max_rooms=1)) as sessions:
+    async with open_sessions(CONFIG, store=store, directory=AwayDirectory(MemoryRepository(), max_rooms=1)) as sessions:
         await sessions.join(minted(sessions).session, ROOM, 1)
         with pytest.raises(Refused) as refused:
-            await sessions.room(ROOM)
+            await sessions.definitions.get(ROOM)
         assert refused.value.code is ErrorCode.STORE_UNAVAILABLE
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 import trio
+from typing_extensions import override
 
 from durable.errors import StoreOutcomeUnknownError
 from durable.repository import Kind
 from session.config import SessionConfig
-from session.directory import RoomDefinition, StoredRoom
+from session.directory import RoomDefinition, RoomDirectory, StoredRoom
 from session.memory_store import MemorySeatStore
 from session.records import AskHolder, HolderState, SeatLost, SessionRecord
 from session.service import Sessions, open_sessions
@@ -33,10 +34,11 @@ ROOM = RoomId("hall")
 CONFIG = SessionConfig(cluster="alps", node=NodeId("n1"))
 
 
-class Shelf:
+class Shelf(RoomDirectory):
     """Definitions as documents of a repository, with revisions; other nodes write there, too."""
 
     def __init__(self, documents: MemoryRepository) -> None:
+        super().__init__(documents, max_rooms=10)
         self.documents = documents
         self.reads = 0
 
@@ -44,18 +46,10 @@ class Shelf:
         revision = await self.documents.put(Kind.ROOM, definition.room, body=msgspec.json.encode(definition))
         return StoredRoom(definition, revision)
 
-    async def create(self, definition: RoomDefinition) -> StoredRoom:
-        return await self.write(definition)
-
+    @override
     async def get(self, room: RoomId) -> StoredRoom | None:
         self.reads += 1
-        found = await self.documents.get(Kind.ROOM, room)
-        return (
-            None if found is None else StoredRoom(msgspec.json.decode(found.body, type=RoomDefinition), found.revision)
-        )
-
-    async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[RoomDefinition, ...]:
-        raise NotImplementedError
+        return await super().get(room)
 
 
 class House:
@@ -227,7 +221,7 @@ async def test_an_answer_that_never_comes_is_a_refusal_and_not_a_hang(autojump_c
 
 async def test_a_definition_is_forgotten_when_told(autojump_clock: MockClock, house: House) -> None:
     await house.join(house.enter(user="bob"))
-    house.sessions.forget_definition(ROOM)
+    house.sessions.definitions.forget(ROOM)
     await house.join(house.enter())
     assert house.shelf.reads == 2
 

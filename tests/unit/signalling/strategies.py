@@ -37,6 +37,8 @@ def _of(info: mi.Type) -> st.SearchStrategy[Any]:
             return st.booleans()
         case mi.IntType(ge=low, le=high):
             return st.integers(low if low is not None else -(2**53), high if high is not None else 2**53)
+        case mi.FloatType(gt=low) if low is not None:
+            return st.floats(low, exclude_min=True, allow_nan=False, allow_infinity=False)
         case mi.FloatType():
             return st.floats(allow_nan=False, allow_infinity=False)
         case mi.NoneType():
@@ -47,5 +49,11 @@ def _of(info: mi.Type) -> st.SearchStrategy[Any]:
             return st.lists(_of(item), max_size=3).map(tuple)
         case mi.DictType(key_type=key, value_type=value):
             return st.dictionaries(_of(key), _of(value), max_size=3)
+        case mi.AnyType():
+            return st.recursive(
+                st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(codec="utf-8")),
+                lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+                max_leaves=5,
+            )
         case _:
             raise NotImplementedError(f"no strategy for {info}")

@@ -16,10 +16,9 @@ from relay import RelayEvent, RelayStatistics
 from session import (
     ChatHistory,
     ClusterKeys,
-    MemoryRoomDirectory,
     MemorySeatStore,
+    RoomDirectory,
     RoomMedia,
-    RoomPolicy,
     Rooms,
     SessionConfig,
     Tokens,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, NodeEvent, NodeReply, ParticipantInfo
     from signalling.errors import ErrorCode
-    from signalling.mesh.link import RoomChat
+    from signalling.mesh.link import RoomChat, RoomOrder
 
 HERE = NodeId("here")
 THERE = NodeId("there")
@@ -87,6 +86,7 @@ class Mesh:
         self.restrictions: list[tuple[NodeId, TrackId, tuple[str, ...]]] = []
         self.questions: list[tuple[NodeId, SessionId, RoomId]] = []
         self.words: list[tuple[NodeId, SessionId, bool]] = []
+        self.orders: list[tuple[NodeId, RoomOrder]] = []
         self.engine_events: list[EngineEvent] = []
         self.epochs: list[int] = []
 
@@ -117,6 +117,9 @@ class Mesh:
 
     def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
         self.words.append((node, session, is_there))
+
+    def send_order(self, node: NodeId, order: RoomOrder) -> None:
+        self.orders.append((node, order))
 
     def handle_engine_event(self, event: EngineEvent) -> None:
         self.engine_events.append(event)
@@ -210,8 +213,8 @@ async def open_house(
     repository = repository or MemoryRepository()
     settings = SessionConfig(cluster="test", node=HERE, grace_s=grace_s, room_media=media or RoomMedia())
     host = FakeHost()
-    store = store or MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
-    rooms = MemoryRoomDirectory(max_rooms=10)
+    store = store or MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s, repository=repository)
+    rooms = RoomDirectory(repository, max_rooms=10)
     async with (
         open_engine(EngineConfig(), spawn=host.spawn) as engine,
         open_sessions(settings, store=store, directory=rooms) as sessions,
@@ -226,12 +229,7 @@ async def open_house(
                     guests=guests,
                 ),
                 keys=keys,
-                directory=Directory(
-                    sessions=sessions,
-                    view=lambda: ClusterView(own_id=HERE),
-                    policy=RoomPolicy.REPLACE,
-                    media=settings.room_media,
-                ),
+                directory=Directory(view=lambda: ClusterView(own_id=HERE)),
                 membership=None,
                 relay=mesh,
                 rooms=Rooms(HERE),
@@ -239,6 +237,7 @@ async def open_house(
                 repository=repository,
                 accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                 tokens=tokens,
+                pins=QuickPasswords(),
             )
         ) as conductor,
     ):

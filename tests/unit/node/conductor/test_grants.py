@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 from trio.testing import wait_all_tasks_blocked
 
-from node.http.backend import JoinRequest, RoomCreation
+from node.http.backend import JoinRequest
 from session import Grants
 from sfu import protocol as p
 from signalling.client.admission import SessionRequest
 from signalling.client.messages import Join, Joined, Offer, Publish, Published, TrackIntent
+from signalling.client.rooms import RoomCreation
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, UserId
 from tests.unit.node.conductor.house import ROOM, House, Person, open_house
@@ -44,10 +45,12 @@ async def test_no_room_but_those_granted(grants: Grants) -> None:
         assert await refusal(person.ask(Join(room=ROOM, attempt=1))) is ErrorCode.NOT_PERMITTED
         asked = conductor.join_token(person.token, ROOM, JoinRequest(attempt=1))
         assert await refusal(asked) is ErrorCode.NOT_PERMITTED
-        assert await refusal(conductor.create_room(person.token, RoomCreation(room=ROOM))) is ErrorCode.NOT_PERMITTED
+        assert (
+            await refusal(conductor.room_desk.create(person.token, RoomCreation(room=ROOM))) is ErrorCode.NOT_PERMITTED
+        )
         if grants.join:
             den = RoomId("den-1")
-            await conductor.create_room(person.token, RoomCreation(room=den))
+            await conductor.room_desk.create(person.token, RoomCreation(room=den))
             token = (await conductor.join_token(person.token, den, JoinRequest(attempt=1))).room_token
             assert isinstance(await person.ask(Join(room=den, attempt=1, room_token=token)), Joined)
 

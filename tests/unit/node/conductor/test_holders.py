@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
@@ -31,7 +32,8 @@ async def enter(house: House, device: str) -> Person:
 
 
 async def define(house: House) -> None:
-    await house.conductor._sessions.create_room(ROOM, policy=RoomPolicy.REJECT)
+    definitions = house.conductor._sessions.definitions
+    await definitions.create(msgspec.structs.replace(definitions.usual(ROOM), policy=RoomPolicy.REJECT))
 
 
 async def code_of_join(person: Person, attempt: int = 1) -> ErrorCode:

@@ -11,8 +11,8 @@ from durable import StoreUnavailableError
 from membership import RoomFound
 from node.conductor.pumps import pump_queries, pump_sessions
 from session import (
-    MemoryRoomDirectory,
     MemorySeatStore,
+    RoomDirectory,
     Seat,
     SeatStore,
     SessionClaims,
@@ -20,6 +20,7 @@ from session import (
     open_sessions,
 )
 from signalling.ids import DeviceId, NodeId, RoomId, UserId
+from tests.unit.durable.memory_repository import MemoryRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -79,7 +80,7 @@ async def test_what_the_mesh_says_of_a_room_reaches_the_stage(autojump_clock: Mo
     stage = cast("Stage", ear)
     store = cast("SeatStore", Gone(lease_s=8, tombstone_s=60))
     async with (
-        open_sessions(CONFIG, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions,
+        open_sessions(CONFIG, store=store, directory=RoomDirectory(MemoryRepository(), max_rooms=9)) as sessions,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(pump_sessions, sessions, stage, NO_HOLDERS, gossip)
@@ -97,7 +98,7 @@ async def test_what_the_mesh_says_of_a_room_reaches_the_stage(autojump_clock: Mo
 async def test_a_node_without_a_mesh_asks_nobody(autojump_clock: MockClock) -> None:
     store = cast("SeatStore", Gone(lease_s=8, tombstone_s=60))
     async with (
-        open_sessions(CONFIG, store=store, directory=MemoryRoomDirectory(max_rooms=9)) as sessions,
+        open_sessions(CONFIG, store=store, directory=RoomDirectory(MemoryRepository(), max_rooms=9)) as sessions,
         trio.open_nursery() as nursery,
     ):
         nursery.start_soon(pump_sessions, sessions, cast("Stage", Ear()), NO_HOLDERS, None)

@@ -17,7 +17,6 @@ from node.http.backend import (
     JoinGranted,
     NodeCandidate,
     OpenedSession,
-    RoomSummary,
     Sample,
 )
 from node.http.server import HttpServer, bind, open_http_server
@@ -26,6 +25,7 @@ from signalling.client.admission import SessionGrant, SessionRequest
 from signalling.client.messages import Chat, ChatPage, ChatSent, Join, Joined, Ok, ParticipantLeft
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, SessionId, UserId
+from tests.unit.node.http.fake_rooms import FakeRooms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
         JoinRequest,
         ReadinessProblem,
         Reply,
-        RoomCreation,
         RoomRequest,
         SessionSocket,
     )
@@ -81,6 +80,10 @@ class FakeBackend:
         await self._answer("log out", user_token)
         return LoggedOut(sessions_ended=2)
 
+    @property
+    def room_desk(self) -> FakeRooms:
+        return FakeRooms(self._answer)
+
     async def _user(self, request: Registration | LogIn | PasswordChange) -> UserGrant:
         await self._answer(request)
         return UserGrant(token=GOOD_TOKEN, user=UserId("us_1"), login="ann", name="Ann", expires_in_s=60.0)
@@ -111,14 +114,6 @@ class FakeBackend:
             participant=ParticipantId("pa_1"),
             expires_in_s=60.0,
         )
-
-    async def create_room(self, session_token: str, request: RoomCreation) -> RoomSummary:
-        await self._answer(request, session_token)
-        return RoomSummary(room=request.room, participants=0, nodes=(), on_join="replace", max_participants=5)
-
-    async def list_rooms(self, session_token: str) -> tuple[RoomSummary, ...]:
-        await self._answer("rooms", session_token)
-        return ()
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
         await self._answer(("chat page", room, before, limit), session_token)

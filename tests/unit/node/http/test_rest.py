@@ -6,9 +6,10 @@ import pytest
 import structlog
 import structlog.testing
 
-from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem, RoomCreation
+from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem
 from signalling.client.accounts import LogIn, PasswordChange, Registration
 from signalling.client.admission import SessionRequest
+from signalling.client.rooms import RoomCreation
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId
 from tests.unit.node.http.fakes import GOOD_TOKEN, make_app
@@ -188,7 +189,8 @@ async def test_pages_of_other_members_may_ask(client: TestClientProtocol, backen
     preflight = await client.options("/v1/sessions", headers=PREFLIGHT)
     assert preflight.status_code == 204
     assert preflight.headers["Access-Control-Allow-Origin"] == "https://other.test"
-    assert preflight.headers["Access-Control-Allow-Headers"] == "authorization, content-type"
+    assert preflight.headers["Access-Control-Allow-Headers"] == "authorization, content-type, if-match, if-none-match"
+    assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
     assert int(preflight.headers["Access-Control-Max-Age"]) > 600
     response = await client.post("/v1/sessions", headers=PAGE)
     assert response.status_code == 201

@@ -51,7 +51,7 @@ from signalling.errors import ErrorCode
 from signalling.ids import RoomId
 from tests.unit.signalling.client.words import GRANTS, REQUESTS
 
-HELLO, JOIN, LEAVE, PUBLISH, _, TRICKLE, MUTE, _, CHAT, _ = REQUESTS
+HELLO, JOIN, LEAVE, PUBLISH, _, TRICKLE, MUTE, _, CHAT = REQUESTS[:9]
 
 PATHS: dict[State, tuple[tuple[NodeRequest, bool], ...]] = {
     State.PROBE: (),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from signalling.client.messages import (
     Answer,
+    AskMute,
     Chat,
     ChatHistory,
     ChatPage,
@@ -13,7 +14,9 @@ from signalling.client.messages import (
     Hello,
     Join,
     Joined,
+    Kick,
     Leave,
+    LockRoom,
     Mute,
     NodeReply,
     Ok,
@@ -53,6 +56,9 @@ REQUESTS: Final[tuple[NodeRequest, ...]] = (
     Prefer(tracks=()),
     Chat(text="hi", nonce="1"),
     ChatHistory(before=MessageId("me_1"), limit=10),
+    Kick(participant=ParticipantId("pa_2")),
+    AskMute(participant=ParticipantId("pa_2"), track=TrackId("tr_1")),
+    LockRoom(locked=True),
 )
 
 GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
@@ -66,4 +72,7 @@ GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
     Prefer: Ok(),
     Chat: ChatSent(message=MessageId("me_1"), at_ms=0),
     ChatHistory: ChatPage(messages=(), more=False),
+    Kick: Ok(),
+    AskMute: Ok(),
+    LockRoom: Ok(),
 }

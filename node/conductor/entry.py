@@ -1,0 +1,129 @@
+"""The door of a room: whether somebody may come in, before a seat is asked for.
+
+In one step, a join is checked by the definition that this node knows, and after the seat was taken once more if
+that turned out to be an old one: so a room that is opened to everybody asks the store for nothing but the seat.
+In two steps, the first one asks the store, and the room token says that the bearer was let in.
+
+A PIN is guessed as slowly as one client may try: wrong ones empty a bucket for the session and the room, and one
+for the user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from session.access import may_enter_unasked
+from session.directory import Access
+from signalling.client.keyed_pace import KeyedPace
+from signalling.errors import ErrorCode, Refused
+
+if TYPE_CHECKING:
+    from accounts import Passwords
+    from session import Admitted, Sessions, StoredRoom
+    from session.access import Caller
+    from session.invitations import Invitations, Redeemed
+    from signalling.ids import RoomId, SessionId
+
+PINS_AT_ONCE: Final = 5
+"""Tries of one session in one room before it waits."""
+
+PINS_PER_S: Final = 1 / 10
+"""Tries from then on. A PIN of 6 digits then takes a session 58 days to try half of them; an address opens
+`http.sessions_per_minute` sessions, so that is what bounds a patient attacker."""
+
+MAX_CHECKS: Final = 3
+"""How often a room may change while somebody comes in."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What somebody has to show at the door."""
+
+    invitation: str | None = None
+    pin: str | None = None
+
+
+class Entry:
+    """Checks at the door, for joins on this node.
+
+    Args:
+        sessions: Takes seats, and knows the rooms' definitions.
+        invitations: Verifies and counts them.
+        pins: Checks them in threads of its own.
+    """
+
+    def __init__(self, *, sessions: Sessions, invitations: Invitations, pins: Passwords) -> None:
+        self._sessions = sessions
+        self._invitations = invitations
+        self._pins = pins
+        self._pace = KeyedPace(rate_per_s=PINS_PER_S, burst=PINS_AT_ONCE)
+
+    async def check(self, room: RoomId, caller: Caller, shown: Shown) -> Redeemed | None:
+        """Check by the store's definition; gives the invitation that was used, if it was one.
+
+        Raises:
+            Refused: `invitation_required`, `invitation_invalid`, `pin_required`, `pin_wrong`, `rate_limited`.
+        """
+        return await self._check(await self._sessions.definitions.peek(room), caller, shown)
+
+    async def give_back(self, redeemed: Redeemed | None, room: RoomId, caller: Caller) -> None:
+        """A use of an invitation came to nothing."""
+        if redeemed is not None:
+            await self._invitations.give_back(redeemed, room=room, user=caller.user)
+
+    async def join(self, session: SessionId, room: RoomId, attempt: int, caller: Caller, shown: Shown) -> Admitted:
+        """Check and take a seat.
+
+        Cancelled, it gives the seat back.
+
+        Raises:
+            Refused: As :meth:`check` and :meth:`session.service.Sessions.join`; `room_changed`.
+        """
+        definitions = self._sessions.definitions
+        checked = await definitions.for_join(room)
+        redeemed = await self._check(checked, caller, shown)
+        is_in = False
+        try:
+            for _ in range(MAX_CHECKS):
+                admitted = await self._sessions.join(session, room, attempt)
+                known = definitions.known(room)
+                if known is None or known.revision == checked.revision:
+                    is_in = True
+                    return admitted
+                checked = known
+                redeemed = await self._check(checked, caller, shown) or redeemed
+            raise Refused(ErrorCode.ROOM_CHANGED, "The room's settings changed while you joined; try again.")
+        except Refused:
+            await self.give_back(redeemed, room, caller)
+            raise
+        finally:
+            if not is_in and self._sessions.seat(session, room) is not None:
+                self._sessions.leave(session, room)
+
+    async def _check(self, stored: StoredRoom | None, caller: Caller, shown: Shown) -> Redeemed | None:
+        if stored is None or may_enter_unasked(stored.definition, caller):
+            return None
+        definition = stored.definition
+        if shown.invitation is not None:
+            # Also where a PIN would do: whoever was invited need not know it.
+            return await self._invitations.redeem(shown.invitation, room=definition.room, user=caller.user)
+        if definition.access is Access.INVITE:
+            raise Refused(
+                ErrorCode.INVITATION_REQUIRED, "This room is by invitation; ask its owner for one and join with it."
+            )
+        if shown.pin is None:
+            raise Refused(ErrorCode.PIN_REQUIRED, "This room asks for a PIN; join again with `pin`.")
+        self._take_a_try(definition.room, caller)
+        if not await self._pins.check(definition.pin_hash, shown.pin):
+            raise Refused(ErrorCode.PIN_WRONG, "That is not the PIN of this room; try another one.")
+        return None
+
+    def _take_a_try(self, room: RoomId, caller: Caller) -> None:
+        keys = (f"s {caller.session} {room}", f"u {caller.user} {room}")
+        # Every bucket gives, also when the first one refuses.
+        taken = [self._pace.take(key, trio.current_time()) for key in keys]
+        if not all(taken):
+            raise Refused(ErrorCode.RATE_LIMITED, "Too many PINs were tried; wait ten seconds before the next one.")

@@ -1,0 +1,41 @@
+"""Who asks something about a room, and whether they may come in unasked. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from session.directory import Access
+from session.grants import ALL_BUT_ADMIN, Grants
+from session.grants import may_moderate as may_moderate_by
+
+if TYPE_CHECKING:
+    from session.directory import RoomDefinition
+    from signalling.ids import SessionId, UserId
+
+__all__ = ["Caller", "may_enter_unasked", "may_moderate"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Somebody who asks something about a room.
+
+    Attributes:
+        user: who.
+        session: in which session; None with a token that names none yet.
+        grants: what their token allows.
+    """
+
+    user: UserId
+    session: SessionId | None
+    grants: Grants = ALL_BUT_ADMIN
+
+
+def may_moderate(definition: RoomDefinition, caller: Caller) -> bool:
+    """Whether somebody may change the room and decide about the people in it: its owner and admins may."""
+    return may_moderate_by(caller.grants, caller.user, definition)
+
+
+def may_enter_unasked(definition: RoomDefinition, caller: Caller) -> bool:
+    """Whether somebody needs neither an invitation nor a PIN."""
+    return definition.access is Access.OPEN or may_moderate(definition, caller)
