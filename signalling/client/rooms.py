@@ -247,7 +247,7 @@ class ParticipantEntry(msgspec.Struct, frozen=True, kw_only=True):
             name=info.name,
             node=info.node,
             region=info.region,
-            since_ms=getattr(info, "since_ms", 0),
+            since_ms=info.since_ms,
         )
 
 
