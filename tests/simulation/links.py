@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteRoom
+from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteChatBefore, RemoteRoom
 from relay.rooms import (
     LinkFallen,
     LinkRisen,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "NodeEnd"]
 
-Word: TypeAlias = RoomState | RoomChat | HolderAsked | HolderTold
-"""What is said over a link here; questions for holders pass as the events that they become."""
+Word: TypeAlias = RoomState | RoomChat | RemoteChatBefore | HolderAsked | HolderTold
+"""What is said over a link here; what is no state of a room passes as the event that it becomes."""
 
 LINK_LOST_S = 0.6
 """Three keepalives."""
@@ -114,6 +114,10 @@ class NodeEnd:
         """See the port."""
         for node in sorted(nodes):
             self._links.send(self, node, chat)
+
+    def send_chat_before(self, node: NodeId, room: RoomId, chats: tuple[RoomChat, ...]) -> None:
+        """See the port."""
+        self._links.send(self, node, RemoteChatBefore(node=self.node, room=room, chats=chats))
 
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         """See the port."""

@@ -23,6 +23,7 @@ from tests.simulation.links import Links
 from tests.simulation.person import ROOM, Device
 from tests.simulation.simulated_node import SimulatedNode, settings_of
 from tests.simulation.universe import Universe
+from tests.unit.durable.memory_repository import MemoryRepository
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,8 +69,16 @@ async def _simulate(universe: Universe) -> list[str]:
     directory = MemoryRoomDirectory(max_rooms=10)
     async with trio.open_nursery() as nursery:
         links = Links(universe, nursery)
+        repository = MemoryRepository()
         nodes = tuple(
-            SimulatedNode(universe, SimulatedNode.id_of(number), store=store, directory=directory, links=links)
+            SimulatedNode(
+                universe,
+                SimulatedNode.id_of(number),
+                store=store,
+                directory=directory,
+                repository=repository,
+                links=links,
+            )
             for number in range(dice.choice((2, 2, 3)))
         )
         for node in nodes:

@@ -11,6 +11,7 @@ from membership import ClusterView
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.http.connection import ClientConnection, ConnectionCounters
 from session import (
+    ChatHistory,
     ClusterKeys,
     MemoryRoomDirectory,
     RoomPolicy,
@@ -24,10 +25,10 @@ from signalling.ids import NodeId, UserId
 from tests.simulation.links import NodeEnd
 from tests.simulation.universe import here
 from tests.unit.accounts.quick_passwords import QuickPasswords
-from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.sfu.fake_engine import FakeHost
 
 if TYPE_CHECKING:
+    from tests.unit.durable.memory_repository import MemoryRepository
     from session import Sessions
     from tests.simulation.faulty_store import FaultyStore
     from tests.simulation.links import Links
@@ -55,16 +56,25 @@ class SimulatedNode:
         name: its id.
         store: everybody's.
         directory: everybody's.
+        repository: everybody's.
         links: everybody's.
     """
 
     def __init__(
-        self, universe: Universe, name: str, *, store: FaultyStore, directory: MemoryRoomDirectory, links: Links
+        self,
+        universe: Universe,
+        name: str,
+        *,
+        store: FaultyStore,
+        directory: MemoryRoomDirectory,
+        repository: MemoryRepository,
+        links: Links,
     ) -> None:
         self.id = NodeId(name)
         self._universe = universe
         self._store = store
         self._directory = directory
+        self._repository = repository
         self._links = links
         self._boot = 0
         self._life = trio.CancelScope()
@@ -119,7 +129,7 @@ class SimulatedNode:
         settings = settings_of(self.id)
         self.rooms = Rooms(self.id)
         tokens = Tokens(KEYS, cluster=settings.cluster, clock=self._universe.wall_s)
-        repository = MemoryRepository()
+        repository = self._repository
         end = NodeEnd(self._links, self.id, self._boot)
         with trio.CancelScope() as self._life:
             async with (
@@ -146,6 +156,7 @@ class SimulatedNode:
                         relay=end,
                         rooms=self.rooms,
                         repository=repository,
+                        history=ChatHistory(repository, keep=200),
                         accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                         tokens=tokens,
                     )
