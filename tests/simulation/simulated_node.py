@@ -28,12 +28,12 @@ from tests.unit.accounts.quick_passwords import QuickPasswords
 from tests.unit.sfu.fake_engine import FakeHost
 
 if TYPE_CHECKING:
-    from tests.unit.durable.memory_repository import MemoryRepository
     from session import Sessions
     from tests.simulation.faulty_store import FaultyStore
     from tests.simulation.links import Links
     from tests.simulation.person import SimulatedWire
     from tests.simulation.universe import Universe
+    from tests.unit.durable.memory_repository import MemoryRepository
 
 __all__ = ["KEYS", "SimulatedNode", "settings_of"]
 
