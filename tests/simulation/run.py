@@ -66,11 +66,19 @@ async def _simulate(universe: Universe) -> list[str]:
     dice = universe.dice("plan")
     settings = settings_of(SimulatedNode.id_of(0))
     store = FaultyStore(universe, lease_s=settings.lease_s, tombstone_s=settings.tombstone_s)
-    directory = RoomDirectory(MemoryRepository(), max_rooms=10)
+    repository = MemoryRepository()
+    directory = RoomDirectory(repository, max_rooms=10)
     async with trio.open_nursery() as nursery:
         links = Links(universe, nursery)
         nodes = tuple(
-            SimulatedNode(universe, SimulatedNode.id_of(number), store=store, directory=directory, links=links)
+            SimulatedNode(
+                universe,
+                SimulatedNode.id_of(number),
+                store=store,
+                directory=directory,
+                repository=repository,
+                links=links,
+            )
             for number in range(dice.choice((2, 2, 3)))
         )
         for node in nodes:

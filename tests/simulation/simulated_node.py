@@ -24,7 +24,6 @@ from signalling.ids import NodeId, UserId
 from tests.simulation.links import NodeEnd
 from tests.simulation.universe import here
 from tests.unit.accounts.quick_passwords import QuickPasswords
-from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.sfu.fake_engine import FakeHost
 
 if TYPE_CHECKING:
@@ -33,10 +32,9 @@ if TYPE_CHECKING:
     from tests.simulation.links import Links
     from tests.simulation.person import SimulatedWire
     from tests.simulation.universe import Universe
+    from tests.unit.durable.memory_repository import MemoryRepository
 
 __all__ = ["KEYS", "SimulatedNode", "settings_of"]
-
-CHATS_KEPT: Final = 50
 
 KEYS: Final = ClusterKeys.generate()
 """Their bits are in no story, so that the same ones serve all runs."""
@@ -57,16 +55,25 @@ class SimulatedNode:
         name: its id.
         store: everybody's.
         directory: everybody's.
+        repository: everybody's.
         links: everybody's.
     """
 
     def __init__(
-        self, universe: Universe, name: str, *, store: FaultyStore, directory: RoomDirectory, links: Links
+        self,
+        universe: Universe,
+        name: str,
+        *,
+        store: FaultyStore,
+        directory: RoomDirectory,
+        repository: MemoryRepository,
+        links: Links,
     ) -> None:
         self.id = NodeId(name)
         self._universe = universe
         self._store = store
         self._directory = directory
+        self._repository = repository
         self._links = links
         self._boot = 0
         self._life = trio.CancelScope()
@@ -121,7 +128,7 @@ class SimulatedNode:
         settings = settings_of(self.id)
         self.rooms = Rooms(self.id)
         tokens = Tokens(KEYS, cluster=settings.cluster, clock=self._universe.wall_s)
-        repository = MemoryRepository()
+        repository = self._repository
         end = NodeEnd(self._links, self.id, self._boot)
         with trio.CancelScope() as self._life:
             async with (
@@ -143,7 +150,7 @@ class SimulatedNode:
                         relay=end,
                         rooms=self.rooms,
                         repository=repository,
-                        history=ChatHistory(repository, keep=CHATS_KEPT),
+                        history=ChatHistory(repository, keep=200),
                         accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                         tokens=tokens,
                         pins=QuickPasswords(),

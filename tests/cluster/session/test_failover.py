@@ -6,7 +6,7 @@ import socket
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -66,13 +66,10 @@ class Pair:
 
     def shown(self) -> dict[str, str]:
         """Whose lease stands at the address, and on which node."""
-        with redis.Redis(unix_socket_path=str(self.address)) as client:
+        with redis.Redis(unix_socket_path=str(self.address), decode_responses=True) as client:
             seconds, _ = client.time()
-            keys = client.keys(f"starling:{{{CLUSTER}:{ROOM}}}:seat:*")
-            slots: list[dict[Any, Any]] = [client.hgetall(key) for key in keys]
-        return {
-            slot[b"sid"].decode(): slot[b"node"].decode() for slot in slots if int(slot.get(b"exp", 0)) > seconds * 1000
-        }
+            slots = [client.hgetall(key) for key in client.keys(f"starling:{{{CLUSTER}:{ROOM}}}:seat:*")]
+        return {str(slot["sid"]): str(slot["node"]) for slot in slots if int(slot.get("exp", 0)) > seconds * 1000}
 
 
 @pytest.fixture
