@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Expected: TypeAlias = Literal["any", "absent", "newest", "older"]
 
+NEVER_GIVEN = 2**52
+"""A revision that no document of a test comes to."""
+
 SCOPES: Final = ("a", "a:b")
 KINDS: Final = (Kind.BAN, Kind.ROOM)
 KEYS: Final = ("", "k", "k:", "l")
@@ -142,9 +145,9 @@ class Side:
             case "absent":
                 return ABSENT
             case "newest":
-                return given[-1] if given else 7
+                return given[-1] if given else NEVER_GIVEN
             case "older":
-                return given[0] if len(given) > 1 else 7
+                return given[0] if len(given) > 1 else NEVER_GIVEN
 
     def _told(self, place: tuple[Kind, str, str], revision: int) -> int:
         """Which of the given ones it is, from the newest on; 0 for none."""
