@@ -19,6 +19,7 @@ from durable.redis_connection import open_redis
 from durable.redis_repository import RedisRepository
 from session.config import SessionConfig
 from session.directory import RoomDirectory
+from session.records import AskMesh
 from session.redis_store import RedisSeatStore
 from session.service import open_sessions
 from session.store import Verdict
@@ -132,7 +133,9 @@ async def test_a_node_rides_out_a_stopped_redis(own_redis: PrivateRedis) -> None
             await trio.sleep(config.renew_s * 4 + PROBE_INTERVAL_S)
             statistics = sessions.statistics()
             assert (statistics.degraded, statistics.seats_unconfirmed, statistics.seats) == (False, 0, 3)
-            assert len(sessions.events) == 0
+            # Nobody lost a seat; all that was to be told is that the mesh should be asked where the room lives.
+            assert len(sessions.events) == 1
+            assert await sessions.events.take() == AskMesh(room=ROOM)
             assert await store.nodes_of(RoomId("hall")) == {"n1"}
 
 
