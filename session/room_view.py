@@ -41,6 +41,7 @@ class Local:
         listening: once that session was admitted here.
         told_from: chat messages that come late are told from this id on; those of before are history to it.
         knows_log: once this node has looked in the store for what this participant said on others.
+        awaited: tracks of ``info`` that an earlier session published and this one has not yet.
     """
 
     session: SessionId
@@ -48,6 +49,34 @@ class Local:
     listening: bool
     told_from: MessageId
     knows_log: bool = False
+    awaited: frozenset[TrackId] = frozenset()
+
+    def publish(self, tracks: tuple[TrackInfo, ...]) -> None:
+        """These are what is published now; what is awaited stays beside them.
+
+        A second encoding is not awaited once its first is there: the client is asked for one anew.
+        """
+        named = {track.track for track in tracks}
+        kept = tuple(
+            track
+            for track in self.info.tracks
+            if track.track in self.awaited and track.track not in named and track.alternative_of not in named
+        )
+        self.info = msgspec.structs.replace(self.info, tracks=tracks + kept)
+        self.awaited = frozenset(track.track for track in kept)
+
+    def give_up_awaited(self) -> None:
+        """What is awaited is gone."""
+        published = tuple(track for track in self.info.tracks if track.track not in self.awaited)
+        self.info = msgspec.structs.replace(self.info, tracks=published)
+        self.awaited = frozenset()
+
+    def mute(self, track: TrackId, *, muted: bool) -> None:
+        """This track fell silent or dark, or came back."""
+        tracks = tuple(
+            msgspec.structs.replace(known, muted=muted) if known.track == track else known for known in self.info.tracks
+        )
+        self.info = msgspec.structs.replace(self.info, tracks=tracks)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

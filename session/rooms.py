@@ -7,7 +7,10 @@ participant once, wherever and however often it is announced.
 - A participant with a seat here is where we say.
 - Else it is where it was seen first, until that node no longer announces it. So two nodes that both
   announce somebody in the moment of a move show one person who moves once, in whatever order they are heard.
-- Else, when the store said that it moved to a node we have not heard yet, it is there, without tracks.
+- Else, when the store said that it moved to a node we have not heard yet, it is there, with the tracks it had.
+
+Who comes back, here or from another node, goes on with the tracks that the room knows of. They are *awaited* until
+the new session publishes them, or until its time for that is over (:meth:`Rooms.give_up_awaited`).
 
 After every change the new view is compared with the old one, and the differences are told to the
 sessions here; what to announce, to want from other nodes and to send to each session follows from it.
@@ -80,10 +83,10 @@ class Rooms:
     # --- our own participants ---
 
     def admit(self, session: SessionId, room: RoomId, participant: ParticipantInfo) -> tuple[RoomEffect, ...]:
-        """A session took a seat. Its tracks are what `participant` says: pass the old ones on when it resumes them.
+        """A session took a seat. Its tracks are what `participant` says: pass on those of :meth:`resumable`.
 
-        Answer the session with :meth:`others` before anything else happens; later changes are told to it.
-        A session of the same participant that sat here is forgotten, and the room sees no difference.
+        They are awaited from this session. Answer it with :meth:`others` before anything else happens; later changes
+        are told to it. A session of the same participant that sat here is forgotten, and the room sees no difference.
         """
         effects: _Effects = []
         if self._seats.get(session, (room, participant.participant)) != (room, participant.participant):
@@ -96,7 +99,10 @@ class Rooms:
         now_ms = self._now_ms()
         since_ms = live.visits.since(participant.participant, now_ms)
         info = msgspec.structs.replace(participant, node=self._node, since_ms=since_ms)
-        live.locals[participant.participant] = Local(session, info, listening=False, told_from=first_id_at(now_ms))
+        awaited = frozenset(track.track for track in info.tracks)
+        live.locals[participant.participant] = Local(
+            session, info, listening=False, told_from=first_id_at(now_ms), awaited=awaited
+        )
         self._seats[session] = (room, participant.participant)
         self._refresh(live, effects)
         live.locals[participant.participant].listening = True
@@ -135,7 +141,7 @@ class Rooms:
         else:
             del live.locals[seat[1]]
             if moved_to is not None:
-                live.moved[seat[1]] = msgspec.structs.replace(local.info, node=moved_to, tracks=())
+                live.moved[seat[1]] = msgspec.structs.replace(local.info, node=moved_to)
         if not live.locals:
             live.speakers = ()  # nobody is listened to on behalf of nobody
         self._refresh(live, effects, reason)
@@ -143,27 +149,33 @@ class Rooms:
         return tuple(effects)
 
     def set_tracks(self, session: SessionId, tracks: tuple[TrackInfo, ...]) -> tuple[RoomEffect, ...]:
-        """All tracks of a session here, replacing what it published before.
+        """All tracks of a session here, replacing what it published before; what is awaited stays beside them.
 
         Raises:
             Refused: `not_in_room`.
         """
         live, local = self._local(session)
-        local.info = msgspec.structs.replace(local.info, tracks=tracks)
-        effects: _Effects = []
-        self._refresh(live, effects)
-        return tuple(effects)
+        local.publish(tracks)
+        return self._refreshed(live)
+
+    def give_up_awaited(self, room: RoomId, participant: ParticipantId) -> tuple[RoomEffect, ...]:
+        """What came back with nobody, here or on a node that was not heard since, is gone."""
+        if (live := self._rooms.get(room)) is None:
+            return ()
+        if (local := live.locals.get(participant)) is not None:
+            local.give_up_awaited()
+        if (moved := live.moved.get(participant)) is not None:
+            live.moved[participant] = msgspec.structs.replace(moved, tracks=())
+        return self._refreshed(live)
 
     def choose_alternatives(self, session: SessionId, tracks: frozenset[TrackId]) -> tuple[RoomEffect, ...]:
         """A session here plays the alternatives of these tracks, where there are any, and of no others."""
         seat = self._seats.get(session)
         if seat is None:
             return ()
-        effects: _Effects = []
         live = self._rooms[seat[0]]
         live.chosen[session] = tracks
-        self._refresh(live, effects)
-        return tuple(effects)
+        return self._refreshed(live)
 
     def mute(self, session: SessionId, track: TrackId, *, muted: bool) -> tuple[RoomEffect, ...]:
         """A track of a session here fell silent or dark, or came back.
@@ -171,16 +183,11 @@ class Rooms:
         Raises:
             Refused: `not_in_room` or `track_unknown`.
         """
-        _, local = self._local(session)
+        live, local = self._local(session)
         if all(known.track != track for known in local.info.tracks):
             raise Refused(ErrorCode.TRACK_UNKNOWN, "You publish no such track.")
-        return self.set_tracks(
-            session,
-            tuple(
-                msgspec.structs.replace(known, muted=muted) if known.track == track else known
-                for known in local.info.tracks
-            ),
-        )
+        local.mute(track, muted=muted)
+        return self._refreshed(live)
 
     # --- other nodes ---
 
@@ -243,6 +250,21 @@ class Rooms:
         """Who a session here is to the others, with its tracks."""
         seat = self._seats.get(session)
         return None if seat is None else self._rooms[seat[0]].locals[seat[1]].info
+
+    def resumable(self, room: RoomId, participant: ParticipantId) -> tuple[TrackInfo, ...]:
+        """What the room sees of this participant, wherever it was last: with this it goes on when it comes back."""
+        live = self._rooms.get(room)
+        info = None if live is None else live.view.get(participant)
+        return () if info is None else info.tracks
+
+    def awaited(self, session: SessionId) -> tuple[TrackInfo, ...]:
+        """Tracks of a session here that an earlier one published and it has not yet.
+
+        Raises:
+            Refused: `not_in_room`.
+        """
+        _, local = self._local(session)
+        return tuple(track for track in local.info.tracks if track.track in local.awaited)
 
     def sitting(self, room: RoomId, participant: ParticipantId) -> SessionId | None:
         """The session here that is this participant of the room."""
@@ -317,6 +339,11 @@ class Rooms:
     def _forget_if_empty(self, live: LiveRoom) -> None:
         if not live.locals and not live.remotes:
             self._rooms.pop(live.room, None)
+
+    def _refreshed(self, live: LiveRoom) -> tuple[RoomEffect, ...]:
+        effects: _Effects = []
+        self._refresh(live, effects)
+        return tuple(effects)
 
     def _refresh(self, live: LiveRoom, effects: _Effects, reason: LeaveReason = "left") -> None:
         before, live.view = live.view, compute_view(live)

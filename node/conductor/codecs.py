@@ -75,9 +75,14 @@ class CodecDesk:
         else:
             self._lift(self._book.forget((None, node), track))
 
-    def published(self, tracks: Iterable[TrackInfo]) -> None:
-        """A client publishes these: on a new connection it knows nothing of what others cannot play."""
+    def published(self, tracks: Iterable[TrackInfo], *, resumed: frozenset[TrackId] = frozenset()) -> None:
+        """A client publishes these: on a new connection it knows nothing of what others cannot play.
+
+        What it was told of ``resumed`` tracks before this went to a page that did not have them.
+        """
         tracks = tuple(tracks)
+        self._told = {track: told for track, told in self._told.items() if track not in resumed}
+        self.seconds.forget_asked(resumed)
         doubled = {info.alternative_of for info in tracks}
         refused = self._book.tracks()
         self._lift(tuple(info.track for info in tracks if info.track in doubled or info.track in refused))

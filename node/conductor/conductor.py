@@ -286,8 +286,11 @@ class Conductor:
             name=record.name,
             node=record.node,
             region=record.region,
+            tracks=self._rooms.resumable(join.room, admitted.participant),
         )
         effects = self._rooms.admit(session, join.room, me)
+        if me.tracks:
+            self.stage.resumption.await_tracks(join.room, me.participant)
         missed = self.chat.resume(session, join.room, join.chat_after, stored)
         reply(
             Joined(
@@ -325,7 +328,8 @@ class Conductor:
         record, room = self._record(session), self._room(session)
         check_publish(record.grants, publish)
         owner = participant_id(room, record.user, record.device)
-        named = name_tracks(publish.tracks, owner=owner, owner_of=self._rooms.owner_of)
+        awaited = self._rooms.awaited(session)
+        named = name_tracks(publish.tracks, owner=owner, owner_of=self._rooms.owner_of, awaited=awaited)
         tracks = {mid: info.track for mid, info in named.items()}
         sdp = await self.peers.publish(session, publish.sdp, tracks, room=room, sender=owner)
         if self._rooms.room_of(session) != room:
@@ -335,7 +339,7 @@ class Conductor:
         effects = self._rooms.set_tracks(session, tuple(named.values()))
         reply(Published(sdp=sdp, tracks=tracks))
         self.stage.carry_out(effects)
-        self.stage.codecs.published(named.values())
+        self.stage.codecs.published(named.values(), resumed=frozenset(info.track for info in awaited))
 
     def _record(self, session: SessionId) -> SessionRecord:
         record = self._sessions.record(session)
@@ -355,6 +359,7 @@ class Conductor:
         """Start the conductor's tasks; :func:`open_conductor` does."""
         nursery.start_soon(self.peers.reconcile)
         nursery.start_soon(self.refresh_tokens)
+        nursery.start_soon(self.stage.resumption.keep_time)
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
         self._holders.start(nursery)

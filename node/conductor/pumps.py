@@ -51,6 +51,8 @@ async def pump_sessions(sessions: Sessions, stage: Stage, holders: HolderDesk, q
     async for event in sessions.events:
         match event:
             case SeatLost(session=session, reason=reason):
+                if event.moved_to is not None and (moved := stage.rooms.participant(session)) is not None:
+                    stage.resumption.await_tracks(event.room, moved.participant)
                 effects = stage.rooms.remove(session, reason, successor=event.successor, moved_to=event.moved_to)
                 stage.carry_out(effects)
                 stage.tell(session, Replaced() if reason == "replaced" else SeatLostEvent(reason=reason))

@@ -85,6 +85,10 @@ class SecondDesk:
         self._asked = {track: asked for track, asked in self._asked.items() if asked[0] != session}
         self._seconds = {track: sessions - {session} for track, sessions in self._seconds.items()}
 
+    def forget_asked(self, tracks: frozenset[TrackId]) -> None:
+        """Whoever publishes these now does not know what was asked for."""
+        self._asked = {track: asked for track, asked in self._asked.items() if track not in tracks}
+
     def keep(self, is_known: Callable[[TrackId], bool]) -> None:
         """Forget the tracks that are over."""
         self._clock.keep(is_known)

@@ -8,6 +8,7 @@ import msgspec
 import trio
 
 from node.conductor.codecs import CodecDesk
+from node.conductor.resumption import ResumptionDesk
 from session import Announce, Doubt, SayToNodes, Subscribe, Tell, Want
 from sfu import WantedTrack
 from signalling.client.messages import Offer, TrackOnMid
@@ -41,6 +42,7 @@ class Stage:
 
     def __init__(self, *, rooms: Rooms, sessions: Sessions, peers: ClientPeers, relay: OtherNodes | None) -> None:
         self.rooms = rooms
+        self.resumption = ResumptionDesk(self)
         self.codecs = CodecDesk(stage=self, limits=sessions.media_of, relay=relay)
         self._sessions = sessions
         self._peers = peers

@@ -20,16 +20,19 @@ def name_tracks(
     *,
     owner: ParticipantId,
     owner_of: Callable[[TrackId], ParticipantId | None],
+    awaited: Iterable[TrackInfo] = (),
 ) -> dict[str, TrackInfo]:
     """Give each m-line its track, by mid.
 
     A client names a track that it published before to keep its id. It may take up one that nobody
-    here knows any more (this node never met it, or its engine died), never somebody else's.
+    here knows any more (this node never met it, or its engine died), never somebody else's. A page that was
+    loaded anew knows no names: what it publishes goes on as the awaited track of the same source.
 
     Args:
         intents: What the client wants to publish.
         owner: The participant who publishes.
         owner_of: Says whose a known track is.
+        awaited: Tracks that an earlier session of the owner published and this one has not yet.
 
     Raises:
         Refused: ``malformed_message`` when a mid or a track is named twice, ``track_unknown`` when
@@ -38,12 +41,13 @@ def name_tracks(
     """
     intents = tuple(intents)
     _check_alternatives(intents)
+    resumed = _resume(intents, awaited)
     named: dict[str, TrackInfo] = {}
     used: set[TrackId] = set()
     for intent in intents:
         if intent.mid in named or intent.track in used:
             raise Refused(ErrorCode.MALFORMED_MESSAGE, "A publish names each mid and each track once.")
-        track = intent.track or new_track_id()
+        track = intent.track or resumed.get(intent.mid) or new_track_id()
         if owner_of(track) not in (None, owner):
             raise Refused(ErrorCode.TRACK_UNKNOWN, "That track is not yours; publish without naming it.")
         used.add(track)
@@ -55,6 +59,22 @@ def name_tracks(
             alternative_of=intent.alternative_of,
         )
     return named
+
+
+def _resume(intents: tuple[TrackIntent, ...], awaited: Iterable[TrackInfo]) -> dict[str, TrackId]:
+    """Which awaited tracks the intents without a name go on as, by mid: each once, and none that is named."""
+    named = {intent.track for intent in intents}
+    free = [track for track in awaited if track.track not in named and track.alternative_of is None]
+    resumed: dict[str, TrackId] = {}
+    for intent in intents:
+        if intent.track is not None or intent.alternative_of is not None:
+            continue
+        fitting = (track for track in free if (track.kind, track.source) == (intent.kind, intent.source))
+        track = next(fitting, None)
+        if track is not None:
+            free.remove(track)
+            resumed[intent.mid] = track.track
+    return resumed
 
 
 def _check_alternatives(intents: tuple[TrackIntent, ...]) -> None:

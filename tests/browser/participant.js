@@ -13,6 +13,7 @@ const taken = [];
 const data = [];
 const published = new Map();
 const pictures = new Map();
+const removed = [];
 const sounds = new Map();
 
 /** Take a seat; with a `key`, whatever is sent and received is encrypted from end to end. */
@@ -43,6 +44,7 @@ export async function join({ room: name, node, picture, key, name: called }) {
   });
   room.addEventListener("trackremoved", ({ detail: { track } }) => {
     pictures.delete(track.id);
+    removed.push(track.id);
     sounds.delete(track.id);
   });
   await room.join();
@@ -131,7 +133,7 @@ async function heard(receiver) {
 /**
  * `pictures`: per track source, codec, packets, the ids read from decoded frames, with counts, `join_to_first_ms` since join() was called,
  * `sizes` and `longest_gap_ms` since mark(); `sounds`: per track packets, bytes, energy, samples, how many of them were made up, and codec; `data`: what came over
- * data channels.
+ * data channels; `removed`: tracks that went.
  */
 export async function state() {
   const shown = {};
@@ -161,6 +163,7 @@ export async function state() {
     taken,
     pictures: shown,
     sounds: audible,
+    removed,
     people: room ? [...room.participants.values()].map(({ id, name, node }) => ({ id, name, node })) : [],
     events,
     chats,

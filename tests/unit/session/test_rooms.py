@@ -131,17 +131,6 @@ def test_a_rejoin_here_is_invisible_in_both_orders(admitted_first: bool) -> None
     assert rooms.room_of(S1) is None
 
 
-def test_a_move_to_a_node_not_heard_yet_keeps_the_person_without_tracks() -> None:
-    rooms = Rooms(N1, now_ms=lambda: 0)
-    rooms.admit(S3, ROOM, person("eve"))
-    rooms.admit(S1, ROOM, person("ann", "old"))
-    effects = rooms.remove(S1, "replaced", moved_to=N2)
-    ann = ParticipantId("pa_ann")
-    assert told(effects, S3) == [TrackUnpublished(participant=ann, track=TrackId("old"))]
-    effects = rooms.remote(N2, ROOM, (person("ann", "new", node=N2),))
-    assert told(effects, S3) == [TrackPublished(participant=ann, track=track("new"))]
-
-
 def test_a_move_that_never_arrives_ends_with_the_nodes_seat() -> None:
     rooms = Rooms(N1, now_ms=lambda: 0)
     rooms.admit(S3, ROOM, person("eve"))

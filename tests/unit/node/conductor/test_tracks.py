@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from node.conductor.tracks import name_tracks
-from signalling.client.messages import TrackIntent
+from signalling.client.messages import TrackInfo, TrackIntent
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import ParticipantId, TrackId
 
@@ -91,3 +91,27 @@ def test_an_alternative_is_one_picture_more_of_the_same_source(intents: list[Tra
         name_tracks(intents, owner=ME, owner_of=OWNERS.get)
     assert refused.value.code is ErrorCode.ALTERNATIVE_INVALID
     assert sentence_has in refused.value.message
+
+
+CAMERA = TrackInfo(track=MINE, kind="video", source="camera")
+SCREEN = TrackInfo(track=TrackId("tr_screen"), kind="video", source="screen")
+
+
+def test_what_a_page_that_was_loaded_anew_publishes_goes_on_as_the_track_of_that_source() -> None:
+    """Each track once; what does not fit is new; a second encoding is not taken for a first one."""
+    second = TrackInfo(track=TrackId("tr_second"), kind="video", source="camera", alternative_of=MINE)
+    named = name_tracks(
+        [camera("0", None, source="screen"), intent("1"), intent("2")],
+        owner=ME,
+        owner_of=OWNERS.get,
+        awaited=(second, CAMERA, SCREEN),
+    )
+    assert [named[mid].track for mid in "01"] == [SCREEN.track, MINE]
+    assert named["2"].track not in {second.track, MINE}
+
+
+def test_a_track_that_is_named_is_nobody_elses() -> None:
+    """Also when the one without a name comes first."""
+    named = name_tracks([intent("0"), intent("1", MINE)], owner=ME, owner_of=OWNERS.get, awaited=(CAMERA,))
+    assert named["1"].track == MINE
+    assert named["0"].track != MINE
