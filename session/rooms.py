@@ -368,6 +368,10 @@ class Rooms:
         for who, info in before.items():
             if who not in live.view:
                 live.visits.left(info, self._now_ms())
+        for elsewhere in live.remotes.values():
+            for who, info in elsewhere.items():
+                if live.view[who].node != info.node:
+                    live.visits.is_here(info)  # seen at another place, and perhaps known there for longer
         for who, info in live.view.items():
             since_ms = live.visits.is_here(info)
             if since_ms != info.since_ms:
