@@ -7,6 +7,7 @@ other nodes, the engine knows packets; none of them knows another. The conductor
 - what changed in a room to its clients, to the engine as subscriptions, and to the relay as what
   to tell and what to want (stage.py);
 - what the relay, the engine and the session service report, back into the rooms (pumps.py);
+- the tracks of who came back, until they are published again or their time is over (resumption.py);
 - peer connections of clients, as whole sets that survive an engine's death (peers.py);
 - what to do where somebody cannot play a track (codecs.py, refusals.py), and whom a second encoding serves
   (seconds.py, second_clock.py);

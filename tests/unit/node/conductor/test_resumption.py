@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -10,16 +11,19 @@ from trio.testing import wait_all_tasks_blocked
 
 from node.conductor.resumption import RESUME_WITHIN_S
 from relay import RemoteRoom
-from session import RoomMedia
+from session import MemorySeatStore, RoomMedia, RoomRules
+from session.store import Verdict
 from signalling.client.messages import (
     Codecs,
     ParticipantLeft,
     Publish,
     Published,
+    Replaced,
     TrackIntent,
     TrackPublished,
     TrackUnpublished,
 )
+from signalling.ids import SessionId
 from tests.unit.node.conductor.house import ROOM, SDP, THERE, Mesh, open_house
 from tests.unit.node.conductor.test_conductor import FAR, FAR_TRACK
 from tests.unit.node.conductor.test_media import refuse
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from tests.unit.node.conductor.house import House, Person
 
 A_MOMENT_S: Final = 0.1
+RENEWAL_S: Final = 2.5 + A_MOMENT_S
+"""Until a node knows that one of its seats was taken elsewhere, at most."""
 CAMERA: Final = TrackIntent(mid="0", kind="video", source="camera")
 MICROPHONE: Final = TrackIntent(mid="1", kind="audio", source="microphone")
 
@@ -154,3 +160,24 @@ async def test_a_page_that_was_asked_for_something_before_it_had_the_track_is_as
         assert len(again.ear.take(Codecs)) == 1
         await send(again, CAMERA)
         assert [event.codecs for event in again.ear.take(Codecs)] == [("vp8",), ("vp8",)]
+
+
+async def test_who_went_to_a_node_that_says_nothing_of_it_keeps_the_tracks_no_longer(autojump_clock: MockClock) -> None:
+    """As when the two nodes have no link: the room sees who the store says is there, and no still picture for ever."""
+    store = MemorySeatStore(lease_s=8.0, tombstone_s=60.0)
+    async with open_house(store=store) as house:
+        ada, bob = await house.enter("Ada"), await house.enter("Bob")
+        await ada.join()
+        me = (await bob.join()).participant
+        (picture,) = await send(bob, CAMERA)
+        news(ada)
+        seat = house.conductor._sessions.seat(bob.session, ROOM)
+        assert seat is not None
+        there = replace(seat, session=SessionId("a" * 32), node=THERE, attempt=2)
+        assert (await store.claim(there, RoomRules(cap=10))).verdict is Verdict.OK
+        await trio.sleep(RENEWAL_S)
+        assert bob.ear.take(Replaced)
+        await trio.sleep(RESUME_WITHIN_S - RENEWAL_S - A_MOMENT_S)
+        assert news(ada) == []
+        await trio.sleep(RENEWAL_S + 2 * A_MOMENT_S)
+        assert news(ada) == [TrackUnpublished(participant=me, track=picture)]
