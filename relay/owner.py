@@ -7,13 +7,12 @@ item to take.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import structlog
 
-from membership import Change, MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
+from membership import MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
 from relay import legs as legs_core
 from relay import rooms as rooms_core
 from relay.end import LinkEnd, SpanRoom
@@ -30,6 +29,7 @@ from relay.events import (
     RemoteRestriction,
     RemoteRoom,
 )
+from relay.items import ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
 from relay.negotiation.effects import (
@@ -45,8 +45,6 @@ from relay.negotiation.effects import (
 from relay.negotiation.events import (
     DeadlinePassed,
     EndClosed,
-    EndFailed,
-    EndOpened,
     EndSuspect,
     EndUp,
     EnvelopeHeard,
@@ -70,7 +68,6 @@ if TYPE_CHECKING:
 
     from membership import ViewMember
     from relay.config import RelayConfig
-    from relay.events import RelayEvent
     from relay.ports import LinkEngine
     from relay.rooms import RoomsEffect
     from signalling.ids import NodeId, PeerId, RoomId
@@ -78,63 +75,6 @@ if TYPE_CHECKING:
 ROUTINE_STATES: Final[Mapping[str, type[EndUp | EndSuspect]]] = {"connected": EndUp, "suspect": EndSuspect}
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("relay")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GossipHeard:
-    """Gossip brought this payload."""
-
-    payload: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChatSaid:
-    """Somebody here said something that these nodes shall hear."""
-
-    chat: words.RoomChat
-    nodes: frozenset[NodeId]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
-    """That node shall hear this, once."""
-
-    node: NodeId
-    word: words.RestrictCodecs | words.HolderQuestion | words.HolderWord | words.ChatBefore | words.RoomOrder
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outlets:
-    """Where things go that take time. None of them waits.
-
-    Attributes:
-        start_end: Run this end, controlling or not.
-        gossip: Send this payload to all nodes.
-        reread_members: Look at the members again soon.
-        emit: Tell the node.
-        report: Take this item later, from an end.
-    """
-
-    start_end: Callable[[LinkEnd, bool], None]
-    gossip: Callable[[bytes], None]
-    reread_members: Callable[[], None]
-    emit: Callable[[RelayEvent], None]
-    report: Callable[[EndOpened | EndFailed], None]
-
-
-Item: TypeAlias = (
-    NegotiationEvent
-    | RoomShared
-    | TracksWanted
-    | PeerState
-    | LinkMessage
-    | LinkMeasured
-    | Change
-    | GossipHeard
-    | ChatSaid
-    | Said
-)
-"""What the owner takes in."""
 
 
 class Owner:

@@ -19,11 +19,12 @@ import trio
 
 from membership import GossipUnavailableError, ViewReset
 from relay.events import LinkState, LinkStatus, RelayEvent, RelayStatistics
+from relay.items import ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import TracksWanted
 from relay.link_peer import node_of_link
 from relay.negotiation import Phase
 from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
-from relay.owner import ChatSaid, GossipHeard, Item, Outlets, Owner, Said
+from relay.owner import Owner
 from relay.rooms import RoomShared
 from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
 from signalling.mesh.link import ChatBefore, HolderQuestion, HolderWord, RestrictCodecs

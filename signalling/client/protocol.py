@@ -3,8 +3,8 @@
 Theory of operation. A connection starts as a *probe*, on which only ``ping`` makes sense: clients
 measure nodes that way before they choose one. ``hello`` makes it a session once the node has said
 ``welcome``; ``join`` and ``leave`` take and give back the seat; everything about media and chat needs
-a seat. :data:`SEASON` says which request is in season in which state and where it leads,
-:data:`AFTER_REPLY` where the node's reply leads. What is out of season is answered with an error
+a seat. The tables in :mod:`signalling.client.season` say which request is in season in which state and where it
+leads, and where the node's reply leads. What is out of season is answered with an error
 and changes nothing.
 
 Every request gets exactly one reply, in any order. The protocol numbers what it delivers
@@ -22,9 +22,7 @@ time at which to feed :class:`~signalling.client.events.TimePassed`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum, auto
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
@@ -49,21 +47,10 @@ from signalling.client.events import (
 from signalling.client.messages import (
     MAX_CLIENT_MESSAGE_BYTES,
     PROTOCOL_VERSION,
-    Answer,
-    AskMute,
-    Chat,
-    ChatHistory,
-    ChatPage,
-    ChatSent,
     ClientMessage,
     Error,
     Hello,
     Join,
-    Joined,
-    Kick,
-    Leave,
-    LockRoom,
-    Mute,
     NodeEvent,
     NodePing,
     NodeReply,
@@ -71,101 +58,18 @@ from signalling.client.messages import (
     Ping,
     Pong,
     PongReply,
-    Prefer,
-    Publish,
-    Published,
     Replaced,
-    Request,
     SeatLost,
-    Trickle,
-    Welcome,
 )
 from signalling.client.pace import TokenBucket
+from signalling.client.season import AFTER_REPLY, AFTER_SEAT_LOST, NEEDS_SEAT, REPLY_TO, SEASON, State
 from signalling.errors import ErrorCode, Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FEATURES: Final = ("chat_after", "chat_history")
 """What `welcome` names: see :class:`signalling.client.messages.Welcome`."""
 
 ACCEPTED_PROTOCOLS: Final = frozenset({PROTOCOL_VERSION, PROTOCOL_VERSION - 1} - {0})
 """This version and the one before it (version 1 has none)."""
-
-
-class State(StrEnum):
-    """Where a connection stands."""
-
-    PROBE = auto()
-    GREETING = auto()
-    GREETED = auto()
-    JOINING = auto()
-    IN_ROOM = auto()
-    LEAVING = auto()
-    CLOSED = auto()
-
-
-SEASON: Final[Mapping[State, Mapping[type[Request], State]]] = MappingProxyType(
-    {
-        State.PROBE: {Hello: State.GREETING},
-        State.GREETING: {},
-        State.GREETED: {Join: State.JOINING},
-        State.JOINING: {},
-        State.IN_ROOM: {
-            Leave: State.LEAVING,
-            Publish: State.IN_ROOM,
-            Answer: State.IN_ROOM,
-            Trickle: State.IN_ROOM,
-            Mute: State.IN_ROOM,
-            Prefer: State.IN_ROOM,
-            Chat: State.IN_ROOM,
-            ChatHistory: State.IN_ROOM,
-            Kick: State.IN_ROOM,
-            AskMute: State.IN_ROOM,
-            LockRoom: State.IN_ROOM,
-        },
-        State.LEAVING: {},
-        State.CLOSED: {},
-    }
-)
-"""Which request is taken in which state, and the state from then on."""
-
-REPLY_TO: Final[Mapping[type[Request], type[NodeReply]]] = MappingProxyType(
-    {
-        Hello: Welcome,
-        Join: Joined,
-        Leave: Ok,
-        Publish: Published,
-        Answer: Ok,
-        Trickle: Ok,
-        Mute: Ok,
-        Prefer: Ok,
-        Chat: ChatSent,
-        ChatHistory: ChatPage,
-        Kick: Ok,
-        AskMute: Ok,
-        LockRoom: Ok,
-    }
-)
-"""What answers a request that is granted; :class:`Error` answers any."""
-
-AFTER_REPLY: Final[Mapping[tuple[State, type[Request], type[NodeReply]], State]] = MappingProxyType(
-    {
-        (State.GREETING, Hello, Welcome): State.GREETED,
-        (State.JOINING, Join, Joined): State.IN_ROOM,
-        (State.JOINING, Join, Error): State.GREETED,
-        (State.LEAVING, Leave, Ok): State.GREETED,
-        (State.LEAVING, Leave, Error): State.IN_ROOM,
-    }
-)
-"""The state after a reply, where it changes. A refused ``hello`` closes instead."""
-
-AFTER_SEAT_LOST: Final[Mapping[State, State]] = MappingProxyType(
-    {State.IN_ROOM: State.GREETED, State.LEAVING: State.GREETED}
-)
-"""The state after the node took the seat away, where it changes."""
-
-NEEDS_SEAT: Final = frozenset(SEASON[State.IN_ROOM])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Cores as values: what an event does to a core is worked out once, and then known.
 
-A core (a registry, a table) is kept as bytes, with a fingerprint that is the same for equal cores however they
-came about. Two states of a model that differ elsewhere share the work. Records that never change are not
-copied but numbered.
+A core (a registry, a table) has a fingerprint that is the same for equal cores however they came about, and is kept
+as it was, for copies of it. Equal cores are one object. Two states of a model that differ elsewhere share the work.
+Records that never change are not copied but numbered.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import copyreg
 import hashlib
 import io
 import pickle
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from session.config import SessionConfig
 from session.records import SessionRecord
 from session.registry_events import Assert, Claim, Release, Touch
-from session.store import Seat, SeatAnswer
+from session.store import RoomRules, Seat, SeatAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["Frozen", "Transitions"]
+__all__ = ["Frozen", "Transitions", "fingerprint_of"]
 
-_NUMBERED: Final = (Seat, SeatAnswer, SessionRecord, SessionConfig, Claim, Touch, Assert, Release)
+_NUMBERED: Final = (Seat, SeatAnswer, RoomRules, SessionRecord, SessionConfig, Claim, Touch, Assert, Release)
 _numbers: dict[object, int] = {}
 _records: list[object] = []
 
@@ -46,28 +46,39 @@ def _reduce(record: object) -> tuple[Callable[[int], object], tuple[int]]:
 _TABLE: Final = copyreg.dispatch_table | dict.fromkeys(_NUMBERED, _reduce)
 
 
-@dataclass(frozen=True, slots=True)
 class Frozen(Generic[T]):
-    """A core as it was at one moment; equal to its like by fingerprint."""
+    """A core as it was at one moment; equal cores are the same one, as long as anybody knows it."""
 
-    fingerprint: bytes
-    bytes_: bytes
+    __slots__ = ("__weakref__", "_bytes", "_core")
 
-    @classmethod
-    def of(cls, core: T) -> Frozen[T]:
-        """Freeze a core, which must hold no reference to itself."""
-        by_value = _dump(core, fast=True)  # The usual pickle tells equal strings of two origins apart.
-        return cls(hashlib.blake2b(by_value, digest_size=16).digest(), _dump(core, fast=False))
+    def __init__(self, core: T) -> None:
+        self._core: T | None = core
+        self._bytes = b""
+
+    @staticmethod
+    def of(core: T) -> Frozen[T]:
+        """Freeze a core, which must hold no reference to itself and is changed no more by anybody else."""
+        fingerprint = fingerprint_of(core)
+        known = _frozen.get(fingerprint)
+        if known is None:
+            known = _frozen[fingerprint] = Frozen(core)
+        return known
 
     def thaw(self) -> T:
         """A copy of the core."""
-        return cast("T", pickle.loads(self.bytes_))
+        if self._core is not None:
+            # Most cores are never gone on from: what they led to is known.
+            self._bytes, self._core = _dump(self._core, fast=False), None
+        return cast("T", pickle.loads(self._bytes))
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Frozen) and self.fingerprint == other.fingerprint
 
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
+_frozen: Final[WeakValueDictionary[bytes, Frozen[Any]]] = WeakValueDictionary()
+
+
+def fingerprint_of(core: object) -> bytes:
+    """The same for equal cores, and for no others."""
+    by_value = _dump(core, fast=True)  # The usual pickle tells equal strings of two origins apart.
+    return hashlib.blake2b(by_value, digest_size=16).digest()
 
 
 class Transitions(Generic[T, Told]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from session import seat_table, slot_memory
@@ -352,7 +352,7 @@ def _release_without_compare(change: seat_table._Change) -> SeatAnswer:
 def test_a_mutant_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seat_table._Change, "release", _release_without_compare)
 
-    @settings(max_examples=600, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=600, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(acts)
     def attempt(steps: list[tuple[object, ...]]) -> None:
         walk(steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from session import seat_table
@@ -148,7 +148,7 @@ def _nobody_is_protected(change: seat_table._Change, *_: object) -> bool:
 def test_a_store_that_protects_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seat_table._Change, "_is_protected", _nobody_is_protected)
 
-    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(acts)
     def attempt(steps: list[tuple[object, ...]]) -> None:
         walk(steps)

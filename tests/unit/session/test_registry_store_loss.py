@@ -6,7 +6,7 @@ import pickle
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from session import registry, seat_table
@@ -173,7 +173,7 @@ def _unknown_is_nothing(change: seat_table._Change) -> SeatAnswer:
 def test_a_store_that_hides_what_it_forgot_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seat_table._Change, "touch", _unknown_is_nothing)
 
-    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(acts)
     def attempt(steps: list[tuple[object, ...]]) -> None:
         walk(steps)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from session import room_view
@@ -369,7 +369,7 @@ def test_every_mutant_is_killed(mutant: str, monkeypatch: pytest.MonkeyPatch) ->
     owner, name, broken = MUTANTS[mutant]
     monkeypatch.setattr(owner, name, broken)
 
-    @settings(max_examples=500, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=500, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
     @given(steps)
     def attempt(walk: list[tuple[object, ...]]) -> None:
         walk_about(walk)

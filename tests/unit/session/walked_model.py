@@ -44,7 +44,7 @@ from session.seat_table import SeatTable
 from session.store import RoomPolicy, SeatAnswer, Verdict
 from signalling.errors import ErrorCode
 from signalling.ids import NodeId, SessionId
-from tests.unit.session.frozen_states import Frozen, Transitions
+from tests.unit.session.frozen_states import Frozen, Transitions, fingerprint_of
 from tests.unit.session.invariants import Invariant, hold
 from tests.unit.session.seats import ROOM, by, record
 
@@ -228,6 +228,18 @@ class WalkedModel:
 
     def peer_closed(self, session: str) -> None:
         self._tell(self.players[session].node, PeerClosed(session=SessionId(session)))
+
+    def follows_socket(self, session: str) -> bool:
+        """Whether its node takes no notice of a peer connection that closes, and a timeout for what a close is.
+
+        False says only that the node had something to say that is to be checked with the rest of the model.
+        """
+        core, node = self.nodes[self.players[session].node], SessionId(session)
+        after, heard = self.hear(core, (PeerClosed(session=node), self.now))
+        closed = self.hear(core, (SocketClosed(session=node), self.now))
+        silent = self.hear(core, (SocketTimedOut(session=node), self.now))
+        said = any(isinstance(effect, Refuse | SeatLost | Admit) for effect in (*heard.effects, *closed[1].effects))
+        return after is core and not heard.effects and closed == silent and not said
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
@@ -457,9 +469,9 @@ def _land(table: SeatTable, what: Hashable) -> Landed:
         case Release(seats=seats):
             own = {seat.session for seat in seats}
             hold(Invariant.OLDER_REMOVAL_IS_NOTHING, gone <= own, f"the release of {own} removed {gone}")
-    once = Frozen.of(table)
+    once = fingerprint_of(table)
     again = _ask(table, question, now_ms)
-    hold(Invariant.TWICE_IS_ONCE, Frozen.of(table) == once, f"a second {question} changed something")
+    hold(Invariant.TWICE_IS_ONCE, fingerprint_of(table) == once, f"a second {question} changed something")
     if not isinstance(question, Release):
         verdicts = [answer.verdict for answer in answers]
         hold(Invariant.TWICE_IS_ONCE, verdicts == [answer.verdict for answer in again], f"a second {question} failed")

@@ -39,14 +39,8 @@ from signalling.client.messages import (
     SeatLost,
     Trickle,
 )
-from signalling.client.protocol import (
-    REPLY_TO,
-    SEASON,
-    ClientProtocol,
-    LocalProtocolError,
-    ProtocolLimits,
-    State,
-)
+from signalling.client.protocol import ClientProtocol, LocalProtocolError, ProtocolLimits
+from signalling.client.season import REPLY_TO, SEASON, State
 from signalling.errors import ErrorCode
 from signalling.ids import RoomId
 from tests.unit.signalling.client.words import GRANTS, REQUESTS

@@ -42,7 +42,8 @@ from signalling.client.messages import (
     Reply,
     SeatLost,
 )
-from signalling.client.protocol import ClientProtocol, State
+from signalling.client.protocol import ClientProtocol
+from signalling.client.season import State
 from signalling.errors import ErrorCode
 from tests.unit.signalling.client.words import GRANTS, REQUESTS
 
