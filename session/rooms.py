@@ -34,6 +34,7 @@ from session.room_effects import (
 )
 from session.room_talk import RoomTalk
 from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences
+from session.room_visits import CLOCK_SLACK_MS
 from signalling.client.messages import (
     ParticipantInfo,
     Speaker,
@@ -100,8 +101,10 @@ class Rooms:
         since_ms = live.visits.since(participant.participant, now_ms)
         info = msgspec.structs.replace(participant, node=self._node, since_ms=since_ms)
         awaited = frozenset(track.track for track in info.tracks)
+        # What comes late from a node whose clock is behind was said after this, and is told.
+        told_from = first_id_at(max(0, now_ms - CLOCK_SLACK_MS))
         live.locals[participant.participant] = Local(
-            session, info, listening=False, told_from=first_id_at(now_ms), awaited=awaited
+            session, info, listening=False, told_from=told_from, awaited=awaited
         )
         self._seats[session] = (room, participant.participant)
         self._refresh(live, effects)

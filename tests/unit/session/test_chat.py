@@ -152,17 +152,24 @@ def test_what_another_node_is_told_late_fits_the_link() -> None:
 
 
 def test_late_messages_are_told_to_who_sat_here_then() -> None:
-    now = 10
+    now = 10_000
     rooms = Rooms(N1, now_ms=lambda: now)
     rooms.admit(S1, ROOM, person("ann"))
-    now = 30
+    now = 30_000
     rooms.admit(S2, ROOM, person("bob"))
-    old, new = chat(new_message_id(20, N2), 20, who="eve"), chat(new_message_id(40, N2), 40, who="eve")
+    old, new = chat(new_message_id(20_000, N2), 20_000, who="eve"), chat(new_message_id(40_000, N2), 40_000, who="eve")
     effects = rooms.talk.hear_late(ROOM, (old, new))
     assert heard(effects, S1) == [old.message, new.message]
     assert heard(effects, S2) == [new.message]
     assert rooms.talk.hear_late(ROOM, (old, new)) == rooms.talk.hear(old) == ()
     assert rooms.talk.hear_late(RoomId("other"), (old,)) == ()
+
+
+def test_a_late_message_of_a_clock_that_is_a_little_behind_is_told() -> None:
+    rooms = Rooms(N1, now_ms=lambda: 30_000)
+    rooms.admit(S1, ROOM, person("ann"))
+    behind = chat(new_message_id(29_500, N2), 29_500, who="eve")
+    assert heard(rooms.talk.hear_late(ROOM, (behind,)), S1) == [behind.message]
 
 
 def test_who_missed_more_than_is_told_gets_the_newest_and_nothing_older_live() -> None:
