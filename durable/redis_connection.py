@@ -132,7 +132,8 @@ class RedisConnection:
                 result = await trio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._limiter)
             learn = self._breaker.succeeded
         except ResponseError as error:
-            learn = self._note_failure
+            # An answer in time, if no good one: what somebody asked must not keep others from asking.
+            learn = self._note_refusal
             raise StoreUnavailableError(f"the store refused the change: {error}") from error
         except (RedisError, OSError, trio.TooSlowError) as error:
             learn = self._note_failure
@@ -141,6 +142,10 @@ class RedisConnection:
             # A client that hangs up at once cancels its call; that says nothing about the server.
             learn()
         return result
+
+    def _note_refusal(self) -> None:
+        self._failures += 1
+        self._breaker.succeeded()
 
     def _note_failure(self) -> None:
         self._failures += 1

@@ -123,13 +123,13 @@ def matches(pattern: str, name: str) -> bool:
 
 
 def may_moderate(grants: Grants, user: UserId, definition: OwnedRoom) -> bool:
-    """Say whether a session may moderate a room: its owner may, and who is an administrator of it.
+    """Say whether a session may moderate a room: its owner may, and an administrator, where their grants reach.
 
     Args:
         grants: of the session.
         user: whose session it is.
         definition: of the room.
     """
-    if definition.owner and definition.owner == user:
-        return True
-    return grants.admin and matches(grants.rooms, definition.room)
+    if not matches(grants.rooms, definition.room):
+        return False
+    return grants.admin or (definition.owner != "" and definition.owner == user)

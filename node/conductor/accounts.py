@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from session import AccountMark
+from session.access import Caller
 from signalling.client.accounts import LoggedOut, UserGrant
 from signalling.errors import ErrorCode, Refused
 
@@ -77,6 +78,16 @@ class AccountDesk:
             Refused: `logged_out`, or the token does not hold.
         """
         await self.check(self._tokens.verify_user(user_token).account)
+
+    async def caller(self, session_token: str) -> Caller:
+        """Say who asks something about a room.
+
+        Raises:
+            Refused: `logged_out`, or the token does not hold.
+        """
+        claims = self._tokens.verify_session(session_token)
+        await self.check(claims.account)
+        return Caller(user=claims.user, session=claims.session, grants=claims.grants)
 
     async def check(self, mark: AccountMark | None) -> None:
         """Refuse what comes of a built-in account that was logged out since; None is of no account.

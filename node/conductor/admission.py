@@ -107,15 +107,6 @@ class Admission:
         """
         return self._tokens.verify_session(session_token)
 
-    def caller(self, session_token: str) -> Caller:
-        """Say who asks something about a room.
-
-        Raises:
-            Refused: The token does not hold.
-        """
-        claims = self.check_session_token(session_token)
-        return Caller(user=claims.user, session=claims.session, grants=claims.grants)
-
     @staticmethod
     def caller_in(record: SessionRecord) -> Caller:
         """Say the same of an open session."""

@@ -116,7 +116,7 @@ class Conductor:
             sessions=sessions, stage=self.stage, relay=relay, url_of=directory.url_of, own=sessions.node
         )
         self.room_desk = RoomDesk(
-            admission=admission,
+            caller=self.accounts.caller,
             sessions=sessions,
             stage=self.stage,
             moderation=self._moderation,
@@ -142,14 +142,14 @@ class Conductor:
     async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
         """See :class:`node.http.backend.Backend`."""
         granted = self._admission.join_token(session_token, room, request)
-        caller = self._admission.caller(session_token)
+        caller = await self.accounts.caller(session_token)
         await self._entry.check(room, caller, Shown(invitation=request.invitation, pin=request.pin))
         return granted
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
         """See :class:`node.http.backend.Backend`."""
-        claims = self._admission.check_session_token(session_token)
-        if claims.session is None or self._rooms.room_of(claims.session) != room:
+        caller = await self.accounts.caller(session_token)
+        if caller.session is None or self._rooms.room_of(caller.session) != room:
             raise Refused(ErrorCode.NOT_IN_ROOM, "You have no seat in this room on this node; join it first.")
         return await self.chat.page(room, before=before, limit=limit)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+from cryptography.fernet import Fernet, InvalidToken
 from msgspec import UNSET
 
 from node.conductor import room_views as views
 from session.access import Caller, may_moderate
 from session.directory import Access
+from session.grants import matches
 from session.store import RoomPolicy
 from signalling.client.rooms import (
     MAX_PIN_CHARACTERS,
@@ -24,10 +26,9 @@ from signalling.client.rooms import (
 from signalling.errors import ErrorCode, Refused, RevisionConflict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from accounts import Passwords
-    from node.conductor.admission import Admission
     from node.conductor.moderation import Moderation
     from node.conductor.stage import Stage
     from session import RoomDefinition, Sessions, StoredRoom
@@ -45,11 +46,15 @@ if TYPE_CHECKING:
     from signalling.ids import ParticipantId, RoomId, TrackId, UserId
 
 
+_SEALED: Final = "~"
+"""Before a sealed name; no room's name begins so."""
+
+
 class RoomDesk:
     """Checks who asks and answers from the definitions, the live rooms and the moderation.
 
     Args:
-        admission: Says who asks.
+        caller: Says who asks, by their session token.
         sessions: Has the definitions of rooms.
         stage: Knows who is where.
         moderation: Carries decisions out.
@@ -61,7 +66,7 @@ class RoomDesk:
     def __init__(
         self,
         *,
-        admission: Admission,
+        caller: Callable[[str], Awaitable[Caller]],
         sessions: Sessions,
         stage: Stage,
         moderation: Moderation,
@@ -69,7 +74,9 @@ class RoomDesk:
         invitations: Invitations,
         pins: Passwords,
     ) -> None:
-        self._admission = admission
+        self._caller = caller
+        # Where a page ends may be a room that its reader must not know of: its name is sealed, good on this node alone.
+        self._marks = Fernet(Fernet.generate_key())
         self._definitions = sessions.definitions
         self._stage = stage
         self._moderation = moderation
@@ -81,7 +88,7 @@ class RoomDesk:
 
     async def create(self, session_token: str, request: RoomCreation) -> RoomVersion:
         """See :class:`node.http.room_backend.RoomBackend`."""
-        caller = self._admission.caller(session_token)
+        caller = await self._caller(session_token)
         caller.grants.check_room(request.room)
         usual = self._definitions.usual(request.room, owner=caller.user)
         changes = await self._changes(request)
@@ -89,15 +96,28 @@ class RoomDesk:
 
     async def page(self, session_token: str, *, after: str, limit: int) -> RoomList:
         """See :class:`node.http.room_backend.RoomBackend`."""
-        caller = self._admission.caller(session_token)
-        found = await self._definitions.list(after=after, limit=limit)
-        shown = (stored for stored in found if self._may_know(stored, caller))
+        caller = await self._caller(session_token)
+        found = await self._definitions.list(after=self._opened(after), limit=limit)
+        shown = [stored for stored in found if self._may_know(stored, caller)]
         return RoomList(
             rooms=tuple(
                 views.summary(stored.definition, self._stage.rooms.snapshot(stored.definition.room)) for stored in shown
             ),
-            next=found[-1].definition.room if len(found) == limit else None,
+            next=self._next(found[-1], shown) if len(found) == limit else None,
         )
+
+    def _next(self, last: StoredRoom, shown: list[StoredRoom]) -> str:
+        name = last.definition.room
+        return name if last in shown else _SEALED + self._marks.encrypt(name.encode()).decode()
+
+    def _opened(self, after: str) -> str:
+        if not after.startswith(_SEALED):
+            return after
+        try:
+            return self._marks.decrypt(after.removeprefix(_SEALED)).decode()
+        except InvalidToken:
+            sentence = "after is of another node, or of this one before it was started anew; begin with the first page."
+            raise Refused(ErrorCode.MALFORMED_MESSAGE, sentence) from None
 
     async def get(self, session_token: str, room: RoomId) -> RoomVersion:
         """See :class:`node.http.room_backend.RoomBackend`."""
@@ -133,7 +153,7 @@ class RoomDesk:
 
     async def kick(self, session_token: str, room: RoomId, participant: ParticipantId, request: KickRequest) -> None:
         """See :class:`node.http.room_backend.RoomBackend`."""
-        await self.kick_by(self._admission.caller(session_token), room, participant, request.ban_s)
+        await self.kick_by(await self._caller(session_token), room, participant, request.ban_s)
 
     async def kick_by(self, caller: Caller, room: RoomId, participant: ParticipantId, ban_s: float | None) -> None:
         """End somebody's seat, and keep the user out for so many seconds.
@@ -154,7 +174,7 @@ class RoomDesk:
         self, session_token: str, room: RoomId, participant: ParticipantId, request: MuteRequest
     ) -> None:
         """See :class:`node.http.room_backend.RoomBackend`."""
-        await self.ask_mute_by(self._admission.caller(session_token), room, participant, request.track)
+        await self.ask_mute_by(await self._caller(session_token), room, participant, request.track)
 
     async def ask_mute_by(self, caller: Caller, room: RoomId, participant: ParticipantId, track: TrackId) -> None:
         """Ask somebody to mute a track.
@@ -186,7 +206,7 @@ class RoomDesk:
 
     async def ban(self, session_token: str, room: RoomId, user: UserId, request: BanRequest) -> BanEntry:
         """See :class:`node.http.room_backend.RoomBackend`."""
-        caller = self._admission.caller(session_token)
+        caller = await self._caller(session_token)
         stored = await self._decided_by(caller, room)
         _check_bannable(stored.definition, user)
         ban = await self._bans.put(room, user, by=caller.user, ban_s=request.ban_s, reason=request.reason)
@@ -202,7 +222,7 @@ class RoomDesk:
 
     async def invite(self, session_token: str, room: RoomId, request: InvitationRequest) -> InvitationMade:
         """See :class:`node.http.room_backend.RoomBackend`."""
-        caller = self._admission.caller(session_token)
+        caller = await self._caller(session_token)
         await self._decided_by(caller, room)
         key, record, token = await self._invitations.make(
             room, by=caller.user, lifetime_s=request.expires_in_s, max_uses=request.max_uses, note=request.note
@@ -228,19 +248,21 @@ class RoomDesk:
 
     def _may_know(self, stored: StoredRoom, caller: Caller) -> bool:
         definition = stored.definition
+        if not matches(caller.grants.rooms, definition.room):
+            return False
         if definition.access is not Access.INVITE or may_moderate(definition, caller):
             return True
         return any(info.user == caller.user for info in self._stage.rooms.snapshot(definition.room))
 
     async def _known(self, session_token: str, room: RoomId) -> tuple[StoredRoom, Caller]:
-        caller = self._admission.caller(session_token)
+        caller = await self._caller(session_token)
         stored = await self._definitions.get(room)
         if not self._may_know(stored, caller):
             raise Refused(ErrorCode.ROOM_UNKNOWN, f"There is no room {room}; create it first.")
         return stored, caller
 
     async def _decided(self, session_token: str, room: RoomId) -> StoredRoom:
-        return await self._decided_by(self._admission.caller(session_token), room)
+        return await self._decided_by(await self._caller(session_token), room)
 
     async def _decided_by(self, caller: Caller, room: RoomId) -> StoredRoom:
         stored = await self._definitions.get(room)

@@ -12,8 +12,8 @@ from signalling.ids import RoomId, is_room_id
 MAX_PAGE: Final = 100
 """Entries of a page: each room is read by itself, 0.1 ms or so from Redis."""
 
-MAX_AFTER_CHARACTERS: Final = 128
-"""The longest key there is: a user id."""
+MAX_AFTER_CHARACTERS: Final = 256
+"""The longest key there is, a user id of 128, and a sealed name."""
 
 
 def room_named(text: str) -> RoomId:
@@ -40,6 +40,6 @@ def named_page() -> tuple[str, int]:
     after, limit = request.args.get("after", ""), request.args.get("limit", str(MAX_PAGE))
     if len(after) > MAX_AFTER_CHARACTERS or not after.isprintable():
         raise Refused(ErrorCode.MALFORMED_MESSAGE, "after is the `next` of the page before; leave it out at first.")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:4]) <= MAX_PAGE):
+    if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_PAGE)) and 1 <= int(limit) <= MAX_PAGE):
         raise Refused(ErrorCode.MALFORMED_MESSAGE, f"limit is a number from 1 to {MAX_PAGE}.")
     return after, int(limit)

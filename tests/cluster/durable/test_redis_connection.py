@@ -79,6 +79,15 @@ async def test_every_call_to_a_stopped_redis_returns_in_time(own_redis: PrivateR
         assert (await store.touch((seat("s1", 1, epoch=1),)))[0].verdict is Verdict.OK
 
 
+async def test_a_call_that_the_server_refuses_keeps_nobody_else_out(own_redis: PrivateRedis) -> None:
+    async with open_redis(own_redis.url, deadline_s=5.0) as connection:
+        for _ in range(2 * FAILURES_TO_OPEN):
+            with pytest.raises(StoreUnavailableError):
+                await connection.run((("ZRANGE", "key", "0", "1" * 30),))
+        assert not connection.statistics().breaker_open
+        assert connection.statistics().failures == 2 * FAILURES_TO_OPEN
+
+
 async def test_calls_that_are_given_up_keep_nobody_else_out(own_redis: PrivateRedis) -> None:
     async with open_redis(own_redis.url, deadline_s=5.0) as connection:
         store = RedisSeatStore(connection, cluster="c", lease_s=8, tombstone_s=60)

@@ -12,10 +12,12 @@ from trio.testing import wait_all_tasks_blocked
 from accounts import Accounts, AccountSettings
 from durable import Kind, StoreUnavailableError
 from node.conductor.accounts import SWEEP_S
+from node.http.backend import JoinRequest
 from session import AccountMark
 from signalling.client.accounts import LogIn, PasswordChange, Registration, UserGrant
 from signalling.client.admission import SessionRequest
 from signalling.client.messages import ParticipantLeft
+from signalling.client.rooms import RoomCreation
 from signalling.errors import ErrorCode, Refused
 from tests.unit.accounts.quick_passwords import QuickPasswords
 from tests.unit.durable.memory_repository import MemoryRepository
@@ -67,6 +69,12 @@ async def test_a_log_out_everywhere_ends_tokens_and_sessions_at_once(autojump_cl
         assert ben.ear.ended is None
         with pytest.raises(Refused) as caught:
             await house.enter_with(ann.token)
+        assert caught.value.code is ErrorCode.LOGGED_OUT
+        with pytest.raises(Refused) as caught:
+            await house.conductor.room_desk.create(ann.token, RoomCreation(room=ROOM))
+        assert caught.value.code is ErrorCode.LOGGED_OUT
+        with pytest.raises(Refused) as caught:
+            await house.conductor.join_token(ann.token, ROOM, JoinRequest(attempt=2))
         assert caught.value.code is ErrorCode.LOGGED_OUT
         assert {record.session for record in house.conductor._sessions.records()} == {ann.session, ben.session}
         assert [event.reason for event in ben.ear.take(ParticipantLeft)] == ["left"]

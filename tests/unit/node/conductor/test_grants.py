@@ -55,6 +55,17 @@ async def test_no_room_but_those_granted(grants: Grants) -> None:
             assert isinstance(await person.ask(Join(room=den, attempt=1, room_token=token)), Joined)
 
 
+async def test_rooms_beyond_the_grants_are_not_even_shown() -> None:
+    async with open_house() as house:
+        owner, limited = await enter(house, Grants()), await enter(house, Grants(rooms="den-*"))
+        for room in (ROOM, RoomId("den-1")):
+            await house.conductor.room_desk.create(owner.token, RoomCreation(room=room))
+        listed = await house.conductor.room_desk.page(limited.token, after="", limit=10)
+        assert [room.room for room in listed.rooms] == ["den-1"]
+        assert await refusal(house.conductor.room_desk.get(limited.token, ROOM)) is ErrorCode.ROOM_UNKNOWN
+        assert await refusal(house.conductor.room_desk.participants(limited.token, ROOM)) is ErrorCode.ROOM_UNKNOWN
+
+
 async def test_a_room_token_that_allows_more_than_its_session_is_refused() -> None:
     async with open_house() as house:
         person = await enter(house, Grants(publish=False))

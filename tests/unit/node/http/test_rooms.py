@@ -136,10 +136,14 @@ async def test_rooms_come_in_pages_and_strangers_miss_those_by_invitation(
 
         assert await page(ann, "limit=2") == (["a", "b"], "b")
         assert await page(ann, "limit=2&after=b") == (["c"], None)
-        assert await page(bob, "limit=2") == (["a"], "b")
+        shown, marker = await page(bob, "limit=2")
+        assert shown == ["a"]
+        assert marker is not None
+        assert marker.startswith("~"), "not the name of a room that he must not know of"
+        assert await page(bob, f"limit=2&after={marker}") == (["c"], None)
         assert await rest.code(bob, "GET", "/v1/rooms/b") == "room_unknown"
         assert await rest.code(bob, "PATCH", "/v1/rooms/b", {}) == "room_unknown"
-        for query in ("limit=0", "limit=101", "limit=x", "after=%07"):
+        for query in ("limit=0", "limit=101", "limit=x", "limit=00019999999999999999", "after=%07", "after=~b"):
             assert await rest.code(bob, "GET", f"/v1/rooms?{query}") == "malformed_message"
 
 
