@@ -25,6 +25,9 @@ __all__ = ["Ban", "Bans"]
 MAX_BAN_S: Final = 100 * 366 * 86_400.0
 """A century; who means for ever says nothing."""
 
+MAX_BANS: Final = 1_000
+"""In one room; a node alone reads all of them at each renewal, Redis keeps them in one hash."""
+
 RECORD_VERSION: Final = 1
 
 
@@ -67,7 +70,7 @@ class Bans:
         """Ban somebody, or say anew for how long; without `ban_s` until it is lifted.
 
         Raises:
-            Refused: `malformed_message`: a bound; `store_unavailable`.
+            Refused: `malformed_message`: a bound; `room_full`: of bans; `store_unavailable`.
         """
         if ban_s is not None and not 0 < ban_s <= MAX_BAN_S:
             raise Refused(
@@ -75,6 +78,8 @@ class Bans:
             )
         if not is_user_id(user):
             raise Refused(ErrorCode.MALFORMED_MESSAGE, "That is no user id; take one of the room's participants.")
+        if len(await self.page(room, after="", limit=MAX_BANS)) >= MAX_BANS:
+            raise Refused(ErrorCode.ROOM_FULL, f"A room has at most {MAX_BANS} bans; lift some, or lock it.")
         now_ms = int(self._clock() * 1000)
         until_ms = None if ban_s is None else now_ms + max(1, int(ban_s * 1000))
         ban = Ban(user=user, by=by, at_ms=now_ms, until_ms=until_ms, reason=reason)

@@ -163,9 +163,16 @@ class RoomDirectory:
         Raises:
             RevisionConflictError: it stands at another revision than the expected one.
         """
-        was_there = await self._repository.delete(Kind.ROOM, room, expected=expected)
+        stored = await self._repository.get(Kind.ROOM, room)
+        revision = ABSENT if stored is None else stored.revision
+        if expected not in (None, revision):
+            raise RevisionConflictError(revision)
+        # First what belongs to it: should the store fail between the two, nothing passes on to the next of that name.
         await self._repository.drop(room, (Kind.INVITATION, Kind.BAN), (Log.CHAT,))
-        return was_there
+        await self._repository.delete(Kind.ROOM, room, expected=expected)
+        # And what was said between the two.
+        await self._repository.drop(room, (), (Log.CHAT,))
+        return stored is not None
 
     async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[StoredRoom, ...]:
         """Up to `limit` rooms by name, beginning behind the name `after`; fewer only where there are no more."""

@@ -36,6 +36,9 @@ AUDIENCE: Final = "starling/invitation"
 MAX_LIFETIME_S: Final = 366 * 86_400.0
 """A year, and a day for those that begin with a leap."""
 
+MAX_INVITATIONS: Final = 200
+"""In one room, each until it expires; they lie in one hash with its bans."""
+
 MAX_USES: Final = 1_000
 """Users that one invitation remembers: as many as a room holds, at 19 bytes each."""
 
@@ -103,7 +106,7 @@ class Invitations:
         """Make one; returns its id, its record, and the token that lets somebody in.
 
         Raises:
-            Refused: `malformed_message`: a bound; `store_unavailable`.
+            Refused: `malformed_message`: a bound; `room_full`: of invitations; `store_unavailable`.
         """
         if not 1 <= lifetime_s <= MAX_LIFETIME_S:
             raise Refused(
@@ -111,6 +114,9 @@ class Invitations:
             )
         if max_uses is not None and not 1 <= max_uses <= MAX_USES:
             raise Refused(ErrorCode.MALFORMED_MESSAGE, f"max_uses is 1 to {MAX_USES}, or null for any number.")
+        if len(await self.page(room, after="", limit=MAX_INVITATIONS)) >= MAX_INVITATIONS:
+            sentence = f"A room has at most {MAX_INVITATIONS} invitations; revoke some."
+            raise Refused(ErrorCode.ROOM_FULL, sentence)
         now = self._clock()
         key = f"in_{secrets.token_hex(8)}"
         record = Invitation(

@@ -114,7 +114,7 @@ class RoomDesk:
         if not after.startswith(_SEALED):
             return after
         try:
-            return self._marks.decrypt(after.removeprefix(_SEALED)).decode()
+            return self._marks.decrypt(after.removeprefix(_SEALED).encode()).decode()
         except InvalidToken:
             sentence = "after is of another node, or of this one before it was started anew; begin with the first page."
             raise Refused(ErrorCode.MALFORMED_MESSAGE, sentence) from None

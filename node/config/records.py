@@ -69,6 +69,8 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         sessions_burst: How many of them at once.
         logins_per_minute: Requests under ``/v1/accounts`` that one client address may make, on average.
         logins_burst: How many of them at once.
+        changes_per_minute: Requests under ``/v1/rooms`` but reading ones that one client address may make, on average.
+        changes_burst: How many of them at once.
     """
 
     address: str = "127.0.0.1"
@@ -87,6 +89,8 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     sessions_burst: Count = 20
     logins_per_minute: Count = 12
     logins_burst: Count = 12
+    changes_per_minute: Count = 300
+    changes_burst: Count = 100
 
 
 class MediaConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -43,6 +43,7 @@ class Api:
     proxies: TrustedProxies
     session_pace: KeyedPace
     account_pace: KeyedPace
+    change_pace: KeyedPace
     connections: ConnectionCounters = field(default_factory=ConnectionCounters)
     guard: Guard | None = None
     stopping: trio.Event = field(default_factory=trio.Event)
@@ -66,4 +67,5 @@ def make_api(backend: Backend, config: HttpConfig, public_url: str) -> Api:
         proxies=TrustedProxies(config.trusted_proxies),
         session_pace=KeyedPace(rate_per_s=config.sessions_per_minute / 60, burst=config.sessions_burst),
         account_pace=KeyedPace(rate_per_s=config.logins_per_minute / 60, burst=config.logins_burst),
+        change_pace=KeyedPace(rate_per_s=config.changes_per_minute / 60, burst=config.changes_burst),
     )

@@ -40,6 +40,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 API_PREFIX = "/v1/"
 SDK_PREFIX = "/sdk/"
+ROOMS_PREFIX = "/v1/rooms"
+
+_CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class NodeApp(QuartTrio):
@@ -84,6 +87,7 @@ def build_app(api: Api, *, web_root: Path = WEB_ROOT) -> NodeApp:
     ):
         app.register_blueprint(blueprint)
     _add_cors(app, api)
+    _add_pace(app, api)
     _add_errors(app)
     return app
 
@@ -116,6 +120,15 @@ def _add_cors(app: NodeApp, api: Api) -> None:
                 response.headers["Access-Control-Allow-Headers"] = CORS_HEADERS
                 response.headers["Access-Control-Max-Age"] = str(PREFLIGHT_CACHE_S)
         return response
+
+
+def _add_pace(app: NodeApp, api: Api) -> None:
+    @app.before_request
+    async def pace_changes() -> None:
+        if request.method in _CHANGES and request.path.startswith(ROOMS_PREFIX):
+            if api.change_pace.take(api.client_key(), trio.current_time()):
+                return
+            raise Refused(ErrorCode.RATE_LIMITED, "Too many changes from this address; try again in a minute.")
 
 
 def _is_shared(path: str) -> bool:

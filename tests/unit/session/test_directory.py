@@ -7,9 +7,12 @@ import pytest
 
 from durable.errors import StoreUnavailableError
 from durable.repository import Kind
+from session import ClusterKeys, Tokens
+from session.bans import Bans
 from session.directory import Access, RoomDirectory, check_definition
+from session.invitations import Invitations
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import RoomId
+from signalling.ids import RoomId, UserId
 from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.session.directory_contract import MAX_ROOMS, RoomDirectoryContract, definition
 
@@ -70,3 +73,37 @@ async def test_metadata_of_any_shape_keeps_its_bounds() -> None:
             check_definition(odd, max_grace_s=8.0)
         assert refused.value.code is ErrorCode.ROOM_INVALID
     check_definition(msgspec.structs.replace(definition("hall"), metadata={"text": "x" * 4085}), max_grace_s=8.0)
+
+
+class FailsToDelete(MemoryRepository):
+    """The store goes between two steps of a deletion."""
+
+    async def delete(self, kind: Kind, scope: str, key: str = "", *, expected: int | None = None) -> bool:
+        raise StoreUnavailableError
+
+
+async def test_a_deletion_that_fails_half_way_leaves_nothing_to_the_next_of_that_name() -> None:
+    repository = FailsToDelete()
+    directory = RoomDirectory(repository, max_rooms=MAX_ROOMS)
+    await directory.create(definition("hall"))
+    await repository.put(Kind.INVITATION, HALL, "in_1", body=b"{}")
+    with pytest.raises(StoreUnavailableError):
+        await directory.delete(HALL)
+    assert await directory.get(HALL) is not None, "it is deleted when asked again"
+    assert await repository.get(Kind.INVITATION, HALL, "in_1") is None
+
+
+async def test_a_room_has_so_many_bans_and_invitations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.bans.MAX_BANS", 2)
+    bans, eve = Bans(MemoryRepository()), UserId("us_owner")
+    for number in range(2):
+        await bans.put(HALL, UserId(f"us_{number}"), by=eve, ban_s=None)
+    with pytest.raises(Refused) as refused:
+        await bans.put(HALL, UserId("us_2"), by=eve, ban_s=None)
+    assert refused.value.code is ErrorCode.ROOM_FULL
+    monkeypatch.setattr("session.invitations.MAX_INVITATIONS", 1)
+    invitations = Invitations(MemoryRepository(), Tokens(ClusterKeys.generate(), cluster="c"))
+    await invitations.make(HALL, by=eve, lifetime_s=60, max_uses=None, note="")
+    with pytest.raises(Refused) as refused:
+        await invitations.make(HALL, by=eve, lifetime_s=60, max_uses=None, note="")
+    assert refused.value.code is ErrorCode.ROOM_FULL

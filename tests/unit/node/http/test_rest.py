@@ -135,6 +135,16 @@ async def test_sessions_are_paced_by_address(backend: FakeBackend, web_root: Pat
     assert statuses == [201, 201, 429]
 
 
+async def test_changes_of_rooms_are_paced_by_address_and_reading_is_not(
+    backend: FakeBackend, web_root: Path, autojump_clock: object
+) -> None:
+    client = make_app(backend, web_root, changes_burst=2, changes_per_minute=6).test_client()
+    statuses = [(await client.delete("/v1/rooms/den", headers=BEARER)).status_code for _ in range(3)]
+    assert statuses[2] == 429
+    assert 429 not in statuses[:2]
+    assert (await client.get("/v1/rooms", headers=BEARER)).status_code == 200
+
+
 async def test_candidates_know_position_and_room(client: TestClientProtocol, backend: FakeBackend) -> None:
     response = await client.get("/v1/nodes?latitude=52.5&longitude=13.4&room=den")
     assert (await response.get_json())["nodes"][0]["why"]
