@@ -160,7 +160,8 @@ async function join() {
   show("join-error", "");
   $("join").disabled = true;
   $("join").textContent = "Finding the nearest node…";
-  room = new Room({ room: roomName, name });
+  const invitation = new URLSearchParams(location.search).get("invitation") || null;
+  room = new Room({ room: roomName, name, invitation, pin: $("pin").value.trim() || null });
   listen(room);
   for (const kind of ["audio", "video"]) await publish(kind);
   try {
@@ -170,6 +171,10 @@ async function join() {
     room = null;
     forgetPublications();
     show("join-error", error.message);
+    if (error.code.startsWith("pin_")) {
+      $("pin-row").hidden = false;
+      $("pin").select();
+    }
   } finally {
     $("join").disabled = false;
     $("join").textContent = "Join";
@@ -243,7 +248,9 @@ function enter(name, roomName) {
   $("call").hidden = false;
   $("call-title").textContent = roomName;
   document.title = `${roomName} · Starling`;
-  history.replaceState(null, "", `?${new URLSearchParams({ room: roomName })}`);
+  // A reload wants the invitation again; the link that is handed out does not have it.
+  const { invitation } = Object.fromEntries(new URLSearchParams(location.search));
+  history.replaceState(null, "", `?${new URLSearchParams({ room: roomName, ...(invitation && { invitation }) })}`);
   const { node, region } = room.home;
   gallery.enter({ id: room.me, name, node, region });
   showOwn();

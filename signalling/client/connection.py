@@ -27,6 +27,7 @@ from signalling.client.codec import decode_node_message, encode
 from signalling.client.dialling import open_websocket
 from signalling.client.messages import (
     Answer,
+    AskMute,
     Chat,
     ChatHistory,
     ChatPage,
@@ -38,7 +39,9 @@ from signalling.client.messages import (
     Hello,
     Join,
     Joined,
+    Kick,
     Leave,
+    LockRoom,
     Mute,
     NodeEvent,
     NodePing,
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from signalling.client.events import NodeRequest
-    from signalling.ids import MessageId, RoomId, TrackId
+    from signalling.ids import MessageId, ParticipantId, RoomId, TrackId
 
 R = TypeVar("R", bound=Reply)
 
@@ -147,14 +150,36 @@ class Client:
         return self._welcome
 
     async def join(
-        self, room: RoomId, *, attempt: int, room_token: str | None = None, chat_after: MessageId | None = None
+        self,
+        room: RoomId,
+        *,
+        attempt: int,
+        room_token: str | None = None,
+        invitation: str | None = None,
+        pin: str | None = None,
+        chat_after: MessageId | None = None,
     ) -> Joined:
         """Take a seat; ``attempt`` must be greater than in any join of this device before.
 
-        With ``chat_after``, the last chat message seen, the reply has what was said since.
+        Rooms that are not open want an ``invitation`` or a ``pin``. With ``chat_after``, the last chat message seen,
+        the reply has what was said since.
         """
-        request = Join(room=room, attempt=attempt, room_token=room_token, chat_after=chat_after)
+        request = Join(
+            room=room, attempt=attempt, room_token=room_token, invitation=invitation, pin=pin, chat_after=chat_after
+        )
         return await self._expect(request, Joined)
+
+    async def kick(self, participant: ParticipantId, *, ban_s: float | None = None) -> None:
+        """Put somebody out, and keep them out for ``ban_s`` seconds; for the room's owner and administrators."""
+        await self._expect(Kick(participant=participant, ban_s=ban_s), Ok)
+
+    async def ask_mute(self, participant: ParticipantId, track: TrackId) -> None:
+        """Ask somebody to mute a track; for the owner of the room and administrators."""
+        await self._expect(AskMute(participant=participant, track=track), Ok)
+
+    async def lock_room(self, *, locked: bool) -> None:
+        """Let nobody new in, or let people in again; for the owner of the room and administrators."""
+        await self._expect(LockRoom(locked=locked), Ok)
 
     async def leave(self) -> None:
         """Give the seat back."""

@@ -28,11 +28,15 @@ _NODE: Final = frozenset({"node_draining", "node_full", "engine_unavailable", "d
 FINAL: Final = frozenset(
     {
         "banned",
+        "invitation_invalid",
+        "invitation_required",
         "logged_out",
         "malformed_message",
         "message_too_large",
         "not_permitted",
         "origin_refused",
+        "pin_required",
+        "pin_wrong",
         "protocol_unsupported",
         "room_full",
         "room_invalid",

@@ -79,9 +79,19 @@ class RoomSeat:
     """One seat. Made by :func:`open_seat`."""
 
     def __init__(
-        self, room: RoomId, device: DeviceMemory, comeback: Comeback, connect: _Connect, admit: _Admit
+        self,
+        room: RoomId,
+        device: DeviceMemory,
+        comeback: Comeback,
+        connect: _Connect,
+        admit: _Admit,
+        *,
+        invitation: str | None = None,
+        pin: str | None = None,
     ) -> None:
         self._room = room
+        self._invitation = invitation
+        self._pin = pin
         self._device = device
         self._comeback = comeback
         self._connect = connect
@@ -207,13 +217,18 @@ class RoomSeat:
     async def _join(self, client: Client) -> Joined:
         after = self._last_chat if "chat_after" in client.welcome.features else None
         try:
-            return await client.join(self._room, attempt=await self._device.raise_attempt(), chat_after=after)
+            return await self._ask(client, await self._device.raise_attempt(), after)
         except RefusedByNodeError as refused:
             if refused.code != "attempt_stale" or refused.highest_attempt is None:
                 raise
             highest = refused.highest_attempt
         # Nobody else is this device, so once is enough.
-        return await client.join(self._room, attempt=await self._device.raise_attempt(highest), chat_after=after)
+        return await self._ask(client, await self._device.raise_attempt(highest), after)
+
+    async def _ask(self, client: Client, attempt: int, after: MessageId | None) -> Joined:
+        return await client.join(
+            self._room, attempt=attempt, invitation=self._invitation, pin=self._pin, chat_after=after
+        )
 
     def _take(self, event: NodeEvent) -> None:
         match event:
@@ -262,6 +277,8 @@ async def open_seat(
     name: str,
     device: DeviceMemory | None = None,
     user_token: str | None = None,
+    invitation: str | None = None,
+    pin: str | None = None,
     policy: RetryPolicy | None = None,
     timeouts: ClientTimeouts | None = None,
 ) -> AsyncIterator[RoomSeat]:
@@ -273,6 +290,8 @@ async def open_seat(
         name: What others are to call you.
         device: Who this is over restarts; a new device otherwise.
         user_token: Who you are; a guest has none.
+        invitation: What lets you into a room that takes no others.
+        pin: Likewise, of a room with a PIN.
         policy: For how long a broken connection is tried to be restored.
         timeouts: Of each connection.
 
@@ -287,7 +306,7 @@ async def open_seat(
         return open_client(_session_url(node), token=token, timeouts=timeouts)
 
     comeback = Comeback(nodes, draw=random.random, policy=policy or RetryPolicy())
-    seat = RoomSeat(room, device or MemoryDevice(), comeback, connect, admit)
+    seat = RoomSeat(room, device or MemoryDevice(), comeback, connect, admit, invitation=invitation, pin=pin)
     async with hold(seat):
         yield seat
 

@@ -62,11 +62,13 @@ function checkUrl(value, name) {
 }
 
 /** @param {Record<string, any>} who What a room is made of; without a `node` the nearest is taken. */
-export function checkRoom({ room, name, base, node }) {
+export function checkRoom({ room, name, base, node, invitation, pin }) {
   checkText(room, "room");
   checkText(name, "name");
   checkUrl(base, "base");
   if (node !== null) checkUrl(node, "node");
+  if (invitation !== null) checkText(invitation, "invitation");
+  if (pin !== null) checkText(pin, "pin");
 }
 
 /** @param {any} text */

@@ -19,13 +19,18 @@ export class Door {
   /** @type {Device | null} */
   device = null;
 
-  /** @param {{room: string, name: string, base: string, node: string | null, userToken: string | null}} who */
-  constructor({ room, name, base, node, userToken }) {
+  /**
+   * @param {{room: string, name: string, base: string, node: string | null, userToken: string | null,
+   *   invitation?: string | null, pin?: string | null}} who
+   */
+  constructor({ room, name, base, node, userToken, invitation = null, pin = null }) {
     this.room = room;
     this.name = name;
     this.base = base;
     this.fixedNode = node;
     this.userToken = userToken;
+    /** What is shown at each join, after a reconnection too. */
+    this.shown = { ...(invitation && { invitation }), ...(pin && { pin }) };
   }
 
   /** Be ready to knock: know this device, the nodes, and have a token, an earlier page's if there is one. */
@@ -68,7 +73,7 @@ export class Door {
   async sit(signal, features = []) {
     const { room, device } = this;
     const last = features.includes("chat_after") ? this.lastChat() : null;
-    const seat = { room, ...(last && { chat_after: last }) };
+    const seat = { room, ...this.shown, ...(last && { chat_after: last }) };
     try {
       return await signal.request("join", { ...seat, attempt: device.raise() });
     } catch (error) {

@@ -2,7 +2,8 @@
 
 /** Error codes after which trying again without a change would only fail again. */
 const FINAL = new Set([
-  "banned", "not_permitted", "origin_refused", "protocol_unsupported", "replaced", "room_full", "room_invalid",
+  "banned", "not_permitted", "origin_refused", "protocol_unsupported", "invitation_invalid", "invitation_required",
+  "pin_required", "pin_wrong", "replaced", "room_full", "room_invalid",
   "room_locked", "room_unknown", "seat_occupied", "malformed_message", "message_too_large", "logged_out",
 ]);
 

@@ -84,15 +84,17 @@ export class Room extends EventTarget {
    * @param {string} [options.base] URL of any node; the page's own by default.
    * @param {string} [options.node] URL of the node to use, instead of the nearest.
    * @param {string} [options.userToken] Who you are; a guest has none.
+   * @param {string} [options.invitation] What lets you into a room that takes no others.
+   * @param {string} [options.pin] Likewise, of a room with a PIN.
    * @param {Transforms} [options.transform] Sees every encoded frame, such as to encrypt it from end to end.
    * @throws {StarlingError} `argument_invalid`, `transform_unsupported`
    */
-  constructor({ room, name, base = location.origin, node = null, userToken = null, transform = null }) {
+  constructor({ room, name, base = location.origin, node = null, userToken = null, invitation = null, pin = null, transform = null }) {
     super();
-    given.checkRoom({ room, name, base, node });
+    given.checkRoom({ room, name, base, node, invitation, pin });
     this.room = room;
     this.name = name;
-    this.#door = new Door({ room, name, base, node, userToken });
+    this.#door = new Door({ room, name, base, node, userToken, invitation, pin });
     this.#door.lastChat = () => this.#chat.last;
     this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
     this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));

@@ -12,10 +12,10 @@ const texts = () => of("chat").map(({ text }) => text);
 const line = (id) => ({ message: id, participant: "pa_grace", name: "Grace", text: id, at_ms: 0 });
 
 /** A room that also tells what is written. */
-async function chatting() {
+async function chatting(options = {}) {
   const acknowledged = [];
   world.answers.chat = ({ text }) => ({ topic: "chat_sent", message: `me_${text}`, at_ms: 0 });
-  const room = await joined();
+  const room = await joined(options);
   room.addEventListener("chat", ({ detail }) => room.seen.push(["chat", detail.text]));
   const say = (text) => room.chat(text).then(() => acknowledged.push(text));
   return { room, say, acknowledged };
@@ -155,6 +155,17 @@ test("what others said meanwhile comes before anything newer, each once", async 
   const told = room.seen.filter(([name]) => ["chat", "resumed"].includes(name)).map(([name, text]) => (name === "chat" ? text : name));
   assert.deepEqual(told, ["me_1", "me_2", "me_3", "resumed", "me_4"]);
   await room.leave();
+});
+
+test("what lets somebody in is shown at each join, and a wrong one is not tried again", async () => {
+  const { room } = await chatting({ invitation: "inv", pin: "0137" });
+  room.socket.drop(1006);
+  await until(() => names(room).includes("resumed"));
+  assert.deepEqual(of("join").map(({ invitation, pin }) => [invitation, pin]), [["inv", "0137"], ["inv", "0137"]]);
+  world.answers.join = () => ({ topic: "error", code: "pin_wrong", message: "That is not the PIN." });
+  world.sockets.at(-1).drop(1006);
+  await until(() => names(room).includes("closed"));
+  assert.equal(of("join").length, 3);
 });
 
 test("a node that does not say that it knows what was missed is not asked for it", async () => {

@@ -143,7 +143,15 @@ async def test_rooms_come_in_pages_and_strangers_miss_those_by_invitation(
         assert await page(bob, f"limit=2&after={marker}") == (["c"], None)
         assert await rest.code(bob, "GET", "/v1/rooms/b") == "room_unknown"
         assert await rest.code(bob, "PATCH", "/v1/rooms/b", {}) == "room_unknown"
-        for query in ("limit=0", "limit=101", "limit=x", "limit=00019999999999999999", "after=%07", "after=~b", "after=~%C3%A9"):
+        for query in (
+            "limit=0",
+            "limit=101",
+            "limit=x",
+            "limit=00019999999999999999",
+            "after=%07",
+            "after=~b",
+            "after=~%C3%A9",
+        ):
             assert await rest.code(bob, "GET", f"/v1/rooms?{query}") == "malformed_message"
 
 

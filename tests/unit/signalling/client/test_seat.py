@@ -302,3 +302,15 @@ async def test_what_was_said_meanwhile_comes_before_anything_newer(autojump_cloc
         rest = [event async for event in seat.events]
     assert rest[:-1] == [missed, newer]
     assert [request.chat_after for request in world.asked(Join) if isinstance(request, Join)] == [None, "me_1"]
+
+
+async def test_what_lets_somebody_in_is_shown_at_each_join(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    comeback = Comeback(("a",), draw=lambda: 0.5, policy=RetryPolicy())
+    seat = RoomSeat(LOBBY, MemoryDevice(), comeback, world.connect, world.admit, invitation="inv", pin="0137")
+    async with hold(seat):
+        await next_of(seat, Seated)
+        await world.drop()
+        await next_of(seat, Seated)
+    shown = [(request.invitation, request.pin) for request in world.asked(Join) if isinstance(request, Join)]
+    assert shown == [("inv", "0137")] * 2
