@@ -85,7 +85,8 @@ class Entry:
         definitions = self._sessions.definitions
         checked = await definitions.for_join(room)
         redeemed = await self._check(checked, caller, shown)
-        is_in = False
+        before = self._sessions.seat(session, room)
+        is_in = before is not None and before.attempt == attempt
         try:
             for _ in range(MAX_CHECKS):
                 admitted = await self._sessions.join(session, room, attempt)
@@ -100,8 +101,14 @@ class Entry:
             await self.give_back(redeemed, room, caller)
             raise
         finally:
-            if not is_in and self._sessions.seat(session, room) is not None:
-                self._sessions.leave(session, room)
+            if not is_in:
+                self._take_back(session, room, attempt)
+
+    def _take_back(self, session: SessionId, room: RoomId, attempt: int) -> None:
+        seat = self._sessions.seat(session, room)
+        if seat is not None and seat.attempt == attempt:
+            # Told to the room, for it may hold this seat as the heir of one that it showed to everybody.
+            self._sessions.expel(session, room, "left")
 
     async def _check(self, stored: StoredRoom | None, caller: Caller, shown: Shown) -> Redeemed | None:
         if stored is None or may_enter_unasked(stored.definition, caller):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from node.http.backend import RoomRequest
+    from session import Sessions
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, NodeEvent, NodeReply, ParticipantInfo
     from signalling.errors import ErrorCode
@@ -175,6 +176,7 @@ class House:
     mesh: Mesh | None
     tokens: Tokens
     keys: ClusterKeys
+    sessions: Sessions
 
     @property
     def engine(self) -> FakeEngine:
@@ -241,4 +243,4 @@ async def open_house(
             )
         ) as conductor,
     ):
-        yield House(conductor, host, mesh, tokens, keys)
+        yield House(conductor, host, mesh, tokens, keys, sessions)
