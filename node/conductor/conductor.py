@@ -26,6 +26,7 @@ from node.http.backend import OpenedSession, ReadinessProblem
 from session import AttemptStale
 from session.bans import Bans
 from session.invitations import Invitations
+from session.room_talk import Missed
 from sfu import PreferredTrack
 from signalling.client.messages import (
     Answer,
@@ -151,7 +152,7 @@ class Conductor:
         caller = await self.accounts.caller(session_token)
         if caller.session is None or self._rooms.room_of(caller.session) != room:
             raise Refused(ErrorCode.NOT_IN_ROOM, "You have no seat in this room on this node; join it first.")
-        return await self.chat.page(room, before=before, limit=limit)
+        return await self._chat_page(caller.session, room, before, limit)
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         """See :class:`node.http.backend.Backend`."""
@@ -249,7 +250,7 @@ class Conductor:
             case Chat():
                 reply(await self.chat.say(session, request))
             case ChatHistory(before=before, limit=limit):
-                reply(await self.chat.page(self._room(session), before=before, limit=limit))
+                reply(await self._chat_page(session, self._room(session), before, limit))
             case Kick() | AskMute() | LockRoom():
                 await self._moderate(session, request)
                 reply(Ok())
@@ -291,7 +292,10 @@ class Conductor:
         effects = self._rooms.admit(session, join.room, me)
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)
-        missed = self.chat.resume(session, join.room, join.chat_after, stored)
+        if self._entry.is_unchecked(session, join.room):
+            missed = Missed(more=join.chat_after is not None)
+        else:
+            missed = self.chat.resume(session, join.room, join.chat_after, stored)
         reply(
             Joined(
                 room=join.room,
@@ -304,6 +308,11 @@ class Conductor:
             )
         )
         self.stage.carry_out(effects)
+
+    async def _chat_page(self, session: SessionId, room: RoomId, before: MessageId | None, limit: int) -> ChatPage:
+        if self._entry.is_unchecked(session, room):
+            raise Refused(ErrorCode.STORE_UNAVAILABLE, "Nobody can say yet who may read here; try again in a moment.")
+        return await self.chat.page(room, before=before, limit=limit)
 
     async def _moderate(self, session: SessionId, request: Kick | AskMute | LockRoom) -> None:
         room = self._room(session)
@@ -362,6 +371,7 @@ class Conductor:
         nursery.start_soon(self.stage.resumption.keep_time)
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
+        nursery.start_soon(self._entry.settle)
         self._holders.start(nursery)
         self._moderation.start(nursery)
         queries = None if self._membership is None else self._membership.rooms

@@ -2,6 +2,7 @@
 
 In one step, a join is checked by the definition that this node knows, and after the seat was taken once more if
 that turned out to be an old one: so a room that is opened to everybody asks the store for nothing but the seat.
+Where neither the store nor this node knows the room, people come in unchecked at first (unchecked.py).
 In two steps, the first one asks the store, and the room token says that the bearer was let in.
 
 A PIN is guessed as slowly as one client may try: wrong ones empty a bucket for the session and the room, and one
@@ -10,15 +11,17 @@ for the user.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import trio
 
+from node.conductor.unchecked import Shown, UncheckedSeats
 from session.access import may_enter_unasked
 from session.directory import Access
 from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
+
+__all__ = ["Entry", "Shown"]
 
 if TYPE_CHECKING:
     from accounts import Passwords
@@ -38,14 +41,6 @@ MAX_CHECKS: Final = 3
 """How often a room may change while somebody comes in."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """What somebody has to show at the door."""
-
-    invitation: str | None = None
-    pin: str | None = None
-
-
 class Entry:
     """Checks at the door, for joins on this node.
 
@@ -60,14 +55,34 @@ class Entry:
         self._invitations = invitations
         self._pins = pins
         self._pace = KeyedPace(rate_per_s=PINS_PER_S, burst=PINS_AT_ONCE)
+        self._unchecked = UncheckedSeats(sessions=sessions, check=self._check)
 
     async def check(self, room: RoomId, caller: Caller, shown: Shown) -> Redeemed | None:
         """Check by the store's definition; gives the invitation that was used, if it was one.
 
         Raises:
-            Refused: `invitation_required`, `invitation_invalid`, `pin_required`, `pin_wrong`, `rate_limited`.
+            Refused: `invitation_required`, `invitation_invalid`, `pin_required`, `pin_wrong`, `rate_limited`;
+                `store_unavailable`: nobody here knows the room, and the answer is good on nodes that may.
         """
-        return await self._check(await self._sessions.definitions.peek(room), caller, shown)
+        definitions = self._sessions.definitions
+        try:
+            stored = await definitions.get(room)
+        except Refused as refused:
+            if refused.code is ErrorCode.ROOM_UNKNOWN:
+                return None  # The join makes it.
+            known = definitions.known(room)
+            if known is None:
+                raise
+            stored = known
+        return await self._check(stored, caller, shown)
+
+    def is_unchecked(self, session: SessionId, room: RoomId) -> bool:
+        """Whether somebody sits there whom nobody could check yet: they may not read what was said before."""
+        return self._unchecked.has(session, room)
+
+    async def settle(self) -> None:
+        """Check those who could not be checked when they came, as soon as it can be done; runs until cancelled."""
+        await self._unchecked.settle()
 
     async def give_back(self, redeemed: Redeemed | None, room: RoomId, caller: Caller) -> None:
         """A use of an invitation came to nothing."""
@@ -93,6 +108,10 @@ class Entry:
                 known = definitions.known(room)
                 if known is None or known.revision == checked.revision:
                     is_in = True
+                    if checked.revision:
+                        self._unchecked.discard(session, room)
+                    else:
+                        self._unchecked.add(session, room, caller, shown)
                     return admitted
                 checked = known
                 redeemed = await self._check(checked, caller, shown) or redeemed
@@ -110,8 +129,8 @@ class Entry:
             # Told to the room, for it may hold this seat as the heir of one that it showed to everybody.
             self._sessions.expel(session, room, "left")
 
-    async def _check(self, stored: StoredRoom | None, caller: Caller, shown: Shown) -> Redeemed | None:
-        if stored is None or may_enter_unasked(stored.definition, caller):
+    async def _check(self, stored: StoredRoom, caller: Caller, shown: Shown) -> Redeemed | None:
+        if may_enter_unasked(stored.definition, caller):
             return None
         definition = stored.definition
         if shown.invitation is not None:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
 import msgspec
 import pytest
+import trio
 from trio.testing import wait_all_tasks_blocked
 
+from durable.errors import StoreUnavailableError
 from node.conductor import entry
-from session import RoomDirectory
-from signalling.client.messages import Join, ParticipantLeft
+from node.http.backend import JoinRequest
+from session import ChatHistory, RoomDirectory
+from session.directory import Access, define_room
+from signalling.client.messages import ChatHistory as ChatHistoryRequest
+from signalling.client.messages import ChatPage, Join, Joined, ParticipantLeft, SeatLost
 from signalling.errors import ErrorCode, Refused
+from signalling.ids import ParticipantId, first_id_at
+from signalling.mesh.link import RoomChat
+from tests.unit.accounts.quick_passwords import QuickPasswords
 from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.node.conductor.house import ROOM, Person, open_house
+
+if TYPE_CHECKING:
+    from node.http.backend import RoomRequest
 
 
 async def change_elsewhere(repository: MemoryRepository, **changes: object) -> None:
@@ -22,10 +36,10 @@ async def change_elsewhere(repository: MemoryRepository, **changes: object) -> N
     await directory.replace(msgspec.structs.replace(stored.definition, **changes), expected=stored.revision)
 
 
-async def refused(person: Person, join: Join) -> ErrorCode:
+async def refused(person: Person, request: RoomRequest) -> ErrorCode:
     """Why somebody is not let in."""
     with pytest.raises(Refused) as caught:
-        await person.ask(join)
+        await person.ask(request)
     await wait_all_tasks_blocked()
     return caught.value.code
 
@@ -56,3 +70,87 @@ async def test_a_stale_join_leaves_the_seat_that_stands(autojump_clock: object) 
         await wait_all_tasks_blocked()
         assert house.conductor.stage.rooms.room_of(ann.session) == ROOM
         assert house.sessions.seat(ann.session, ROOM) is not None
+
+
+AWAY = StoreUnavailableError("away")
+
+
+async def define(repository: MemoryRepository, **rules: object) -> None:
+    """Another node makes the room: this one has never heard of it."""
+    definition = msgspec.structs.replace(define_room(ROOM, max_participants=9, now_ms=0), **rules)
+    await RoomDirectory(repository, max_rooms=10).create(definition)
+
+
+async def pin_room(repository: MemoryRepository) -> None:
+    await define(repository, access=Access.PIN, pin_hash=await QuickPasswords().hash("2468"))
+
+
+async def test_who_came_in_unchecked_is_checked_when_the_store_returns(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        stranger, guesser, guest = [await house.enter(name) for name in ("Stranger", "Guesser", "Guest")]
+        repository.failure = AWAY
+        await stranger.join()
+        for person, pin in ((guesser, "1357"), (guest, "2468")):
+            joined = await person.ask(Join(room=ROOM, attempt=1, pin=pin))
+            assert isinstance(joined, Joined)
+            assert joined.degraded
+        await trio.sleep(5)
+        assert len(house.conductor.stage.rooms.sessions_in(ROOM)) == 3, "a store that is away keeps nobody out"
+        repository.failure = None
+        await trio.sleep(1.5)
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == (guest.session,)
+        assert [lost.reason for lost in stranger.ear.take(SeatLost)] == ["kicked"]
+        assert await refused(stranger, Join(room=ROOM, attempt=2)) is ErrorCode.PIN_REQUIRED
+
+
+async def test_the_store_is_asked_once_a_room_and_then_left_alone(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await define(repository)
+    async with open_house(repository=repository, grace_s=1.0) as house:
+        people = [await house.enter(f"Person {number}") for number in range(5)]
+        repository.failure = AWAY
+        for person in people:
+            await person.join()
+        repository.failure = None
+        with patch.object(house.sessions.definitions, "get", wraps=house.sessions.definitions.get) as read:
+            await trio.sleep(5)
+        assert read.call_count == 1
+        assert len(house.conductor.stage.rooms.sessions_in(ROOM)) == 5
+
+
+async def test_who_is_not_checked_yet_reads_nothing_of_before(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await define(repository)
+    history = ChatHistory(repository, keep=9)
+    sent = first_id_at(1_000)
+    said = RoomChat(
+        room=ROOM, message=sent, participant=ParticipantId("pa_1"), name="Bob", text="between us", at_ms=1_000
+    )
+    await history.append(said)
+    async with open_house(repository=repository) as house:
+        ann = await house.enter("Ann")
+        repository.failure = AWAY
+        joined = await ann.ask(Join(room=ROOM, attempt=1, chat_after=first_id_at(0)))
+        assert isinstance(joined, Joined)
+        assert (joined.missed, joined.missed_more) == ((), True)
+        assert await refused(ann, ChatHistoryRequest(limit=9)) is ErrorCode.STORE_UNAVAILABLE
+        with pytest.raises(Refused):
+            await house.conductor.chat_page(ann.token, ROOM, before=None, limit=9)
+        repository.failure = None
+        await trio.sleep(1.5)
+        page = await ann.ask(ChatHistoryRequest(limit=9))
+        assert isinstance(page, ChatPage)
+        assert [message.message for message in page.messages] == [sent]
+
+
+async def test_a_room_token_is_not_made_for_a_room_that_nobody_knows(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        ann = await house.enter("Ann")
+        repository.failure = AWAY
+        with pytest.raises(Refused) as caught:
+            await house.conductor.join_token(ann.token, ROOM, JoinRequest(attempt=1))
+        assert caught.value.code is ErrorCode.STORE_UNAVAILABLE

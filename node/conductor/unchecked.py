@@ -1,0 +1,108 @@
+"""Seats of people whom the door could not check: the store was away and nobody here knew the room.
+
+They are let in, for a store that is away keeps nobody out, but they are told nothing of what was said before. As soon
+as the room's definition can be read they are checked by it, with what they had shown; who does not pass is sent away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from signalling.errors import ErrorCode, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from session import Sessions, StoredRoom
+    from session.access import Caller
+    from signalling.ids import RoomId, SessionId
+
+LOOK_AGAIN_S: Final = 1.0
+"""How often the store is asked for a room that it could not name; while it is away, one question for all rooms."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("conductor")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What somebody has to show at the door."""
+
+    invitation: str | None = None
+    pin: str | None = None
+
+
+class UncheckedSeats:
+    """Remembers who came in unchecked, and checks them later.
+
+    Args:
+        sessions: Has the seats, ends them, and reads definitions.
+        check: Checks somebody by a definition; raises :class:`signalling.errors.Refused`.
+    """
+
+    def __init__(self, *, sessions: Sessions, check: Callable[[StoredRoom, Caller, Shown], Awaitable[object]]) -> None:
+        self._sessions = sessions
+        self._check = check
+        self._seats: dict[RoomId, dict[SessionId, tuple[Caller, Shown]]] = {}
+        self._added = trio.Event()
+
+    def add(self, session: SessionId, room: RoomId, caller: Caller, shown: Shown) -> None:
+        """Somebody took a seat unchecked."""
+        self._seats.setdefault(room, {})[session] = (caller, shown)
+        self._added.set()
+
+    def discard(self, session: SessionId, room: RoomId) -> None:
+        """Somebody was checked, or is gone."""
+        seats = self._seats.get(room, {})
+        seats.pop(session, None)
+        if not seats:
+            self._seats.pop(room, None)
+
+    def has(self, session: SessionId, room: RoomId) -> bool:
+        """Whether somebody still has to be checked."""
+        return session in self._seats.get(room, ())
+
+    async def settle(self) -> None:
+        """Check everybody as soon as that can be done; runs until cancelled."""
+        while True:
+            if not self._seats:
+                self._added = trio.Event()
+                await self._added.wait()
+            await self._settle_all()
+            await trio.sleep(LOOK_AGAIN_S)
+
+    async def _settle_all(self) -> None:
+        for room in tuple(self._seats):
+            self._forget_gone(room)
+            if room not in self._seats:
+                continue
+            try:
+                stored = await self._sessions.definitions.get(room)
+            except Refused as refused:
+                if refused.code is not ErrorCode.ROOM_UNKNOWN:
+                    return  # The store is still away, for all rooms.
+                # Nobody defined it: there is nothing to be kept out of.
+                self._seats.pop(room, None)
+                continue
+            for session, (caller, shown) in tuple(self._seats.get(room, {}).items()):
+                await self._settle(session, stored, caller, shown)
+
+    async def _settle(self, session: SessionId, stored: StoredRoom, caller: Caller, shown: Shown) -> None:
+        room = stored.definition.room
+        try:
+            await self._check(stored, caller, shown)
+        except Refused as refused:
+            if refused.code is ErrorCode.STORE_UNAVAILABLE:
+                return
+            if self.has(session, room):
+                _log.info("unchecked_refused", room=room, session=session, code=refused.code)
+                self._sessions.expel(session, room, "kicked")
+        self.discard(session, room)
+
+    def _forget_gone(self, room: RoomId) -> None:
+        for session in tuple(self._seats[room]):
+            if self._sessions.seat(session, room) is None:
+                self.discard(session, room)
