@@ -112,7 +112,7 @@ class Conductor:
         self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
         invitations = Invitations(repository, tokens)
-        self._entry = Entry(sessions=sessions, invitations=invitations, pins=pins)
+        self._entry = Entry(sessions=sessions, rooms=rooms, invitations=invitations, pins=pins)
         self._moderation = Moderation(
             sessions=sessions, stage=self.stage, relay=relay, url_of=directory.url_of, own=sessions.node
         )
@@ -144,7 +144,8 @@ class Conductor:
         """See :class:`node.http.backend.Backend`."""
         granted = self._admission.join_token(session_token, room, request)
         caller = await self.accounts.caller(session_token)
-        await self._entry.check(room, caller, Shown(invitation=request.invitation, pin=request.pin))
+        shown = Shown(invitation=request.invitation, pin=request.pin)
+        await self._entry.check(room, granted.participant, caller, shown)
         return granted
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:

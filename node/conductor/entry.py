@@ -3,6 +3,7 @@
 In one step, a join is checked by the definition that this node knows, and after the seat was taken once more if
 that turned out to be an old one: so a room that is opened to everybody asks the store for nothing but the seat.
 Where neither the store nor this node knows the room, people come in unchecked at first (unchecked.py).
+Whoever is inside may come in again, whatever became of the invitation or the PIN: a reload is not a new visit.
 In two steps, the first one asks the store, and the room token says that the bearer was let in.
 
 A PIN is guessed as slowly as one client may try: wrong ones empty a bucket for the session and the room, and one
@@ -20,15 +21,16 @@ from session.access import may_enter_unasked
 from session.directory import Access
 from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
+from signalling.ids import participant_id
 
 __all__ = ["Entry", "Shown"]
 
 if TYPE_CHECKING:
     from accounts import Passwords
-    from session import Admitted, Sessions, StoredRoom
+    from session import Admitted, Rooms, Sessions, StoredRoom
     from session.access import Caller
     from session.invitations import Invitations, Redeemed
-    from signalling.ids import RoomId, SessionId
+    from signalling.ids import ParticipantId, RoomId, SessionId
 
 PINS_AT_ONCE: Final = 5
 """Tries of one session in one room before it waits."""
@@ -46,25 +48,30 @@ class Entry:
 
     Args:
         sessions: Takes seats, and knows the rooms' definitions.
+        rooms: Know who is inside.
         invitations: Verifies and counts them.
         pins: Checks them in threads of its own.
     """
 
-    def __init__(self, *, sessions: Sessions, invitations: Invitations, pins: Passwords) -> None:
+    def __init__(self, *, sessions: Sessions, rooms: Rooms, invitations: Invitations, pins: Passwords) -> None:
         self._sessions = sessions
+        self._rooms = rooms
         self._invitations = invitations
         self._pins = pins
         self._pace = KeyedPace(rate_per_s=PINS_PER_S, burst=PINS_AT_ONCE)
         self._unchecked = UncheckedSeats(sessions=sessions, check=self._check)
 
-    async def check(self, room: RoomId, caller: Caller, shown: Shown) -> Redeemed | None:
-        """Check by the store's definition; gives the invitation that was used, if it was one.
+    async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> Redeemed | None:
+        """Check by the store's definition, whoever is not inside; gives the invitation that was used, if it was one.
 
         Raises:
             Refused: `invitation_required`, `invitation_invalid`, `pin_required`, `pin_wrong`, `rate_limited`;
                 `store_unavailable`: nobody here knows the room, and the answer is good on nodes that may.
         """
         definitions = self._sessions.definitions
+        if self._is_inside(room, participant):
+            await trio.lowlevel.checkpoint()
+            return None
         try:
             stored = await definitions.get(room)
         except Refused as refused:
@@ -99,7 +106,9 @@ class Entry:
         """
         definitions = self._sessions.definitions
         checked = await definitions.for_join(room)
-        redeemed = await self._check(checked, caller, shown)
+        # Said once, before the seat: its own must not vouch for it.
+        is_inside = self._is_session_inside(session, room)
+        redeemed = None if is_inside else await self._check(checked, caller, shown)
         before = self._sessions.seat(session, room)
         is_in = before is not None and before.attempt == attempt
         try:
@@ -108,13 +117,14 @@ class Entry:
                 known = definitions.known(room)
                 if known is None or known.revision == checked.revision:
                     is_in = True
-                    if checked.revision:
+                    if checked.revision or is_inside:
                         self._unchecked.discard(session, room)
                     else:
                         self._unchecked.add(session, room, caller, shown)
                     return admitted
                 checked = known
-                redeemed = await self._check(checked, caller, shown) or redeemed
+                if not is_inside:
+                    redeemed = await self._check(checked, caller, shown) or redeemed
             raise Refused(ErrorCode.ROOM_CHANGED, "The room's settings changed while you joined; try again.")
         except Refused:
             await self.give_back(redeemed, room, caller)
@@ -122,6 +132,17 @@ class Entry:
         finally:
             if not is_in:
                 self._take_back(session, room, attempt)
+
+    def _is_session_inside(self, session: SessionId, room: RoomId) -> bool:
+        record = self._sessions.record(session)
+        return record is not None and self._is_inside(room, participant_id(room, record.user, record.device))
+
+    def _is_inside(self, room: RoomId, participant: ParticipantId) -> bool:
+        """Whether the same user's same device was let in and its seat stands, in grace included."""
+        sitting = self._rooms.sitting(room, participant)
+        if sitting is None or self._sessions.seat(sitting, room) is None:
+            return False
+        return not self.is_unchecked(sitting, room)
 
     def _take_back(self, session: SessionId, room: RoomId, attempt: int) -> None:
         seat = self._sessions.seat(session, room)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -26,6 +27,7 @@ from tests.unit.node.conductor.house import ROOM, Person, open_house
 
 if TYPE_CHECKING:
     from node.http.backend import RoomRequest
+    from signalling.client.messages import NodeReply
 
 
 async def change_elsewhere(repository: MemoryRepository, **changes: object) -> None:
@@ -154,3 +156,60 @@ async def test_a_room_token_is_not_made_for_a_room_that_nobody_knows(autojump_cl
         with pytest.raises(Refused) as caught:
             await house.conductor.join_token(ann.token, ROOM, JoinRequest(attempt=1))
         assert caught.value.code is ErrorCode.STORE_UNAVAILABLE
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+async def test_a_reload_needs_no_pin_again(is_dropped: bool, autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        ann, bob = await house.enter("Ann"), await house.enter("Bob")
+        for person in (ann, bob):
+            assert isinstance(await person.ask(Join(room=ROOM, attempt=1, pin="2468")), Joined)
+        await change_elsewhere(repository, pin_hash=await QuickPasswords().hash("9999"))
+        if is_dropped:
+            house.conductor.session_closed(ann.session, "gone")
+        reloaded = await house.enter_with(ann.token)
+        await house.conductor.join_token(reloaded.token, ROOM, JoinRequest(attempt=2))
+        assert isinstance(await reloaded.ask(Join(room=ROOM, attempt=2)), Joined)
+        await wait_all_tasks_blocked()
+        assert set(house.conductor.stage.rooms.sessions_in(ROOM)) == {reloaded.session, bob.session}
+        assert bob.ear.take(ParticipantLeft) == []
+        await reloaded.leave()
+        assert await refused(reloaded, Join(room=ROOM, attempt=3)) is ErrorCode.PIN_REQUIRED
+
+
+async def test_nobody_vouches_who_is_not_inside(autojump_clock: object) -> None:
+    """Neither somebody unchecked, nor a seat of the same device whose own check is on its way, nor one kicked."""
+    repository = MemoryRepository()
+    async with open_house(repository=repository) as house:
+        bob, ann = await house.enter("Bob"), await house.enter("Ann")
+        await bob.join()
+        again = await house.enter_with(ann.token)
+        await change_elsewhere(repository, access=Access.PIN, pin_hash=await QuickPasswords().hash("2468"))
+        replies: list[NodeReply] = []
+
+        async def come(person: Person, attempt: int) -> None:
+            with suppress(Refused):
+                replies.append(await person.ask(Join(room=ROOM, attempt=attempt, pin="1357")))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come, ann, 1)
+            nursery.start_soon(come, again, 2)
+        await wait_all_tasks_blocked()
+        assert not [reply for reply in replies if isinstance(reply, Joined)]
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == (bob.session,)
+        house.sessions.expel(bob.session, ROOM, "kicked")
+        assert await refused(bob, Join(room=ROOM, attempt=2)) is ErrorCode.PIN_REQUIRED
+
+
+async def test_an_unchecked_seat_vouches_for_nobody(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        ann = await house.enter("Ann")
+        repository.failure = AWAY
+        await ann.join()
+        repository.failure = None
+        reloaded = await house.enter_with(ann.token)
+        assert await refused(reloaded, Join(room=ROOM, attempt=2)) is ErrorCode.PIN_REQUIRED
