@@ -6,13 +6,12 @@ Where neither the store nor this node knows the room, people come in unchecked a
 Whoever is inside may come in again, whatever became of the invitation or the PIN: a reload is not a new visit.
 In two steps, the first one asks the store, and the room token says that the bearer was let in.
 
-A PIN is guessed as slowly as one client may try: wrong ones empty a bucket for the session and the room, and one
-for the user.
+A PIN is guessed slowly: wrong ones, and no others, empty a bucket of the session, one of the user and one of the room.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import trio
 
@@ -29,15 +28,25 @@ if TYPE_CHECKING:
     from accounts import Passwords
     from session import Admitted, Rooms, Sessions, StoredRoom
     from session.access import Caller
+    from session.directory import RoomDefinition
     from session.invitations import Invitations, Redeemed
     from signalling.ids import ParticipantId, RoomId, SessionId
 
 PINS_AT_ONCE: Final = 5
-"""Tries of one session in one room before it waits."""
+"""Wrong tries of one session, and of one user, in one room before they wait."""
 
 PINS_PER_S: Final = 1 / 10
-"""Tries from then on. A PIN of 6 digits then takes a session 58 days to try half of them; an address opens
-`http.sessions_per_minute` sessions, so that is what bounds a patient attacker."""
+"""Wrong tries from then on. A PIN of 6 digits then takes a session 58 days to try half of them."""
+
+PINS_AT_ONCE_IN_ROOM: Final = 100
+"""Wrong tries of all together in one room, for guests come as somebody else each time; above what may be hashed or
+wait for it at once (66), so that people with the right PIN never keep each other out."""
+
+PINS_PER_S_IN_ROOM: Final = 1 / 2
+"""From then on: 12 days for half of 6 digits, however many try. While they do, a newcomer waits its turn or brings an
+invitation; whoever is inside needs neither."""
+
+_Taken: TypeAlias = "list[tuple[KeyedPace, str]]"
 
 MAX_CHECKS: Final = 3
 """How often a room may change while somebody comes in."""
@@ -59,6 +68,7 @@ class Entry:
         self._invitations = invitations
         self._pins = pins
         self._pace = KeyedPace(rate_per_s=PINS_PER_S, burst=PINS_AT_ONCE)
+        self._room_pace = KeyedPace(rate_per_s=PINS_PER_S_IN_ROOM, burst=PINS_AT_ONCE_IN_ROOM)
         self._unchecked = UncheckedSeats(sessions=sessions, check=self._check)
 
     async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> Redeemed | None:
@@ -163,14 +173,37 @@ class Entry:
             )
         if shown.pin is None:
             raise Refused(ErrorCode.PIN_REQUIRED, "This room asks for a PIN; join again with `pin`.")
-        self._take_a_try(definition.room, caller)
-        if not await self._pins.check(definition.pin_hash, shown.pin):
-            raise Refused(ErrorCode.PIN_WRONG, "That is not the PIN of this room; try another one.")
+        await self._check_pin(definition, caller, shown.pin)
         return None
 
-    def _take_a_try(self, room: RoomId, caller: Caller) -> None:
-        keys = (f"s {caller.session} {room}", f"u {caller.user} {room}")
-        # Every bucket gives, also when the first one refuses.
-        taken = [self._pace.take(key, trio.current_time()) for key in keys]
-        if not all(taken):
-            raise Refused(ErrorCode.RATE_LIMITED, "Too many PINs were tried; wait ten seconds before the next one.")
+    async def _check_pin(self, definition: RoomDefinition, caller: Caller, pin: str) -> None:
+        # Taken before the hash, so that many tries at once are no more than the buckets hold; one that is cancelled
+        # stays taken, for its sender may have seen enough.
+        taken = self._take_a_try(definition.room, caller)
+        try:
+            is_right = await self._pins.check(definition.pin_hash, pin)
+        except Refused:
+            _give_back(taken)
+            raise
+        if not is_right:
+            raise Refused(ErrorCode.PIN_WRONG, "That is not the PIN of this room; try another one.")
+        _give_back(taken)
+
+    def _take_a_try(self, room: RoomId, caller: Caller) -> _Taken:
+        # The room's comes last: whoever has no tries left takes none from the others.
+        taken: _Taken = []
+        for pace, key in (
+            (self._pace, f"s {caller.session} {room}"),
+            (self._pace, f"u {caller.user} {room}"),
+            (self._room_pace, str(room)),
+        ):
+            if not pace.take(key, trio.current_time()):
+                _give_back(taken)
+                raise Refused(ErrorCode.RATE_LIMITED, "Too many PINs were tried; wait ten seconds before the next one.")
+            taken.append((pace, key))
+        return taken
+
+
+def _give_back(taken: _Taken) -> None:
+    for pace, key in taken:
+        pace.give_back(key)

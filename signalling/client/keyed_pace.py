@@ -45,3 +45,9 @@ class KeyedPace:
             self._buckets[key] = bucket
         self._buckets.move_to_end(key)
         return bucket.take(now)
+
+    def give_back(self, key: str) -> None:
+        """Undo one :meth:`take` that let something through; nothing happens where the bucket was forgotten."""
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.give_back()

@@ -27,3 +27,7 @@ class TokenBucket:
             return False
         self._level -= 1.0
         return True
+
+    def give_back(self) -> None:
+        """Undo one :meth:`take`; a bucket never holds more than its burst."""
+        self._level = min(self._burst, self._level + 1.0)

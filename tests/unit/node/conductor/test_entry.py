@@ -213,3 +213,50 @@ async def test_an_unchecked_seat_vouches_for_nobody(autojump_clock: object) -> N
         repository.failure = None
         reloaded = await house.enter_with(ann.token)
         assert await refused(reloaded, Join(room=ROOM, attempt=2)) is ErrorCode.PIN_REQUIRED
+
+
+async def test_right_pins_are_not_counted(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        ann = await house.enter("Ann")
+        for attempt in range(1, 12):
+            assert isinstance(await ann.ask(Join(room=ROOM, attempt=attempt, pin="2468")), Joined)
+            await ann.leave()
+        for attempt in range(12, 12 + entry.PINS_AT_ONCE):
+            assert await refused(ann, Join(room=ROOM, attempt=attempt, pin="1357")) is ErrorCode.PIN_WRONG
+        assert await refused(ann, Join(room=ROOM, attempt=99, pin="2468")) is ErrorCode.RATE_LIMITED
+
+
+async def test_many_guests_do_not_multiply_the_tries_in_a_room(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    monkeypatch.setattr(entry, "PINS_AT_ONCE_IN_ROOM", 4)
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        codes: list[ErrorCode] = []
+
+        async def guess() -> None:
+            codes.append(await refused(await house.enter("Guest"), Join(room=ROOM, attempt=1, pin="1357")))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(9):
+                nursery.start_soon(guess)
+        assert sorted(codes) == [ErrorCode.PIN_WRONG] * 4 + [ErrorCode.RATE_LIMITED] * 5
+        await trio.sleep(1 / entry.PINS_PER_S_IN_ROOM)
+        ann = await house.enter("Ann")
+        assert isinstance(await ann.ask(Join(room=ROOM, attempt=1, pin="2468")), Joined)
+
+
+async def test_who_has_no_tries_left_takes_none_from_the_others(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    monkeypatch.setattr(entry, "PINS_AT_ONCE_IN_ROOM", entry.PINS_AT_ONCE + 1)
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        guesser, ann = await house.enter("Guesser"), await house.enter("Ann")
+        codes = [await refused(guesser, Join(room=ROOM, attempt=at, pin="1357")) for at in range(1, 21)]
+        assert codes.count(ErrorCode.PIN_WRONG) == entry.PINS_AT_ONCE
+        assert isinstance(await ann.ask(Join(room=ROOM, attempt=1, pin="2468")), Joined)

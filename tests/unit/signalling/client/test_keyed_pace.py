@@ -38,3 +38,12 @@ def test_the_one_longest_unheard_of_is_forgotten() -> None:
     pace.take("c", 0)
     assert not pace.take("a", 0)
     assert pace.take("b", 0)
+
+
+def test_what_is_given_back_can_be_taken_again_and_fills_nothing_over() -> None:
+    pace = KeyedPace(rate_per_s=1.0, burst=1)
+    assert pace.take("a", 0)
+    pace.give_back("a")
+    pace.give_back("a")
+    pace.give_back("unheard of")
+    assert [pace.take("a", 0), pace.take("a", 0), len(pace)] == [True, False, 1]
