@@ -157,9 +157,13 @@ class RulesRead:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HolderAnswered:
-    """The answer to an :class:`session.records.AskHolder`; a holder here that is silent goes into grace."""
+    """The answer to an :class:`session.records.AskHolder`; the seat of a holder here that is silent goes into grace.
+
+    That seat alone: what the session holds in other rooms, and the session, are none of the question's business.
+    """
 
     holder: SessionId
+    room: RoomId
     state: HolderState
 
 

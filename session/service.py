@@ -240,9 +240,9 @@ class Sessions:
         """How long a session may take to say that it is there, seconds."""
         return self._config.holder_ping_s
 
-    def holder_answered(self, holder: SessionId, state: HolderState) -> None:
-        """Answer an :class:`session.records.AskHolder`; a silent holder of this node goes into grace with it."""
-        self._post(HolderAnswered(holder=holder, state=state))
+    def holder_answered(self, holder: SessionId, room: RoomId, state: HolderState) -> None:
+        """Answer an :class:`session.records.AskHolder`; the seat that a silent one has here goes into grace."""
+        self._post(HolderAnswered(holder=holder, room=room, state=state))
 
     def expel(self, session: SessionId, room: RoomId, reason: LeaveReason) -> None:
         """End a seat, or a join on its way to one: its owner hears :class:`SeatLost` with this reason."""

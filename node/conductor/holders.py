@@ -48,7 +48,7 @@ class HolderDesk:
         self._stage = stage
         self._relay = relay
         self._nursery: trio.Nursery | None = None
-        self._awaited: dict[tuple[NodeId, SessionId], _Awaited] = {}
+        self._awaited: dict[tuple[NodeId, SessionId, RoomId], _Awaited] = {}
         self._asked = 0
 
     def start(self, nursery: trio.Nursery) -> None:
@@ -69,7 +69,7 @@ class HolderDesk:
 
     def told(self, word: HolderTold) -> None:
         """Another node says whether one of its own is there; nobody is believed about another's people."""
-        awaited = self._awaited.get((word.node, word.session))
+        awaited = self._awaited.get((word.node, word.session, word.room))
         if awaited is not None:
             awaited.is_there = word.is_there
             awaited.came.set()
@@ -80,12 +80,12 @@ class HolderDesk:
             state = HolderState.ALIVE if is_there else HolderState.SILENT
         else:
             state = await self._ask_node(question)
-        self._sessions.holder_answered(question.holder, state)
+        self._sessions.holder_answered(question.holder, question.room, state)
 
     async def _ask_node(self, question: AskHolder) -> HolderState:
         if self._relay is None:
             return HolderState.UNREACHABLE
-        key = (question.node, question.holder)
+        key = (question.node, question.holder, question.room)
         awaited = self._awaited[key] = _Awaited()
         try:
             self._relay.ask_holder(question.node, question.holder, question.room)
@@ -104,11 +104,13 @@ class HolderDesk:
         finally:
             self._asked -= 1
         if not is_there:
-            self._sessions.holder_answered(asked.session, HolderState.SILENT)
+            # Of its seat in that room. Any linked node may ask for any room: who has no seat there loses nothing.
+            self._sessions.holder_answered(asked.session, asked.room, HolderState.SILENT)
         if self._relay is not None:
-            self._relay.tell_holder(asked.node, asked.session, is_there=is_there)
+            self._relay.tell_holder(asked.node, asked.session, asked.room, is_there=is_there)
 
     async def _is_there(self, session: SessionId, room: RoomId) -> bool:
+        """Whether somebody keeps others out of their seat in a room; False where they have none."""
         seat = self._sessions.seat(session, room)
         if seat is None or seat.in_grace:
             await trio.lowlevel.checkpoint()

@@ -200,7 +200,7 @@ async def test_a_second_device_waits_for_the_answer_of_the_first(autojump_clock:
         question = await house.event(AskHolder)
         assert question == AskHolder(holder=laptop.session, node=NodeId("n1"), room=ROOM)
         await trio.sleep(after_s)
-        house.sessions.holder_answered(laptop.session, state)
+        house.sessions.holder_answered(laptop.session, ROOM, state)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(answer, HolderState.ALIVE, 0.1)
