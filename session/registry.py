@@ -10,7 +10,7 @@ or unknown to it) or *in grace* (its socket dropped).
 | claim answered | ok: held, and whoever sat in the slot here loses it. none: unconfirmed. Otherwise see joining.py |
 | leave, deadline of a join | ended and released; a claim on its way is released when it answers, or does not |
 | socket closed, timed out | in grace, for as long as its room says: still renewed, others see nothing |
-| silent when another device wants it | that seat alone is in grace |
+| silent when another device wants it | that seat alone is in grace, until its session is heard again |
 | peer closed | nothing: the seat follows the socket |
 | grace over | ended and released |
 | touch: ok / superseded / unknown | renewed / lost as `replaced` / unconfirmed, and asserted at once |
@@ -43,6 +43,7 @@ from session.registry_events import (
     DrainUndone,
     Expelled,
     HolderAnswered,
+    HolderHeard,
     JoinAbandoned,
     JoinRequested,
     LeaveRequested,
@@ -124,6 +125,8 @@ class SeatRegistry:
                 if state is HolderState.SILENT:
                     self._holder_silent(holder, room, now)
                 self._joining.holder_answered(holder, room, state, now)
+            case HolderHeard(holder=holder):
+                self._holder_heard(holder, now)
             case TouchAnswered() | AssertAnswered():
                 self._renewal_answered(event, now)
             case ReleaseAnswered(seats=seats, answers=answers):
@@ -248,6 +251,16 @@ class SeatRegistry:
         held = self._held.of(session, room)
         if held is not None and not held.seat.in_grace:
             self._start_graces([held], now, told=lambda _: True)
+
+    def _holder_heard(self, session: SessionId, now: float) -> None:
+        known = self._sessions.get(session)
+        if known is None or not known.connected:
+            return  # Its socket went meanwhile: a new session takes the seat over, or nobody.
+        waiting = [held for held in self._held.of_session(session) if held.seat.in_grace]
+        for held in waiting:
+            self._held.end_grace(held)
+        if waiting:
+            self._do(Touch(seats=tuple(held.seat for held in waiting), asked_at=now))
 
     def _start_graces(self, seats: list[HeldSeat], now: float, *, told: Callable[[HeldSeat], bool]) -> None:
         for held in seats:

@@ -34,6 +34,7 @@ __all__ = [
     "DrainUndone",
     "Expelled",
     "HolderAnswered",
+    "HolderHeard",
     "JoinAbandoned",
     "JoinRequested",
     "LeaveRequested",
@@ -168,6 +169,13 @@ class HolderAnswered:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HolderHeard:
+    """A session that was silent when it was asked says something again, on a socket that is open all the time."""
+
+    holder: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TouchAnswered:
     """The store answered a :class:`Touch`; `asked_at` is the question's."""
 
@@ -234,6 +242,7 @@ RegistryEvent: TypeAlias = (
     | ClaimAnswered
     | RulesRead
     | HolderAnswered
+    | HolderHeard
     | TouchAnswered
     | AssertAnswered
     | ReleaseAnswered

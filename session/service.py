@@ -37,6 +37,7 @@ from session.registry_events import (
     DrainUndone,
     Expelled,
     HolderAnswered,
+    HolderHeard,
     JoinAbandoned,
     JoinRequested,
     LeaveRequested,
@@ -243,6 +244,10 @@ class Sessions:
     def holder_answered(self, holder: SessionId, room: RoomId, state: HolderState) -> None:
         """Answer an :class:`session.records.AskHolder`; the seat that a silent one has here goes into grace."""
         self._post(HolderAnswered(holder=holder, room=room, state=state))
+
+    def holder_heard(self, holder: SessionId) -> None:
+        """A session that was silent when asked is heard again: its seats wait for it no longer, if they still stand."""
+        self._post(HolderHeard(holder=holder))
 
     def expel(self, session: SessionId, room: RoomId, reason: LeaveReason) -> None:
         """End a seat, or a join on its way to one: its owner hears :class:`SeatLost` with this reason."""

@@ -17,6 +17,7 @@ from session.registry_events import (
     ClaimAnswered,
     DrainEnded,
     HolderAnswered,
+    HolderHeard,
     JoinAbandoned,
     JoinRequested,
     ReadRules,
@@ -436,3 +437,44 @@ def test_a_word_about_one_room_is_not_taken_for_one_about_another(core: SeatRegi
     assert silent.seat.room == ROOM
     alive = core.handle(HolderAnswered(holder=FAR, room=CELLAR, state=HolderState.ALIVE), 1)
     assert alive == (Refuse(session=S2, room=CELLAR, attempt=1, code=ErrorCode.SEAT_OCCUPIED),)
+
+
+# --- a silent holder that is heard again ----------------------------------------------------------
+
+
+def test_a_silent_holder_that_is_heard_again_keeps_its_seat(core: SeatRegistry) -> None:
+    held = seated(core, S1, 1)
+    core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT), 1)
+    assert core.handle(HolderHeard(holder=S1), 3) == (Touch(seats=(held,), asked_at=3),)
+    assert core.handle(HolderHeard(holder=S1), 3) == (), "heard once is enough"
+    core.handle(Tick(), 20)
+    assert core.seat(S1, ROOM) == held
+    assert core.counts().seats_in_grace == 0
+
+
+def test_whoever_falls_silent_again_in_the_same_moment_is_told_once_of_its_end(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    silent = HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT)
+    for event in (silent, HolderHeard(holder=S1), silent):
+        core.handle(event, 1)
+    lost = [effect for effect in core.handle(Tick(), 7) if isinstance(effect, SeatLost)]
+    assert lost == [SeatLost(session=S1, room=ROOM, reason="connection_lost")]
+
+
+def test_a_word_of_a_session_whose_socket_is_gone_ends_no_grace(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    core.handle(SocketClosed(session=S1), 1)
+    assert core.handle(HolderHeard(holder=S1), 2) == ()
+    seat = core.seat(S1, ROOM)
+    assert seat is not None
+    assert seat.in_grace
+    assert core.handle(HolderHeard(holder=FAR), 2) == ()
+
+
+def test_whoever_is_heard_after_another_device_took_the_seat_has_lost_it(core: SeatRegistry) -> None:
+    held = seated(core, S1, 1)
+    core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT), 1)
+    core.handle(HolderHeard(holder=S1), 3)
+    taken = SeatAnswer(verdict=Verdict.SUPERSEDED, epoch=9, by_device=DeviceId("phone-001"), by_node=N2)
+    effects = core.handle(TouchAnswered(seats=(held,), answers=(taken,), asked_at=3), 3)
+    assert SeatLost(session=S1, room=ROOM, reason="replaced") in effects

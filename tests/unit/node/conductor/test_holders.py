@@ -14,7 +14,7 @@ from node.conductor.holders import MAX_ASKED
 from relay import HolderAsked, HolderTold
 from session import MemorySeatStore, RoomPolicy, RoomRules, Tokens
 from session.store import Seat, SeatAnswer, Verdict
-from signalling.client.messages import Joined
+from signalling.client.messages import ChatHistory, Joined
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
 from tests.unit.node.conductor.house import ROOM, THERE, House, Mesh, Person, open_house
@@ -181,3 +181,41 @@ async def test_a_question_about_another_room_ends_nothing_of_who_is_there(autoju
         assert not seat.in_grace
         await laptop.leave()
         await laptop.join(2)
+
+
+@pytest.mark.parametrize("by_pong", [True, False])
+async def test_a_silent_device_that_is_heard_again_keeps_its_seat(autojump_clock: MockClock, by_pong: bool) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        await define(house)
+        laptop = await enter(house, "laptop-01")
+        await laptop.join()
+        laptop.ear.is_deaf = True
+        await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
+        await trio.sleep(3)
+        assert mesh.words == [(THERE, laptop.session, ROOM, False)]
+        # Whoever asked gives up; what the first one says next comes before its grace ends.
+        if by_pong:
+            laptop.ear.is_deaf = False
+        else:
+            await laptop.ask(ChatHistory())
+        await trio.sleep(20)
+        seat = house.conductor._sessions.seat(laptop.session, ROOM)
+        assert seat is not None
+        assert not seat.in_grace
+        assert not house.conductor._holders._silent
+
+
+async def test_a_silent_device_is_pinged_until_its_seat_is_over_and_no_longer(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh, grace_s=3.5) as house:
+        await define(house)
+        laptop = await enter(house, "laptop-01")
+        await laptop.join()
+        laptop.ear.is_deaf = True
+        for _ in range(3):
+            await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
+        await trio.sleep(20)
+        assert house.conductor._sessions.seat(laptop.session, ROOM) is None
+        assert laptop.ear.pings == 3 + 2, "one after the other while the grace of 3.5 s lasts, whoever asks"
+        assert not house.conductor._holders._silent
