@@ -176,6 +176,11 @@ class SeatRegistry:
         found = self._sessions.get(session)
         return None if found is None else found.record
 
+    def has_asked_holder(self, session: SessionId, room: RoomId, attempt: int) -> bool:
+        """Whether that join is on its way and had to ask whoever sits in its slot."""
+        claiming = self._claims.get((session, room, attempt))
+        return claiming is not None and claiming.holder is not None
+
     def seat(self, session: SessionId, room: RoomId) -> Seat | None:
         """The seat of that session in that room, in grace included."""
         held = self._held.of(session, room)
