@@ -178,11 +178,9 @@ class Moderation:
                 is_done = self._expel(room, participant)
             case MuteOrder(room=room, participant=participant, track=track, by=by):
                 is_done = self._ask_mute(room, participant, track, by)
-            case RoomAltered(room=room, is_deleted=True):
-                self._empty(room)
-            case RoomAltered(room=room):
+            case RoomAltered(room=room, is_deleted=is_deleted):
                 assert self._nursery is not None, "started with the conductor"
-                self._nursery.start_soon(self._hear_change, room, key)
+                self._nursery.start_soon(self._hear_change, room, key, is_deleted)
                 # Until the store was read: copies that come meanwhile have nothing to add.
         if is_done:
             self._note_seen(key)
@@ -204,12 +202,20 @@ class Moderation:
             for room in live:
                 await self._look(room)
 
-    async def _hear_change(self, room: RoomId, key: str) -> None:
-        stored = await self._sessions.definitions.peek(room)
-        if stored is not None:
-            self._tell(stored)
+    async def _hear_change(self, room: RoomId, key: str, is_deleted: bool) -> None:
+        """Do as the store says by now: an order to empty a room may come after it was made anew.
+
+        While the store is away nothing is done, and a copy of the order that comes later asks again.
+        """
+        try:
+            stored = await self._sessions.definitions.get(room)
+        except Refused as refused:
+            if refused.code is ErrorCode.ROOM_UNKNOWN and is_deleted:
+                self._empty(room)
+            else:
+                self._seen.pop(key, None)
         else:
-            self._seen.pop(key, None)
+            self._tell(stored)
 
     async def _look(self, room: RoomId) -> None:
         definitions = self._sessions.definitions
