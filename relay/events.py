@@ -103,10 +103,11 @@ class HolderAsked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HolderTold:
-    """That node says whether a session of its own is there, after we asked."""
+    """That node says whether a session of its own is there for its seat in the room, after we asked."""
 
     node: NodeId
     session: SessionId
+    room: RoomId
     is_there: bool
 
 

@@ -307,9 +307,10 @@ class Owner:
                 else:
                     self.oddities["order_refused"] += 1
             case words.HolderQuestion(session=session, room=room):
+                # Of any room: who asks has nobody in it yet, so it is not shared. Only a seat there is at stake.
                 self._outlets.emit(HolderAsked(node=end.node, session=session, room=room))
-            case words.HolderWord(session=session, is_there=is_there):
-                self._outlets.emit(HolderTold(node=end.node, session=session, is_there=is_there))
+            case words.HolderWord(session=session, room=room, is_there=is_there):
+                self._outlets.emit(HolderTold(node=end.node, session=session, room=room, is_there=is_there))
             case words.Want() | words.Unwant() | words.WantRefused():
                 self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
 

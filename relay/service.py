@@ -165,9 +165,9 @@ class Relay:
         """
         self._put(Said(node=node, word=HolderQuestion(session, room)))
 
-    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
+    def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         """Answer a :class:`relay.HolderAsked`."""
-        self._put(Said(node=node, word=HolderWord(session, is_there)))
+        self._put(Said(node=node, word=HolderWord(session, room, is_there)))
 
     def set_draining(self, draining: bool) -> None:
         """State whether this node drains: then it makes no new link and refuses offers; links that are up stay."""

@@ -38,8 +38,9 @@ class HeldSeats:
         self._by_session: dict[SessionId, dict[RoomId, HeldSeat]] = defaultdict(dict)
         self._by_slot: dict[tuple[RoomId, SlotId], HeldSeat] = {}
         self._by_room: dict[RoomId, set[SessionId]] = defaultdict(set)
-        # Rooms have graces of their own. The heap may hold a grace that is over already because its seat went;
-        # it does so no longer than that grace would have lasted, and a seat begins one only once.
+        # Rooms have graces of their own. The heap may hold a grace that is over already because its seat went or was
+        # heard of again; it does so no longer than that grace would have lasted, and a seat that begins another one was
+        # pinged in vain before.
         self._graces: dict[tuple[SessionId, RoomId], float] = {}
         self._ends: list[tuple[float, SessionId, RoomId]] = []
 
@@ -111,12 +112,19 @@ class HeldSeats:
         self._graces[held.seat.session, held.seat.room] = until
         heapq.heappush(self._ends, (until, held.seat.session, held.seat.room))
 
+    def end_grace(self, held: HeldSeat) -> None:
+        """Whom a seat waited for is there again."""
+        held.seat = replace(held.seat, in_grace=False)
+        self._graces.pop((held.seat.session, held.seat.room), None)
+
     def grace_over(self, now: float) -> tuple[HeldSeat, ...]:
         """Seats that waited in vain, in the order of their deadlines; each is told once."""
         over = []
         while self._ends and self._ends[0][0] <= now:
             until, session, room = heapq.heappop(self._ends)
             if self._graces.get((session, room)) == until:
+                # A grace that ended and began anew in one moment is there twice.
+                del self._graces[session, room]
                 over.append(self._by_session[session][room])
         return tuple(over)
 

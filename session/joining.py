@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from session.registry_events import ClaimAnswered, JoinRequested, RegistryEffect, RulesRead
     from session.seat_book import SeatBook
     from session.store import RoomRules
-    from signalling.ids import NodeId, SessionId
+    from signalling.ids import NodeId, RoomId, SessionId
 
 __all__ = ["HOLDER_SLACK_S", "Joining"]
 
@@ -135,14 +135,14 @@ class Joining:
             claiming.seat = self._seat_wanted(key, event.rules)
             self._claim_again(claiming)
 
-    def holder_answered(self, holder: SessionId, state: HolderState, now: float) -> None:
-        """Whoever sits in a slot was asked whether it is there."""
-        for key in self.claims.end_asking(holder, now):
+    def holder_answered(self, holder: SessionId, room: RoomId, state: HolderState, now: float) -> None:
+        """Whoever sits in a slot of a room was asked whether it is there."""
+        for key in self.claims.end_asking(holder, room):
             self._go_on(key, state, now)
 
     def end_overdue(self, now: float) -> None:
         """No word of a holder came in time; its seat stands until its lease ends."""
-        for key in self.claims.end_asking(None, now):
+        for key in self.claims.end_overdue(now):
             self._go_on(key, HolderState.UNREACHABLE, now)
 
     # --- the store's word ---

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import takewhile
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from session.store import RoomRules, Seat
     from signalling.ids import RoomId, SessionId
 
@@ -80,23 +83,28 @@ class Claims:
         self._asking.pop(key, None)
 
     def await_holder(self, key: JoinKey, holder: SessionId, until: float) -> bool:
-        """That join waits for a word of whoever sits in its slot; says whether no other waits for it already."""
-        is_first = all(other.holder != holder for other in self._asking.values())
+        """That join waits for a word of whoever sits in its slot; says whether no other waits for it already.
+
+        A holder is asked for each room by itself: it may sit in one and not in the other.
+        """
+        is_first = all((other.holder, room) != (holder, key[1]) for (_, room, _), other in self._asking.items())
         claiming = self._asking[key] = self._claiming[key]
         claiming.awaits, claiming.holder, claiming.ask_until = Awaits.HOLDER, holder, until
         return is_first
 
-    def end_asking(self, holder: SessionId | None, now: float) -> tuple[JoinKey, ...]:
-        """The joins that wait for that holder, or, with None, those that waited in vain; they wait for it no longer."""
-        ended = []
-        for key, claiming in self._asking.items():
-            if holder is None and claiming.ask_until > now:
-                break
-            if holder in (None, claiming.holder):
-                ended.append(key)
+    def end_asking(self, holder: SessionId, room: RoomId) -> tuple[JoinKey, ...]:
+        """The joins to a room that wait for a word of that holder; they wait for it no longer."""
+        return self._end(key for key, claiming in self._asking.items() if (claiming.holder, key[1]) == (holder, room))
+
+    def end_overdue(self, now: float) -> tuple[JoinKey, ...]:
+        """The joins that waited for a holder in vain; they wait for it no longer."""
+        return self._end(takewhile(lambda key: self._asking[key].ask_until <= now, self._asking))
+
+    def _end(self, keys: Iterable[JoinKey]) -> tuple[JoinKey, ...]:
+        ended = tuple(keys)
         for key in ended:
             del self._asking[key]
-        return tuple(ended)
+        return ended
 
     @property
     def next_overdue(self) -> float | None:

@@ -10,6 +10,7 @@ or unknown to it) or *in grace* (its socket dropped).
 | claim answered | ok: held, and whoever sat in the slot here loses it. none: unconfirmed. Otherwise see joining.py |
 | leave, deadline of a join | ended and released; a claim on its way is released when it answers, or does not |
 | socket closed, timed out | in grace, for as long as its room says: still renewed, others see nothing |
+| silent when another device wants it | that seat alone is in grace, until its session is heard again |
 | peer closed | nothing: the seat follows the socket |
 | grace over | ended and released |
 | touch: ok / superseded / unknown | renewed / lost as `replaced` / unconfirmed, and asserted at once |
@@ -42,6 +43,7 @@ from session.registry_events import (
     DrainUndone,
     Expelled,
     HolderAnswered,
+    HolderHeard,
     JoinAbandoned,
     JoinRequested,
     LeaveRequested,
@@ -64,7 +66,10 @@ from session.store import RoomPolicy, Seat, Verdict
 from signalling.errors import ErrorCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from session.config import SessionConfig
+    from session.held_seats import HeldSeat
     from session.records import SessionRecord
     from session.store import SeatAnswer
     from signalling.ids import NodeId, RoomId, SessionId
@@ -116,10 +121,12 @@ class SeatRegistry:
                 self._joining.claim_answered(event, now)
             case RulesRead():
                 self._joining.rules_read(event, now)
-            case HolderAnswered(holder=holder, state=state):
+            case HolderAnswered(holder=holder, room=room, state=state):
                 if state is HolderState.SILENT:
-                    self._socket_gone(holder, now)
-                self._joining.holder_answered(holder, state, now)
+                    self._holder_silent(holder, room, now)
+                self._joining.holder_answered(holder, room, state, now)
+            case HolderHeard(holder=holder):
+                self._holder_heard(holder, now)
             case TouchAnswered() | AssertAnswered():
                 self._renewal_answered(event, now)
             case ReleaseAnswered(seats=seats, answers=answers):
@@ -168,6 +175,11 @@ class SeatRegistry:
         """What was minted under that id, while its socket is open or a seat of it in grace."""
         found = self._sessions.get(session)
         return None if found is None else found.record
+
+    def has_asked_holder(self, session: SessionId, room: RoomId, attempt: int) -> bool:
+        """Whether that join is on its way and had to ask whoever sits in its slot."""
+        claiming = self._claims.get((session, room, attempt))
+        return claiming is not None and claiming.holder is not None
 
     def seat(self, session: SessionId, room: RoomId) -> Seat | None:
         """The seat of that session in that room, in grace included."""
@@ -233,17 +245,38 @@ class SeatRegistry:
             return
         known.connected = False
         self._do(*(refuse(key, ErrorCode.NOT_IN_ROOM) for key in self._claims.give_up(session)))
-        for held in self._held.of_session(session):
+        # One that was silent before waits no longer for it.
+        dropped = [held for held in self._held.of_session(session) if not held.seat.in_grace]
+        # Where the policy is another one, the next renewal is soon enough to tell.
+        self._start_graces(dropped, now, told=lambda held: held.rules.policy is RoomPolicy.REJECT)
+        self._book.forget_if_done(session)
+
+    def _holder_silent(self, session: SessionId, room: RoomId, now: float) -> None:
+        """Whoever wants a seat is let in; the session's socket is for its own deadlines to judge."""
+        held = self._held.of(session, room)
+        if held is not None and not held.seat.in_grace:
+            self._start_graces([held], now, told=lambda _: True)
+
+    def _holder_heard(self, session: SessionId, now: float) -> None:
+        known = self._sessions.get(session)
+        if known is None or not known.connected:
+            return  # Its socket went meanwhile: a new session takes the seat over, or nobody.
+        waiting = [held for held in self._held.of_session(session) if held.seat.in_grace]
+        for held in waiting:
+            self._held.end_grace(held)
+        if waiting:
+            self._do(Touch(seats=tuple(held.seat for held in waiting), asked_at=now))
+
+    def _start_graces(self, seats: list[HeldSeat], now: float, *, told: Callable[[HeldSeat], bool]) -> None:
+        for held in seats:
             grace_s = self._config.grace_s if held.rules.grace_s is None else held.rules.grace_s
             self._held.start_grace(held, now + min(grace_s, self._config.lease_s))
         self._book.end_graces(now)
-        # Where the policy is another one, the next renewal is soon enough to tell.
         unprotected = tuple(
-            held.seat for held in self._held.of_session(session) if held.rules.policy is RoomPolicy.REJECT
+            held.seat for held in seats if told(held) and self._held.of(held.seat.session, held.seat.room) is held
         )
         if unprotected:
             self._do(Touch(seats=unprotected, asked_at=now))
-        self._book.forget_if_done(session)
 
     def _end_all(self, now: float) -> None:
         self._draining = True

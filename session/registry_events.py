@@ -34,6 +34,7 @@ __all__ = [
     "DrainUndone",
     "Expelled",
     "HolderAnswered",
+    "HolderHeard",
     "JoinAbandoned",
     "JoinRequested",
     "LeaveRequested",
@@ -157,10 +158,21 @@ class RulesRead:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HolderAnswered:
-    """The answer to an :class:`session.records.AskHolder`; a holder here that is silent goes into grace."""
+    """The answer to an :class:`session.records.AskHolder`; the seat of a holder here that is silent goes into grace.
+
+    That seat alone: what the session holds in other rooms, and the session, are none of the question's business.
+    """
 
     holder: SessionId
+    room: RoomId
     state: HolderState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HolderHeard:
+    """A session that was silent when it was asked says something again, on a socket that is open all the time."""
+
+    holder: SessionId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,6 +242,7 @@ RegistryEvent: TypeAlias = (
     | ClaimAnswered
     | RulesRead
     | HolderAnswered
+    | HolderHeard
     | TouchAnswered
     | AssertAnswered
     | ReleaseAnswered

@@ -37,6 +37,7 @@ from session.registry_events import (
     DrainUndone,
     Expelled,
     HolderAnswered,
+    HolderHeard,
     JoinAbandoned,
     JoinRequested,
     LeaveRequested,
@@ -54,7 +55,6 @@ from session.registry_events import (
     Touch,
 )
 from session.room_definitions import RoomDefinitions, or_refused
-from session.store import RoomPolicy
 from session.store_questions import StoreQuestions
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import MAX_ATTEMPT, new_session_id, participant_id
@@ -204,14 +204,16 @@ class Sessions:
         waiter = self._waiters.setdefault(key, _Waiter())
         waiter.count += 1
         try:
-            with trio.move_on_after(self._config.join_deadline_s) as scope:
+            with trio.move_on_after(self._config.join_deadline_s):
                 stored = await self._definitions.for_join(room)
-                if stored.rules.policy is RoomPolicy.REJECT:
-                    scope.deadline += self._config.holder_ping_s + HOLDER_SLACK_S
                 if waiter.answer is None:
                     waiter.is_asked = True
                     self._post(JoinRequested(session=session, room=room, attempt=attempt, rules=stored.rules))
                 await waiter.answered.wait()
+            if waiter.answer is None and self._core.has_asked_holder(session, room, attempt):
+                # Not by the policy known at the start: it may be an old one, and the store's word asks the holder.
+                with trio.move_on_after(self._config.holder_ping_s + HOLDER_SLACK_S):
+                    await waiter.answered.wait()
         finally:
             waiter.count -= 1
             if waiter.count == 0:
@@ -240,9 +242,13 @@ class Sessions:
         """How long a session may take to say that it is there, seconds."""
         return self._config.holder_ping_s
 
-    def holder_answered(self, holder: SessionId, state: HolderState) -> None:
-        """Answer an :class:`session.records.AskHolder`; a silent holder of this node goes into grace with it."""
-        self._post(HolderAnswered(holder=holder, state=state))
+    def holder_answered(self, holder: SessionId, room: RoomId, state: HolderState) -> None:
+        """Answer an :class:`session.records.AskHolder`; the seat that a silent one has here goes into grace."""
+        self._post(HolderAnswered(holder=holder, room=room, state=state))
+
+    def holder_heard(self, holder: SessionId) -> None:
+        """A session that was silent when asked is heard again: its seats wait for it no longer, if they still stand."""
+        self._post(HolderHeard(holder=holder))
 
     def expel(self, session: SessionId, room: RoomId, reason: LeaveReason) -> None:
         """End a seat, or a join on its way to one: its owner hears :class:`SeatLost` with this reason."""

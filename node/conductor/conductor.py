@@ -227,6 +227,7 @@ class Conductor:
 
     async def handle(self, session: SessionId, request: RoomRequest, reply: Reply) -> None:
         """See :class:`node.http.backend.Backend`."""
+        self._holders.heard(session)
         match request:
             case Join():
                 await self._join(session, request, reply)

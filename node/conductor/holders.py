@@ -2,7 +2,8 @@
 
 A room with the policy `reject` refuses a second device while the first one is there. Before it does, the first one's
 node pings its client; that node is this one, or it is asked over the link between the two. Who does not answer is
-silent: its seat goes into grace, and the other device gets it. A node that cannot be reached says nothing about its
+silent: its seat goes into grace, and the other device gets it. If that one gives up, whoever was silent may come
+back: a pong or a request on the same socket ends the grace. A node that cannot be reached says nothing about its
 people, so their seats stand until their lease ends.
 """
 
@@ -48,8 +49,9 @@ class HolderDesk:
         self._stage = stage
         self._relay = relay
         self._nursery: trio.Nursery | None = None
-        self._awaited: dict[tuple[NodeId, SessionId], _Awaited] = {}
+        self._awaited: dict[tuple[NodeId, SessionId, RoomId], _Awaited] = {}
         self._asked = 0
+        self._silent: set[tuple[SessionId, RoomId]] = set()
 
     def start(self, nursery: trio.Nursery) -> None:
         """Ask and answer in tasks of this nursery."""
@@ -69,23 +71,30 @@ class HolderDesk:
 
     def told(self, word: HolderTold) -> None:
         """Another node says whether one of its own is there; nobody is believed about another's people."""
-        awaited = self._awaited.get((word.node, word.session))
+        awaited = self._awaited.get((word.node, word.session, word.room))
         if awaited is not None:
             awaited.is_there = word.is_there
             awaited.came.set()
 
+    def heard(self, session: SessionId) -> None:
+        """A session says something, whatever it is: it is there."""
+        silent = {key for key in self._silent if key[0] == session}
+        if silent:
+            self._silent -= silent
+            self._sessions.holder_heard(session)
+
     async def _find_out(self, question: AskHolder) -> None:
-        if self._sessions.record(question.holder) is not None:
-            is_there = await self._is_there(question.holder, question.room)
-            state = HolderState.ALIVE if is_there else HolderState.SILENT
+        if self._sessions.record(question.holder) is None:
+            self._sessions.holder_answered(question.holder, question.room, await self._ask_node(question))
+        elif await self._is_there(question.holder, question.room):
+            self._sessions.holder_answered(question.holder, question.room, HolderState.ALIVE)
         else:
-            state = await self._ask_node(question)
-        self._sessions.holder_answered(question.holder, state)
+            self._fell_silent(question.holder, question.room)
 
     async def _ask_node(self, question: AskHolder) -> HolderState:
         if self._relay is None:
             return HolderState.UNREACHABLE
-        key = (question.node, question.holder)
+        key = (question.node, question.holder, question.room)
         awaited = self._awaited[key] = _Awaited()
         try:
             self._relay.ask_holder(question.node, question.holder, question.room)
@@ -104,13 +113,34 @@ class HolderDesk:
         finally:
             self._asked -= 1
         if not is_there:
-            self._sessions.holder_answered(asked.session, HolderState.SILENT)
+            # Of its seat in that room. Any linked node may ask for any room: who has no seat there loses nothing.
+            self._fell_silent(asked.session, asked.room)
         if self._relay is not None:
-            self._relay.tell_holder(asked.node, asked.session, is_there=is_there)
+            self._relay.tell_holder(asked.node, asked.session, asked.room, is_there=is_there)
 
     async def _is_there(self, session: SessionId, room: RoomId) -> bool:
+        """Whether somebody keeps others out of their seat in a room; False where they have none."""
         seat = self._sessions.seat(session, room)
         if seat is None or seat.in_grace:
             await trio.lowlevel.checkpoint()
             return False
         return await self._stage.is_there(session, self._sessions.holder_ping_s)
+
+    def _fell_silent(self, session: SessionId, room: RoomId) -> None:
+        self._sessions.holder_answered(session, room, HolderState.SILENT)
+        if (session, room) not in self._silent and self._waits_in_vain(session, room):
+            assert self._nursery is not None, "started with the conductor"
+            self._silent.add((session, room))
+            self._nursery.start_soon(self._ask_on, session, room)
+
+    async def _ask_on(self, session: SessionId, room: RoomId) -> None:
+        """Ping a silent one until it is heard, or nothing is left for it to come back to."""
+        while (session, room) in self._silent and self._waits_in_vain(session, room):
+            if await self._stage.is_there(session, self._sessions.holder_ping_s):
+                self.heard(session)
+        self._silent.discard((session, room))
+
+    def _waits_in_vain(self, session: SessionId, room: RoomId) -> bool:
+        """Whether a seat is in grace although its session has a socket."""
+        seat = self._sessions.seat(session, room)
+        return seat is not None and seat.in_grace and self._stage.is_attached(session)

@@ -163,25 +163,32 @@ class Moderation:
     # --- from other nodes -------------------------------------------------------------------
 
     def carry_out(self, event: RemoteOrder) -> None:
-        """Another node sends an order; one that was heard before does nothing."""
+        """Another node sends an order; one that was carried out does nothing when it is heard again.
+
+        One that met nobody is not carried out: who it is about may be on their way to their seat.
+        """
         order = event.order
         key = f"{event.node} {order.order}"
         if key in self._seen:
             return
+        _log.info("order_heard", peer=event.node, room=order.room, kind=type(order).__name__)
+        is_done = True
+        match order:
+            case KickOrder(room=room, participant=participant):
+                is_done = self._expel(room, participant)
+            case MuteOrder(room=room, participant=participant, track=track, by=by):
+                is_done = self._ask_mute(room, participant, track, by)
+            case RoomAltered(room=room, is_deleted=is_deleted):
+                assert self._nursery is not None, "started with the conductor"
+                self._nursery.start_soon(self._hear_change, room, key, is_deleted)
+                # Until the store was read: copies that come meanwhile have nothing to add.
+        if is_done:
+            self._note_seen(key)
+
+    def _note_seen(self, key: str) -> None:
         self._seen[key] = None
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
-        _log.info("order_heard", peer=event.node, room=order.room, kind=type(order).__name__)
-        match order:
-            case KickOrder(room=room, participant=participant):
-                self._expel(room, participant)
-            case MuteOrder(room=room, participant=participant, track=track, by=by):
-                self._ask_mute(room, participant, track, by)
-            case RoomAltered(room=room, is_deleted=True):
-                self._empty(room)
-            case RoomAltered(room=room):
-                assert self._nursery is not None, "started with the conductor"
-                self._nursery.start_soon(self._hear_change, room)
 
     async def sweep(self) -> None:
         """Look for definitions that changed on nodes without a link to this one; runs until cancelled.
@@ -195,9 +202,19 @@ class Moderation:
             for room in live:
                 await self._look(room)
 
-    async def _hear_change(self, room: RoomId) -> None:
-        stored = await self._sessions.definitions.peek(room)
-        if stored is not None:
+    async def _hear_change(self, room: RoomId, key: str, is_deleted: bool) -> None:
+        """Do as the store says by now: an order to empty a room may come after it was made anew.
+
+        While the store is away nothing is done, and a copy of the order that comes later asks again.
+        """
+        try:
+            stored = await self._sessions.definitions.get(room)
+        except Refused as refused:
+            if refused.code is ErrorCode.ROOM_UNKNOWN and is_deleted:
+                self._empty(room)
+            else:
+                self._seen.pop(key, None)
+        else:
             self._tell(stored)
 
     async def _look(self, room: RoomId) -> None:
@@ -232,15 +249,19 @@ class Moderation:
         for session in self._stage.rooms.sessions_in(room):
             self._sessions.expel(session, room, "room_deleted")
 
-    def _expel(self, room: RoomId, participant: ParticipantId, reason: LeaveReason = "kicked") -> None:
+    def _expel(self, room: RoomId, participant: ParticipantId, reason: LeaveReason = "kicked") -> bool:
+        """End the seat of somebody here; says whether they have one."""
         session = self._stage.rooms.sitting(room, participant)
         if session is not None:
             self._sessions.expel(session, room, reason)
+        return session is not None
 
-    def _ask_mute(self, room: RoomId, participant: ParticipantId, track: TrackId, by: ParticipantId | None) -> None:
+    def _ask_mute(self, room: RoomId, participant: ParticipantId, track: TrackId, by: ParticipantId | None) -> bool:
+        """Ask somebody here; says whether they are."""
         session = self._stage.rooms.sitting(room, participant)
         if session is not None:
             self._stage.tell(session, MuteAsked(by=by, track=track))
+        return session is not None
 
     def _send(self, node: NodeId, order: RoomOrder, *, until_gone: ParticipantId | None = None) -> bool:
         if self._relay is None or self._on_way >= MAX_ORDERS:

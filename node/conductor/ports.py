@@ -70,7 +70,7 @@ class OtherNodes(Protocol):
         """Whether that node's session is there, whose seat in the room somebody here wants."""
         ...
 
-    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
+    def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         """What came of a node's question for a session of ours."""
         ...
 

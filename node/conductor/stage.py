@@ -86,6 +86,10 @@ class Stage:
         if socket is not None:
             socket.send(event)
 
+    def is_attached(self, session: SessionId) -> bool:
+        """Whether a socket carries this session."""
+        return session in self._sockets
+
     async def is_there(self, session: SessionId, within_s: float) -> bool:
         """Ping one client; say whether it answered in so many seconds."""
         socket = self._sockets.get(session)

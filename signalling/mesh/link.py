@@ -96,9 +96,10 @@ class HolderQuestion(_LinkWord, frozen=True, tag=10):
 
 
 class HolderWord(_LinkWord, frozen=True, tag=11):
-    """What I found when you asked for a session of mine: it answered, or it is silent or gone."""
+    """What I found when you asked for a session of mine: it answered, or is silent, or has no seat in the room."""
 
     session: SessionId
+    room: RoomId
     is_there: bool
 
 

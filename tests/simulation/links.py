@@ -127,9 +127,9 @@ class NodeEnd:
         """See the port."""
         self._links.send(self, node, HolderAsked(node=self.node, session=session, room=room))
 
-    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
+    def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         """See the port."""
-        self._links.send(self, node, HolderTold(node=self.node, session=session, is_there=is_there))
+        self._links.send(self, node, HolderTold(node=self.node, session=session, room=room, is_there=is_there))
 
     def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
         """Nobody publishes here."""

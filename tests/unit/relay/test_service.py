@@ -199,9 +199,9 @@ async def test_a_node_is_asked_for_its_people_and_says_what_it_found(autojump_cl
         world.relays[A].ask_holder(B, session, ROOM)
         await trio.sleep(1.0)
         assert world.of("b", HolderAsked) == [HolderAsked(node=A, session=session, room=ROOM)]
-        world.relays[B].tell_holder(A, session, is_there=False)
+        world.relays[B].tell_holder(A, session, ROOM, is_there=False)
         await trio.sleep(1.0)
-        assert world.of("a", HolderTold) == [HolderTold(node=B, session=session, is_there=False)]
+        assert world.of("a", HolderTold) == [HolderTold(node=B, session=session, room=ROOM, is_there=False)]
 
 
 async def test_a_link_that_takes_nothing_is_made_anew_and_tells_everything_again(autojump_clock: MockClock) -> None:

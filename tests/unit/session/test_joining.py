@@ -17,6 +17,7 @@ from session.registry_events import (
     ClaimAnswered,
     DrainEnded,
     HolderAnswered,
+    HolderHeard,
     JoinAbandoned,
     JoinRequested,
     ReadRules,
@@ -32,12 +33,13 @@ from session.registry_events import (
 )
 from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, Verdict, slot_of
 from signalling.errors import ErrorCode
-from signalling.ids import DeviceId, NodeId, SessionId
+from signalling.ids import DeviceId, NodeId, RoomId, SessionId
 from tests.unit.session.seats import ROOM, USER, by, record
 
 S1, S2 = SessionId("s1"), SessionId("s2")
 FAR = SessionId("s9")
 N2 = NodeId("n2")
+CELLAR = RoomId("cellar")
 REJECT = by(10, policy=RoomPolicy.REJECT)
 OK = SeatAnswer(verdict=Verdict.OK, epoch=7)
 CHANGED = SeatAnswer(verdict=Verdict.CHANGED)
@@ -145,7 +147,7 @@ def test_a_room_that_is_gone_refuses_the_join(core: SeatRegistry) -> None:
 def test_a_holder_elsewhere_is_asked_and_its_silence_is_named(core: SeatRegistry) -> None:
     claim = asked(core, S2, 1, REJECT)
     assert core.handle(answered(claim, occupied()), 0) == (AskHolder(holder=FAR, node=N2, room=ROOM),)
-    again = the_claim(core.handle(HolderAnswered(holder=FAR, state=HolderState.SILENT), 2))
+    again = the_claim(core.handle(HolderAnswered(holder=FAR, room=ROOM, state=HolderState.SILENT), 2))
     assert (again.seat, again.silent, again.number) == (claim.seat, FAR, 2)
     effects = core.handle(answered(again, OK), 2)
     assert isinstance(effects[0], Admit)
@@ -154,14 +156,14 @@ def test_a_holder_elsewhere_is_asked_and_its_silence_is_named(core: SeatRegistry
 @pytest.mark.parametrize("state", [HolderState.ALIVE, HolderState.UNREACHABLE])
 def test_a_holder_that_is_there_or_cannot_be_asked_keeps_its_seat(core: SeatRegistry, state: HolderState) -> None:
     core.handle(answered(asked(core, S2, 1, REJECT), occupied()), 0)
-    effects = core.handle(HolderAnswered(holder=FAR, state=state), 1)
+    effects = core.handle(HolderAnswered(holder=FAR, room=ROOM, state=state), 1)
     assert effects == (Refuse(session=S2, room=ROOM, attempt=1, code=ErrorCode.SEAT_OCCUPIED),)
     assert nothing_is_left(core)
 
 
 def test_who_came_in_while_the_holder_was_asked_is_not_asked_in_turn(core: SeatRegistry) -> None:
     core.handle(answered(asked(core, S2, 1, REJECT), occupied()), 0)
-    again = the_claim(core.handle(HolderAnswered(holder=FAR, state=HolderState.SILENT), 2))
+    again = the_claim(core.handle(HolderAnswered(holder=FAR, room=ROOM, state=HolderState.SILENT), 2))
     effects = core.handle(answered(again, occupied(SessionId("s8"))), 2)
     assert refusal(effects) is ErrorCode.SEAT_OCCUPIED
 
@@ -169,7 +171,7 @@ def test_who_came_in_while_the_holder_was_asked_is_not_asked_in_turn(core: SeatR
 def test_a_holder_here_goes_into_grace_with_its_silence(core: SeatRegistry) -> None:
     held = seated(core, S1, 1)
     core.handle(answered(asked(core, S2, 1, REJECT), occupied(S1, NodeId("n1"))), 0)
-    touch, claim = core.handle(HolderAnswered(holder=S1, state=HolderState.SILENT), 2)
+    touch, claim = core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT), 2)
     assert touch == Touch(seats=(replace(held, in_grace=True),), asked_at=2)
     assert isinstance(claim, Claim)
     assert claim.silent == S1
@@ -196,7 +198,7 @@ def test_no_word_in_time_is_a_refusal(core: SeatRegistry) -> None:
     assert core.next_deadline() == due
     assert core.handle(Tick(), due - 0.01) == ()
     assert refusal(core.handle(Tick(), due)) is ErrorCode.SEAT_OCCUPIED
-    assert core.handle(HolderAnswered(holder=FAR, state=HolderState.SILENT), due) == ()
+    assert core.handle(HolderAnswered(holder=FAR, room=ROOM, state=HolderState.SILENT), due) == ()
     assert core.next_deadline() is None
 
 
@@ -204,7 +206,7 @@ def test_two_joins_for_one_seat_ask_its_holder_once(core: SeatRegistry) -> None:
     core.handle(SessionMinted(record=record("s3", device="tablet-01")), 0)
     core.handle(answered(asked(core, S2, 1, REJECT), occupied()), 0)
     assert core.handle(answered(asked(core, SessionId("s3"), 1, REJECT), occupied()), 0) == ()
-    claims = core.handle(HolderAnswered(holder=FAR, state=HolderState.SILENT), 1)
+    claims = core.handle(HolderAnswered(holder=FAR, room=ROOM, state=HolderState.SILENT), 1)
     assert [type(effect) for effect in claims] == [Claim, Claim]
 
 
@@ -295,11 +297,11 @@ def test_without_the_store_who_sits_here_comes_back_into_a_locked_and_full_room(
 def test_without_the_store_reject_asks_whoever_sits_here(core: SeatRegistry) -> None:
     seated(core, S1, 1)
     assert alone(core, S2, 1, REJECT) == (AskHolder(holder=S1, node=NodeId("n1"), room=ROOM),)
-    effects = core.handle(HolderAnswered(holder=S1, state=HolderState.ALIVE), 1)
+    effects = core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.ALIVE), 1)
     assert refusal(effects) is ErrorCode.SEAT_OCCUPIED
     assert [type(effect) for effect in effects] == [Release, Refuse], "the claim may have landed"
     alone(core, S2, 2, REJECT)
-    touch, again = core.handle(HolderAnswered(holder=S1, state=HolderState.SILENT), 2)
+    touch, again = core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT), 2)
     assert isinstance(touch, Touch)
     assert isinstance(again, Claim)
     effects = core.handle(answered(again, None), 2)
@@ -345,7 +347,7 @@ def test_a_join_given_up_while_its_holder_is_asked_leaves_nothing(
 ) -> None:
     core.handle(answered(asked(core, S2, 1, REJECT), occupied()), 0)
     core.handle(ending, 1)
-    assert core.handle(HolderAnswered(holder=FAR, state=state), 2) == ()
+    assert core.handle(HolderAnswered(holder=FAR, room=ROOM, state=state), 2) == ()
     assert nothing_is_left(core)
 
 
@@ -360,14 +362,14 @@ def test_a_claim_without_an_answer_is_released_when_its_join_is_refused(core: Se
     seated(core, S1, 1)
     alone(core, S2, 1, REJECT)
     core.handle(JoinAbandoned(session=S2, room=ROOM, attempt=1), 1)
-    effects = core.handle(HolderAnswered(holder=S1, state=HolderState.ALIVE), 1)
+    effects = core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.ALIVE), 1)
     assert [type(effect) for effect in effects] == [Release]
 
 
 def test_a_drain_refuses_who_waits_for_a_holder(core: SeatRegistry) -> None:
     core.handle(answered(asked(core, S2, 1, REJECT), occupied()), 0)
     assert refusal(core.handle(DrainEnded(), 1)) is ErrorCode.NODE_DRAINING
-    assert core.handle(HolderAnswered(holder=FAR, state=HolderState.SILENT), 1) == ()
+    assert core.handle(HolderAnswered(holder=FAR, room=ROOM, state=HolderState.SILENT), 1) == ()
 
 
 def test_a_change_of_policy_moves_a_device_and_leaves_no_second_seat(core: SeatRegistry) -> None:
@@ -388,3 +390,91 @@ def test_multi_seats_two_devices_and_one_of_them_leaves_alone(core: SeatRegistry
     lost = [effect for effect in core.handle(Tick(), 6) if isinstance(effect, SeatLost)]
     assert [loss.session for loss in lost] == [S1]
     assert core.seat(S2, ROOM) is not None
+
+
+# --- one holder, several rooms -------------------------------------------------------------------
+
+
+def test_silence_in_a_room_without_a_seat_touches_nothing_of_a_session(core: SeatRegistry) -> None:
+    held = seated(core, S1, 1)
+    assert core.handle(HolderAnswered(holder=S1, room=CELLAR, state=HolderState.SILENT), 1) == ()
+    assert core.seat(S1, ROOM) == held
+    (claim,) = core.handle(JoinRequested(session=S1, room=CELLAR, attempt=1, rules=REJECT), 2)
+    assert isinstance(claim, Claim), "the session is not over"
+
+
+def test_silence_is_about_the_seat_in_one_room(core: SeatRegistry) -> None:
+    held = seated(core, S1, 1)
+    (claim,) = core.handle(JoinRequested(session=S1, room=CELLAR, attempt=1, rules=by(10)), 0)
+    assert isinstance(claim, Claim)
+    core.handle(answered(claim, OK), 0)
+    (touch,) = core.handle(HolderAnswered(holder=S1, room=CELLAR, state=HolderState.SILENT), 1)
+    cellar = core.seat(S1, CELLAR)
+    assert cellar is not None
+    assert touch == Touch(seats=(cellar,), asked_at=1)
+    assert cellar.in_grace
+    assert core.seat(S1, ROOM) == held
+    assert SeatLost(session=S1, room=CELLAR, reason="connection_lost") in core.handle(Tick(), 7)
+    assert core.seat(S1, ROOM) == held
+
+
+def test_a_silent_holder_whose_socket_then_closes_waits_no_longer_for_it(core: SeatRegistry) -> None:
+    held = seated(core, S1, 1)
+    core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT), 1)
+    assert core.handle(SocketClosed(session=S1), 3) == ()
+    lost = core.handle(Tick(), 7)
+    assert SeatLost(session=S1, room=ROOM, reason="connection_lost") in lost
+    assert Release(seats=(replace(held, in_grace=True),)) in lost
+    assert core.record(S1) is None
+
+
+def test_a_word_about_one_room_is_not_taken_for_one_about_another(core: SeatRegistry) -> None:
+    core.handle(answered(asked(core, S2, 1, REJECT), occupied()), 0)
+    (claim,) = core.handle(JoinRequested(session=S2, room=CELLAR, attempt=1, rules=REJECT), 0)
+    assert isinstance(claim, Claim)
+    assert core.handle(answered(claim, occupied()), 0) == (AskHolder(holder=FAR, node=N2, room=CELLAR),)
+    silent = the_claim(core.handle(HolderAnswered(holder=FAR, room=ROOM, state=HolderState.SILENT), 1))
+    assert silent.seat.room == ROOM
+    alive = core.handle(HolderAnswered(holder=FAR, room=CELLAR, state=HolderState.ALIVE), 1)
+    assert alive == (Refuse(session=S2, room=CELLAR, attempt=1, code=ErrorCode.SEAT_OCCUPIED),)
+
+
+# --- a silent holder that is heard again ----------------------------------------------------------
+
+
+def test_a_silent_holder_that_is_heard_again_keeps_its_seat(core: SeatRegistry) -> None:
+    held = seated(core, S1, 1)
+    core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT), 1)
+    assert core.handle(HolderHeard(holder=S1), 3) == (Touch(seats=(held,), asked_at=3),)
+    assert core.handle(HolderHeard(holder=S1), 3) == (), "heard once is enough"
+    core.handle(Tick(), 20)
+    assert core.seat(S1, ROOM) == held
+    assert core.counts().seats_in_grace == 0
+
+
+def test_whoever_falls_silent_again_in_the_same_moment_is_told_once_of_its_end(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    silent = HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT)
+    for event in (silent, HolderHeard(holder=S1), silent):
+        core.handle(event, 1)
+    lost = [effect for effect in core.handle(Tick(), 7) if isinstance(effect, SeatLost)]
+    assert lost == [SeatLost(session=S1, room=ROOM, reason="connection_lost")]
+
+
+def test_a_word_of_a_session_whose_socket_is_gone_ends_no_grace(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    core.handle(SocketClosed(session=S1), 1)
+    assert core.handle(HolderHeard(holder=S1), 2) == ()
+    seat = core.seat(S1, ROOM)
+    assert seat is not None
+    assert seat.in_grace
+    assert core.handle(HolderHeard(holder=FAR), 2) == ()
+
+
+def test_whoever_is_heard_after_another_device_took_the_seat_has_lost_it(core: SeatRegistry) -> None:
+    held = seated(core, S1, 1)
+    core.handle(HolderAnswered(holder=S1, room=ROOM, state=HolderState.SILENT), 1)
+    core.handle(HolderHeard(holder=S1), 3)
+    taken = SeatAnswer(verdict=Verdict.SUPERSEDED, epoch=9, by_device=DeviceId("phone-001"), by_node=N2)
+    effects = core.handle(TouchAnswered(seats=(held,), answers=(taken,), asked_at=3), 3)
+    assert SeatLost(session=S1, room=ROOM, reason="replaced") in effects

@@ -50,7 +50,7 @@ class RejectModel(ClusterModel):
         if question.node not in self.nodes:
             state = HolderState.UNREACHABLE
         for node in sorted(self.nodes):
-            self._tell(node, HolderAnswered(holder=question.holder, state=state))
+            self._tell(node, HolderAnswered(holder=question.holder, room=question.room, state=state))
 
     def pass_time(self, seconds: float) -> None:
         self.arrive()

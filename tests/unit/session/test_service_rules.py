@@ -200,7 +200,7 @@ async def test_a_second_device_waits_for_the_answer_of_the_first(autojump_clock:
         question = await house.event(AskHolder)
         assert question == AskHolder(holder=laptop.session, node=NodeId("n1"), room=ROOM)
         await trio.sleep(after_s)
-        house.sessions.holder_answered(laptop.session, state)
+        house.sessions.holder_answered(laptop.session, ROOM, state)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(answer, HolderState.ALIVE, 0.1)
@@ -219,11 +219,50 @@ async def test_an_answer_that_never_comes_is_a_refusal_and_not_a_hang(autojump_c
     assert trio.current_time() - started == pytest.approx(2.5)
 
 
+async def test_a_join_that_learns_of_the_policy_on_its_way_waits_for_the_holder(
+    autojump_clock: MockClock, house: House
+) -> None:
+    laptop = house.enter()
+    await house.join(laptop)
+    await house.change(policy=RoomPolicy.REJECT)
+
+    async def answer() -> None:
+        await house.event(AskHolder)
+        await trio.sleep(CONFIG.join_deadline_s + 0.1)
+        house.sessions.holder_answered(laptop.session, ROOM, HolderState.SILENT)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        await house.join(house.enter(device="phone-001"))
+    assert house.sessions.seat(laptop.session, ROOM) is None
+    assert house.sessions.statistics().joins_pending == 0
+
+
+async def test_a_join_whose_holder_nobody_asked_gets_no_longer(autojump_clock: MockClock) -> None:
+    documents = MemoryRepository()
+    async with open_sessions(
+        CONFIG, store=MuteStore(lease_s=8, tombstone_s=60), directory=Shelf(documents)
+    ) as sessions:
+        house = House(sessions, documents, Shelf(documents))
+        await house.change(policy=RoomPolicy.REJECT)
+        started = trio.current_time()
+        assert await house.code_of_join(house.enter()) is ErrorCode.DEADLINE_EXCEEDED
+        assert trio.current_time() - started == pytest.approx(CONFIG.join_deadline_s)
+
+
 async def test_a_definition_is_forgotten_when_told(autojump_clock: MockClock, house: House) -> None:
     await house.join(house.enter(user="bob"))
     house.sessions.definitions.forget(ROOM)
     await house.join(house.enter())
     assert house.shelf.reads == 2
+
+
+class MuteStore(MemorySeatStore):
+    """Answers no claim while anybody waits for it."""
+
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
+        await trio.sleep(60)
+        return await super().claim(seat, rules, silent=silent)
 
 
 class LateStore(MemorySeatStore):

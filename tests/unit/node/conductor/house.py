@@ -86,7 +86,7 @@ class Mesh:
         self.chats_before: list[tuple[NodeId, RoomId, tuple[RoomChat, ...]]] = []
         self.restrictions: list[tuple[NodeId, TrackId, tuple[str, ...]]] = []
         self.questions: list[tuple[NodeId, SessionId, RoomId]] = []
-        self.words: list[tuple[NodeId, SessionId, bool]] = []
+        self.words: list[tuple[NodeId, SessionId, RoomId, bool]] = []
         self.orders: list[tuple[NodeId, RoomOrder]] = []
         self.engine_events: list[EngineEvent] = []
         self.epochs: list[int] = []
@@ -116,8 +116,8 @@ class Mesh:
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         self.questions.append((node, session, room))
 
-    def tell_holder(self, node: NodeId, session: SessionId, *, is_there: bool) -> None:
-        self.words.append((node, session, is_there))
+    def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
+        self.words.append((node, session, room, is_there))
 
     def send_order(self, node: NodeId, order: RoomOrder) -> None:
         self.orders.append((node, order))

@@ -14,9 +14,9 @@ from node.conductor.holders import MAX_ASKED
 from relay import HolderAsked, HolderTold
 from session import MemorySeatStore, RoomPolicy, RoomRules, Tokens
 from session.store import Seat, SeatAnswer, Verdict
-from signalling.client.messages import Joined
+from signalling.client.messages import ChatHistory, Joined
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import DeviceId, NodeId, SessionId, UserId
+from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
 from tests.unit.node.conductor.house import ROOM, THERE, House, Mesh, Person, open_house
 
 if TYPE_CHECKING:
@@ -110,11 +110,11 @@ async def test_the_node_of_the_first_device_is_asked(autojump_clock: MockClock, 
             nursery.start_soon(join)
             await wait_all_tasks_blocked()
             assert mesh.questions == [(THERE, FAR, ROOM)]
-            liar = HolderTold(node=NodeId("elsewhere"), session=FAR, is_there=not is_there)
+            liar = HolderTold(node=NodeId("elsewhere"), session=FAR, room=ROOM, is_there=not is_there)
             await mesh.say.send(liar)
             await wait_all_tasks_blocked()
             assert not outcomes, "nobody is believed about another's people"
-            await mesh.say.send(HolderTold(node=THERE, session=FAR, is_there=is_there))
+            await mesh.say.send(HolderTold(node=THERE, session=FAR, room=ROOM, is_there=is_there))
         (outcome,) = outcomes
         assert outcome is ErrorCode.SEAT_OCCUPIED if is_there else isinstance(outcome, Joined)
 
@@ -140,14 +140,14 @@ async def test_another_node_hears_whether_ours_is_there(autojump_clock: MockCloc
             await mesh.say.send(HolderAsked(node=THERE, session=session, room=ROOM))
         await wait_all_tasks_blocked()
         assert sorted(mesh.words) == sorted(
-            [(THERE, laptop.session, True), (THERE, bob.session, False), (THERE, FAR, False)]
+            [(THERE, laptop.session, ROOM, True), (THERE, bob.session, ROOM, False), (THERE, FAR, ROOM, False)]
         ), "who has no seat here keeps nobody out"
         assert bob.ear.pings == 0
         mesh.words.clear()
         laptop.ear.is_deaf = True
         await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
         await trio.sleep(2.1)
-        assert mesh.words == [(THERE, laptop.session, False)]
+        assert mesh.words == [(THERE, laptop.session, ROOM, False)]
         seat = house.conductor._sessions.seat(laptop.session, ROOM)
         assert seat is not None
         assert seat.in_grace
@@ -164,3 +164,58 @@ async def test_questions_of_other_nodes_are_bounded(autojump_clock: MockClock) -
             await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
         await trio.sleep(3)
         assert len(mesh.words) == MAX_ASKED
+
+
+async def test_a_question_about_another_room_ends_nothing_of_who_is_there(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    elsewhere = RoomId("elsewhere")
+    async with open_house(mesh=mesh) as house:
+        await define(house)
+        laptop = await enter(house, "laptop-01")
+        await laptop.join()
+        await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=elsewhere))
+        await trio.sleep(10)
+        assert mesh.words == [(THERE, laptop.session, elsewhere, False)]
+        seat = house.conductor._sessions.seat(laptop.session, ROOM)
+        assert seat is not None
+        assert not seat.in_grace
+        await laptop.leave()
+        await laptop.join(2)
+
+
+@pytest.mark.parametrize("by_pong", [True, False])
+async def test_a_silent_device_that_is_heard_again_keeps_its_seat(autojump_clock: MockClock, by_pong: bool) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        await define(house)
+        laptop = await enter(house, "laptop-01")
+        await laptop.join()
+        laptop.ear.is_deaf = True
+        await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
+        await trio.sleep(3)
+        assert mesh.words == [(THERE, laptop.session, ROOM, False)]
+        # Whoever asked gives up; what the first one says next comes before its grace ends.
+        if by_pong:
+            laptop.ear.is_deaf = False
+        else:
+            await laptop.ask(ChatHistory())
+        await trio.sleep(20)
+        seat = house.conductor._sessions.seat(laptop.session, ROOM)
+        assert seat is not None
+        assert not seat.in_grace
+        assert not house.conductor._holders._silent
+
+
+async def test_a_silent_device_is_pinged_until_its_seat_is_over_and_no_longer(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh, grace_s=3.5) as house:
+        await define(house)
+        laptop = await enter(house, "laptop-01")
+        await laptop.join()
+        laptop.ear.is_deaf = True
+        for _ in range(3):
+            await mesh.say.send(HolderAsked(node=THERE, session=laptop.session, room=ROOM))
+        await trio.sleep(20)
+        assert house.conductor._sessions.seat(laptop.session, ROOM) is None
+        assert laptop.ear.pings == 3 + 2, "one after the other while the grace of 3.5 s lasts, whoever asks"
+        assert not house.conductor._holders._silent

@@ -116,7 +116,7 @@ def test_words_look_as_they_always_did() -> None:
     """Nodes of another version read by place, so a field's place is part of the protocol."""
     for word, items in (
         (HolderQuestion(SessionId("se_1"), RoomId("hall")), [10, "se_1", "hall"]),
-        (HolderWord(SessionId("se_1"), is_there=True), [11, "se_1", True]),
+        (HolderWord(SessionId("se_1"), RoomId("hall"), is_there=True), [11, "se_1", "hall", True]),
         (ChatBefore(RoomId("hall"), (SAID,)), [12, "hall", [[5, "hall", "me_1", "pa_1", "Ann", "hello", 1, "n1"]]]),
     ):
         assert cbor.encode(word) == cbor2.dumps(items)
