@@ -49,7 +49,7 @@ async def test_none_opens_a_session(tmp_path: Path) -> None:
 
 async def test_none_gets_a_room_token(tmp_path: Path) -> None:
     async with open_house() as house:
-        client = make_app(house.conductor, tmp_path).test_client()
+        client = make_app(house.conductor, tmp_path, changes_burst=100_000).test_client()
         good = Forge(house.keys, "test", time.time()).good("session")
         headers = {"Authorization": f"Bearer {good}"}
         assert (await client.post("/v1/rooms/hall/join", headers=headers, json={"attempt": 1})).status_code == 201
