@@ -33,12 +33,16 @@ async def test_the_nodes_that_hold_a_room_answer_and_no_others(configure: Config
         took_s = trio.current_time() - started
         assert found == RoomFound(room=HALL, nodes=frozenset({NodeId("bob")}))
         print(f"a room was found by query after {took_s * 1000:.0f} ms")  # noqa: T201
+        asked = ada.rooms.asked
+        assert asked in (1, 2), "twice where the first answer, one datagram, was lost or late"
         ada.rooms.ask(HALL)  # a moment later: what was answered still counts, and nobody is asked
         assert await found_by(ada, 1) == [found]
-        assert (ada.rooms.asked, bob.rooms.heard, cal.rooms.heard) == (1, 1, 0)
+        assert ada.rooms.asked == asked
+        assert bob.rooms.heard >= 1
+        assert cal.rooms.heard == 0
         # Nobody has this one: it is asked for twice, and that is all.
         ada.rooms.ask(RoomId("cellar"))
-        await wait_until(lambda: ada.rooms.asked == 3, deadline_s=5)
+        await wait_until(lambda: ada.rooms.asked == asked + 2, deadline_s=10)
         assert ada.statistics().rooms_answered == 1
 
 
