@@ -16,8 +16,9 @@ from durable.errors import StoreUnavailableError
 from durable.repository import ABSENT, Kind, Log, RevisionConflictError
 from session.room_media import RoomMedia, check_media
 from session.store import RoomPolicy, RoomRules
+from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import RoomId, UserId, is_room_id
+from signalling.ids import RoomId, UserId
 
 if TYPE_CHECKING:
     from durable.repository import Repository
@@ -29,7 +30,6 @@ __all__ = [
     "RoomDirectory",
     "StoredRoom",
     "check_definition",
-    "check_room_name",
     "define_room",
 ]
 
@@ -187,20 +187,6 @@ class RoomDirectory:
                 break
             after = names[-1]
         return tuple(found)
-
-
-def check_room_name(room: str) -> RoomId:
-    """The name as an id.
-
-    Raises:
-        Refused: `room_invalid`, with what a name looks like.
-    """
-    if not is_room_id(room):
-        raise Refused(
-            ErrorCode.ROOM_INVALID,
-            "A room name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or a digit.",
-        )
-    return RoomId(room)
 
 
 def define_room(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from durable.errors import StoreUnavailableError
 from durable.repository import RevisionConflictError
-from session.directory import StoredRoom, check_definition, check_room_name, define_room
+from session.directory import StoredRoom, check_definition, define_room
+from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused, RevisionConflict
 from signalling.ids import RoomId
 

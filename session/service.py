@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from session.directory import check_room_name
 from session.event_outbox import EventOutbox
 from session.joining import HOLDER_SLACK_S
 from session.records import (
@@ -56,6 +55,7 @@ from session.registry_events import (
 )
 from session.room_definitions import RoomDefinitions, or_refused
 from session.store_questions import StoreQuestions
+from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import MAX_ATTEMPT, new_session_id, participant_id
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from node.http.backend import JoinGranted
 from session.access import Caller
-from session.directory import check_room_name
 from session.grants import ALL_BUT_ADMIN
 from signalling.client.admission import MAX_NAME_CHARACTERS, SessionGrant
+from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
     MAX_ATTEMPT,

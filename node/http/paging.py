@@ -1,4 +1,4 @@
-"""What many addresses have in common: a room's name in the path, and a page of a list."""
+"""Which page of a list a query asks for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Final
 from quart import request
 
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import RoomId, is_room_id
 
 MAX_PAGE: Final = 100
 """Entries of a page: each room is read by itself, 0.1 ms or so from Redis."""
@@ -16,30 +15,25 @@ MAX_AFTER_CHARACTERS: Final = 256
 """The longest key there is, a user id of 128, and a sealed name."""
 
 
-def room_named(text: str) -> RoomId:
-    """The room that a path or a body names.
-
-    Raises:
-        Refused: ``room_invalid``.
-    """
-    if not is_room_id(text):
-        raise Refused(
-            ErrorCode.ROOM_INVALID,
-            "A room's name has 1 to 64 letters, digits, dots, hyphens and underscores, and starts with one of "
-            "the first two.",
-        )
-    return RoomId(text)
-
-
 def named_page() -> tuple[str, int]:
     """Where the page begins, and how long it may be: ``after`` and ``limit`` of the query.
 
     Raises:
         Refused: ``malformed_message``.
     """
-    after, limit = request.args.get("after", ""), request.args.get("limit", str(MAX_PAGE))
+    after = request.args.get("after", "")
     if len(after) > MAX_AFTER_CHARACTERS or not after.isprintable():
         raise Refused(ErrorCode.MALFORMED_MESSAGE, "after is the `next` of the page before; leave it out at first.")
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= len(str(MAX_PAGE)) and 1 <= int(limit) <= MAX_PAGE):
-        raise Refused(ErrorCode.MALFORMED_MESSAGE, f"limit is a number from 1 to {MAX_PAGE}.")
-    return after, int(limit)
+    return after, named_limit(MAX_PAGE, usual=MAX_PAGE)
+
+
+def named_limit(most: int, *, usual: int) -> int:
+    """How long a page may be: ``limit`` of the query, or as long as usual.
+
+    Raises:
+        Refused: ``malformed_message``.
+    """
+    text = request.args.get("limit", str(usual))
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        raise Refused(ErrorCode.MALFORMED_MESSAGE, f"limit is a number from 1 to {most}.")
+    return int(text)

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from signalling.client.messages import ParticipantInfo, PinText, TrackName
-from signalling.ids import NodeId, ParticipantId, RoomId, UserId
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import NodeId, ParticipantId, RoomId, UserId, is_room_id
 
 __all__ = [
     "MAX_PIN_CHARACTERS",
@@ -35,6 +36,7 @@ __all__ = [
     "RoomPolicyName",
     "RoomSummary",
     "RoomVersion",
+    "check_room_name",
 ]
 
 MAX_PIN_CHARACTERS: Final = 64
@@ -255,3 +257,17 @@ class ParticipantList(msgspec.Struct, frozen=True, kw_only=True):
     """Everybody in a room."""
 
     participants: tuple[ParticipantEntry, ...]
+
+
+def check_room_name(room: str) -> RoomId:
+    """The name as an id.
+
+    Raises:
+        Refused: ``room_invalid``, with what a name looks like.
+    """
+    if not is_room_id(room):
+        raise Refused(
+            ErrorCode.ROOM_INVALID,
+            "A room name has 1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or a digit.",
+        )
+    return RoomId(room)

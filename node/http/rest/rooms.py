@@ -8,18 +8,21 @@ from quart import Blueprint, Response, request
 
 from node.http.backend import JoinRequest
 from node.http.body import bearer_token, json_response, read_body
-from node.http.paging import named_page, room_named
+from node.http.paging import named_limit, named_page
 from node.http.revisions import revisions_asked_for, with_revision
 from signalling.client.messages import MAX_CHAT_PAGE
-from signalling.client.rooms import RoomCreation, RoomPatch
+from signalling.client.rooms import RoomCreation, RoomPatch, check_room_name
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import MessageId, RoomId
+from signalling.ids import MessageId
 
 if TYPE_CHECKING:
     from node.http.api import Api
 
 MAX_MESSAGE_NAME: Final = 64
 """Characters of a message's id, as on the WebSocket."""
+
+USUAL_CHAT_PAGE: Final = 50
+"""Messages of a page that asks for no number."""
 
 
 def rooms_blueprint(api: Api) -> Blueprint:
@@ -36,7 +39,7 @@ def rooms_blueprint(api: Api) -> Blueprint:
     async def create_room() -> Response:
         """Make a room under a name of the caller's choice."""
         creation = await read_body(RoomCreation)
-        room_named(creation.room)
+        check_room_name(creation.room)
         made = await api.backend.room_desk.create(bearer_token(), creation)
         response = with_revision(json_response(made.details, status=201), made.revision)
         response.headers["Location"] = f"/v1/rooms/{made.details.room}"
@@ -45,7 +48,7 @@ def rooms_blueprint(api: Api) -> Blueprint:
     @blueprint.get("/v1/rooms/<room>")
     async def get_room(room: str) -> Response:
         """Show a room's definition; 304 where the caller has it already."""
-        found = await api.backend.room_desk.get(bearer_token(), room_named(room))
+        found = await api.backend.room_desk.get(bearer_token(), check_room_name(room))
         if str(found.revision) in request.if_none_match:
             return with_revision(Response(b"", status=304), found.revision)
         return with_revision(json_response(found.details), found.revision)
@@ -53,29 +56,29 @@ def rooms_blueprint(api: Api) -> Blueprint:
     @blueprint.patch("/v1/rooms/<room>")
     async def patch_room(room: str) -> Response:
         """Change what the body names."""
-        name, patch = room_named(room), await read_body(RoomPatch)
+        name, patch = check_room_name(room), await read_body(RoomPatch)
         changed = await api.backend.room_desk.patch(bearer_token(), name, patch, revisions=revisions_asked_for())
         return with_revision(json_response(changed.details), changed.revision)
 
     @blueprint.delete("/v1/rooms/<room>")
     async def delete_room(room: str) -> Response:
         """Delete a room; whoever is inside loses the seat."""
-        await api.backend.room_desk.delete(bearer_token(), room_named(room), revisions=revisions_asked_for())
+        await api.backend.room_desk.delete(bearer_token(), check_room_name(room), revisions=revisions_asked_for())
         return Response(b"", status=204)
 
     @blueprint.post("/v1/rooms/<room>/join")
     async def join(room: str) -> Response:
         """Mint a room token for the session that the caller's token names."""
-        room_named(room)
+        name = check_room_name(room)
         return json_response(
-            await api.backend.join_token(bearer_token(), RoomId(room), await read_body(JoinRequest)), status=201
+            await api.backend.join_token(bearer_token(), name, await read_body(JoinRequest)), status=201
         )
 
     @blueprint.get("/v1/rooms/<room>/chat")
     async def chat(room: str) -> Response:
         """Show what was said in a room to somebody who sits in it."""
-        room_named(room)
-        page = await api.backend.chat_page(bearer_token(), RoomId(room), before=_before(), limit=_limit())
+        name, limit = check_room_name(room), named_limit(MAX_CHAT_PAGE, usual=USUAL_CHAT_PAGE)
+        page = await api.backend.chat_page(bearer_token(), name, before=_before(), limit=limit)
         return json_response({"messages": page.messages, "more": page.more})
 
     return blueprint
@@ -86,12 +89,3 @@ def _before() -> MessageId | None:
     if len(text) > MAX_MESSAGE_NAME:
         raise Refused(ErrorCode.MALFORMED_MESSAGE, "`before` names a message by its id, as `messages` of a page does.")
     return MessageId(text) if text else None
-
-
-def _limit() -> int:
-    text = request.args.get("limit", "50")
-    if not (
-        text.isascii() and text.isdigit() and len(text) <= len(str(MAX_CHAT_PAGE)) and 1 <= int(text) <= MAX_CHAT_PAGE
-    ):
-        raise Refused(ErrorCode.MALFORMED_MESSAGE, f"`limit` is a number of messages from 1 to {MAX_CHAT_PAGE}.")
-    return int(text)
