@@ -33,7 +33,7 @@ from session.config import SessionConfig
 from session.directory import Access, RoomDefinition, RoomDirectory, StoredRoom
 from session.errors import SessionSetupError
 from session.event_outbox import EventOutbox
-from session.grants import Grants, may_moderate
+from session.grants import Grants
 from session.keys import ClusterKeys
 from session.memory_store import MemorySeatStore
 from session.records import (
@@ -120,6 +120,5 @@ __all__ = [
     "UserClaims",
     "Want",
     "compare_seats",
-    "may_moderate",
     "open_sessions",
 ]

@@ -7,33 +7,19 @@ guests and of built-in accounts, allows everything but administration, in every 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
-    from signalling.ids import RoomId, UserId
+    from signalling.ids import RoomId
 
-__all__ = ["ALL_BUT_ADMIN", "MAX_PATTERN_LENGTH", "Grants", "OwnedRoom", "is_room_pattern", "matches", "may_moderate"]
+__all__ = ["ALL_BUT_ADMIN", "MAX_PATTERN_LENGTH", "Grants", "is_room_pattern", "matches"]
 
 MAX_PATTERN_LENGTH: Final = 128
 """Twice the longest room name: nothing longer can say more about one."""
-
-
-class OwnedRoom(Protocol):
-    """What :func:`may_moderate` has to know of a room's definition."""
-
-    @property
-    def room(self) -> RoomId:
-        """Its name."""
-        ...
-
-    @property
-    def owner(self) -> str:
-        """The user who made it; empty when nobody owns it."""
-        ...
 
 
 class Grants(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -120,16 +106,3 @@ def matches(pattern: str, name: str) -> bool:
             return False
         place = found + len(piece)
     return len(name) - len(last) >= place and name.endswith(last)
-
-
-def may_moderate(grants: Grants, user: UserId, definition: OwnedRoom) -> bool:
-    """Say whether a session may moderate a room: its owner may, and an administrator, where their grants reach.
-
-    Args:
-        grants: of the session.
-        user: whose session it is.
-        definition: of the room.
-    """
-    if not matches(grants.rooms, definition.room):
-        return False
-    return grants.admin or (definition.owner != "" and definition.owner == user)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from session.grants import Grants, matches, may_moderate
+from session.grants import Grants, matches
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import RoomId, UserId
+from signalling.ids import RoomId
 
 ROOM = RoomId("team-1")
-
-
-@dataclass(frozen=True)
-class Owned:
-    room: RoomId
-    owner: str
 
 
 @given(st.text("ab*", max_size=12), st.text("ab", max_size=12))
@@ -65,14 +58,3 @@ def test_a_room_token_is_within_its_session_and_not_within_less(grants: Grants, 
     names = ("join", "publish", "subscribe", "publish_data", "admin")
     is_more = any(getattr(mine, name) and not getattr(other, name) for name in names)
     assert mine.is_within(other, ROOM) == (not is_more and matches(other.rooms, ROOM))
-
-
-def test_who_moderates() -> None:
-    mine, nobodys = Owned(ROOM, "us_1"), Owned(ROOM, "")
-    me, other = UserId("us_1"), UserId("us_2")
-    assert may_moderate(Grants(), me, mine)
-    assert not may_moderate(Grants(), other, mine)
-    assert not may_moderate(Grants(), UserId(""), nobodys)
-    assert may_moderate(Grants(admin=True), other, mine)
-    assert may_moderate(Grants(admin=True, rooms="team-*"), other, nobodys)
-    assert not may_moderate(Grants(admin=True, rooms="den-*"), other, mine)
