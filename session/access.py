@@ -9,10 +9,12 @@ from session.directory import Access
 from session.grants import ALL_BUT_ADMIN, Grants, matches
 
 if TYPE_CHECKING:
+    from session.claims import SessionClaims
     from session.directory import RoomDefinition
+    from session.records import SessionRecord
     from signalling.ids import SessionId, UserId
 
-__all__ = ["Caller", "may_enter_unasked", "may_moderate"]
+__all__ = ["Caller", "caller_of", "may_enter_unasked", "may_moderate"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +30,11 @@ class Caller:
     user: UserId
     session: SessionId | None
     grants: Grants = ALL_BUT_ADMIN
+
+
+def caller_of(who: SessionClaims | SessionRecord) -> Caller:
+    """Whoever a session token or an open session names."""
+    return Caller(user=who.user, session=who.session, grants=who.grants)
 
 
 def may_moderate(definition: RoomDefinition, caller: Caller) -> bool:

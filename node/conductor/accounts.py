@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from session import AccountMark
-from session.access import Caller
+from session.access import caller_of
 from signalling.client.accounts import LoggedOut, UserGrant
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
     from accounts import Account, Accounts, AccountStatistics
     from node.conductor.stage import Stage
-    from session import SessionRecord, Sessions, Tokens
+    from session import SessionRecord, Sessions, Tokens, UserClaims
+    from session.access import Caller
     from signalling.client.accounts import LogIn, PasswordChange, Registration
 
 SWEEP_S: Final = 60.0
@@ -63,21 +64,22 @@ class AccountDesk:
 
     async def log_out(self, user_token: str) -> LoggedOut:
         """See :class:`node.http.backend.AccountBackend`."""
-        mark = self._tokens.verify_user(user_token).account
+        mark = (await self.user(user_token)).account
         if mark is None:
             raise Refused(
                 ErrorCode.NOT_PERMITTED, "This token is not of an account of this mesh; let its issuer end it."
             )
-        await self.check(mark)
         return LoggedOut(sessions_ended=self._end_older(await self._accounts.log_out(mark.login)))
 
-    async def check_user_token(self, user_token: str) -> None:
-        """Refuse the token of a built-in account that was logged out since.
+    async def user(self, user_token: str) -> UserClaims:
+        """Say whose user token this is.
 
         Raises:
-            Refused: `logged_out`, or the token does not hold.
+            Refused: `logged_out`, when it is of a built-in account that was since; or it does not hold.
         """
-        await self.check(self._tokens.verify_user(user_token).account)
+        claims = self._tokens.verify_user(user_token)
+        await self.check(claims.account)
+        return claims
 
     async def caller(self, session_token: str) -> Caller:
         """Say who asks something about a room.
@@ -87,7 +89,7 @@ class AccountDesk:
         """
         claims = self._tokens.verify_session(session_token)
         await self.check(claims.account)
-        return Caller(user=claims.user, session=claims.session, grants=claims.grants)
+        return caller_of(claims)
 
     async def check(self, mark: AccountMark | None) -> None:
         """Refuse what comes of a built-in account that was logged out since; None is of no account.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from node.http.backend import JoinGranted
-from session.access import Caller
 from session.grants import ALL_BUT_ADMIN
 from signalling.client.admission import MAX_NAME_CHARACTERS, SessionGrant
 from signalling.client.rooms import check_room_name
@@ -21,7 +20,7 @@ from signalling.ids import (
 if TYPE_CHECKING:
     from node.http.backend import JoinRequest
     from session import SessionRecord, Sessions, Tokens
-    from session.tokens import SessionClaims
+    from session.tokens import SessionClaims, UserClaims
     from signalling.client.admission import SessionRequest
     from signalling.client.messages import Join
     from signalling.ids import RoomId, SessionId
@@ -50,11 +49,11 @@ class Admission:
         """How long a session token is good for."""
         return self._tokens.lifetimes.session_s
 
-    def create_session(self, request: SessionRequest) -> SessionGrant:
-        """Turn a user token, or a guest's name, into a session token.
+    def create_session(self, request: SessionRequest, claims: UserClaims | None) -> SessionGrant:
+        """Make a session token for whoever these claims of a user token name, or a guest.
 
         Raises:
-            Refused: The token does not hold, guests are not taken, or the name or device is unfit.
+            Refused: Guests are not taken, or the name or device is unfit.
         """
         name = " ".join(request.name.split())
         if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
@@ -67,8 +66,7 @@ class Admission:
                 ErrorCode.MALFORMED_MESSAGE,
                 "A device id has 8 to 64 letters, digits, '_' or '-'; leave it out to get one.",
             )
-        if request.token is not None:
-            claims = self._tokens.verify_user(request.token)
+        if claims is not None:
             user, name, account, grants = claims.user, name or claims.name, claims.account, claims.grants
         elif self._guests:
             user, name, account, grants = new_user_id(), name or GUEST_NAME, None, ALL_BUT_ADMIN
@@ -107,19 +105,13 @@ class Admission:
         """
         return self._tokens.verify_session(session_token)
 
-    @staticmethod
-    def caller_in(record: SessionRecord) -> Caller:
-        """Say the same of an open session."""
-        return Caller(user=record.user, session=record.session, grants=record.grants)
-
-    def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
-        """Mint a room token for the session that the token names, whichever node holds it.
+    def join_token(self, claims: SessionClaims, room: RoomId, request: JoinRequest) -> JoinGranted:
+        """Mint a room token for the session that a token with these claims names, whichever node holds it.
 
         Raises:
-            Refused: The token does not hold or names no session, it does not allow this room, or the room's
-                name or the attempt is unfit.
+            Refused: The claims name no session, they do not allow this room, or the room's name or the attempt is
+                unfit.
         """
-        claims = self.check_session_token(session_token)
         if claims.session is None:
             raise Refused(
                 ErrorCode.TOKEN_INVALID,

@@ -24,6 +24,7 @@ from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
 from node.http.backend import OpenedSession, ReadinessProblem
 from session import AttemptStale
+from session.access import caller_of
 from session.bans import Bans
 from session.invitations import Invitations
 from session.room_talk import Missed
@@ -136,16 +137,16 @@ class Conductor:
 
     async def create_session(self, request: SessionRequest) -> SessionGrant:
         """See :class:`node.http.backend.Backend`."""
-        if request.token is not None:
-            await self.accounts.check_user_token(request.token)
-        return self._admission.create_session(request)
+        claims = None if request.token is None else await self.accounts.user(request.token)
+        return self._admission.create_session(request, claims)
 
     async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
         """See :class:`node.http.backend.Backend`."""
-        granted = self._admission.join_token(session_token, room, request)
-        caller = await self.accounts.caller(session_token)
+        claims = self._admission.check_session_token(session_token)
+        granted = self._admission.join_token(claims, room, request)
+        await self.accounts.check(claims.account)
         shown = Shown(invitation=request.invitation, pin=request.pin)
-        await self._entry.check(room, granted.participant, caller, shown)
+        await self._entry.check(room, granted.participant, caller_of(claims), shown)
         return granted
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
@@ -270,7 +271,7 @@ class Conductor:
     async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
         record = self._record(session)
         self._admission.check_join(join, record)
-        caller = self._admission.caller_in(record)
+        caller = caller_of(record)
         stored = await self.chat.recall(join.room, join.chat_after)
         try:
             if join.room_token is not None:
@@ -318,7 +319,7 @@ class Conductor:
 
     async def _moderate(self, session: SessionId, request: Kick | AskMute | LockRoom) -> None:
         room = self._room(session)
-        caller = self._admission.caller_in(self._record(session))
+        caller = caller_of(self._record(session))
         match request:
             case Kick(participant=participant, ban_s=ban_s):
                 await self.room_desk.kick_by(caller, room, participant, ban_s)
