@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from membership import MemberState
 from node.conductor.accounts import AccountDesk
 from node.conductor.chat import ChatDesk
 from node.conductor.entry import Entry, Shown
+from node.conductor.fresh_tokens import FreshTokens
 from node.conductor.holders import HolderDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
@@ -35,7 +35,6 @@ from signalling.client.messages import (
     Chat,
     ChatHistory,
     Error,
-    FreshToken,
     Join,
     Joined,
     Kick,
@@ -129,9 +128,7 @@ class Conductor:
         self._holders = HolderDesk(sessions=sessions, stage=self.stage, relay=relay)
         self._rooms = rooms
         self._directory = directory
-        # All lifetimes are equal, so the first session is the first to need a fresh token.
-        self._ageing: deque[tuple[float, SessionId]] = deque()
-        self._aged = trio.Event()
+        self._fresh_tokens = FreshTokens(admission=admission, sessions=sessions, stage=self.stage)
 
     # --- REST -----------------------------------------------------------------------------
 
@@ -216,7 +213,7 @@ class Conductor:
         # From here on nothing waits: a session that nobody closes would be left behind.
         record, token = self._admission.open_session(claims)
         self.stage.attach(record.session, socket)
-        self._age(record.session)
+        self._fresh_tokens.given(record.session)
         return OpenedSession(
             session=record.session,
             user=record.user,
@@ -370,7 +367,7 @@ class Conductor:
     def start(self, nursery: trio.Nursery) -> None:
         """Start the conductor's tasks; :func:`open_conductor` does."""
         nursery.start_soon(self.peers.reconcile)
-        nursery.start_soon(self.refresh_tokens)
+        nursery.start_soon(self._fresh_tokens.keep_fresh)
         nursery.start_soon(self.stage.resumption.keep_time)
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
@@ -385,24 +382,6 @@ class Conductor:
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:
             nursery.start_soon(pump_relay, self._relay, self.stage, self._holders, self._moderation)
-
-    # --- fresh tokens -----------------------------------------------------------------------
-
-    def _age(self, session: SessionId) -> None:
-        self._ageing.append((trio.current_time() + self._admission.session_lifetime_s / 2, session))
-        self._aged.set()
-
-    async def refresh_tokens(self) -> None:
-        """Push each session a fresh token at half the life of its last; runs until cancelled."""
-        while True:
-            if not self._ageing:
-                self._aged = trio.Event()
-                await self._aged.wait()
-            due, session = self._ageing.popleft()
-            await trio.sleep_until(due)
-            if self._sessions.record(session) is not None:
-                self.stage.tell(session, FreshToken(token=self._admission.fresh_token(session)))
-                self._age(session)
 
 
 @asynccontextmanager

@@ -71,8 +71,8 @@ class Entry:
         self._room_pace = KeyedPace(rate_per_s=PINS_PER_S_IN_ROOM, burst=PINS_AT_ONCE_IN_ROOM)
         self._unchecked = UncheckedSeats(sessions=sessions, check=self._check)
 
-    async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> Redeemed | None:
-        """Check by the store's definition, whoever is not inside; gives the invitation that was used, if it was one.
+    async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> None:
+        """Check by the store's definition, whoever is not inside.
 
         Raises:
             Refused: `invitation_required`, `invitation_invalid`, `pin_required`, `pin_wrong`, `rate_limited`;
@@ -81,17 +81,17 @@ class Entry:
         definitions = self._sessions.definitions
         if self._is_inside(room, participant):
             await trio.lowlevel.checkpoint()
-            return None
+            return
         try:
             stored = await definitions.get(room)
         except Refused as refused:
             if refused.code is ErrorCode.ROOM_UNKNOWN:
-                return None  # The join makes it.
+                return  # The join makes it.
             known = definitions.known(room)
             if known is None:
                 raise
             stored = known
-        return await self._check(stored, caller, shown)
+        await self._check(stored, caller, shown)
 
     def is_unchecked(self, session: SessionId, room: RoomId) -> bool:
         """Whether somebody sits there whom nobody could check yet: they may not read what was said before."""
@@ -100,11 +100,6 @@ class Entry:
     async def settle(self) -> None:
         """Check those who could not be checked when they came, as soon as it can be done; runs until cancelled."""
         await self._unchecked.settle()
-
-    async def give_back(self, redeemed: Redeemed | None, room: RoomId, caller: Caller) -> None:
-        """A use of an invitation came to nothing."""
-        if redeemed is not None:
-            await self._invitations.give_back(redeemed, room=room, user=caller.user)
 
     async def join(self, session: SessionId, room: RoomId, attempt: int, caller: Caller, shown: Shown) -> Admitted:
         """Check and take a seat.
@@ -137,7 +132,8 @@ class Entry:
                     redeemed = await self._check(checked, caller, shown) or redeemed
             raise Refused(ErrorCode.ROOM_CHANGED, "The room's settings changed while you joined; try again.")
         except Refused:
-            await self.give_back(redeemed, room, caller)
+            if redeemed is not None:
+                await self._invitations.give_back(redeemed, room=room, user=caller.user)
             raise
         finally:
             if not is_in:
