@@ -14,6 +14,7 @@ import trio
 from accounts.logins import MAX_PASSWORD_CHARACTERS, fold_login, normal_password
 from accounts.record import Account, AccountRecord, StoredAccount, read_account
 from durable import ABSENT, Kind, RevisionConflictError, StoreUnavailableError
+from signalling.client.admission import shown_name
 from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import new_user_id
@@ -36,8 +37,6 @@ MAX_ACCOUNTS: Final = 100_000
 
 MAX_CHANGES: Final = 3
 """How often a change is decided anew when somebody else's was faster."""
-
-MAX_NAME_CHARACTERS: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +119,7 @@ class Accounts:
         """Make an account in the operator's name, whatever the settings say; raises as :meth:`register`."""
         folded = fold_login(login)
         normal = normal_password(password, login=folded)
-        shown = _shown_name(name) or folded
+        shown = shown_name(name) or folded
         with _away_is_refused():
             if await self._repository.count_scopes(Kind.ACCOUNT) >= MAX_ACCOUNTS:
                 raise Refused(ErrorCode.NODE_FULL, "No more accounts can be made here.")
@@ -299,16 +298,6 @@ def _scope(login: str) -> str:
 def _normal(password: str) -> str:
     """As :func:`normal_password` for one that was given; what is too long to be one is cut, and does not fit."""
     return unicodedata.normalize("NFKC", password[: MAX_PASSWORD_CHARACTERS + 1])
-
-
-def _shown_name(name: str) -> str:
-    shown = " ".join(name.split())
-    if len(shown) > MAX_NAME_CHARACTERS or not shown.isprintable():
-        raise Refused(
-            ErrorCode.MALFORMED_MESSAGE,
-            f"A name has at most {MAX_NAME_CHARACTERS} printable characters; choose a shorter one.",
-        )
-    return shown
 
 
 def _exists(login: str) -> Refused:

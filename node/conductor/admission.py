@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from node.http.backend import JoinGranted
 from session.grants import ALL_BUT_ADMIN
-from signalling.client.admission import MAX_NAME_CHARACTERS, SessionGrant
+from signalling.client.admission import SessionGrant, shown_name
 from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
@@ -55,12 +55,7 @@ class Admission:
         Raises:
             Refused: Guests are not taken, or the name or device is unfit.
         """
-        name = " ".join(request.name.split())
-        if len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
-            raise Refused(
-                ErrorCode.MALFORMED_MESSAGE,
-                f"A name has at most {MAX_NAME_CHARACTERS} printable characters; choose a shorter one.",
-            )
+        name = shown_name(request.name)
         if request.device is not None and not is_device_id(request.device):
             raise Refused(
                 ErrorCode.MALFORMED_MESSAGE,

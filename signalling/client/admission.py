@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
+from signalling.errors import ErrorCode, Refused
 from signalling.ids import DEVICE_ID_PATTERN, DeviceId, UserId
 
 if TYPE_CHECKING:
@@ -19,6 +20,21 @@ MAX_ADMISSION_BYTES: Final = 16 * 1024
 
 MAX_NAME_CHARACTERS: Final = 64
 """What a tile in a grid of participants can show."""
+
+
+def shown_name(name: str) -> str:
+    """A name as others see it, white space made even; empty for none.
+
+    Raises:
+        Refused: ``malformed_message``.
+    """
+    shown = " ".join(name.split())
+    if len(shown) > MAX_NAME_CHARACTERS or not shown.isprintable():
+        raise Refused(
+            ErrorCode.MALFORMED_MESSAGE,
+            f"A name has at most {MAX_NAME_CHARACTERS} printable characters; choose a shorter one.",
+        )
+    return shown
 
 
 class SessionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
