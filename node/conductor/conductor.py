@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from membership import MemberState
 from node.conductor.accounts import AccountDesk
 from node.conductor.chat import ChatDesk
 from node.conductor.entry import Entry, Shown
@@ -19,10 +18,11 @@ from node.conductor.moderation import Moderation
 from node.conductor.peers import ClientPeers
 from node.conductor.permits import check_publish
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
+from node.conductor.readiness import problems_of, warnings_of
 from node.conductor.room_desk import RoomDesk
 from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
-from node.http.backend import OpenedSession, ReadinessProblem
+from node.http.backend import OpenedSession
 from session import AttemptStale
 from session.access import caller_of
 from session.bans import Bans
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from accounts import Accounts, Passwords
     from durable import Repository
-    from membership import ClusterView, Membership
+    from membership import Membership
     from node.conductor.admission import Admission
     from node.conductor.directory import Directory
     from node.conductor.ports import OtherNodes
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         JoinGranted,
         JoinRequest,
         NodeCandidate,
+        ReadinessProblem,
         Reply,
         RoomRequest,
         Sample,
@@ -172,29 +173,11 @@ class Conductor:
 
     def readiness(self) -> tuple[ReadinessProblem, ...]:
         """See :class:`node.http.backend.Backend`."""
-        problems: list[ReadinessProblem] = []
-        if not self._engine.supervision().serving:
-            sentence = "The media engine is being replaced; this takes about a second."
-            problems.append(ReadinessProblem(part="engine", code="engine_unavailable", message=sentence))
-        if self._membership is not None and not self._membership.view.is_fresh:
-            sentence = "The serf agent does not answer; it is being restarted."
-            problems.append(ReadinessProblem(part="mesh", code="gossip_unavailable", message=sentence))
-        return tuple(problems)
+        return problems_of(self._engine, self._membership)
 
     def warnings(self) -> tuple[ReadinessProblem, ...]:
         """What an operator should know and no client needs to: this node still takes people."""
-        warnings: list[ReadinessProblem] = []
-        if self._sessions.statistics().degraded:
-            sentence = "The store does not answer; calls go on, joins are checked by what this node knows."
-            warnings.append(ReadinessProblem(part="store", code="store_unavailable", message=sentence))
-        uncertified = [] if self._membership is None else _uncertified(self._membership.view)
-        if uncertified:
-            sentence = (
-                f"Refused for want of a certificate by our cluster keys: {', '.join(uncertified)}. "
-                "If they should be ours, compare tokens.cluster_keys_file on all nodes."
-            )
-            warnings.append(ReadinessProblem(part="mesh", code="uncertified", message=sentence))
-        return tuple(warnings)
+        return warnings_of(self._sessions, self._membership)
 
     def jwks(self) -> Mapping[str, object]:
         """See :class:`node.http.backend.Backend`."""
@@ -395,14 +378,6 @@ async def open_conductor(conductor: Conductor) -> AsyncIterator[Conductor]:
         conductor.start(nursery)
         yield conductor
         nursery.cancel_scope.cancel()
-
-
-def _uncertified(view: ClusterView) -> list[str]:
-    return [
-        member.serf_name
-        for member in view.unusable
-        if member.code == "uncertified" and member.state is MemberState.ALIVE
-    ]
 
 
 def _as_preferred(wish: TrackPreference) -> PreferredTrack:

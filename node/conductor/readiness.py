@@ -1,0 +1,49 @@
+"""What speaks against sending clients here, and what an operator should know beside that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from membership import MemberState
+from node.http.backend import ReadinessProblem
+
+if TYPE_CHECKING:
+    from membership import ClusterView, Membership
+    from session import Sessions
+    from sfu import Engine
+
+
+def problems_of(engine: Engine, membership: Membership | None) -> tuple[ReadinessProblem, ...]:
+    """What speaks against new clients; empty means ready."""
+    problems: list[ReadinessProblem] = []
+    if not engine.supervision().serving:
+        sentence = "The media engine is being replaced; this takes about a second."
+        problems.append(ReadinessProblem(part="engine", code="engine_unavailable", message=sentence))
+    if membership is not None and not membership.view.is_fresh:
+        sentence = "The serf agent does not answer; it is being restarted."
+        problems.append(ReadinessProblem(part="mesh", code="gossip_unavailable", message=sentence))
+    return tuple(problems)
+
+
+def warnings_of(sessions: Sessions, membership: Membership | None) -> tuple[ReadinessProblem, ...]:
+    """What an operator should know and no client needs to: this node still takes people."""
+    warnings: list[ReadinessProblem] = []
+    if sessions.statistics().degraded:
+        sentence = "The store does not answer; calls go on, joins are checked by what this node knows."
+        warnings.append(ReadinessProblem(part="store", code="store_unavailable", message=sentence))
+    uncertified = [] if membership is None else _uncertified(membership.view)
+    if uncertified:
+        sentence = (
+            f"Refused for want of a certificate by our cluster keys: {', '.join(uncertified)}. "
+            "If they should be ours, compare tokens.cluster_keys_file on all nodes."
+        )
+        warnings.append(ReadinessProblem(part="mesh", code="uncertified", message=sentence))
+    return tuple(warnings)
+
+
+def _uncertified(view: ClusterView) -> list[str]:
+    return [
+        member.serf_name
+        for member in view.unusable
+        if member.code == "uncertified" and member.state is MemberState.ALIVE
+    ]
