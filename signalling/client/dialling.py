@@ -67,7 +67,9 @@ async def open_websocket(
         finally:
             nursery.cancel_scope.cancel()
             if stream is not None:
-                await trio.aclose_forcefully(stream)
+                # Closing is a checkpoint: unshielded, the cancellation above would take the place of the error.
+                with trio.CancelScope(shield=True):
+                    await trio.aclose_forcefully(stream)
 
 
 async def _connect(
