@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 from durable.breaker import FAILURES_TO_OPEN, PROBE_INTERVAL_S
 from durable.errors import StoreOutcomeUnknownError, StoreSetupError, StoreUnavailableError
@@ -86,6 +87,23 @@ async def test_a_call_that_the_server_refuses_keeps_nobody_else_out(own_redis: P
                 await connection.run((("ZRANGE", "key", "0", "1" * 30),))
         assert not connection.statistics().breaker_open
         assert connection.statistics().failures == 2 * FAILURES_TO_OPEN
+
+
+async def test_an_answer_in_time_counts_when_the_loop_is_late_to_read_it(own_redis: PrivateRedis) -> None:
+    async with open_redis(own_redis.url, deadline_s=DEADLINE_S) as connection, trio.open_nursery() as nursery:
+        store = RedisSeatStore(connection, cluster="c", lease_s=8, tombstone_s=60)
+        verdicts: list[Verdict] = []
+
+        async def ask() -> None:
+            verdicts.append((await store.claim(seat("s1", 1), by(10))).verdict)
+
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        # What a burst of joins does to a node: the loop comes back after the deadline.
+        time.sleep(DEADLINE_S * 2)  # noqa: ASYNC251
+        await trio.testing.wait_all_tasks_blocked()
+        assert verdicts == [Verdict.OK]
+        assert connection.statistics().failures == 0
 
 
 async def test_calls_that_are_given_up_keep_nobody_else_out(own_redis: PrivateRedis) -> None:
