@@ -67,6 +67,7 @@ def up(
 def _run(config: "Config") -> None:
     import trio
 
+    from node.garbage import collect_seldom
     from node.logging import set_up_logging
     from node.service import run_node
 
@@ -76,6 +77,7 @@ def _run(config: "Config") -> None:
         alone = "" if node.membership is not None else " on its own"
         sys.stdout.write(f"Node {node.node_id} runs{alone}: {node.url}\n")
         sys.stdout.flush()
+        collect_seldom()
 
     async def run() -> None:
         await run_node(config, started=started)
