@@ -23,6 +23,7 @@ pub mod extensions;
 pub mod incoming;
 pub mod lines;
 pub mod measured;
+mod misread;
 pub mod opened;
 pub mod outgoing_stream;
 pub mod peer;

@@ -13,6 +13,7 @@ use super::drained::{Broken, Drained, Sink};
 use super::extensions::negotiated;
 use super::incoming::{Coding, IncomingStream};
 use super::measured::STATS_INTERVAL;
+use super::misread::misread;
 use super::opened::provider;
 use super::receiver_limit::ReceiverLimit;
 use super::sdp::Stripped;
@@ -128,7 +129,7 @@ pub fn accept(
     // Inside the guard from the first byte on: what a client wrote may find a flaw in the reader too.
     drained.change(now, sink, |rtc| {
         let offer =
-            SdpOffer::from_sdp_string(&offer.sdp).map_err(|error| invalid(&error.to_string()))?;
+            SdpOffer::from_sdp_string(&offer.sdp).map_err(|error| misread(&offer.sdp, &error))?;
         let answer = rtc
             .sdp_api()
             .accept_offer(offer)

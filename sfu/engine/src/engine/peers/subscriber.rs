@@ -13,6 +13,7 @@ use str0m::rtp::rtcp::Rtcp;
 use super::drained::{Broken, Drained, Sink};
 use super::lines::{Line, apply, plan, settle, stream_of, streams_of};
 use super::measured::Measured;
+use super::misread::misread;
 use super::outgoing_stream::RefusedCodec;
 use super::sdp::strip_candidates;
 use crate::control::messages::{MediaKind, WantedTrack};
@@ -182,12 +183,7 @@ impl Subscriber {
         let answer =
             match drained.change(now, sink, |_| SdpAnswer::from_sdp_string(&stripped.sdp))? {
                 Ok(answer) => answer,
-                Err(error) => {
-                    return Ok(Err(Refusal::new(
-                        "sdp_invalid",
-                        format!("The SDP was not understood: {error}."),
-                    )));
-                }
+                Err(error) => return Ok(Err(misread(&stripped.sdp, &error))),
             };
         let Some(pending) = self.outstanding.take() else {
             return Ok(Ok(()));
