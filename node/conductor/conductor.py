@@ -24,7 +24,7 @@ from node.conductor.stage import Stage
 from node.conductor.tracks import name_tracks
 from node.http.backend import OpenedSession
 from session import AttemptStale
-from session.access import caller_of
+from session.access import caller_of, may_moderate
 from session.bans import Bans
 from session.invitations import Invitations
 from session.room_talk import Missed
@@ -275,6 +275,7 @@ class Conductor:
         effects = self._rooms.admit(session, join.room, me)
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)
+        known = self._sessions.definitions.known(join.room)
         if self._entry.is_unchecked(session, join.room):
             missed = Missed(more=join.chat_after is not None)
         else:
@@ -288,6 +289,8 @@ class Conductor:
                 epoch=admitted.epoch,
                 missed=missed.messages,
                 missed_more=missed.more,
+                moderates=known is not None and may_moderate(known.definition, caller),
+                locked=known is not None and known.definition.locked,
             )
         )
         self.stage.carry_out(effects)

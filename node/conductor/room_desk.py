@@ -146,7 +146,8 @@ class RoomDesk:
         await self._known(session_token, room)
         await self._moderation.check_reach(room)
         return ParticipantList(
-            participants=tuple(ParticipantEntry.of(info) for info in self._stage.rooms.snapshot(room))
+            participants=tuple(ParticipantEntry.of(info) for info in self._stage.rooms.snapshot(room)),
+            left=tuple(views.departed_entry(seen) for seen in self._stage.rooms.last_seen(room)),
         )
 
     # --- moderation -------------------------------------------------------------------------

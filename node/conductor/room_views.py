@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from signalling.client.rooms import BanEntry, InvitationEntry, RoomDetails, RoomSummary, RoomVersion
+from signalling.client.rooms import BanEntry, DepartedEntry, InvitationEntry, RoomDetails, RoomSummary, RoomVersion
 
 if TYPE_CHECKING:
     from session import RoomDefinition, StoredRoom
     from session.bans import Ban
     from session.invitations import Invitation
+    from session.room_visits import Seen
     from signalling.client.messages import ParticipantInfo
 
 
@@ -45,6 +46,19 @@ def summary(definition: RoomDefinition, present: tuple[ParticipantInfo, ...]) ->
         locked=definition.locked,
         access=definition.access.value,
         **msgspec.structs.asdict(definition.media),
+    )
+
+
+def departed_entry(seen: Seen) -> DepartedEntry:
+    """Somebody who left, and when this node saw them last."""
+    return DepartedEntry(
+        participant=seen.participant,
+        user=seen.user,
+        name=seen.name,
+        node=seen.node,
+        region=seen.region,
+        since_ms=seen.since_ms,
+        last_seen_ms=seen.left_ms,
     )
 
 

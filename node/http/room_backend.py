@@ -55,7 +55,7 @@ class RoomBackend(Protocol):
         ...
 
     async def participants(self, session_token: str, room: RoomId) -> ParticipantList:
-        """Who is there."""
+        """Who is there, and who was."""
         ...
 
     async def kick(self, session_token: str, room: RoomId, participant: ParticipantId, request: KickRequest) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "BanEntry",
     "BanList",
     "BanRequest",
+    "DepartedEntry",
     "InvitationEntry",
     "InvitationList",
     "InvitationMade",
@@ -253,10 +254,36 @@ class ParticipantEntry(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class DepartedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who was in a room and left it.
+
+    Attributes:
+        participant: Who.
+        user: Likewise; who may, bans them by it.
+        name: As the others saw it.
+        node: Where they were last.
+        region: Likewise.
+        since_ms: When they came, milliseconds since 1970; 0 where it is not known.
+        last_seen_ms: When they were last in the room, as the node that was asked saw it.
+    """
+
+    participant: ParticipantId
+    user: UserId
+    name: str
+    node: NodeId
+    region: str
+    since_ms: int
+    last_seen_ms: int
+
+
 class ParticipantList(msgspec.Struct, frozen=True, kw_only=True):
-    """Everybody in a room."""
+    """Everybody in a room, and who ``left`` it, the last one first.
+
+    Up to 100 who left are remembered, by each node for itself and for as long as anybody is in the room.
+    """
 
     participants: tuple[ParticipantEntry, ...]
+    left: tuple[DepartedEntry, ...] = ()
 
 
 def check_room_name(room: str) -> RoomId:

@@ -21,7 +21,7 @@ def participants_blueprint(api: Api) -> Blueprint:
 
     @blueprint.get(at)
     async def participants(room: str) -> Response:
-        """List who is in the room, on which node, and since when."""
+        """List who is in the room, on which node and in which region, since when; and who left, and when."""
         return json_response(await api.backend.room_desk.participants(bearer_token(), check_room_name(room)))
 
     @blueprint.post(f"{at}/<participant>/kick")

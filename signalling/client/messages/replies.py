@@ -44,6 +44,7 @@ class Joined(Reply, frozen=True, kw_only=True, tag="joined"):
     ``degraded`` says that the store could not be asked: caps and the order of joins from
     other devices are then only as good as what this node knows. ``missed`` is what was said since the
     message that ``chat_after`` named, oldest first; ``missed_more`` says that older ones were left out.
+    ``moderates`` says that you may kick, ask to mute and lock here, ``locked`` that nobody more is let in.
     """
 
     room: RoomId
@@ -53,6 +54,8 @@ class Joined(Reply, frozen=True, kw_only=True, tag="joined"):
     epoch: int
     missed: tuple[ChatMessage, ...] = ()
     missed_more: bool = False
+    moderates: bool = False
+    locked: bool = False
 
 
 class Published(Reply, frozen=True, kw_only=True, tag="published"):

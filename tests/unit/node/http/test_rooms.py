@@ -278,6 +278,58 @@ async def test_a_lock_and_a_deletion_are_told_to_everybody_inside(web_root: Path
         assert house.conductor._sessions.seat(bob.session, ROOM) is None
 
 
+async def test_who_left_is_listed_with_when_they_were_last_seen(web_root: Path, autojump_clock: MockClock) -> None:
+    async with open_rest(web_root) as (house, rest):
+        ann, bob, cy = [await house.enter(name) for name in ("Ann", "Bob", "Cy")]
+        await ann.join()
+        for person in (bob, cy):
+            await person.join()
+        his = (await rest.ask(ann, "GET", f"{AT}/participants"))[1]["participants"][1]
+        assert his["name"] == "Bob"
+        for person in (bob, cy):
+            await person.leave()
+        _, there, _ = await rest.ask(ann, "GET", f"{AT}/participants")
+        assert [(one["name"], one["region"]) for one in there["participants"]] == [("Ann", his["region"])]
+        assert [one["name"] for one in there["left"]] == ["Cy", "Bob"], "the last one first"
+        was = there["left"][1]
+        assert was.pop("last_seen_ms") >= was["since_ms"] > 0
+        assert was == his
+        await bob.join(2)
+        _, there, _ = await rest.ask(ann, "GET", f"{AT}/participants")
+        assert [one["name"] for one in there["left"]] == ["Cy"], "who is back did not leave"
+        for person in (ann, bob):
+            await person.leave()
+        assert (await rest.ask(ann, "GET", f"{AT}/participants"))[1] == {"participants": [], "left": []}
+
+
+async def test_who_was_in_a_room_by_invitation_is_nothing_for_strangers(
+    web_root: Path, autojump_clock: MockClock
+) -> None:
+    async with open_rest(web_root) as (house, rest):
+        ann, bob, eve = [await house.enter(name) for name in ("Ann", "Bob", "Eve")]
+        await rest.ask(ann, "POST", "/v1/rooms", {"room": ROOM, "access": "invite"})
+        _, made, _ = await rest.ask(ann, "POST", f"{AT}/invitations", {})
+        await ann.join()
+        await bob.ask(Join(room=ROOM, attempt=1, invitation=made["token"]))
+        assert await rest.code(eve, "GET", f"{AT}/participants") == "room_unknown"
+        await bob.leave()
+        assert await rest.code(bob, "GET", f"{AT}/participants") == "room_unknown", "nor any longer for who left"
+        assert [one["name"] for one in (await rest.ask(ann, "GET", f"{AT}/participants"))[1]["left"]] == ["Bob"]
+
+
+async def test_a_join_says_who_may_moderate_and_whether_the_room_is_locked(
+    web_root: Path, autojump_clock: MockClock
+) -> None:
+    async with open_rest(web_root) as (house, rest):
+        ann, bob = [await house.enter(name) for name in ("Ann", "Bob")]
+        await rest.ask(ann, "POST", "/v1/rooms", {"room": ROOM})
+        owners, others = await ann.join(), await bob.join()
+        assert (owners.moderates, owners.locked) == (True, False)
+        assert (others.moderates, others.locked) == (False, False)
+        await ann.ask(LockRoom(locked=True))
+        assert (await ann.join(2)).locked
+
+
 async def test_a_room_that_a_join_made_is_nobodys(web_root: Path, autojump_clock: MockClock) -> None:
     async with open_rest(web_root) as (house, rest):
         ann = await house.enter("Ann")
