@@ -23,9 +23,16 @@ export async function join({ room: name, node, picture, key, name: called }) {
   const transform = worker && { sender: worker, receiver: worker };
   const usual = picture === null ? "viewer" : `painter ${picture}`;
   room = new Room({ room: name, name: called ?? usual, node, transform });
-  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "disconnected", "closed", "trouble", "trackrefused"]) {
+  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "disconnected", "closed", "trouble", "trackrefused", "muteasked", "roomchanged"]) {
     room.addEventListener(kind, ({ detail }) =>
-      events.push({ kind, id: detail?.participant?.id, code: detail?.code, message: detail?.message }),
+      events.push({
+        kind,
+        id: (detail?.participant ?? detail?.by)?.id,
+        code: detail?.code,
+        message: detail?.message,
+        source: detail?.publication?.source,
+        locked: detail?.locked,
+      }),
     );
   }
   room.addEventListener("chat", ({ detail }) => chats.push({ text: detail.text, mine: detail.mine }));
@@ -91,6 +98,36 @@ export const say = ({ text }) => room.chat(text);
 export const sayLater = ({ text }) => {
   room.chat(text).then(() => taken.push(text), ({ code }) => taken.push(`${text}: ${code}`));
 };
+/** Make a room that is ours, with the token of a call before. */
+export async function makeRoom({ room: name }) {
+  const { token } = JSON.parse(sessionStorage.getItem("starling.token"));
+  const made = await fetch("/v1/rooms", { method: "POST", headers: { Authorization: `Bearer ${token}` }, body: JSON.stringify({ room: name }) });
+  if (!made.ok) throw new Error(await made.text());
+}
+
+const called = (name) => [...room.participants.values()].find((one) => one.name === name);
+/** What is said of a refusal, or nothing. */
+const refusal = (asked) => asked.then(() => "", ({ code }) => code);
+
+export const kick = ({ name, options }) => refusal(room.kick(called(name), options));
+export const askMute = ({ name, source }) => {
+  const participant = called(name);
+  return refusal(room.askMute(participant, [...participant.tracks.values()].find((track) => track.source === source)));
+};
+export const lockRoom = ({ locked }) => refusal(room.lockRoom(locked));
+
+/** All that was ever said, read back page by page; each page oldest first. */
+export async function readBack({ limit }) {
+  const pages = [];
+  for (let before, more = true; more; ) {
+    const page = await room.chatHistory({ before, limit });
+    pages.push(page.messages.map(({ text, mine }) => ({ text, mine })));
+    before = page.messages[0]?.id;
+    more = page.more;
+  }
+  return pages;
+}
+
 export const leave = () => room.leave();
 
 /** Send each of these texts over a data channel of that label. */
@@ -160,6 +197,8 @@ export async function state() {
     state: room?.state,
     home: room?.home?.node ?? null,
     me: room?.me ?? null,
+    moderates: room?.moderates ?? false,
+    locked: room?.locked ?? false,
     taken,
     pictures: shown,
     sounds: audible,

@@ -147,6 +147,30 @@ class BrowserParticipant:
         """Chat, and do not wait until the node has it."""
         self.page.evaluate("(text) => { window.participant.sayLater({ text }); }", text)
 
+    def make_room(self, room: str) -> None:
+        """Make a room that belongs to this participant; it has been in another before."""
+        self._call("makeRoom", room=room)
+
+    def kick(self, name: str, **options: object) -> str:
+        """Put out whoever is called so; returns the code of a refusal, empty when it was done."""
+        code: str = self._call("kick", name=name, options=options)
+        return code
+
+    def ask_mute(self, name: str, *, source: str) -> str:
+        """Ask for what they send from that source to be muted; returns likewise."""
+        code: str = self._call("askMute", name=name, source=source)
+        return code
+
+    def lock_room(self, *, locked: bool) -> str:
+        """Let nobody more in, or let people in again; returns likewise."""
+        code: str = self._call("lockRoom", locked=locked)
+        return code
+
+    def read_back(self, *, limit: int) -> list[list[Mapping[str, Any]]]:
+        """All chat messages from the newest page to the oldest, each page oldest first."""
+        pages: list[list[Mapping[str, Any]]] = self._call("readBack", limit=limit)
+        return pages
+
     def send_data(self, label: str, texts: list[str], *, reliable: bool) -> None:
         """Send each of these texts over a data channel of that label."""
         self._call("sendData", label=label, reliable=reliable, texts=texts)

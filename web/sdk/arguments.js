@@ -20,6 +20,11 @@ const SWITCHES = ["simulcast", "svc", "red", "fec", "dtx"];
 const MAX_BITRATE = 2 ** 32 - 1;
 /** Characters; a node takes no more. */
 const MAX_CHAT_CHARACTERS = 2_000;
+const MAX_MESSAGE_ID = 64;
+/** Messages of a room's history in one answer. */
+const MAX_CHAT_PAGE = 100;
+/** A century; who means for ever bans by REST, without a time. */
+const MAX_BAN_SECONDS = 100 * 366 * 86_400;
 
 /** @param {string} sentence @returns {never} */
 function refuse(sentence) {
@@ -78,11 +83,44 @@ export function checkChat(text) {
   if (length > MAX_CHAT_CHARACTERS) refuse(`A chat message has at most ${MAX_CHAT_CHARACTERS} characters, not ${length}.`);
 }
 
+/**
+ * Which messages of the history are asked for.
+ * @param {any} page @returns {{before?: string, limit: number}}
+ */
+export function checkedPage(page) {
+  if (typeof page !== "object" || page === null) refuse(`What to read of the chat is an object, not ${shown(page)}.`);
+  const { before, limit = MAX_CHAT_PAGE / 2 } = page;
+  if (given(before)) {
+    checkText(before, "before");
+    if ([...before].length > MAX_MESSAGE_ID) refuse(`before is the id of a chat message, not ${shown(before)}.`);
+  }
+  return { ...(given(before) && { before }), limit: whole("limit", limit, 1, MAX_CHAT_PAGE) };
+}
+
 /** @param {any} muted */
 export const checkMuted = (muted) => flag("muted", muted);
 
-/** A track of somebody else. */
-function checkTrack(track) {
+/** @param {any} locked */
+export const checkLocked = (locked) => flag("locked", locked);
+
+/** Somebody else. @param {any} participant */
+export function checkParticipant(participant) {
+  if (typeof participant?.id !== "string" || !participant.id) {
+    refuse(`A participant is one of room.participants, not ${shown(participant)}.`);
+  }
+}
+
+/** For how long somebody stays out; nothing: not at all. @param {any} seconds @returns {{ban_s?: number}} */
+export function checkedBan(seconds) {
+  if (!given(seconds)) return {};
+  if (!(typeof seconds === "number" && seconds > 0 && seconds <= MAX_BAN_SECONDS)) {
+    refuse(`banSeconds is a number above 0, not ${shown(seconds)}.`);
+  }
+  return { ban_s: seconds };
+}
+
+/** A track of somebody else. @param {any} track */
+export function checkTrack(track) {
   if (typeof track?.id !== "string" || typeof track.kind !== "string") {
     refuse(`A track is what the trackadded event brings, not ${shown(track)}.`);
   }

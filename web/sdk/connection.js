@@ -45,6 +45,8 @@ export class Connection {
   #unfit = new Set();
   /** Where we are: `{node, region, url}` once connected. */
   home = null;
+  /** What the node understands beyond the first version. @type {string[]} */
+  features = [];
 
   /** @param {Door} door @param {Tenant} tenant */
   constructor(door, tenant) {
@@ -131,6 +133,7 @@ export class Connection {
       this.#door.keepToken(welcome.token);
       const joined = await this.#door.sit(signal, welcome.features);
       if (this.#state === "closed") throw new StarlingError("left", "You left the room.");
+      this.features = welcome.features ?? [];
       this.home = { node: welcome.node, region: welcome.region, url: candidate.url };
       this.#settle(signal, joined);
     } catch (error) {

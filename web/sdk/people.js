@@ -18,6 +18,7 @@ const PACKET_INTERVAL = 1_000;
  * @property {Refusal | null} refused Why this browser does not get it; null when it does.
  */
 /** @typedef {{codec: string, accepted: string[], message: string}} Refusal `message` is a sentence for people. */
+/** @typedef {{id: string, participant: string, name: string, text: string, at: Date, mine: boolean}} ChatMessage */
 /**
  * @typedef {object} Participant
  * @property {string} id
@@ -151,8 +152,13 @@ export class People {
   }
 
   /** Somebody wrote, perhaps we. */
-  wrote({ message: id, participant, name, text, at_ms: at }) {
-    this.#emit("chat", { id, participant, name, text, at: new Date(at), mine: participant === this.me });
+  wrote(message) {
+    this.#emit("chat", this.written(message));
+  }
+
+  /** A chat message as pages know it. @returns {ChatMessage} */
+  written({ message: id, participant, name, text, at_ms: at }) {
+    return { id, participant, name, text, at: new Date(at), mine: participant === this.me };
   }
 
   /** Somebody sent us data. @param {import("./data.js").DataMessage} message */

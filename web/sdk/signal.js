@@ -10,7 +10,7 @@ const PING_INTERVAL = 5_000;
 const SILENCE_DEADLINE = 15_000;
 const REMEMBERED_PINGS = 6;
 
-const REPLIES = new Set(["welcome", "joined", "published", "chat_sent", "ok", "pong", "error"]);
+const REPLIES = new Set(["welcome", "joined", "published", "chat_sent", "chat_page", "ok", "pong", "error"]);
 
 /** Requests with replies, events, and pings both ways. */
 export class Signal {

@@ -24,6 +24,7 @@ import { Chat } from "./chat.js";
 import { Connection } from "./connection.js";
 import { Door } from "./door.js";
 import { StarlingError, told } from "./errors.js";
+import { Moderation } from "./moderation.js";
 import { Outgoing } from "./outgoing.js";
 import { Subscriber } from "./peers.js";
 import { People } from "./people.js";
@@ -42,6 +43,7 @@ export { Publication, StarlingError };
 /** @typedef {import("./people.js").Track} Track */
 /** @typedef {import("./data.js").DataSender} DataSender */
 /** @typedef {import("./people.js").Participant} Participant */
+/** @typedef {import("./people.js").ChatMessage} ChatMessage */
 /** @typedef {import("./connection.js").State} State */
 /**
  * A seat in a room.
@@ -59,6 +61,8 @@ export { Publication, StarlingError };
  * - `data` {label, participant, sender, payload, text}: somebody sent this to a data channel;
  * - `chat` {id, participant, name, text, at: Date, mine}, each message once; `chatgap` {}: more was said meanwhile than the
  *   node still knows or sends;
+ * - `muteasked` {publication, by: participant or null}: who moderates asks us to mute it; it is up to us, by `mute`;
+ * - `roomchanged` {locked, metadata}: the room is defined otherwise from now on;
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
  * - `disconnected` {code}: the connection did not come back in time, and is not tried for any more;
@@ -73,6 +77,7 @@ export class Room extends EventTarget {
   #outgoing;
   #people = new People((name, detail) => this.#emit(name, detail));
   #chat = new Chat((message) => this.#people.wrote(message));
+  #moderation = new Moderation((topic, body) => this.#request(topic, body), (name, detail) => this.#emit(name, detail));
   #preferences = new Preferences((tracks) => this.#connection.request("prefer", { tracks }));
   /** @type {Connection} */
   #connection;
@@ -132,6 +137,16 @@ export class Room extends EventTarget {
     return this.#people.me;
   }
 
+  /** Whether we may kick, ask to mute and lock: as the owner of the room, or by a grant of our token. */
+  get moderates() {
+    return this.#moderation.moderates;
+  }
+
+  /** Whether the room lets nobody more in. */
+  get locked() {
+    return this.#moderation.locked;
+  }
+
   /** Round trip to the node in ms, the best of the last few pings. @returns {number | null} */
   get rtt() {
     return this.#connection.signal?.rtt ?? null;
@@ -186,6 +201,49 @@ export class Room extends EventTarget {
     if (this.state === "idle") throw new StarlingError("not_in_room", "There is no connection yet. Join first.");
     this.#beOpen();
     return this.#chat.send(text);
+  }
+
+  /**
+   * Read what was said: the newest messages, or those before one.
+   * @param {{before?: string, limit?: number}} [page] `before` is the id of a message, `limit` 1 to 100
+   * @returns {Promise<{messages: ChatMessage[], more: boolean}>} oldest first; `more` says that there is older still
+   * @throws {StarlingError} `argument_invalid`, `not_in_room`, `store_unavailable`; `protocol_unsupported` of an older node
+   */
+  async chatHistory(page = {}) {
+    const asked = given.checkedPage(page);
+    this.#beOpen();
+    if (this.state === "connected" && !this.#connection.features.includes("chat_history")) {
+      throw new StarlingError("protocol_unsupported", "This node is of an older version and shows no chat of before.");
+    }
+    const { messages, more } = await this.#request("chat_history", asked);
+    return { messages: messages.map((message) => this.#people.written(message)), more };
+  }
+
+  /**
+   * Put somebody out, who hears `closed` with `kicked`; for those who moderate.
+   * @param {Participant} participant @param {{banSeconds?: number}} [options] They stay out for so long
+   * @throws {StarlingError} `argument_invalid`, `not_permitted`, `participant_unknown`, `store_unavailable`, ...
+   */
+  async kick(participant, { banSeconds } = {}) {
+    await this.#moderation.kick(participant, banSeconds);
+  }
+
+  /**
+   * Ask somebody to mute a track, who hears `muteasked` and decides; for those who moderate.
+   * @param {Participant} participant @param {Track} track
+   * @throws {StarlingError} `argument_invalid`, `not_permitted`, `participant_unknown`, `track_unknown`, ...
+   */
+  async askMute(participant, track) {
+    await this.#moderation.askMute(participant, track);
+  }
+
+  /**
+   * Let nobody more in, or let people in again; everybody hears `roomchanged`. For those who moderate.
+   * @param {boolean} locked
+   * @throws {StarlingError} `argument_invalid`, `not_permitted`, `store_unavailable`, ...
+   */
+  async lockRoom(locked) {
+    await this.#moderation.lock(locked);
   }
 
   /**
@@ -244,6 +302,7 @@ export class Room extends EventTarget {
 
   #settle(signal, joined) {
     this.#people.me = joined.participant;
+    this.#moderation.settle(joined);
     this.#openPeers(signal);
     this.#people.meet(joined.participants);
     this.#preferences.restate();
@@ -298,6 +357,10 @@ export class Room extends EventTarget {
         return this.#people.forget(participant, track);
       case "track_muted":
         return this.#people.hush(participant, track, message.muted);
+      case "mute_asked":
+        return this.#beAskedToMute(message);
+      case "room_changed":
+        return this.#moderation.changed(message);
       case "chat":
         return this.#chat.hear(message);
       case "offer":
@@ -318,6 +381,16 @@ export class Room extends EventTarget {
       default:
         return undefined; // a newer node may say more
     }
+  }
+
+  #beAskedToMute({ track, by }) {
+    const publication = this.publications.find(({ id }) => id === track);
+    if (publication) this.#emit("muteasked", { publication, by: this.#people.participants.get(by) ?? null });
+  }
+
+  async #request(topic, body) {
+    this.#beOpen();
+    return this.#connection.request(topic, body);
   }
 
   #beOpen() {
