@@ -76,7 +76,7 @@ __all__ = ["Sessions", "open_sessions"]
 _SENTENCES: Final = {
     ErrorCode.NODE_DRAINING: "This node is about to go; join on another one.",
     ErrorCode.ROOM_FULL: "The room is full; try again when somebody has left.",
-    ErrorCode.ROOM_LOCKED: "The room is locked; its owner unlocks it with PATCH, locked: false.",
+    ErrorCode.ROOM_LOCKED: "The room is locked: nobody more is let in until its owner unlocks it.",
     ErrorCode.ROOM_CHANGED: "The room's settings changed while you joined; try again.",
     ErrorCode.ROOM_UNKNOWN: "The room was deleted while you joined; create it first.",
     ErrorCode.NODE_FULL: "The room was deleted while you joined, and no more rooms can be made here.",

@@ -12,6 +12,7 @@ const keyOf = (id, screen) => (screen ? `${id}/screen` : id);
 export class Gallery {
   #grid;
   #blocked;
+  #choose;
   /** @type {Map<string, Tile>} */
   #tiles = new Map();
   /** @type {import("./sdk/starling.js").Room | null} */
@@ -19,10 +20,17 @@ export class Gallery {
   /** Whether the node says who speaks; until it does, what we hear has to do. */
   #told = false;
 
-  /** @param {HTMLElement} grid @param {() => void} blocked Called when the browser wants a click before it plays sound. */
-  constructor(grid, blocked) {
+  /**
+   * @param {HTMLElement} grid
+   * @param {object} told
+   * @param {() => void} told.blocked The browser wants a click before it plays sound.
+   * @param {(participant: import("./sdk/starling.js").Participant, button: HTMLElement) => void} told.choose
+   *   Something is to be done about somebody.
+   */
+  constructor(grid, { blocked, choose }) {
     this.#grid = grid;
     this.#blocked = blocked;
+    this.#choose = choose;
     new ResizeObserver(() => layOut(grid)).observe(grid);
   }
 
@@ -35,7 +43,9 @@ export class Gallery {
   listen(room) {
     this.#room = room;
     const on = (name, act) => room.addEventListener(name, ({ detail }) => act(detail));
-    on("participantjoined", ({ participant }) => this.#add(keyOf(participant.id, false), participant));
+    on("participantjoined", ({ participant }) =>
+      this.#add(keyOf(participant.id, false), participant).offer((button) => this.#choose(participant, button)),
+    );
     on("participantleft", ({ participant }) => this.#drop(keyOf(participant.id, false)));
     on("trackadded", ({ participant, track }) => this.#show(participant, track));
     on("trackmuted", ({ participant, track }) => this.#mark(participant, track));

@@ -3,23 +3,18 @@
 import { Room } from "./sdk/starling.js";
 import { Gallery } from "./gallery.js";
 import { capture, captureScreen, fillPicker, Meter } from "./media.js";
+import { Moderation } from "./moderation.js";
+import { $, notice, show } from "./page.js";
+import { Talk } from "./talk.js";
 
 const LEVEL_INTERVAL = 150;
 const REFRESH_INTERVAL = 1_000;
-const NOTICE_TIME = 4_000;
 const NAME_KEY = "starling.name";
 
 /** What is said of a field that cannot be sent. */
 const WANTED = {
   name: "Say what the others are to call you.",
   "room-name": "A room's name starts with a letter or a digit; letters, digits, dots, hyphens and underscores may follow.",
-};
-
-/** @param {string} id @returns {any} */
-const $ = (id) => document.getElementById(id);
-const show = (id, text) => {
-  $(id).textContent = text;
-  $(id).hidden = !text;
 };
 
 /** What we capture; `wanted` is what the person chose, also while there is no track. */
@@ -32,12 +27,18 @@ const meter = new Meter();
 
 /** @type {Room | null} */
 let room = null;
-const gallery = new Gallery($("grid"), () => notice("Click anywhere to hear the others."));
+/** Who we are, where the link said so. @type {string | null} */
+const userToken = takeToken();
+const talk = new Talk();
+const moderation = new Moderation(silence);
+const gallery = new Gallery($("grid"), {
+  blocked: () => notice("Click anywhere to hear the others."),
+  choose: (participant, button) => moderation.choose(participant, button),
+});
 /** What we share of our screen: the publications of its picture and, perhaps, its sound. */
 let shared = [];
 /** Whether the browser is asking what to share. */
 let choosing = false;
-let noticeTimer = 0;
 
 /* --- before the call --- */
 
@@ -125,6 +126,13 @@ async function toggle(kind) {
   if (held.publication && room) await room.mute(held.publication, !held.wanted).catch((error) => notice(error.message));
 }
 
+/** Mute what we are asked to; a shared screen ends. */
+function silence(publication) {
+  const kind = Object.keys(mine).find((one) => mine[one].publication === publication);
+  if (kind) return mine[kind].wanted && toggle(kind);
+  return publication.kind === "video" ? stopSharing() : room?.mute(publication, true).catch((error) => notice(error.message));
+}
+
 function showOwn() {
   for (const [kind, held] of Object.entries(mine)) {
     const on = held.wanted && Boolean(held.track);
@@ -161,7 +169,7 @@ async function join() {
   $("join").disabled = true;
   $("join").textContent = "Finding the nearest node…";
   const invitation = new URLSearchParams(location.search).get("invitation") || null;
-  room = new Room({ room: roomName, name, invitation, pin: $("pin").value.trim() || null });
+  room = new Room({ room: roomName, name, userToken, invitation, pin: $("pin").value.trim() || null });
   listen(room);
   for (const kind of ["audio", "video"]) await publish(kind);
   try {
@@ -261,8 +269,9 @@ function enter(name, roomName) {
 /** @param {Room} room */
 function listen(room) {
   gallery.listen(room);
+  talk.listen(room);
+  moderation.listen(room);
   const on = (name, act) => room.addEventListener(name, ({ detail }) => act(detail));
-  on("chat", addChat);
   on("trouble", ({ message }) => notice(message));
   on("reconnecting", () => show("banner", "The connection broke. Reconnecting…"));
   on("resumed", () => {
@@ -270,7 +279,6 @@ function listen(room) {
     const { node, region } = room.home;
     gallery.own?.rename({ name: room.name, node, region });
   });
-  on("chatgap", () => notice("More was written while you were away than can be shown."));
   on("statechange", showWhere);
   on("closed", ({ code, message }) => over(code, message));
 }
@@ -312,12 +320,6 @@ function showWhere() {
   );
 }
 
-function notice(text) {
-  show("banner", text);
-  clearTimeout(noticeTimer);
-  noticeTimer = setTimeout(() => $("banner").textContent === text && show("banner", ""), NOTICE_TIME);
-}
-
 function wireCall() {
   setInterval(() => {
     showWhere();
@@ -328,14 +330,9 @@ function wireCall() {
   showShared();
   $("leave").addEventListener("click", () => room?.leave());
   $("again").addEventListener("click", backToLobby);
-  $("call-chat").addEventListener("click", () => openChat($("chat").hidden));
-  $("chat-close").addEventListener("click", () => openChat(false));
-  $("chat-form").addEventListener("submit", sendChat);
   $("copy-link").addEventListener("click", copyLink);
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    $("where").open = false;
-    if (!$("chat").hidden) openChat(false);
+    if (event.key === "Escape") $("where").open = false;
   });
   document.addEventListener("click", (event) => {
     if (!$("where").contains(event.target)) $("where").open = false;
@@ -353,52 +350,14 @@ async function copyLink() {
   }
 }
 
-/* --- chat --- */
-
-function openChat(open) {
-  $("chat").hidden = !open;
-  $("call-chat").setAttribute("aria-expanded", String(open));
-  if (open) {
-    $("unread").hidden = true;
-    $("chat-text").focus();
-  } else {
-    $("call-chat").focus();
-  }
-}
-
-async function sendChat(event) {
-  event.preventDefault();
-  const text = $("chat-text").value.trim();
-  if (!text || !room) return;
-  $("chat-text").value = "";
-  try {
-    await room.chat(text);
-  } catch (error) {
-    $("chat-text").value ||= text;
-    notice(error.message);
-  }
-}
-
-function addChat({ name, text, at, mine: own }) {
-  const item = document.createElement("li");
-  item.classList.toggle("mine", own);
-  const head = document.createElement("b");
-  const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  head.textContent = own ? time : `${name} · ${time}`;
-  const body = document.createElement("span");
-  body.textContent = text;
-  item.append(head, body);
-  $("chat-log").append(item);
-  item.scrollIntoView({ block: "end" });
-  if ($("chat").hidden) $("unread").hidden = false;
-}
-
 /* --- after the call --- */
 
 const TITLES = {
   left: "You left",
   replaced: "You joined again elsewhere",
   kicked: "You were removed",
+  banned: "You are banned",
+  room_deleted: "The room is gone",
   disconnected: "The connection is lost",
 };
 
@@ -407,9 +366,9 @@ function over(code, message) {
   room = null;
   forgetPublications();
   gallery.close();
-  $("chat-log").replaceChildren();
+  talk.close();
+  moderation.close();
   show("banner", "");
-  openChat(false);
   $("call").hidden = true;
   $("over").hidden = false;
   $("over-title").textContent = TITLES[code] ?? "The call ended";
@@ -424,6 +383,13 @@ function backToLobby() {
   $("over").hidden = true;
   $("lobby").hidden = false;
   $("join").focus();
+}
+
+/** What a link handed over in its fragment, which no server sees; it does not stay in the address. */
+function takeToken() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (token) history.replaceState(null, "", location.pathname + location.search);
+  return token;
 }
 
 function readName() {

@@ -50,6 +50,16 @@ export class Tile {
     this.element.setAttribute("aria-label", `${this.who.textContent}, on node ${node}`);
   }
 
+  /** Have a button for what can be done about this one; it shows where the grid says so. @param {(button: HTMLElement) => void} act */
+  offer(act) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "more", title: `Moderate ${this.who.textContent}` });
+    button.append(icon("more-icon"), make("span", "visually-hidden", button.title));
+    button.setAttribute("aria-haspopup", "true");
+    button.addEventListener("click", () => act(button));
+    this.element.append(button);
+  }
+
   /** @param {MediaStreamTrack | null} track */
   picture(track) {
     this.video.srcObject = track && new MediaStream([track]);

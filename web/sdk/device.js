@@ -2,6 +2,9 @@
 
 import { Hold } from "./hold.js";
 
+/** What tells one user token from another, and opens nothing by itself. @param {string} token */
+const signature = (token) => token.slice(token.lastIndexOf(".") + 1);
+
 /**
  * This tab as a device. Device id and join counter live and die together in the tab's storage, so a reload keeps both. A
  * duplicated tab, which inherits a copy of them, does not get hold of the id and becomes a device of its own.
@@ -72,14 +75,20 @@ export class Device {
     return this.attempt;
   }
 
-  /** The session token of an earlier page of this tab under the same name: so a reload stays the same person. */
-  token(name) {
+  /**
+   * The session token of an earlier page of this tab under the same name: so a reload stays the same person. Whoever says
+   * who they are by a user token is nobody else.
+   * @param {string} name @param {string | null} [userToken]
+   */
+  token(name, userToken = null) {
     const kept = Device.#read(Device.#TOKEN);
-    return kept?.name === name && kept?.device === this.id ? kept.token : null;
+    const isOurs = kept?.name === name && kept?.device === this.id && (!userToken || kept.by === signature(userToken));
+    return isOurs ? kept.token : null;
   }
 
-  keepToken(name, token) {
-    Device.#write(Device.#TOKEN, token && { name, device: this.id, token });
+  /** @param {string} name @param {string | null} token @param {string | null} [userToken] What it was given for. */
+  keepToken(name, token, userToken = null) {
+    Device.#write(Device.#TOKEN, token && { name, device: this.id, token, by: userToken && signature(userToken) });
   }
 
   async #take(id, attempt, options = {}) {

@@ -36,7 +36,7 @@ export class Door {
   /** Be ready to knock: know this device, the nodes, and have a token, an earlier page's if there is one. */
   async approach() {
     this.device = await Device.mine();
-    this.token = this.device.token(this.name);
+    this.token = this.device.token(this.name, this.userToken);
     this.#tokenOf = this.device.id;
     await Promise.all([this.look(), this.token ? null : this.admit()]);
   }
@@ -92,7 +92,7 @@ export class Door {
   keepToken(token) {
     this.token = token;
     this.#tokenOf = this.device.id;
-    this.device.keepToken(this.name, token);
+    this.device.keepToken(this.name, token, this.userToken);
   }
 
   /** Any node will do: the one the page came from, else those it named. */

@@ -33,6 +33,14 @@ test("attempts rise over reloads of a tab, which stays the same person", async (
   assert.deepEqual(of("hello").map(({ token }) => token), ["token-1", "fresh"]);
 });
 
+test("who says who they are is not taken for the guest that the tab was before", async () => {
+  await (await joined()).leave();
+  for (let visits = 0; visits < 2; visits += 1) await (await joined({ userToken: "head.body.of-ann" })).leave();
+  await (await joined({ userToken: "head.body.of-bob" })).leave();
+  await (await joined()).leave();
+  assert.deepEqual(of("hello").map(({ token }) => token), ["token-1", "token-2", "fresh", "token-3", "fresh"]);
+});
+
 test("a stale attempt is raised once, beyond the node's", async () => {
   const granted = world.answers.join;
   let refusals = 0;
