@@ -170,15 +170,28 @@ class Client:
         return await self._expect(request, Joined)
 
     async def kick(self, participant: ParticipantId, *, ban_s: float | None = None) -> None:
-        """Put somebody out, and keep them out for ``ban_s`` seconds; for the room's owner and administrators."""
+        """Put somebody out, who hears :class:`SeatLost`, and keep their user out for ``ban_s`` seconds.
+
+        Raises:
+            RefusedByNodeError: `not_permitted`: for the room's owner and admins; `participant_unknown`, `not_in_room`,
+                `room_elsewhere`, `rate_limited`, `store_unavailable`; `room_full` of bans.
+        """
         await self._expect(Kick(participant=participant, ban_s=ban_s), Ok)
 
     async def ask_mute(self, participant: ParticipantId, track: TrackId) -> None:
-        """Ask somebody to mute a track; for the owner of the room and administrators."""
+        """Ask somebody to mute a track, who hears :class:`MuteAsked` and decides; for those who may kick.
+
+        Raises:
+            RefusedByNodeError: As for :meth:`kick`, and `track_unknown`.
+        """
         await self._expect(AskMute(participant=participant, track=track), Ok)
 
     async def lock_room(self, *, locked: bool) -> None:
-        """Let nobody new in, or let people in again; for the owner of the room and administrators."""
+        """Let nobody new in, or let people in again; for those who may kick. All inside hear :class:`RoomChanged`.
+
+        Raises:
+            RefusedByNodeError: `not_permitted`, `not_in_room`, `store_unavailable`.
+        """
         await self._expect(LockRoom(locked=locked), Ok)
 
     async def leave(self) -> None:
@@ -206,7 +219,12 @@ class Client:
         return await self._expect(Chat(text=text, nonce=nonce or secrets.token_hex(8)), ChatSent)
 
     async def chat_history(self, *, before: MessageId | None = None, limit: int = 50) -> ChatPage:
-        """Read what was said in the room: the newest messages, or those before one."""
+        """Read what was said in the room, oldest first: the newest ``limit`` messages (1 to 100), or those before one.
+
+        Raises:
+            RefusedByNodeError: `not_in_room`; `store_unavailable` where nobody can say yet who may read. A node whose
+                welcome does not name the feature `chat_history` ends the connection (:class:`ConnectionLostError`).
+        """
         return await self._expect(ChatHistory(before=before, limit=limit), ChatPage)
 
     async def ping(self) -> float:

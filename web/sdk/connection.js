@@ -177,7 +177,7 @@ export class Connection {
   #seatLost(reason) {
     if (reason === "replaced") return this.#replaced();
     if (reason === "node_drained" || reason === "node_lost") return this.#reconnect("node_draining");
-    const sentence = reason === "kicked" ? "You were removed from the room." : "Your seat in the room is gone.";
+    const sentence = reason === "kicked" ? "Whoever looks after the room removed you from it." : "Your seat in the room is gone.";
     return this.#close(reason, sentence);
   }
 

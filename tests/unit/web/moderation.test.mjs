@@ -94,7 +94,7 @@ test("everybody hears of a lock, and knows it after a reconnection too", async (
 test("who is kicked is told so and does not come again by itself", async () => {
   const room = await joined();
   room.socket.say({ topic: "seat_lost", reason: "kicked" });
-  assert.deepEqual(room.seen.at(-1), ["closed", { code: "kicked", message: "You were removed from the room." }]);
+  assert.deepEqual(room.seen.at(-1), ["closed", { code: "kicked", message: "Whoever looks after the room removed you from it." }]);
   await settled();
   assert.equal(of("join").length, 1);
 });
