@@ -46,10 +46,15 @@ class Origins:
         wanted = origin_of(origin)
         if wanted is None:
             return False
-        if wanted in self._configured or wanted in map(origin_of, self._member_urls()):
+        members = [member for member in map(origin_of, self._member_urls()) if member is not None]
+        if wanted in self._configured or wanted in members:
             return True
-        scheme = urlsplit(wanted).scheme
-        return wanted == origin_of(f"{scheme}://{host}") and _is_unforgeable(wanted)
+        own = origin_of(f"{urlsplit(wanted).scheme}://{host}")
+        if own is not None and wanted == own and _is_unforgeable(wanted):
+            return True
+        # `starling up` prints 127.0.0.1, and people type localhost: both are this machine, at one port.
+        port = _loopback_port(wanted)
+        return port is not None and port in {_loopback_port(known) for known in (*members, own) if known is not None}
 
 
 def origin_of(url: str) -> str | None:
@@ -63,6 +68,15 @@ def origin_of(url: str) -> str | None:
         return None
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}:{port or DEFAULT_PORTS[parts.scheme]}"
+
+
+def _loopback_port(origin: str) -> int | None:
+    parts = urlsplit(origin)
+    host = parts.hostname or ""
+    try:
+        return parts.port if host == "localhost" or ipaddress.ip_address(host).is_loopback else None
+    except ValueError:
+        return None
 
 
 def _is_unforgeable(origin: str) -> bool:

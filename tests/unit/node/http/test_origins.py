@@ -4,7 +4,7 @@ import pytest
 
 from node.http.origins import Origins, origin_of
 
-MEMBERS = ("https://eu.example.org", "http://us.example.org:8080/")
+MEMBERS = ("https://eu.example.org", "http://us.example.org:8080/", "http://127.0.0.1:8181")
 
 
 @pytest.fixture
@@ -22,6 +22,9 @@ def origins() -> Origins:
         ("http://127.0.0.2:8080", "127.0.0.2:8080"),
         ("http://[::1]:8080", "[::1]:8080"),
         ("http://localhost", "localhost"),
+        ("http://localhost:8080", "127.0.0.1:8080"),
+        ("http://127.0.0.1:8080", "localhost:8080"),
+        ("http://localhost:8181", "127.0.0.1:8282"),
     ],
 )
 def test_allowed(origins: Origins, origin: str, host: str) -> None:
@@ -40,6 +43,9 @@ def test_allowed(origins: Origins, origin: str, host: str) -> None:
         ("", ""),
         ("http://[", "x"),
         ("http://127.0.0.1:8080", "127.0.0.1:9090"),
+        ("http://localhost:8080", "127.0.0.1:9090"),
+        ("http://192.0.2.1:8080", "127.0.0.1:8080"),
+        ("http://localhost.evil.test:8080", "127.0.0.1:8080"),
         # Anybody can point a name of theirs at this machine.
         ("http://rebound.evil.test:8080", "rebound.evil.test:8080"),
     ],
