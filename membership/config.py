@@ -41,6 +41,7 @@ class MembershipConfig:
         gossip_key: base64 of 16, 24 or 32 bytes; needed as soon as there are seeds.
         cluster_keys: raw 32-byte Ed25519 public keys of the cluster; when there are any, a member without
             a certificate by one of them is refused and shown.
+        revoked_keys_file: node keys that are refused, see revocations.py; None for none.
         serf_path: the serf program, a path or a name to look up in PATH.
         start_deadline_s: from starting an agent until its RPC must answer.
         call_deadline_s: for one fast RPC call (members, event, coordinates).
@@ -68,6 +69,7 @@ class MembershipConfig:
     seeds: tuple[str, ...] = ()
     gossip_key: str | None = None
     cluster_keys: tuple[bytes, ...] = ()
+    revoked_keys_file: Path | None = None
     serf_path: str = "serf"
     start_deadline_s: float = 10.0
     call_deadline_s: float = 5.0

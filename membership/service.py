@@ -19,6 +19,7 @@ import trio
 
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.joining import try_seeds
+from membership.revocations import read_revoked_keys
 from membership.room_queries import RoomQueries
 from membership.rpc.client import EventStream, SerfClient, open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
@@ -33,6 +34,7 @@ from membership.view import (
     AgentUp,
     DeadlineReached,
     JoinSeeds,
+    KeysRevoked,
     MembersHinted,
     MembersRead,
     MemberView,
@@ -88,6 +90,7 @@ class Membership:
             node_id=config.node_id,
             cluster=config.cluster,
             cluster_keys=config.cluster_keys,
+            revoked_keys=_revoked_keys(config),
             seeds=self._seeds,
             refresh_interval_s=config.refresh_interval_s,
             rejoin_interval_s=config.rejoin_interval_s,
@@ -187,6 +190,14 @@ class Membership:
         The stream tells of a newcomer about a second after the agent knows it; at most one read is under way.
         """
         self._feed(MembersHinted())
+
+    def reload_revoked_keys(self) -> None:
+        """Read the file of revoked node keys again; on an error those known stay.
+
+        Raises:
+            GossipSetupError: `revoked_keys_invalid`.
+        """
+        self._feed(KeysRevoked(keys=_revoked_keys(self._config)))
 
     async def members_raw(self) -> tuple[SerfMember, ...]:
         """All members as the agent lists them now, old boots and strangers included.
@@ -395,6 +406,10 @@ class Membership:
         return None
 
 
+def _revoked_keys(config: MembershipConfig) -> frozenset[bytes]:
+    return frozenset() if config.revoked_keys_file is None else read_revoked_keys(config.revoked_keys_file)
+
+
 @contextlib.asynccontextmanager
 async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIterator[Membership]:
     """Take part in the cluster for the length of the block; on its end the node leaves gracefully, with a deadline.
@@ -411,6 +426,12 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         encode_tags(tags)
     except ValueError as error:
         raise GossipSetupError("tags_invalid", f"this node cannot describe itself: {error}") from error
+    if tags.public_key in _revoked_keys(config):
+        raise GossipSetupError(
+            "revoked_keys_invalid",
+            f"the file of revoked node keys {config.revoked_keys_file} lists this node's own key: take it out, "
+            "or remove node-key.pem from the data folder, and the node makes another one",
+        )
     membership = Membership(config, tags, await draw_boot(config))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(membership._watch_deadlines)

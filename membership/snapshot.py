@@ -76,7 +76,7 @@ class UnusableMember:
         port: port of its gossip.
         state: what gossip says of it.
         code: `tags_missing`, `tags_malformed`, `tags_too_large`, `name_mismatch`, `foreign_cluster`,
-            `uncertified`.
+            `uncertified`, `key_revoked`, `key_changed` (its node lives under another key).
         message: the reason for a human.
     """
 
@@ -128,9 +128,15 @@ class NodeChanged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeGone:
-    """A node that was alive has failed or left, as `member.state` says; FAILED also when it was forgotten."""
+    """A node that was alive has failed or left, as `member.state` says; FAILED also when it was forgotten.
+
+    Attributes:
+        member: what it was.
+        is_refused: it is there, and is no node of this cluster any more: nothing of it is to be kept.
+    """
 
     member: ViewMember
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +168,8 @@ def changes_between(old: ClusterView, new: ClusterView) -> tuple[Change, ...]:
             elif before != after:
                 changes.append(NodeChanged(before=before, after=after))
         elif before is not None and was_alive:
-            changes.append(NodeGone(member=after or replace(before, state=MemberState.FAILED)))
+            is_refused = after is None and before.serf_name in {member.serf_name for member in new.unusable}
+            changes.append(NodeGone(member=after or replace(before, state=MemberState.FAILED), is_refused=is_refused))
     known = {(member.serf_name, member.code) for member in old.unusable}
     changes.extend(MemberRefused(member=m) for m in new.unusable if (m.serf_name, m.code) not in known)
     return tuple(changes)

@@ -10,6 +10,7 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     AgentDown         the snapshot stays, marked as not fresh; no deadlines
     MembersHinted     read members, or once more if a read is under way
     MembersRead       new snapshot; own older names that are dead are pruned
+    KeysRevoked       judge everybody anew, also who is held
     SeedsTried        next look at the seeds: soon after a failure (doubling), else after the interval
     DeadlineReached   periodic re-read; join the seeds again if none of them is alive; end of holding
 
@@ -24,7 +25,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from membership.certificate import certificate_holds
 from membership.snapshot import (
     Change,
     ClusterView,
@@ -33,10 +33,10 @@ from membership.snapshot import (
     ViewMember,
     changes_between,
 )
-from membership.tags import UnusableTags, decode_tags, serf_name
+from membership.standing import Rules, judge, revoked, speakers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from membership.rpc.records import SerfMember
     from signalling.ids import NodeId
@@ -46,6 +46,7 @@ __all__ = [
     "AgentUp",
     "DeadlineReached",
     "JoinSeeds",
+    "KeysRevoked",
     "MemberView",
     "MembersHinted",
     "MembersRead",
@@ -63,13 +64,6 @@ a few seconds, and a node that died meanwhile is missed by its links long before
 
 FIRST_REJOIN_S = 0.5
 """First pause after a failed join; doubled up to the configured interval."""
-
-_STATES = {
-    "alive": MemberState.ALIVE,
-    "leaving": MemberState.LEFT,
-    "left": MemberState.LEFT,
-    "failed": MemberState.FAILED,
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +88,13 @@ class MembersRead:
     """The answer to `ReadMembers`."""
 
     members: tuple[SerfMember, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeysRevoked:
+    """The operator's whole list of node keys that are refused, as raw bytes."""
+
+    keys: frozenset[bytes]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +136,7 @@ class Publish:
     changes: tuple[Change, ...]
 
 
-ViewEvent = AgentUp | AgentDown | MembersHinted | MembersRead | SeedsTried | DeadlineReached
+ViewEvent = AgentUp | AgentDown | KeysRevoked | MembersHinted | MembersRead | SeedsTried | DeadlineReached
 ViewEffect = ReadMembers | JoinSeeds | PruneMember | Publish
 
 
@@ -148,6 +149,7 @@ class MemberView:
         node_id: NodeId,
         cluster: str,
         cluster_keys: Sequence[bytes] = (),
+        revoked_keys: Collection[bytes] = (),
         seeds: Sequence[str] = (),
         refresh_interval_s: float,
         rejoin_interval_s: float,
@@ -158,13 +160,13 @@ class MemberView:
             node_id: the own stable id.
             cluster: the own cluster's name.
             cluster_keys: raw public keys of the cluster; when there are any, members need a certificate.
+            revoked_keys: raw public keys of nodes that are refused.
             seeds: `host:port` of others; without the own address.
             refresh_interval_s: period of re-reading members.
             rejoin_interval_s: period of joining the seeds while none is alive.
         """
         self.view = ClusterView(own_id=node_id)
-        self._cluster = cluster
-        self._cluster_keys = tuple(cluster_keys)
+        self._rules = Rules(cluster=cluster, cluster_keys=tuple(cluster_keys), revoked_keys=frozenset(revoked_keys))
         self._seeds = tuple(seeds)
         self._refresh_interval_s = refresh_interval_s
         self._rejoin_interval_s = rejoin_interval_s
@@ -190,6 +192,8 @@ class MemberView:
                 self._agent_boot = None
                 self._refresh_at = self._join_at = self._held_until = math.inf
                 return self._publish(self.view.members.values(), self.view.unusable)
+            case KeysRevoked():
+                return self._revoke(event.keys, now)
             case _ if self._agent_boot is None:
                 return ()  # what a lost agent had still to say
             case MembersHinted():
@@ -227,26 +231,32 @@ class MemberView:
         judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
         for member in members:
             known = self._judged.get(member.name)
-            judged[member.name] = known if known is not None and known[0] == member else (member, self._judge(member))
+            judged[member.name] = (
+                known if known is not None and known[0] == member else (member, judge(member, self._rules))
+            )
         self._judged = judged
         verdicts = [verdict for _, verdict in judged.values()]
         usable = [verdict for verdict in verdicts if isinstance(verdict, ViewMember)]
-        self._listed = self._speakers(usable)
+        speakers = speakers_of(usable)
+        self._listed = speakers.by_node
         for node_id in self._listed:
             self._held.pop(node_id, None)
-        unusable = sorted((v for v in verdicts if isinstance(v, UnusableMember)), key=lambda v: v.serf_name)
+        refused = (*(v for v in verdicts if isinstance(v, UnusableMember)), *speakers.refused)
+        unusable = sorted(refused, key=lambda member: member.serf_name)
         effects = self._publish((*self._listed.values(), *self._held.values()), unusable, fresh=True)
         again = self._read(now) if self._read_again else ()
         return (*effects, *self._prune(usable), *again)
 
-    def _speakers(self, members: Iterable[ViewMember]) -> dict[NodeId, ViewMember]:
-        """The member that speaks for each node: its newest boot, whatever the states."""
-        speakers: dict[NodeId, ViewMember] = {}
-        for member in members:
-            speaker = speakers.get(member.node_id)
-            if speaker is None or speaker.tags.agent_boot < member.tags.agent_boot:
-                speakers[member.node_id] = member
-        return speakers
+    def _revoke(self, keys: frozenset[bytes], now: float) -> tuple[ViewEffect, ...]:
+        self._rules = replace(self._rules, revoked_keys=keys)
+        self._judged.clear()
+        refused = {m.node_id: revoked(m) for m in self.view.members.values() if m.tags.public_key in keys}
+        for known in (self._held, self._listed):
+            for node_id in known.keys() & refused.keys():
+                del known[node_id]
+        left = (member for node_id, member in self.view.members.items() if node_id not in refused)
+        effects = self._publish(left, (*self.view.unusable, *refused.values()), fresh=self.view.is_fresh)
+        return (*effects, *self._read(now)) if self._agent_boot is not None else effects
 
     def _prune(self, members: Iterable[ViewMember]) -> tuple[ViewEffect, ...]:
         own_boot = self._agent_boot
@@ -296,39 +306,6 @@ class MemberView:
             return ()
         self.view = replace(new, number=old.number + 1)
         return (Publish(view=self.view, changes=changes_between(old, self.view)),)
-
-    def _judge(self, member: SerfMember) -> ViewMember | UnusableMember:
-        state = _STATES.get(member.status, MemberState.FAILED)
-
-        def unusable(code: str, message: str) -> UnusableMember:
-            return UnusableMember(
-                serf_name=member.name,
-                address=member.address,
-                port=member.port,
-                state=state,
-                code=code,
-                message=message,
-            )
-
-        tags = decode_tags(member.tags)
-        if isinstance(tags, UnusableTags):
-            return unusable(tags.code, tags.message)
-        if tags.cluster != self._cluster:
-            return unusable("foreign_cluster", f"belongs to cluster {tags.cluster!r}, not {self._cluster!r}")
-        if member.name != serf_name(tags.node_id, tags.agent_boot):
-            return unusable("name_mismatch", f"tags claim to be {serf_name(tags.node_id, tags.agent_boot)!r}")
-        if self._cluster_keys and not (
-            tags.certificate is not None
-            and certificate_holds(
-                self._cluster_keys,
-                cluster=tags.cluster,
-                node_id=tags.node_id,
-                public_key=tags.public_key,
-                certificate=tags.certificate,
-            )
-        ):
-            return unusable("uncertified", "its node key carries no certificate by this cluster's key")
-        return ViewMember(serf_name=member.name, address=member.address, port=member.port, state=state, tags=tags)
 
 
 def _address(member: ViewMember) -> str:

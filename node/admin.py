@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from base64 import urlsafe_b64encode
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, TypeVar
@@ -103,11 +104,12 @@ class MemberReport(msgspec.Struct, frozen=True, kw_only=True):
     """One member of the cluster, as this node sees it.
 
     ``state`` is ``alive``, ``draining``, ``failed``, ``left`` or ``refused``; ``reason`` says why a
-    member is refused. ``rtt_ms`` is an estimate from network coordinates.
+    member is refused. ``rtt_ms`` is an estimate from network coordinates, ``public_key`` the node's key in base64url.
     """
 
     node: str
     state: str
+    public_key: str = ""
     region: str = ""
     url: str = ""
     address: str = ""
@@ -194,6 +196,7 @@ class AdminDesk:
             MemberReport(
                 node=node_id,
                 state="draining" if member.state == "alive" and not member.is_serving else member.state.value,
+                public_key=urlsafe_b64encode(member.tags.public_key).decode().rstrip("="),
                 region=member.tags.region,
                 url=member.tags.public_url,
                 address=f"{member.address}:{member.port}" if self.membership is not None else "",

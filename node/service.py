@@ -82,7 +82,7 @@ MAX_MEDIA_ADDRESSES: Final = 8
 
 CONFIG_CODES: Final = frozenset(
     {"gossip_key_invalid", "gossip_key_required", "gossip_address_invalid", "keys_missing", "keys_readable_by_others"}
-    | {"keys_invalid", "api_keys_invalid", "tags_too_large", "tags_invalid"}
+    | {"keys_invalid", "api_keys_invalid", "revoked_keys_invalid", "tags_too_large", "tags_invalid"}
 )
 """Setup problems that changing the configuration cures."""
 
@@ -95,6 +95,7 @@ SETTING_OF: Final = MappingProxyType(
         "gossip_key_invalid": "mesh.gossip_key_file",
         "store_unavailable": "store.url",
         "api_keys_invalid": "tokens.api_keys_file",
+        "revoked_keys_invalid": "mesh.revoked_keys_file",
         "store_file_unavailable": "node.data_dir",
     }
 )
@@ -124,7 +125,7 @@ async def run_node(config: Config, *, started: Callable[[RunningNode], None]) ->
     """Run a node until it is told to stop.
 
     SIGTERM or SIGINT stops it in good order, within ``node.stop_deadline_s``; a second one stops
-    it now. SIGHUP reads the TLS certificate and the API keys again.
+    it now. SIGHUP reads the TLS certificate, the API keys and the revoked keys again.
 
     Args:
         config: All settings.
@@ -334,6 +335,7 @@ def _membership_config(config: Config, identity: Identity) -> MembershipConfig:
         seeds=mesh.seeds,
         gossip_key=load_gossip_key(config),
         cluster_keys=identity.cluster_keys.public_keys,
+        revoked_keys_file=Path(mesh.revoked_keys_file) if mesh.revoked_keys_file else None,
         serf_path=mesh.serf,
         start_deadline_s=mesh.start_deadline_s,
         call_deadline_s=mesh.call_deadline_s,

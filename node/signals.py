@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from membership import GossipSetupError
 from node.http.tls import CertificateError
 from session import SessionSetupError
 
@@ -34,6 +35,7 @@ async def watch_signals(stop: trio.Event, everything: trio.CancelScope, *, task_
             if number == signal.SIGHUP:
                 _reload_certificate(watch.node)
                 _reload_api_keys(watch.node)
+                _reload_revoked_keys(watch.node)
             elif watch.node is None or stop.is_set():
                 everything.cancel()
             else:
@@ -60,3 +62,14 @@ def _reload_api_keys(node: RunningNode | None) -> None:
         log.error("api_keys_kept", reason=error.message)
     else:
         log.info("api_keys_reloaded", keys=len(node.api_keys.by_id))
+
+
+def _reload_revoked_keys(node: RunningNode | None) -> None:
+    if node is None or node.membership is None:
+        return
+    try:
+        node.membership.reload_revoked_keys()
+    except GossipSetupError as error:
+        log.error("revoked_keys_kept", reason=error.message)
+    else:
+        log.info("revoked_keys_reloaded")

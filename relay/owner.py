@@ -171,8 +171,8 @@ class Owner:
         match change:
             case NodeAppeared(member=member) | NodeChanged(after=member):
                 self._see_member(member)
-            case NodeGone(member=member):
-                self._lose_member(member.node_id)
+            case NodeGone(member=member, is_refused=is_refused):
+                self._lose_member(member.node_id, is_refused=is_refused)
             case ViewReset(view=view):
                 present = {member.node_id: member for member in view.alive()}
                 for node in sorted(self._alive - present.keys()):
@@ -194,9 +194,9 @@ class Owner:
         self._negotiate(MemberSeen(member=facts))
         self._run_rooms(self.rooms.handle(NodeReturned(node=member.node_id), self._now))
 
-    def _lose_member(self, node: NodeId) -> None:
+    def _lose_member(self, node: NodeId, *, is_refused: bool = False) -> None:
         self._alive.discard(node)
-        self._negotiate(MemberLost(node=node))
+        self._negotiate(MemberLost(node=node, is_refused=is_refused))
         self._run_rooms(self.rooms.handle(NodeVanished(node=node), self._now))
 
     # --- links --------------------------------------------------------------------------------

@@ -123,6 +123,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         advertise: ``host:port`` under which others reach the gossip. Empty: the bound one.
         seeds: ``host:port`` of nodes to join.
         warm_links: Peers that are linked as soon as they appear.
+        revoked_keys_file: File with node keys that are refused, one a line. Empty: none.
         serf: The serf program: a path, or a name to look up in ``PATH``.
         start_deadline_s: For a new serf agent to answer.
         call_deadline_s: For one quick call to the agent.
@@ -135,6 +136,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     advertise: str = ""
     seeds: tuple[str, ...] = ()
     warm_links: Annotated[int, Meta(ge=0, le=64)] = 8
+    revoked_keys_file: str = ""
     serf: Annotated[str, Meta(min_length=1)] = "serf"
     start_deadline_s: Seconds = 10.0
     call_deadline_s: Seconds = 5.0

@@ -57,7 +57,7 @@ class Negotiation(Attempts):
             case MemberSeen():
                 self._see_member(event.member, now)
             case MemberLost():
-                self._lose_member(event.node, now)
+                self._lose_member(event.node, now, is_refused=event.is_refused)
             case LinksWanted():
                 self._want(event.nodes, now)
             case Draining():
@@ -126,13 +126,15 @@ class Negotiation(Attempts):
         for opened, late_s in self._inspector.release(member.node):
             self._hear(EnvelopeHeard(opened=opened, late_s=late_s), now)
 
-    def _lose_member(self, node: NodeId, now: float) -> None:
+    def _lose_member(self, node: NodeId, now: float, *, is_refused: bool) -> None:
         if self._members.pop(node, None) is None:
             return
         peer = self._peers.get(node)
         if peer is None:
             return
-        if Cue.GONE in TABLE[peer.phase]:
+        if is_refused and peer.end is not None:
+            self._signal_end(peer.end.id, Signal(cue=Cue.BROKE, reason="node_refused"), now)
+        elif Cue.GONE in TABLE[peer.phase]:
             self._signal(peer, Signal(cue=Cue.GONE, reason="node_gone"), now)
         self._arm(peer, now)
         self._drop_idle(peer)

@@ -37,9 +37,10 @@ class MemberSeen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemberLost:
-    """Gossip holds the node failed or gone."""
+    """Gossip holds the node failed or gone, which ends no link that works; one that is refused has none to keep."""
 
     node: NodeId
+    is_refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

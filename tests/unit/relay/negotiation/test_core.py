@@ -295,6 +295,14 @@ def test_gossip_alone_ends_an_attempt_but_no_link() -> None:
     assert node.feed(EndSuspect(end=end)) == (fell, CloseEnd(end=end)), "now both say so"
 
 
+def test_a_node_that_is_refused_loses_its_link_at_once() -> None:
+    node = Node(PEER)
+    end, _ = node.up()
+    effects = node.feed(MemberLost(node=PEER, is_refused=True))
+    assert LinkFell(node=PEER, end=end, reason="node_refused") in effects
+    assert CloseEnd(end=end) in effects
+
+
 def test_the_other_way_round_a_suspect_link_falls_with_gossip() -> None:
     node = Node(PEER)
     end, _ = node.up()
