@@ -11,7 +11,7 @@ import typer
 from node.cli.settings import AsJson
 
 if TYPE_CHECKING:
-    from session import ClusterKeys
+    from session import ClusterKeys, RotationStage
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -167,26 +167,34 @@ def inspect(
 def rotate(
     file: Annotated[Path, typer.Argument(help="The cluster's keys (tokens.cluster_keys_file).")],
     step: Annotated[Step, typer.Argument(help="What is next.")],
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Also out of order: `switch` back to the old key, `drop` the new one before it signs."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Change the cluster's signing key without ending a session, in three steps.
 
     After each step copy the file to every node and restart the nodes one by one. `add`: a new key is known and does not
     sign yet. `switch`: it signs, the old one is still believed. `drop`: the old one is believed no more; wait before it
-    until its last tokens have run out. A node that does not know a key refuses its tokens, hence the order.
+    until its last tokens have run out. A node that does not know a key refuses its tokens, hence the order. The file
+    says how far it is, and a step out of order is refused.
     """
     from node.cli.asking import print_json
     from node.errors import NodeStartError
 
     keys = _load(file)
     try:
-        changed = {Step.ADD: keys.with_next, Step.SWITCH: keys.switched, Step.DROP: keys.without_old}[step]()
+        if step is Step.ADD:
+            changed = keys.with_next()
+        elif step is Step.SWITCH:
+            changed = keys.switched(force=force)
+        else:
+            changed = keys.without_second(force=force)
     except ValueError:
-        first = "drop" if step is Step.ADD else "add"
-        raise NodeStartError(
-            "rotation_unfit",
-            f"{file} has {len(keys.public_keys)} key(s): run `starling token rotate {file} {first}` first",
-        ) from None
+        raise NodeStartError("rotation_unfit", _why_out_of_order(file, step, keys.stage)) from None
     try:
         changed.save(file)
     except OSError as error:
@@ -206,6 +214,37 @@ def rotate(
         )
     if following is not None:
         sys.stdout.write(f"Then: starling token rotate {file} {following}\n")
+
+
+def _why_out_of_order(file: Path, step: Step, stage: "RotationStage") -> str:
+    from session import RotationStage
+
+    match stage, step:
+        case RotationStage.SETTLED, _:
+            return f"{file} has one key: run `starling token rotate {file} add` first"
+        case RotationStage.ADDED, Step.DROP:
+            return (
+                f"{file} has a new key that does not sign yet, and dropping would lose it: run "
+                f"`starling token rotate {file} switch` first, or add --force to give the new key up"
+            )
+        case RotationStage.ADDED, _:
+            return f"{file} has a new key already: the next step is `starling token rotate {file} switch`"
+        case RotationStage.SWITCHED, Step.SWITCH:
+            return (
+                f"the new key of {file} signs already, and switching again would bring the old one back: the next step "
+                f"is `starling token rotate {file} drop`, once the old key's tokens have run out; or add --force to go "
+                "back to the old key"
+            )
+        case RotationStage.SWITCHED, _:
+            return (
+                f"{file} has two keys, the second is the old one: run `starling token rotate {file} drop` first, once "
+                "the old key's tokens have run out"
+            )
+        case _:
+            return (
+                f"{file} has two keys and does not say whether the second is the next or the old one: if it is the "
+                f"next, run `starling token rotate {file} switch --force`; if it is the old one, `... drop --force`"
+            )
 
 
 def _load(file: Path) -> "ClusterKeys":
