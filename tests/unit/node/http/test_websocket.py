@@ -80,6 +80,7 @@ async def test_a_probe_pings_without_a_session(backend: FakeBackend, web_root: P
         ('{"topic": "hello"}', "malformed_message", 4400),
         ('{"topic": "hello", "token": "expired"}', "token_invalid", 4401),
         ("x" * 300_000, "message_too_large", 4413),
+        ("x" * 600_000, "message_too_large", 4413),
     ],
 )
 async def test_bad_messages_get_an_error_and_a_close_code(
