@@ -18,6 +18,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST_USER_TOKEN_S = 86_460
 """A day, which is how long the cluster's own user tokens live, and the leeway of clocks."""
 
+UNSIGNED = "none of these keys signed it: do not believe what it says"
+
 FETCH_DEADLINE_S = 5.0
 MAX_JWKS_BYTES = 65_536
 
@@ -132,6 +134,7 @@ def inspect(
     given keys signed it.
     """
     from node.cli.asking import print_json
+    from node.cli.refusing import refused
     from node.errors import NodeStartError
     from session.user_tokens import peek, who_signed
 
@@ -148,6 +151,10 @@ def inspect(
         "signed_by": signer,
         "expired": _is_over(claims),
     }
+    if as_json and jwks and signer is None:
+        # One document, with what the token says beside why not to believe it.
+        print_json({**answer, "error": refused("token_unsigned", UNSIGNED)})
+        raise typer.Exit(1)
     print_json(answer)
     if as_json:
         pass
@@ -160,7 +167,7 @@ def inspect(
             f"The signature holds, by key {signer}. Issuer, audience and times are for the node to judge.\n"
         )
     if jwks and signer is None:
-        raise NodeStartError("token_unsigned", "none of these keys signed it: do not believe what it says")
+        raise NodeStartError("token_unsigned", UNSIGNED)
 
 
 @token.command()
@@ -194,7 +201,12 @@ def rotate(
         else:
             changed = keys.without_second(force=force)
     except ValueError:
-        raise NodeStartError("rotation_unfit", _why_out_of_order(file, step, keys.stage)) from None
+        following = {"settled": "add", "added": "switch", "switched": "drop"}.get(keys.stage)
+        raise NodeStartError(
+            "rotation_unfit",
+            _why_out_of_order(file, step, keys.stage),
+            next_step="" if following is None else f"starling token rotate {file} {following}",
+        ) from None
     try:
         changed.save(file)
     except OSError as error:
