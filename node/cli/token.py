@@ -41,7 +41,7 @@ class Step(StrEnum):
     DROP = "drop"
 
 
-@token.command()
+@token.command(short_help="Make a key for your own service.")
 def keygen(
     file: Annotated[Path, typer.Argument(help="Where to write the private key; never overwritten.")],
     issuer: Annotated[str, typer.Option(help="A name of its own that its tokens may give as issuer.")] = "",
@@ -57,6 +57,10 @@ def keygen(
     from node.errors import NodeStartError
     from session import ClusterKeys
 
+    if file.is_dir():
+        raise NodeStartError(
+            "folder_unusable", f"{file} is a folder: name the file to write, such as {file / 'service.key'}"
+        )
     if file.exists():
         raise NodeStartError("file_exists", f"{file} is there already: remove it, or choose another name")
     keys = ClusterKeys.generate()
@@ -74,7 +78,7 @@ def keygen(
         )
 
 
-@token.command()
+@token.command(short_help="Sign a user token, as your service would.")
 def create(
     key: Annotated[Path, typer.Option(help="Your service's private key, from `starling token keygen`.")],
     user: Annotated[str, typer.Option(help="A stable id of the user, as your service knows them.")],
@@ -170,7 +174,7 @@ def inspect(
         raise NodeStartError("token_unsigned", UNSIGNED)
 
 
-@token.command()
+@token.command(short_help="Change the cluster's signing key, in three steps.")
 def rotate(
     file: Annotated[Path, typer.Argument(help="The cluster's keys (tokens.cluster_keys_file).")],
     step: Annotated[Step, typer.Argument(help="What is next.")],

@@ -75,6 +75,7 @@ def test_a_verb_of_verbs_alone_shows_its_verbs(capsys: Capture) -> None:
         (("keygen", ""), 1, "folder_unusable"),
         (("token", "inspect", "nonsense"), 1, "token_unreadable"),
         (("token", "rotate", "/nowhere", "add"), 78, "keys_missing"),
+        (("token", "keygen", ""), 1, "folder_unusable"),
     ],
 )
 def test_with_json_a_refusal_is_one_object_with_a_stable_code(
