@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import unicodedata
 from contextlib import contextmanager, suppress
@@ -234,9 +235,12 @@ class Accounts:
     async def _authenticate(self, login: str, password: str) -> StoredAccount:
         """Find the account that this password opens; every way to fail costs one hash and says the same."""
         folded = login.strip().casefold()[:MAX_PASSWORD_CHARACTERS]
-        if not self._tries.take(folded, trio.current_time()):
+        now = trio.current_time()
+        if not self._tries.take(folded, now):
             self._logins_refused += 1
-            raise Refused(ErrorCode.RATE_LIMITED, "Too many log-ins with this login; try again in a minute.")
+            wait_s = math.ceil(self._tries.wait_s(folded, now))
+            sentence = f"Too many log-ins with this login; try again in {wait_s} s."
+            raise Refused(ErrorCode.RATE_LIMITED, sentence, retry_after_s=wait_s)
         # A login that cannot exist is looked up all the same: the store's time is part of the answer's.
         stored = await self._read(folded)
         fits = await self._passwords.check(None if stored is None else stored.record.password_hash, _normal(password))

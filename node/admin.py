@@ -304,15 +304,23 @@ async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer], order: Acc
     path = data_dir / ADMIN_FILE
     if not path.exists():
         raise _not_running(data_dir)
-    admin = msgspec.json.decode(read_private(path, what="The admin file"), type=AdminFile)
+    try:
+        admin = msgspec.json.decode(read_private(path, what="The admin file"), type=AdminFile)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise NodeStartError(
+            "admin_file_invalid",
+            f"{path} is not what a node writes there: restart the node, which writes it anew",
+            exit_code=EXIT_NOT_RUNNING,
+        ) from None
     question = Question(token=admin.token, topic=topic)
     if order is not None:
         question = msgspec.structs.replace(question, order=order)
+    asked = _line(question)
     answer = b""
     with trio.move_on_after(DEADLINE_S):
         try:
             async with await trio.open_tcp_stream(LOOPBACK, admin.port) as stream:
-                await stream.send_all(msgspec.json.encode(question) + b"\n")
+                await stream.send_all(asked)
                 answer = await _read_line(stream, MAX_ANSWER_BYTES)
         except (OSError, trio.BrokenResourceError):
             raise _not_running(data_dir) from None
@@ -324,7 +332,29 @@ async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer], order: Acc
             f"the node with process id {admin.pid} does not answer; its log says more",
             exit_code=EXIT_NOT_RUNNING,
         )
-    return msgspec.json.decode(answer, type=kind)
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise NodeStartError(
+            "answer_unreadable",
+            "the node answers what this program does not understand: it is of another version; use the `starling` that "
+            "the node was started with",
+        ) from None
+
+
+def _line(question: Question) -> bytes:
+    """The question as one line.
+
+    Raises:
+        NodeStartError: It cannot be asked, by what the operator gave.
+    """
+    try:
+        line = msgspec.json.encode(question) + b"\n"
+    except UnicodeEncodeError:
+        raise NodeStartError("text_invalid", "what was given is not text in UTF-8: give it in UTF-8") from None
+    if len(line) > MAX_QUESTION_BYTES:
+        raise NodeStartError("text_too_long", "login, name and password are too long together: shorten the longest")
+    return line
 
 
 def _not_running(data_dir: Path) -> NodeStartError:
@@ -332,6 +362,7 @@ def _not_running(data_dir: Path) -> NodeStartError:
         "not_running",
         f"no node runs in {data_dir}: start one with `starling up`, or name its folder with --data-dir",
         exit_code=EXIT_NOT_RUNNING,
+        next_step="starling up",
     )
 
 

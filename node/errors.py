@@ -16,10 +16,12 @@ class NodeStartError(Exception):
         code: Stable name of the problem.
         message: One or two sentences for people, ending with the next step.
         exit_code: What the program ends with.
+        next_step: A command that leads on; empty where there is none.
     """
 
-    def __init__(self, code: str, message: str, *, exit_code: int = EXIT_FAILED) -> None:
+    def __init__(self, code: str, message: str, *, exit_code: int = EXIT_FAILED, next_step: str = "") -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.exit_code = exit_code
+        self.next_step = next_step

@@ -35,7 +35,7 @@ from node.admin import AdminDesk, open_admin
 from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.config.derived import public_url
-from node.errors import EXIT_CONFIG, NodeStartError
+from node.errors import EXIT_CONFIG, EXIT_FAILED, NodeStartError
 from node.http.api import make_api
 from node.http.app import build_app
 from node.http.server import PortTakenError, bind, open_http_server
@@ -378,8 +378,7 @@ def _start_error(group: BaseExceptionGroup[BaseException]) -> NodeStartError:
     if isinstance(error, EngineStartError | GossipSetupError | SessionSetupError | StoreSetupError):
         setting = SETTING_OF.get(error.code)
         message = error.message if setting is None else f"{error.message.rstrip('.')} (the setting is {setting})"
-        is_config = error.code in CONFIG_CODES
-        return NodeStartError(error.code, message, **({"exit_code": EXIT_CONFIG} if is_config else {}))
+        return NodeStartError(error.code, message, exit_code=EXIT_CONFIG if error.code in CONFIG_CODES else EXIT_FAILED)
     raise AssertionError("only setup errors are in the group")
 
 

@@ -34,7 +34,7 @@ from session.directory import Access, RoomDefinition, RoomDirectory, StoredRoom
 from session.errors import SessionSetupError
 from session.event_outbox import EventOutbox
 from session.grants import Grants
-from session.keys import ClusterKeys
+from session.keys import ClusterKeys, RotationStage
 from session.memory_store import MemorySeatStore
 from session.records import (
     Admitted,
@@ -99,6 +99,7 @@ __all__ = [
     "RoomRules",
     "RoomTrack",
     "Rooms",
+    "RotationStage",
     "SayToNodes",
     "Seat",
     "SeatLost",

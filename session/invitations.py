@@ -18,7 +18,7 @@ import msgspec
 
 from durable.errors import StoreUnavailableError
 from durable.repository import ABSENT, Kind, RevisionConflictError
-from session.payloads import RegisteredPayload
+from session.payloads import INVITATION_AUDIENCE, RegisteredPayload
 from session.room_definitions import or_refused
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, UserId
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_USES", "Invitation", "Invitations", "Redeemed"]
 
-AUDIENCE: Final = "starling/invitation"
 
 MAX_LIFETIME_S: Final = 366 * 86_400.0
 """A year, and a day for those that begin with a leap."""
@@ -129,7 +128,7 @@ class Invitations:
         await or_refused(self._put(room, key, record, expected=ABSENT))
         token = self._tokens.sign(
             lambda issuer: _InvitationPayload(
-                iss=issuer, aud=AUDIENCE, sub=by, exp=int(now + lifetime_s), iat=int(now), jti=key, room=room
+                iss=issuer, aud=INVITATION_AUDIENCE, sub=by, exp=int(now + lifetime_s), iat=int(now), jti=key, room=room
             )
         )
         return key, record, token
@@ -200,7 +199,7 @@ class Invitations:
 
     def _key_of(self, token: str, room: RoomId) -> str:
         try:
-            payload = self._tokens.verify(token, _payload_decoder, AUDIENCE)
+            payload = self._tokens.verify(token, _payload_decoder, INVITATION_AUDIENCE)
         except Refused as refused:
             what = "has expired" if refused.code is ErrorCode.TOKEN_EXPIRED else "does not hold"
             raise _invalid(f"This invitation {what}; ask for a new one.") from None

@@ -33,38 +33,55 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _header_decoder: Final = msgspec.json.Decoder(Header)
 
 
-def read_header(token: str, *, others: bool) -> Header:
-    """Check everything that can be checked before a signature."""
+def read_header(token: str, *, others: bool, advice: str) -> Header:
+    """Check everything that can be checked before a signature.
+
+    Args:
+        token: the token.
+        others: whether the keys of others may have signed it.
+        advice: where a right token is to be had, as a clause.
+
+    Raises:
+        Refused: `token_invalid`.
+    """
     if len(token) > MAX_TOKEN_BYTES:
-        raise Refused(ErrorCode.TOKEN_INVALID, f"A token has at most {MAX_TOKEN_BYTES} bytes.")
+        raise Refused(ErrorCode.TOKEN_INVALID, f"A token has at most {MAX_TOKEN_BYTES} bytes: {advice}.")
     parts = token.split(".")
     if len(parts) != 3 or not token.isascii():
-        _refuse_form()
-    decoded = [_from_base64url(part) for part in parts]
+        _refuse_form(advice)
+    decoded = [_from_base64url(part, advice) for part in parts]
     if len(decoded[0]) > MAX_HEADER_BYTES:
-        _refuse_form()
+        _refuse_form(advice)
     try:
         header = _header_decoder.decode(decoded[0])
     except (msgspec.DecodeError, UnicodeDecodeError):
-        _refuse_form()
+        _refuse_form(advice)
+    if header.alg == ALGORITHM_OF_OTHERS and not others:
+        raise Refused(
+            ErrorCode.TOKEN_INVALID,
+            f"This token says {ALGORITHM_OF_OTHERS}, as user tokens of a service of yours may, and the cluster's own "
+            f"say {ALGORITHM}: {advice}.",
+        )
     allowed = (ALGORITHM, ALGORITHM_OF_OTHERS) if others else (ALGORITHM,)
     if header.alg not in allowed:
-        raise Refused(ErrorCode.TOKEN_INVALID, f"A token is signed with {ALGORITHM}; this one names another way.")
+        raise Refused(
+            ErrorCode.TOKEN_INVALID, f"A token is signed with {ALGORITHM}, and this one names another way: {advice}."
+        )
     if header.typ not in ("JWT", "jwt"):
-        _refuse_form()
+        _refuse_form(advice)
     return header
 
 
-def _from_base64url(part: str) -> bytes:
+def _from_base64url(part: str, advice: str) -> bytes:
     """Decode unpadded base64url in its one canonical spelling, so that a token has one text."""
     try:
         data = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
     except ValueError:
-        _refuse_form()
+        _refuse_form(advice)
     if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != part:
-        _refuse_form()
+        _refuse_form(advice)
     return data
 
 
-def _refuse_form() -> NoReturn:
-    raise Refused(ErrorCode.TOKEN_INVALID, "This is no token of ours; get one from POST /v1/sessions.") from None
+def _refuse_form(advice: str) -> NoReturn:
+    raise Refused(ErrorCode.TOKEN_INVALID, f"This has not the form of a token: {advice}.") from None

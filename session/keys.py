@@ -4,6 +4,10 @@ A cluster has one or two live Ed25519 keys in a file that every node holds, like
 The first signs, all verify; rotation puts a new key first and keeps the old one until the tokens
 it signed have run out. They are never learnt from gossip, so any node verifies the tokens of any
 other, also of a dead one it never met.
+
+A key that waits to sign and one that no longer does stand in the same place, behind the one that signs, and what is
+right for the one destroys the other. So a JWK set says in a private member which of them it holds (RFC 7517, section 4:
+who does not know a member ignores it); PEM cannot.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import os
 import re
 import secrets
 import stat
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,7 +30,7 @@ from session.errors import SessionSetupError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ClusterKeys"]
+__all__ = ["ClusterKeys", "RotationStage"]
 
 MAX_LIVE_KEYS: Final = 2
 """The signing key, and the one before it while its tokens still live."""
@@ -33,7 +38,23 @@ MAX_LIVE_KEYS: Final = 2
 MAX_KEY_FILE_BYTES: Final = 16_384
 """Two keys take under 1 kB in either form; anything longer is another file."""
 
+STAGE_MEMBER: Final = "starling_stage"
+"""Stands in the second key of a file."""
+
 _PEM_BLOCK: Final = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----", re.DOTALL)
+
+
+class RotationStage(StrEnum):
+    """How far the rotation of a cluster's keys is."""
+
+    SETTLED = "settled"
+    """There is one key."""
+    ADDED = "added"
+    """The second key has never signed; it is the next."""
+    SWITCHED = "switched"
+    """The second key signed before; its tokens are about."""
+    UNTOLD = "untold"
+    """There are two keys, and nothing says which of the two the second is."""
 
 
 class ClusterKeys:
@@ -41,12 +62,15 @@ class ClusterKeys:
 
     Args:
         private_keys: the live keys.
+        second: what the second key is, `ADDED` or `SWITCHED`, where that is known; of one key it says nothing.
 
     Raises:
         ValueError: there is none, or more than two, or one twice.
     """
 
-    def __init__(self, private_keys: tuple[Ed25519PrivateKey, ...]) -> None:
+    def __init__(
+        self, private_keys: tuple[Ed25519PrivateKey, ...], *, second: RotationStage = RotationStage.UNTOLD
+    ) -> None:
         if not 1 <= len(private_keys) <= MAX_LIVE_KEYS:
             raise ValueError(f"a cluster has one or {MAX_LIVE_KEYS} live keys, not {len(private_keys)}")
         self._private = private_keys
@@ -54,6 +78,7 @@ class ClusterKeys:
         self._by_id = {jwk.thumbprint(): jwk for jwk in jwks}
         if len(self._by_id) != len(private_keys):
             raise ValueError("the same cluster key is listed twice")
+        self.stage = second if len(private_keys) > 1 else RotationStage.SETTLED
 
     @classmethod
     def generate(cls) -> ClusterKeys:
@@ -69,7 +94,10 @@ class ClusterKeys:
         """
         data = _read_private_file(path)
         try:
-            return cls(_keys_from_jwks(data) if data.lstrip().startswith(b"{") else _keys_from_pem(data))
+            if data.lstrip().startswith(b"{"):
+                keys, second = _keys_from_jwks(data)
+                return cls(keys, second=second)
+            return cls(_keys_from_pem(data))
         except (ValueError, TypeError, KeyError, JoseError, msgspec.DecodeError) as error:
             raise SessionSetupError(
                 "keys_invalid",
@@ -84,6 +112,8 @@ class ClusterKeys:
             OSError: the folder cannot be written.
         """
         keys = [_as_text(jwk.as_dict(private=True), kid) for kid, jwk in self._by_id.items()]
+        if self.stage in (RotationStage.ADDED, RotationStage.SWITCHED):
+            keys[1][STAGE_MEMBER] = self.stage
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -98,7 +128,7 @@ class ClusterKeys:
 
     def rotated(self) -> ClusterKeys:
         """A fresh signing key before the present one; the one before that is dropped."""
-        return ClusterKeys((Ed25519PrivateKey.generate(), self._private[0]))
+        return ClusterKeys((Ed25519PrivateKey.generate(), self._private[0]), second=RotationStage.SWITCHED)
 
     def with_next(self) -> ClusterKeys:
         """The same signing key, and a fresh one that verifies already, so that every node knows it before it signs.
@@ -106,27 +136,35 @@ class ClusterKeys:
         Raises:
             ValueError: there are two keys already.
         """
-        return ClusterKeys((*self._private, Ed25519PrivateKey.generate()))
+        return ClusterKeys((*self._private, Ed25519PrivateKey.generate()), second=RotationStage.ADDED)
 
-    def switched(self) -> ClusterKeys:
+    def switched(self, *, force: bool = False) -> ClusterKeys:
         """The other of two keys signs, the one before it still verifies.
 
-        Raises:
-            ValueError: there is only one.
-        """
-        if len(self._private) < MAX_LIVE_KEYS:
-            raise ValueError("there is only one cluster key")
-        return ClusterKeys(self._private[::-1])
-
-    def without_old(self) -> ClusterKeys:
-        """The signing key alone: tokens of the one before it are foreign from now on.
+        Args:
+            force: also where that brings the old key back, or might.
 
         Raises:
-            ValueError: there is only one.
+            ValueError: there is only one, or the second is not known to be the next.
         """
-        if len(self._private) < MAX_LIVE_KEYS:
-            raise ValueError("there is only one cluster key")
+        self._require(RotationStage.ADDED, force=force)
+        return ClusterKeys(self._private[::-1], second=RotationStage.SWITCHED)
+
+    def without_second(self, *, force: bool = False) -> ClusterKeys:
+        """The signing key alone: tokens of the other are foreign from now on.
+
+        Args:
+            force: also where that throws away a key that has yet to sign, or might.
+
+        Raises:
+            ValueError: there is only one, or the second is not known to be the old one.
+        """
+        self._require(RotationStage.SWITCHED, force=force)
         return ClusterKeys(self._private[:1])
+
+    def _require(self, stage: RotationStage, *, force: bool) -> None:
+        if self.stage is RotationStage.SETTLED or not (force or self.stage is stage):
+            raise ValueError(f"the rotation is {self.stage}, not {stage}")
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public keys as a JWK set (RFC 7517), for anyone to read."""
@@ -178,14 +216,18 @@ def _keys_from_pem(data: bytes) -> tuple[Ed25519PrivateKey, ...]:
     return tuple(keys)
 
 
-def _keys_from_jwks(data: bytes) -> tuple[Ed25519PrivateKey, ...]:
+def _keys_from_jwks(data: bytes) -> tuple[tuple[Ed25519PrivateKey, ...], RotationStage]:
     keys: list[Ed25519PrivateKey] = []
+    stage = RotationStage.UNTOLD
     for entry in msgspec.json.decode(data, type=dict[str, list[dict[str, Any]]])["keys"]:
+        said = entry.pop(STAGE_MEMBER, None)
+        if keys and said in (RotationStage.ADDED, RotationStage.SWITCHED):
+            stage = RotationStage(said)
         key = OKPKey.import_key(entry).private_key
         if not isinstance(key, Ed25519PrivateKey):
             raise TypeError("not an Ed25519 private key")
         keys.append(key)
-    return tuple(keys)
+    return tuple(keys), stage
 
 
 def _private_pem(key: Ed25519PrivateKey) -> bytes:

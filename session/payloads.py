@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from joserfc.jwk import OKPKey
 
 __all__ = [
+    "INVITATION_AUDIENCE",
     "REGISTRY",
     "ROOM_AUDIENCE",
     "SESSION_AUDIENCE",
@@ -35,6 +36,7 @@ __all__ = [
 USER_AUDIENCE: Final = "starling/user"
 SESSION_AUDIENCE: Final = "starling/session"
 ROOM_AUDIENCE: Final = "starling/room"
+INVITATION_AUDIENCE: Final = "starling/invitation"
 
 REGISTRY: Final = jws.JWSRegistry(algorithms=[ALGORITHM, ALGORITHM_OF_OTHERS])
 # Both names mean the one algorithm: joserfc's own EdDSA would also take Ed448 keys, and warns.

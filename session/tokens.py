@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 from joserfc import jws
@@ -51,6 +51,7 @@ from session.payloads import (
     new_jti,
     sign,
 )
+from session.token_kinds import check_kind, name_of, refuse_contents, refuse_unread, source_of
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
     DeviceId,
@@ -239,7 +240,7 @@ class Tokens:
         payload, is_ours = self._verify(token, _user_decoder, USER_AUDIENCE, others=True)
         name = payload.name or payload.sub[:MAX_NAME_LENGTH]
         if not is_name(name):
-            _refuse_contents()
+            refuse_contents(USER_AUDIENCE)
         return UserClaims(
             user=UserId(payload.sub),
             name=name,
@@ -262,7 +263,7 @@ class Tokens:
             and is_device_id(payload.device)
             and (payload.session is None or is_session_id(payload.session))
         ):
-            _refuse_contents()
+            refuse_contents(SESSION_AUDIENCE)
         return SessionClaims(
             user=UserId(payload.sub),
             device=DeviceId(payload.device),
@@ -287,7 +288,7 @@ class Tokens:
             and is_room_id(payload.room)
             and is_attempt(payload.attempt)
         ):
-            _refuse_contents()
+            refuse_contents(ROOM_AUDIENCE)
         if payload.session != session:
             raise Refused(
                 ErrorCode.TOKEN_INVALID, "This room token belongs to another session; ask for one with your own."
@@ -328,18 +329,18 @@ class Tokens:
         self, token: str, decoder: msgspec.json.Decoder[_Payload], audience: str, *, others: bool = False
     ) -> tuple[_Payload, bool]:
         """What a token says, and whether the cluster said it itself; only `others` takes keys of others."""
-        header = read_header(token, others=others)
-        data, api_key = self._signed_bytes(token, header, others=others)
+        header = read_header(token, others=others, advice=source_of(audience))
+        data, api_key = self._signed_bytes(token, header, audience, others=others)
         try:
             payload = decoder.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            _refuse_contents()
+            refuse_unread(data, audience, issuer=self._cluster)
         if payload.iss != self._cluster and (api_key is None or payload.iss != api_key.issuer):
-            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is for another cluster; ask this one for its own.")
+            raise Refused(ErrorCode.TOKEN_FOREIGN, f"This token is for another cluster: {source_of(audience)}.")
         self._check_registered(payload, audience)
         return payload, api_key is None
 
-    def _signed_bytes(self, token: str, header: Header, *, others: bool) -> tuple[bytes, ApiKey | None]:
+    def _signed_bytes(self, token: str, header: Header, audience: str, *, others: bool) -> tuple[bytes, ApiKey | None]:
         """The payload, once a live key has signed it, and which key that was; None for one of the cluster."""
         candidates: list[tuple[OKPKey, ApiKey | None]]
         ours = self._keys.verifying
@@ -352,8 +353,17 @@ class Tokens:
             candidates = [(ours[header.kid], None)]
         elif header.kid in theirs:
             candidates = [(theirs[header.kid].key, theirs[header.kid])]
+        elif header.kid in self._api_keys.by_id:
+            raise Refused(
+                ErrorCode.TOKEN_FOREIGN,
+                f"This token is signed by a service's key, which makes user tokens alone, and a {name_of(audience)} is "
+                f"wanted: {source_of(audience)}.",
+            )
         else:
-            raise Refused(ErrorCode.TOKEN_FOREIGN, "This token is signed by a key that this cluster does not know.")
+            raise Refused(
+                ErrorCode.TOKEN_FOREIGN,
+                f"This token is signed by a key that this cluster does not know: {source_of(audience)}.",
+            )
         for key, api_key in candidates:
             payload = _payload_if_signed(token, key)
             if payload is not None:
@@ -363,22 +373,20 @@ class Tokens:
                 ErrorCode.TOKEN_FOREIGN,
                 "This token is signed by none of our keys; where there are several API keys, name yours in `kid`.",
             )
-        raise Refused(ErrorCode.TOKEN_INVALID, "The signature of this token is wrong; ask for a new one.")
+        raise Refused(ErrorCode.TOKEN_INVALID, f"The signature of this token is wrong: {source_of(audience)}.")
 
     def _check_registered(self, payload: RegisteredPayload, audience: str) -> None:
-        audiences = (payload.aud,) if isinstance(payload.aud, str) else payload.aud
-        if audience not in audiences:
-            raise Refused(ErrorCode.TOKEN_INVALID, f"This token is not meant for this; one for {audience} is needed.")
+        check_kind(payload, audience)
         times = (payload.exp, payload.iat, payload.iat if payload.nbf is None else payload.nbf)
         if not all(0 <= moment <= MAX_TIME_S for moment in times):
-            _refuse_contents()
+            refuse_contents(audience)
         if not is_room_pattern(granted(payload).rooms):
-            _refuse_contents()
+            refuse_contents(audience)
         if not is_user_id(payload.sub) or not 1 <= len(payload.jti) <= MAX_USER_ID_LENGTH:
-            _refuse_contents()
+            refuse_contents(audience)
         now = self._clock()
         if now >= payload.exp + LEEWAY_S:
-            raise Refused(ErrorCode.TOKEN_EXPIRED, "This token has expired; ask for a new one.")
+            raise Refused(ErrorCode.TOKEN_EXPIRED, f"This {name_of(audience)} has expired: {source_of(audience)}.")
         if now < max(times[1:]) - LEEWAY_S:
             raise Refused(
                 ErrorCode.TOKEN_INVALID, "This token is not valid yet; check the clock of the machine that issued it."
@@ -390,10 +398,6 @@ def _payload_if_signed(token: str, key: OKPKey) -> bytes | None:
         return jws.deserialize_compact(token, key, registry=REGISTRY).payload
     except (JoseError, ValueError):
         return None
-
-
-def _refuse_contents() -> NoReturn:
-    raise Refused(ErrorCode.TOKEN_INVALID, "This token does not say what it must; ask for a new one.") from None
 
 
 def _require(holds: bool, what: str) -> None:

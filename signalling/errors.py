@@ -79,12 +79,14 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer, not a failure 
         code: The stable code.
         message: One human sentence; names the next step where there is one. Never holds a token
             or an address of a client.
+        retry_after_s: Seconds after which the same request may be taken, where that is known.
     """
 
-    def __init__(self, code: ErrorCode, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+        self.retry_after_s = retry_after_s
 
 
 class RevisionConflict(Refused):

@@ -2,7 +2,8 @@
 
 Each verb is a module of its own with a function of the same name, so that ``starling --help`` and
 ``starling version`` do not wait for the web server to be imported. Exit codes: 0 done, 1 failed,
-2 wrong usage, 3 no node to ask, 78 wrong configuration.
+2 wrong usage, 3 no node to ask, 78 wrong configuration, 130 interrupted. With ``--json`` a refusal is JSON too
+(:mod:`node.cli.refusing`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from node.cli.refusing import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from typer.exceptions import TyperException
 
 VERBS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -30,6 +35,8 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+AS_JSON: Final = "--json"
+
 EXIT_USAGE: Final = 2
 
 EXIT_INTERRUPTED: Final = 130
@@ -39,20 +46,24 @@ EXIT_INTERRUPTED: Final = 130
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and end the process with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or given[0] in ("-h", "--help", "help"):
+    if not given:
+        sys.stderr.write(_help())
+        raise SystemExit(EXIT_USAGE)
+    if given[0] in ("-h", "--help", "help"):
         sys.stdout.write(_help())
         raise SystemExit(0)
     verb, rest = given[0], given[1:]
     if verb == "--version":
         verb = "version"
+    as_json = AS_JSON in rest or verb == AS_JSON
     if verb not in VERBS:
-        sys.stderr.write(f"starling: {_unknown(verb)}\n")
-        raise SystemExit(EXIT_USAGE)
-    _run(verb, rest)
+        refuse("verb_unknown", _unknown(verb), exit_code=EXIT_USAGE, as_json=as_json, next_step="starling --help")
+    _run(verb, rest, as_json=as_json)
 
 
-def _run(verb: str, arguments: Sequence[str]) -> None:
+def _run(verb: str, arguments: Sequence[str], *, as_json: bool) -> None:
     import typer
+    from typer.exceptions import TyperException
 
     from node.config.errors import EXIT_CODE, ConfigError
     from node.errors import NodeStartError
@@ -64,15 +75,35 @@ def _run(verb: str, arguments: Sequence[str]) -> None:
         program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         program.command(verb)(command)
     try:
-        program(args=list(arguments), prog_name=f"starling {verb}")
+        exit_code = program(args=list(arguments), prog_name=f"starling {verb}", standalone_mode=False)
+    except TyperException as error:
+        _refuse_usage(verb, error, as_json=as_json)
     except ConfigError as error:
-        sys.stderr.write(f"starling: config: {error.message}\n")
-        raise SystemExit(EXIT_CODE) from None
-    except KeyboardInterrupt:
+        text = f"starling: config: {error.message}\n"
+        refuse("config_invalid", error.message, exit_code=EXIT_CODE, as_json=as_json, text=text)
+    except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(EXIT_INTERRUPTED) from None
     except NodeStartError as error:
-        sys.stderr.write(f"starling: {error.message}\n")
-        raise SystemExit(error.exit_code) from None
+        refuse(error.code, error.message, exit_code=error.exit_code, as_json=as_json, next_step=error.next_step)
+    raise SystemExit(exit_code or 0)
+
+
+def _refuse_usage(verb: str, error: TyperException, *, as_json: bool) -> NoReturn:
+    """Say what is wrong with the arguments, and where help is: the library leaves that out where it could not parse."""
+    context = getattr(error, "ctx", None)
+    path = f"starling {verb}" if context is None else context.command_path
+    message = error.format_message()
+    usage = "" if context is None else f"{context.get_usage()}\n"
+    hint = f"{path} --help"
+    if message.startswith(("\n", "Usage:")):  # a verb of verbs, alone: the help itself
+        refuse(
+            "usage_wrong", f"{path} needs a verb of its own", exit_code=EXIT_USAGE, as_json=as_json, next_step=hint,
+            text=f"{message.strip()}\n",
+        )  # fmt: skip
+    refuse(
+        "usage_wrong", message, exit_code=EXIT_USAGE, as_json=as_json, next_step=hint,
+        text=f"{usage}starling: {message.rstrip('.')}: `{hint}` says more.\n",
+    )  # fmt: skip
 
 
 def _help() -> str:
@@ -93,6 +124,8 @@ configuration at all, and node.example.toml explains every setting.
 def _unknown(verb: str) -> str:
     import difflib
 
+    if verb.startswith("-"):
+        return f"options come behind a verb (starling up {verb} ...): `starling --help` lists all verbs."
     near = difflib.get_close_matches(verb, VERBS, n=1)
     hint = f"did you mean `starling {near[0]}`?" if near else "`starling --help` lists all verbs."
     return f"there is no verb {verb!r}: {hint}"

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from node.account_orders import AccountLine
 
 
+MAX_PASSWORD_BYTES = 1026
+"""The 256 characters of the longest password in UTF-8, and what ends the line."""
+
+
 class Action(StrEnum):
     """What to do."""
 
@@ -41,7 +45,7 @@ def account(
     from node.errors import NodeStartError
 
     if action is not Action.LIST and not login:
-        raise typer.BadParameter(f"say whose account: starling account {action} LOGIN")
+        raise typer.BadParameter(f"say whose account: starling account {action} LOGIN", param_hint="login")
     password = _read_password() if action in (Action.CREATE, Action.PASSWORD) else ""
     order = AccountOrder(action=action.value, login=login, password=password, name=name)
     answer = order_local(config, data_dir, order)
@@ -62,8 +66,25 @@ def account(
 
 
 def _read_password() -> str:
+    from node.errors import NodeStartError
+
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
+        # As bytes, and no more than a password may have: a pipe may hold anything.
+        line = sys.stdin.buffer.readline(MAX_PASSWORD_BYTES + 1)
+        if len(line) > MAX_PASSWORD_BYTES:
+            raise NodeStartError(
+                "password_unfit",
+                "what is on stdin is too long for a password: send one of at most 256 characters",
+            )
+        try:
+            password = line.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise NodeStartError(
+                "password_unfit", "the password on stdin is not text in UTF-8: send it in UTF-8"
+            ) from None
+        if not password:
+            raise NodeStartError("password_unfit", "stdin has no password: send it as one line, or use a terminal")
+        return password
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 

@@ -65,6 +65,12 @@ def demo(
         report = trio.run(play_live, out, seconds, progress) if live else trio.run(play_quietly, seconds, progress)
     except* DemoError as group:
         failures = group.exceptions
+    if as_json and failures:
+        from node.cli.refusing import refuse
+
+        first = failures[0]
+        assert isinstance(first, DemoError), "except* takes nothing else"
+        refuse(first.code, first.message, exit_code=EXIT_FAILED, as_json=True)
     for error in failures:
         err.print(f"starling demo: {error}", style="red", markup=False, highlight=False)
     if failures:

@@ -52,7 +52,8 @@ def keygen(
         print_json({"gossip_key_file": str(gossip.resolve()), "cluster_keys_file": str(cluster.resolve())})
     else:
         sys.stdout.write(
-            f"Wrote {gossip} and {cluster}.\nCopy both to every node, and set there:\n"
+            f"Wrote {GOSSIP_KEY_FILE} and {CLUSTER_KEYS_FILE} into {place.resolve()}.\n"
+            "Copy both to every node, and set there:\n"
             f'  mesh.gossip_key_file = "{gossip.resolve()}"\n'
             f'  tokens.cluster_keys_file = "{cluster.resolve()}"\n'
         )

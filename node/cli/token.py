@@ -11,12 +11,14 @@ import typer
 from node.cli.settings import AsJson
 
 if TYPE_CHECKING:
-    from session import ClusterKeys
+    from session import ClusterKeys, RotationStage
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 LONGEST_USER_TOKEN_S = 86_460
 """A day, which is how long the cluster's own user tokens live, and the leeway of clocks."""
+
+UNSIGNED = "none of these keys signed it: do not believe what it says"
 
 FETCH_DEADLINE_S = 5.0
 MAX_JWKS_BYTES = 65_536
@@ -39,7 +41,7 @@ class Step(StrEnum):
     DROP = "drop"
 
 
-@token.command()
+@token.command(short_help="Make a key for your own service.")
 def keygen(
     file: Annotated[Path, typer.Argument(help="Where to write the private key; never overwritten.")],
     issuer: Annotated[str, typer.Option(help="A name of its own that its tokens may give as issuer.")] = "",
@@ -55,6 +57,10 @@ def keygen(
     from node.errors import NodeStartError
     from session import ClusterKeys
 
+    if file.is_dir():
+        raise NodeStartError(
+            "folder_unusable", f"{file} is a folder: name the file to write, such as {file / 'service.key'}"
+        )
     if file.exists():
         raise NodeStartError("file_exists", f"{file} is there already: remove it, or choose another name")
     keys = ClusterKeys.generate()
@@ -72,7 +78,7 @@ def keygen(
         )
 
 
-@token.command()
+@token.command(short_help="Sign a user token, as your service would.")
 def create(
     key: Annotated[Path, typer.Option(help="Your service's private key, from `starling token keygen`.")],
     user: Annotated[str, typer.Option(help="A stable id of the user, as your service knows them.")],
@@ -132,6 +138,7 @@ def inspect(
     given keys signed it.
     """
     from node.cli.asking import print_json
+    from node.cli.refusing import refused
     from node.errors import NodeStartError
     from session.user_tokens import peek, who_signed
 
@@ -148,6 +155,10 @@ def inspect(
         "signed_by": signer,
         "expired": _is_over(claims),
     }
+    if as_json and jwks and signer is None:
+        # One document, with what the token says beside why not to believe it.
+        print_json({**answer, "error": refused("token_unsigned", UNSIGNED)})
+        raise typer.Exit(1)
     print_json(answer)
     if as_json:
         pass
@@ -160,32 +171,45 @@ def inspect(
             f"The signature holds, by key {signer}. Issuer, audience and times are for the node to judge.\n"
         )
     if jwks and signer is None:
-        raise NodeStartError("token_unsigned", "none of these keys signed it: do not believe what it says")
+        raise NodeStartError("token_unsigned", UNSIGNED)
 
 
-@token.command()
+@token.command(short_help="Change the cluster's signing key, in three steps.")
 def rotate(
     file: Annotated[Path, typer.Argument(help="The cluster's keys (tokens.cluster_keys_file).")],
     step: Annotated[Step, typer.Argument(help="What is next.")],
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Also out of order: `switch` back to the old key, `drop` the new one before it signs."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Change the cluster's signing key without ending a session, in three steps.
 
     After each step copy the file to every node and restart the nodes one by one. `add`: a new key is known and does not
     sign yet. `switch`: it signs, the old one is still believed. `drop`: the old one is believed no more; wait before it
-    until its last tokens have run out. A node that does not know a key refuses its tokens, hence the order.
+    until its last tokens have run out. A node that does not know a key refuses its tokens, hence the order. The file
+    says how far it is, and a step out of order is refused.
     """
     from node.cli.asking import print_json
     from node.errors import NodeStartError
 
     keys = _load(file)
     try:
-        changed = {Step.ADD: keys.with_next, Step.SWITCH: keys.switched, Step.DROP: keys.without_old}[step]()
+        if step is Step.ADD:
+            changed = keys.with_next()
+        elif step is Step.SWITCH:
+            changed = keys.switched(force=force)
+        else:
+            changed = keys.without_second(force=force)
     except ValueError:
-        first = "drop" if step is Step.ADD else "add"
+        following = {"settled": "add", "added": "switch", "switched": "drop"}.get(keys.stage)
         raise NodeStartError(
             "rotation_unfit",
-            f"{file} has {len(keys.public_keys)} key(s): run `starling token rotate {file} {first}` first",
+            _why_out_of_order(file, step, keys.stage),
+            next_step="" if following is None else f"starling token rotate {file} {following}",
         ) from None
     try:
         changed.save(file)
@@ -206,6 +230,37 @@ def rotate(
         )
     if following is not None:
         sys.stdout.write(f"Then: starling token rotate {file} {following}\n")
+
+
+def _why_out_of_order(file: Path, step: Step, stage: "RotationStage") -> str:
+    from session import RotationStage
+
+    match stage, step:
+        case RotationStage.SETTLED, _:
+            return f"{file} has one key: run `starling token rotate {file} add` first"
+        case RotationStage.ADDED, Step.DROP:
+            return (
+                f"{file} has a new key that does not sign yet, and dropping would lose it: run "
+                f"`starling token rotate {file} switch` first, or add --force to give the new key up"
+            )
+        case RotationStage.ADDED, _:
+            return f"{file} has a new key already: the next step is `starling token rotate {file} switch`"
+        case RotationStage.SWITCHED, Step.SWITCH:
+            return (
+                f"the new key of {file} signs already, and switching again would bring the old one back: the next step "
+                f"is `starling token rotate {file} drop`, once the old key's tokens have run out; or add --force to go "
+                "back to the old key"
+            )
+        case RotationStage.SWITCHED, _:
+            return (
+                f"{file} has two keys, the second is the old one: run `starling token rotate {file} drop` first, once "
+                "the old key's tokens have run out"
+            )
+        case _:
+            return (
+                f"{file} has two keys and does not say whether the second is the next or the old one: if it is the "
+                f"next, run `starling token rotate {file} switch --force`; if it is the old one, `... drop --force`"
+            )
 
 
 def _load(file: Path) -> "ClusterKeys":

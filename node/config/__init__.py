@@ -4,6 +4,7 @@
 - :mod:`node.config.sources`: flag, environment, file as flat (section, key) values that remember
   where they came from.
 - :mod:`node.config.load`: puts them together and says what is wrong in one sentence.
+- :mod:`node.config.fitting`: what a key takes, for that sentence.
 - :mod:`node.config.rules`: what must hold between keys.
 - :mod:`node.config.derived`: values that depend on the machine or on other keys.
 

@@ -15,6 +15,7 @@ import msgspec
 
 from node.config.derived import Machine, derive, read_machine
 from node.config.errors import ConfigError
+from node.config.fitting import what_fits
 from node.config.records import Config, Section
 from node.config.rules import check_rules
 from node.config.sources import (
@@ -41,6 +42,11 @@ KEY_TYPES: Final[Mapping[Key, object]] = MappingProxyType(
     }
 )
 """The type of every key, with its range."""
+
+DEFAULTS: Final[Mapping[Key, object]] = MappingProxyType(
+    {(section, key): getattr(record(), key) for section, record in SECTIONS.items() for key in get_type_hints(record)}
+)
+"""What a key is where nothing is set."""
 
 _NO_FLAGS: Final[Mapping[Key, object]] = MappingProxyType({})
 
@@ -99,7 +105,9 @@ def _convert(key: Key, setting: Setting) -> object:
     try:
         return msgspec.convert(value, hint, strict=not setting.is_text)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{dotted(key)} from {setting.origin} is {_show(value)}: {_explain(hint, error)}") from None
+        raise ConfigError(
+            f"{dotted(key)} from {setting.origin} is {_show(value)}: {_explain(key, hint, error)}"
+        ) from None
 
 
 def _is_list(hint: object) -> bool:
@@ -141,8 +149,8 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _explain(hint: object, error: msgspec.ValidationError) -> str:
+def _explain(key: Key, hint: object, error: msgspec.ValidationError) -> str:
     if get_origin(hint) is Literal:
         return f"it must be one of {', '.join(map(str, get_args(hint)))}"
     text = str(error).partition(" - at ")[0].replace("`", "")
-    return f"{text[:1].lower()}{text[1:]}"
+    return f"{text[:1].lower()}{text[1:]}; {what_fits(key, hint, DEFAULTS[key])}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from node.http.client_address import PROXY_HEADERS, TrustedProxies, limit_key
 from node.http.connection import ConnectionCounters
 from node.http.origins import Origins
 from signalling.client.keyed_pace import KeyedPace
+from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
     from node.config import HttpConfig
@@ -47,6 +49,25 @@ class Api:
     connections: ConnectionCounters = field(default_factory=ConnectionCounters)
     guard: Guard | None = None
     stopping: trio.Event = field(default_factory=trio.Event)
+
+    def spend(self, pace: KeyedPace, what: str) -> None:
+        """Take one token of the client's address.
+
+        Args:
+            pace: Of which pace.
+            what: What there are too many of, for the sentence.
+
+        Raises:
+            Refused: ``rate_limited``, with the seconds until there is one.
+        """
+        key, now = self.client_key(), trio.current_time()
+        if not pace.take(key, now):
+            wait_s = math.ceil(pace.wait_s(key, now))
+            raise Refused(
+                ErrorCode.RATE_LIMITED,
+                f"Too many {what} from this address; try again in {wait_s} s.",
+                retry_after_s=wait_s,
+            )
 
     def client_key(self) -> str:
         """Say whose request this is, in a form that one client cannot easily vary. Never log it."""

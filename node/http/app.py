@@ -126,9 +126,7 @@ def _add_pace(app: NodeApp, api: Api) -> None:
     @app.before_request
     async def pace_changes() -> None:
         if request.method in _CHANGES and request.path.startswith(ROOMS_PREFIX):
-            if api.change_pace.take(api.client_key(), trio.current_time()):
-                return
-            raise Refused(ErrorCode.RATE_LIMITED, "Too many changes from this address; try again in a minute.")
+            api.spend(api.change_pace, "changes")
 
 
 def _is_shared(path: str) -> bool:
@@ -139,7 +137,7 @@ def _is_shared(path: str) -> bool:
 def _add_errors(app: NodeApp) -> None:
     @app.errorhandler(Refused)
     async def refused(error: Refused) -> Response:
-        return error_response(error.code, error.message)
+        return error_response(error.code, error.message, retry_after_s=error.retry_after_s)
 
     @app.errorhandler(RevisionConflict)
     async def conflict(error: RevisionConflict) -> Response:

@@ -65,5 +65,8 @@ def bearer_token() -> str:
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Refused(ErrorCode.TOKEN_INVALID, "Send a session token: Authorization: Bearer <token>.")
+        raise Refused(
+            ErrorCode.TOKEN_INVALID,
+            "Send a session token, which POST /v1/sessions gives: Authorization: Bearer <token>.",
+        )
     return token.strip()

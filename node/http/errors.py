@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -85,7 +86,35 @@ OF_STATUS: Final[Mapping[int, tuple[ErrorCode, str]]] = MappingProxyType(
 """What the framework refuses by itself."""
 
 
-def error_response(code: ErrorCode, message: str, *, status: int | None = None, **more: str) -> Response:
-    """Make the response for an error; the status follows from the code unless given. `more` stands beside them."""
+RETRY_STATUSES: Final = frozenset({429, 503})
+"""Those that are about the moment and not about the request."""
+
+RETRY_AFTER_S: Final[Mapping[ErrorCode, int]] = MappingProxyType(
+    {
+        # A store that is away is asked again twice a second (durable.breaker), an engine replaced within one.
+        ErrorCode.STORE_UNAVAILABLE: 1,
+        ErrorCode.ENGINE_UNAVAILABLE: 1,
+        # Until people leave, or a node is back; others may take them at once.
+        ErrorCode.ROOM_FULL: 10,
+        ErrorCode.NODE_FULL: 10,
+        ErrorCode.NODE_DRAINING: 10,
+    }
+)
+"""Seconds after which trying again makes sense, where whoever refused knows no better."""
+
+RETRY_AFTER_ELSE_S: Final = 5
+
+
+def error_response(
+    code: ErrorCode, message: str, *, status: int | None = None, retry_after_s: float | None = None, **more: str
+) -> Response:
+    """Make the response for an error; the status follows from the code unless given. `more` stands beside them.
+
+    A 429 or 503 says ``Retry-After`` (RFC 9110, section 10.2.3), in whole seconds and at least one.
+    """
     body = {"error": {"code": code, "message": message, **more}}
-    return json_response(body, status=status or STATUS.get(code, 500))
+    response = json_response(body, status=status or STATUS.get(code, 500))
+    if response.status_code in RETRY_STATUSES:
+        wait_s = RETRY_AFTER_S.get(code, RETRY_AFTER_ELSE_S) if retry_after_s is None else retry_after_s
+        response.headers["Retry-After"] = str(max(1, math.ceil(wait_s)))
+    return response

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import hypercorn.protocol
+import hypercorn.protocol.h11
 import hypercorn.trio.run
 import structlog
 import trio
@@ -24,7 +25,7 @@ from hypercorn.events import Closed, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from typing_extensions import override
 
-from node.http.strict import StrictH11Protocol
+from node.http.strict import StrictH11Protocol, WordyWSStream
 
 if TYPE_CHECKING:
     from hypercorn.events import Event
@@ -163,6 +164,7 @@ def install_guard() -> None:
         raise RuntimeError(f"the guard is written for hypercorn {HYPERCORN_SERIES}x and found {found}")
     hypercorn.trio.run.TCPServer = GuardedServer  # type: ignore[attr-defined]
     hypercorn.protocol.H11Protocol = StrictH11Protocol  # type: ignore[attr-defined]
+    hypercorn.protocol.h11.WSStream = WordyWSStream  # type: ignore[attr-defined]
 
 
 def _kinds(group: BaseExceptionGroup[BaseException]) -> str:

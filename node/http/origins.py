@@ -19,7 +19,7 @@ PREFLIGHT_CACHE_S: Final = 7200
 
 CORS_METHODS: Final = "GET, POST, PUT, PATCH, DELETE"
 CORS_HEADERS: Final = "authorization, content-type, if-match, if-none-match"
-CORS_EXPOSED: Final = "ETag, Location"
+CORS_EXPOSED: Final = "ETag, Location, Retry-After"
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

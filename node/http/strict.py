@@ -9,7 +9,9 @@ What proxies and servers read differently lets one client's bytes pass as anothe
 - any version but 1.0 and 1.1, and with it HTTP/2 by upgrade or by prior knowledge: one parser to
   keep safe, and browsers open WebSockets over 1.1 anyway.
 
-WebSocket extensions are not offered: inflating a client's frame may take a thousand times its size.
+WebSocket extensions are not offered: inflating a client's frame may take a thousand times its size. A message beyond
+what Hypercorn buffers is refused by Hypercorn itself, with a bare 1009; :class:`WordyWSStream` says it as the node says
+it of shorter ones.
 
 The classes override what Hypercorn 0.18 and h11 0.16 keep to themselves; both are pinned, and
 ``tests/unit/node/http/test_guard.py`` notices when they change.
@@ -23,10 +25,20 @@ import h11
 from h11._receivebuffer import ReceiveBuffer
 from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.ws_stream import WSStream
 from typing_extensions import override
+from wsproto.events import CloseConnection, TextMessage
+from wsproto.frame_protocol import CloseReason
+
+from signalling.client.closing import close_code
+from signalling.client.codec import encode
+from signalling.client.messages import MAX_CLIENT_MESSAGE_BYTES, Error
+from signalling.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from wsproto.events import Event as WSEvent
 
 VERSIONS: Final = frozenset({b"1.0", b"1.1"})
 
@@ -89,6 +101,19 @@ class StrictH11Protocol(H11Protocol):
                 method=request.method, target=request.target, headers=offered, http_version=request.http_version
             )
         )
+
+
+class WordyWSStream(WSStream):
+    """Hypercorn's WebSocket, which says why when it closes one over a message that is too long."""
+
+    @override
+    async def _send_wsproto_event(self, event: WSEvent) -> None:
+        if isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG:
+            code = ErrorCode.MESSAGE_TOO_LARGE
+            word = Error(code=code, message=f"A message may have {MAX_CLIENT_MESSAGE_BYTES} bytes at most.")
+            await super()._send_wsproto_event(TextMessage(data=encode(word)))
+            event = CloseConnection(code=close_code(code), reason=code)
+        await super()._send_wsproto_event(event)
 
 
 def refusal(method: bytes, target: bytes, version: bytes, header_names: Sequence[bytes]) -> int | None:

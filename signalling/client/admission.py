@@ -21,6 +21,9 @@ MAX_ADMISSION_BYTES: Final = 16 * 1024
 MAX_NAME_CHARACTERS: Final = 64
 """What a tile in a grid of participants can show."""
 
+MAX_RETRY_DIGITS: Final = 6
+"""Eleven days; a longer ``Retry-After`` is none."""
+
 
 def shown_name(name: str) -> str:
     """A name as others see it, white space made even; empty for none.
@@ -110,7 +113,7 @@ async def create_session(
     url = f"{base_url.rstrip('/')}/v1/sessions"
     try:
         with trio.fail_after(timeout_s):
-            status, answer = await _post(url, body, ssl_context, timeout_s)
+            status, answer, retry_after_s = await _post(url, body, ssl_context, timeout_s)
     except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
         raise NodeUnreachableError(f"no answer from {base_url}: {error!r}") from error
     try:
@@ -119,10 +122,12 @@ async def create_session(
         problem = msgspec.json.decode(answer, type=ProblemBody).error
     except (msgspec.DecodeError, RecursionError) as error:
         raise NodeUnreachableError(f"{base_url} answers {status}, but not as a node does") from error
-    raise RefusedByNodeError(problem.code, problem.message, problem.highest_attempt)
+    raise RefusedByNodeError(problem.code, problem.message, problem.highest_attempt, retry_after_s=retry_after_s)
 
 
-async def _post(url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeout_s: float) -> tuple[int, bytes]:
+async def _post(
+    url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeout_s: float
+) -> tuple[int, bytes, float | None]:
     headers = {"content-type": "application/json"}
     # No proxies from the environment: the WebSocket that follows goes straight to the node, too.
     async with (
@@ -137,4 +142,9 @@ async def _post(url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeo
             answer = answer + chunk if length <= MAX_ADMISSION_BYTES else b""
         if length > MAX_ADMISSION_BYTES:
             raise httpx.DecodingError(f"an answer of more than {MAX_ADMISSION_BYTES} bytes")
-        return response.status_code, answer
+        return response.status_code, answer, _seconds(response.headers.get("retry-after", ""))
+
+
+def _seconds(text: str) -> float | None:
+    """What a ``Retry-After`` in seconds says; the date that it may be instead is for other servers than ours."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= MAX_RETRY_DIGITS else None

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from signalling.client.messages import MAX_CLIENT_MESSAGE_BYTES, ClientMessage, NodeMessage
+from signalling.client.messages import MAX_CLIENT_MESSAGE_BYTES, ClientMessage, NodeMessage, RequestId
 from signalling.errors import ErrorCode, Refused
 
 T = TypeVar("T")
@@ -28,13 +28,42 @@ _VALUE: Final = re.compile(r"value '.*'", re.DOTALL)
 """How msgspec shows a value; types, paths and names of fields stand in back quotes and stay."""
 
 
+class UnfitRequest(Refused):
+    """A message whose contents do not fit, and of which it is known which request it was.
+
+    Attributes:
+        request_id: The client's own number for it.
+    """
+
+    def __init__(self, request_id: int, message: str) -> None:
+        super().__init__(ErrorCode.MALFORMED_MESSAGE, message)
+        self.request_id = request_id
+
+
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What every request has, whatever else is in it."""
+
+    topic: str
+    id: RequestId
+
+
+_ENVELOPE: Final[msgspec.json.Decoder[_Envelope]] = msgspec.json.Decoder(_Envelope)
+
+_AT_TOPIC: Final = "at `$.topic`"
+"""How msgspec says that it has no type of that tag."""
+
+
 def encode(message: ClientMessage | NodeMessage) -> str:
     """Give the text of a message, as one WebSocket text frame carries it."""
     return _ENCODER.encode(message).decode()
 
 
 def decode_request(data: str | bytes, *, max_bytes: int = MAX_CLIENT_MESSAGE_BYTES) -> ClientMessage:
-    """Read what a client sent; see :func:`_decode` for what is raised."""
+    """Read what a client sent; see :func:`_decode` for what is raised.
+
+    Raises:
+        UnfitRequest: It is JSON and has a topic and an ``id``: whoever waits for the reply can be told.
+    """
     return _decode(_CLIENT, data, max_bytes)
 
 
@@ -64,12 +93,24 @@ def _decode(decoder: msgspec.json.Decoder[T], data: str | bytes, max_bytes: int)
         return decoder.decode(raw)
     except RecursionError:
         raise _malformed("it is nested too deeply") from None
+    except msgspec.ValidationError as error:
+        raise _unfit(raw, _explain(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise _malformed(_explain(error)) from None
 
 
 def _explain(error: Exception) -> str:
     return _VALUE.sub("value", str(error))[:MAX_EXPLANATION]
+
+
+def _unfit(raw: bytes, why: str) -> Refused:
+    try:
+        envelope = _ENVELOPE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
+        return _malformed(why)
+    if why.endswith(_AT_TOPIC):
+        return UnfitRequest(envelope.id, "This node knows no such topic; the client is newer, or misspells it.")
+    return UnfitRequest(envelope.id, f"This request does not fit: {why}.")
 
 
 def _malformed(why: str) -> Refused:

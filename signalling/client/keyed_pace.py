@@ -46,6 +46,11 @@ class KeyedPace:
         self._buckets.move_to_end(key)
         return bucket.take(now)
 
+    def wait_s(self, key: str, now: float) -> float:
+        """Seconds until there is a token of ``key``; 0 for one that was not heard of."""
+        bucket = self._buckets.get(key)
+        return 0.0 if bucket is None else bucket.wait_s(now)
+
     def give_back(self, key: str) -> None:
         """Undo one :meth:`take` that let something through; nothing happens where the bucket was forgotten."""
         bucket = self._buckets.get(key)

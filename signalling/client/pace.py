@@ -28,6 +28,11 @@ class TokenBucket:
         self._level -= 1.0
         return True
 
+    def wait_s(self, now: float) -> float:
+        """Seconds until there is a token; 0 when there is one."""
+        level = self._level + max(0.0, now - self._at) * self._rate
+        return max(0.0, (1.0 - level) / self._rate)
+
     def give_back(self) -> None:
         """Undo one :meth:`take`; a bucket never holds more than its burst."""
         self._level = min(self._burst, self._level + 1.0)

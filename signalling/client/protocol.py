@@ -10,10 +10,13 @@ and changes nothing.
 Every request gets exactly one reply, in any order. The protocol numbers what it delivers
 (*handles*), so the ids that a client picks never reach the node.
 
-A client is dropped, with an ``error`` message and a close code (:mod:`signalling.client.closing`),
-for its first malformed message, for talking too fast, for a refused ``hello``, for saying nothing
-in time, and for not answering the node's ping. WebSocket's own ping would not do: libraries answer
-it while the program behind them hangs.
+A request whose contents do not fit gets an ``error`` that names the field, and the connection goes on: a defect of one
+page costs one request and not the call. What has no readable ``id`` cannot be answered.
+
+A client is dropped, with an ``error`` message and a close code (:mod:`signalling.client.closing`), for a malformed
+message that cannot be answered, for one before ``welcome``, for many in a row, for talking too fast, for a refused
+``hello``, for saying nothing in time, and for not answering the node's ping. WebSocket's own ping would not do:
+libraries answer it while the program behind them hangs.
 
 No clock, no socket, no randomness: ``handle(event, now)`` gives effects, ``next_deadline()`` the
 time at which to feed :class:`~signalling.client.events.TimePassed`.
@@ -27,7 +30,7 @@ from typing import Final
 import msgspec
 
 from signalling.client.closing import close_code
-from signalling.client.codec import decode_request
+from signalling.client.codec import UnfitRequest, decode_request
 from signalling.client.events import (
     Answered,
     Close,
@@ -71,6 +74,8 @@ FEATURES: Final = ("chat_after", "chat_history")
 ACCEPTED_PROTOCOLS: Final = frozenset({PROTOCOL_VERSION, PROTOCOL_VERSION - 1} - {0})
 """This version and the one before it (version 1 has none)."""
 
+_SAME_ID: Final = "Two requests with the same id are waiting; every request needs an id of its own."
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolLimits:
@@ -88,6 +93,8 @@ class ProtocolLimits:
         message_burst: Messages at once: candidates of two peer connections on a machine with
             many interfaces, twice over.
         max_outstanding: Requests that wait for a reply.
+        max_unfit_in_a_row: Requests whose contents do not fit, without a good message between them; this many end the
+            connection. A page's defect makes a few, a program that speaks another language nothing else.
     """
 
     max_message_bytes: int = MAX_CLIENT_MESSAGE_BYTES
@@ -98,6 +105,7 @@ class ProtocolLimits:
     messages_per_s: float = 50.0
     message_burst: int = 200
     max_outstanding: int = 64
+    max_unfit_in_a_row: int = 8
 
 
 class LocalProtocolError(RuntimeError):
@@ -119,6 +127,7 @@ class ClientProtocol:
         self._probed = False
         self._bucket = TokenBucket(rate_per_s=self._limits.messages_per_s, burst=self._limits.message_burst, now=now)
         self._handles = 0
+        self._unfit_in_a_row = 0
         self._waiting: dict[int, NodeRequest] = {}
         self._ping_n = 0
         self._pinged_at = now
@@ -200,8 +209,11 @@ class ClientProtocol:
             )
         try:
             message = decode_request(data, max_bytes=self._limits.max_message_bytes)
+        except UnfitRequest as unfit:
+            return self._unfit(unfit)
         except Refused as refused:
             return self._drop(refused.code, refused.message)
+        self._unfit_in_a_row = 0
         match message:
             case Ping():
                 self._probed = True
@@ -211,12 +223,24 @@ class ClientProtocol:
             case _:
                 return self._request(message)
 
+    def _unfit(self, unfit: UnfitRequest) -> tuple[ProtocolEffect, ...]:
+        if self._is_waiting(unfit.request_id):
+            return self._drop(ErrorCode.MALFORMED_MESSAGE, _SAME_ID)
+        self._unfit_in_a_row += 1
+        answer = Send(message=Error(id=unfit.request_id, code=unfit.code, message=unfit.message))
+        if self._state in {State.PROBE, State.GREETING}:
+            return (answer, self._closed(unfit.code, unfit.message))
+        if self._unfit_in_a_row >= self._limits.max_unfit_in_a_row:
+            sentence = f"{self._unfit_in_a_row} messages in a row were malformed; this client needs mending."
+            return (answer, *self._drop(unfit.code, sentence))
+        return (answer,)
+
+    def _is_waiting(self, request_id: int | None) -> bool:
+        return request_id is not None and any(waiting.id == request_id for waiting in self._waiting.values())
+
     def _request(self, request: NodeRequest) -> tuple[ProtocolEffect, ...]:
-        if request.id is not None and any(w.id == request.id for w in self._waiting.values()):
-            return self._drop(
-                ErrorCode.MALFORMED_MESSAGE,
-                "Two requests with the same id are waiting; every request needs an id of its own.",
-            )
+        if self._is_waiting(request.id):
+            return self._drop(ErrorCode.MALFORMED_MESSAGE, _SAME_ID)
         leads_to = SEASON[self._state].get(type(request))
         if leads_to is None:
             return (_refusal(request, *_out_of_season(self._state, request)),)

@@ -10,13 +10,22 @@ class RefusedByNodeError(Exception):
         code: The stable code; one that this version does not know is passed on as it is.
         message: The node's sentence.
         highest_attempt: With ``attempt_stale``: the greatest attempt that the node knows of this device.
+        retry_after_s: Seconds after which the node may say yes, where it said so.
     """
 
-    def __init__(self, code: str, message: str, highest_attempt: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        highest_attempt: int | None = None,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.highest_attempt = highest_attempt
+        self.retry_after_s = retry_after_s
 
 
 class ConnectionLostError(ConnectionError):

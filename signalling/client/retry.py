@@ -136,13 +136,19 @@ class Comeback:
         if outcome == "elsewhere":
             self._unfit.add(node)
 
-    def pause_s(self, now: float) -> float | None:
-        """Seconds to wait before the next round; None when it is over: never a seat, or for too long none."""
+    def pause_s(self, now: float, *, at_least_s: float = 0.0) -> float | None:
+        """Seconds to wait before the next round; None when it is over: never a seat, or for too long none.
+
+        Args:
+            now: Seconds.
+            at_least_s: What a node asked for (``Retry-After``); no more of it than is left of the time to try.
+        """
         if self._since is None or now - self._since >= self._policy.deadline_s:
             return None
+        left_s = self._policy.deadline_s - (now - self._since)
         bound = min(self._policy.max_s, self._policy.first_s * 2.0 ** min(self._tries, MAX_DOUBLINGS))
         self._tries += 1
-        return self._draw() * bound
+        return min(at_least_s, left_s) + self._draw() * bound
 
     def hope(self) -> None:
         """There is a reason to try at once, such as that the network is back: earlier tries count no longer."""

@@ -148,7 +148,7 @@ class RoomSeat:
                 failure = await self._round(task_status)
                 if self._is_over():
                     break
-                pause_s = self._comeback.pause_s(trio.current_time())
+                pause_s = self._comeback.pause_s(trio.current_time(), at_least_s=_asked_for_s(failure))
                 if pause_s is None:
                     self._end("disconnected" if self._joined else _code(failure), _sentence(failure))
                     break
@@ -263,6 +263,10 @@ class RoomSeat:
         if self._ended is None:
             self._ended = Ended(code=code, message=message)
             self._chats.end(_too_late(self._ended))
+
+
+def _asked_for_s(failure: Exception) -> float:
+    return (failure.retry_after_s or 0.0) if isinstance(failure, RefusedByNodeError) else 0.0
 
 
 _Connect: TypeAlias = "Callable[[str, str], AbstractAsyncContextManager[Client]]"

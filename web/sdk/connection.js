@@ -187,9 +187,10 @@ export class Connection {
     this.#become("reconnecting");
     this.#tenant.emit("reconnecting", { code });
     const until = performance.now() + RETRY_DEADLINE;
+    let asked = 0;
     for (let tries = 0; this.#isAway(); tries += 1) {
       // Once there is a reason to hope, the tries before it count no longer.
-      if (await this.#awakening.pause(pauseBefore(tries))) tries = 0;
+      if (await this.#awakening.pause(pauseBefore(tries, Math.random, asked))) tries = 0;
       if (!this.#isAway()) return;
       const error = await this.#tryAgain(tries > 0);
       if (!error && this.#state === "connected") return this.#tenant.emit("resumed", {});
@@ -197,6 +198,7 @@ export class Connection {
       if (error.code === "replaced") return this.#replaced();
       if (error.final) return this.#close(error.code, error.message);
       if (performance.now() > until) return this.#disconnected(error);
+      asked = error.retryAfter;
     }
   }
 

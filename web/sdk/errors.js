@@ -13,12 +13,14 @@ export class StarlingError extends Error {
    * @param {string} code
    * @param {string} message
    * @param {number | null} [highestAttempt]
+   * @param {number} [retryAfter] Ms that the node asked to be left alone for; 0 where it did not.
    */
-  constructor(code, message, highestAttempt = null) {
+  constructor(code, message, highestAttempt = null, retryAfter = 0) {
     super(message);
     this.name = "StarlingError";
     this.code = code;
     this.highestAttempt = highestAttempt;
+    this.retryAfter = retryAfter;
   }
 
   /** Whether trying again without a change would only fail again. */

@@ -42,7 +42,7 @@ export async function call(base, path, body) {
   }
   if (response.ok) return answer;
   const { code = "internal_error", message = unreachable } = answer?.error ?? {};
-  throw new StarlingError(code, message);
+  throw new StarlingError(code, message, null, 1000 * (Number(response.headers?.get("retry-after")) || 0));
 }
 
 /** @param {string} url */

@@ -12,8 +12,12 @@ export const RETRY_DEADLINE = 120_000;
 /** Refusals that are about a node and not about us. */
 const UNFIT = new Set(["node_unreachable", "node_draining", "node_full", "deadline_exceeded", "connection_lost", "engine_unavailable"]);
 
-/** Ms to wait before a try. @param {number} tries how many there were @param {() => number} random from 0 up to 1 */
-export const pauseBefore = (tries, random = Math.random) => random() * Math.min(LAST_BOUND, FIRST_BOUND * 2 ** tries);
+/**
+ * Ms to wait before a try: the random pause, after what a node asked for (Retry-After), within the time that we try.
+ * @param {number} tries how many there were @param {() => number} random from 0 up to 1 @param {number} asked ms
+ */
+export const pauseBefore = (tries, random = Math.random, asked = 0) =>
+  Math.min(asked, RETRY_DEADLINE) + random() * Math.min(LAST_BOUND, FIRST_BOUND * 2 ** tries);
 
 /** @param {string} code of the refusal @returns {boolean} whether the next node may do better */
 export const isUnfit = (code) => UNFIT.has(code);

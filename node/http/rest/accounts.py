@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
 from quart import Blueprint, Response
 
 from node.http.body import bearer_token, json_response, read_body
 from signalling.client.accounts import LogIn, PasswordChange, Registration
-from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
     from node.http.api import Api
@@ -20,8 +18,7 @@ def accounts_blueprint(api: Api) -> Blueprint:
     blueprint = Blueprint("accounts", __name__)
 
     def pace() -> None:
-        if not api.account_pace.take(api.client_key(), trio.current_time()):
-            raise Refused(ErrorCode.RATE_LIMITED, "Too many requests from this address; try again in a minute.")
+        api.spend(api.account_pace, "requests")
 
     @blueprint.post("/v1/accounts")
     async def register() -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from quart import Blueprint, Response
 
 from node.http.body import json_response
+from node.http.errors import RETRY_AFTER_ELSE_S
 
 if TYPE_CHECKING:
     from node.http.api import Api
@@ -26,6 +27,9 @@ def health_blueprint(api: Api) -> Blueprint:
         """Say whether new clients are welcome, and if not, why."""
         problems = api.backend.readiness()
         body = {"status": "unready" if problems else "ready", "reasons": problems}
-        return json_response(body, status=503 if problems else 200)
+        response = json_response(body, status=503 if problems else 200)
+        if problems:
+            response.headers["Retry-After"] = str(RETRY_AFTER_ELSE_S)
+        return response
 
     return blueprint

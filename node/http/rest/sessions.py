@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import trio
 from quart import Blueprint, Response
 
 from node.http.body import json_response, read_body
 from signalling.client.admission import SessionRequest
-from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
     from node.http.api import Api
@@ -22,8 +20,7 @@ def sessions_blueprint(api: Api) -> Blueprint:
     @blueprint.post("/v1/sessions")
     async def create_session() -> Response:
         """Turn a user token, or the wish to come in as a guest, into a session token."""
-        if not api.session_pace.take(api.client_key(), trio.current_time()):
-            raise Refused(ErrorCode.RATE_LIMITED, "Too many sessions from this address; try again in a minute.")
+        api.spend(api.session_pace, "sessions")
         granted = await api.backend.create_session(await read_body(SessionRequest))
         return json_response(granted, status=201)
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from membership.certificate import certificate_holds, certify_node
 from session.errors import SessionSetupError
-from session.keys import MAX_KEY_FILE_BYTES, ClusterKeys
+from session.keys import MAX_KEY_FILE_BYTES, ClusterKeys, RotationStage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,27 @@ def test_pem_blocks_load_in_order(tmp_path: Path) -> None:
     loaded = ClusterKeys.load(write(tmp_path / "keys.pem", b"# the cluster\n" + pem(first) + pem(second)))
     assert loaded.public_keys == tuple(key.public_key().public_bytes_raw() for key in (first, second))
     assert loaded.rotated().public_keys[1] == loaded.public_keys[0]
+
+
+def test_a_file_says_how_far_the_rotation_is_and_nobody_else_hears_it(tmp_path: Path) -> None:
+    first = ClusterKeys.generate()
+    added = first.with_next()
+    switched = added.switched()
+    for keys, stage in ((first, "settled"), (added, "added"), (switched, "switched"), (first.rotated(), "switched")):
+        keys.save(tmp_path / "keys.json")
+        assert ClusterKeys.load(tmp_path / "keys.json").stage == stage
+        assert all(set(key) == {"kty", "crv", "x", "kid", "use", "alg"} for key in keys.jwks()["keys"])
+    both = pem(first.signing_key) + pem(switched.signing_key)
+    assert ClusterKeys.load(write(tmp_path / "keys.pem", both)).stage is RotationStage.UNTOLD
+
+
+def test_no_step_loses_a_key_by_being_early_or_late() -> None:
+    added = ClusterKeys.generate().with_next()
+    with pytest.raises(ValueError, match="added"):
+        added.without_second()
+    with pytest.raises(ValueError, match="switched"):
+        added.switched().switched()
+    assert added.switched().without_second().public_keys == added.public_keys[1:]
 
 
 def test_the_signing_key_certifies_nodes() -> None:

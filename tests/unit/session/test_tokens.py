@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +19,9 @@ from session.keys import ClusterKeys
 from session.tokens import LEEWAY_S, MAX_TOKEN_BYTES, Tokens
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DeviceId, RoomId, SessionId, UserId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = 1_800_000_000.0
 KEYS = ClusterKeys.generate()
@@ -130,6 +133,29 @@ def test_no_token_passes_for_another_kind(tokens: Tokens) -> None:
         tokens.verify_user(session)
     with pytest.raises(Refused):
         tokens.verify_room(session, session=SESSION)
+
+
+def test_a_token_of_the_wrong_kind_hears_which_came_which_is_wanted_and_where_it_is_had(tokens: Tokens) -> None:
+    user, session = tokens.issue_user(user=USER, name="A"), tokens.issue_session(user=USER, device=DEVICE, name="A")
+
+    def said(verify: Callable[[], object]) -> str:
+        with pytest.raises(Refused) as refused:
+            verify()
+        assert refused.value.code is ErrorCode.TOKEN_INVALID
+        return refused.value.message
+
+    to_session = said(lambda: tokens.verify_session(user))
+    assert to_session.startswith("This is a user token, and a session token is wanted: POST /v1/sessions gives one")
+    assert said(lambda: tokens.verify_session(room_token(tokens))).startswith("This is a room token, and a session")
+    to_user = said(lambda: tokens.verify_user(session))
+    assert to_user.startswith("This is a session token, and a user token is wanted")
+    assert "starling token create" in to_user
+    assert "/v1/sessions" not in to_user
+    assert "/v1/rooms/{room}/join" in said(lambda: tokens.verify_room(session, session=SESSION))
+    # What has no form is no reason to send people in a circle either.
+    assert "/v1/sessions" not in said(lambda: tokens.verify_user("a.b.c"))
+    foreign = sign(head(), body(aud="somewhere <b>else</b>"))
+    assert "somewhere" not in said(lambda: tokens.verify_session(foreign))
 
 
 def test_time(tokens: Tokens, clock: Clock) -> None:

@@ -25,6 +25,8 @@ test("pauses are drawn evenly below a bound that doubles up to a limit", () => {
   const bounds = [0, 1, 2, 3, 4, 5, 6, 60].map((tries) => pauseBefore(tries, () => 1));
   assert.deepEqual(bounds, [300, 600, 1_200, 2_400, 4_800, 8_000, 8_000, 8_000]);
   assert.equal(pauseBefore(3, () => 0.25), 600);
+  assert.equal(pauseBefore(3, () => 0.25, 5_000), 5_600, "what the node asked for comes first");
+  assert.equal(pauseBefore(3, () => 0.25, 1e12), 120_600, "and is bounded by how long we try");
 });
 
 test("the node we were at comes first, then the nearest, and last whoever failed", () => {

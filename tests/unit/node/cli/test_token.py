@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from session import ApiKeys, ClusterKeys, Grants, Tokens
+from session import ApiKeys, ClusterKeys, Grants, RotationStage, Tokens
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import UserId
 from tests.unit.node.cli.test_cli import run
@@ -121,7 +121,7 @@ def test_a_rotation_keeps_every_token_good_until_the_old_key_is_dropped(capsys: 
     added.verify_user(old)
     code, out, err = run(capsys, "token", "rotate", str(file), "add")
     assert (code, out) == (1, "")
-    assert "drop" in err
+    assert "switch" in err
     code, out, _ = run(capsys, "token", "rotate", str(file), "switch")
     assert code == 0
     assert "24 hours" in out
@@ -134,3 +134,58 @@ def test_a_rotation_keeps_every_token_good_until_the_old_key_is_dropped(capsys: 
     with pytest.raises(Refused) as refused:
         node().verify_user(old)
     assert refused.value.code is ErrorCode.TOKEN_FOREIGN
+
+
+def rotate(capsys: Capture, file: Path, *steps: str) -> tuple[int, str]:
+    code, _, err = run(capsys, "token", "rotate", str(file), *steps)
+    return code, err
+
+
+def test_a_step_out_of_order_changes_nothing_and_says_the_next_one(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+
+    def refused(step: str, following: str) -> None:
+        before = file.read_bytes()
+        code, err = rotate(capsys, file, step)
+        assert code == 1
+        assert f"starling token rotate {file} {following}" in err
+        assert file.read_bytes() == before
+
+    ClusterKeys.generate().save(file)
+    refused("switch", "add")
+    refused("drop", "add")
+    rotate(capsys, file, "add")
+    refused("add", "switch")
+    refused("drop", "switch")
+    rotate(capsys, file, "switch")
+    refused("add", "drop")
+    refused("switch", "drop")
+    assert rotate(capsys, file, "drop")[0] == 0
+
+
+def test_force_gives_up_a_new_key_or_goes_back_to_the_old_one(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    first = ClusterKeys.generate()
+    first.save(file)
+    assert rotate(capsys, file, "drop", "--force")[0] == 1  # the last key is never dropped
+    rotate(capsys, file, "add")
+    assert rotate(capsys, file, "drop", "--force")[0] == 0
+    assert ClusterKeys.load(file).public_keys == first.public_keys
+    rotate(capsys, file, "add")
+    rotate(capsys, file, "switch")
+    assert rotate(capsys, file, "switch", "--force")[0] == 0
+    assert ClusterKeys.load(file).public_keys[0] == first.public_keys[0]
+    assert ClusterKeys.load(file).stage is RotationStage.SWITCHED  # the other key has signed
+
+
+def test_two_keys_that_do_not_say_their_order_take_a_word_from_the_operator(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    ClusterKeys.generate().with_next().save(file)
+    file.write_bytes(file.read_bytes().replace(b"starling_stage", b"other_member"))
+    assert ClusterKeys.load(file).stage is RotationStage.UNTOLD
+    for step in ("add", "switch", "drop"):
+        code, err = rotate(capsys, file, step)
+        assert code == 1
+        assert "--force" in err
+    assert rotate(capsys, file, "switch", "--force")[0] == 0
+    assert rotate(capsys, file, "drop")[0] == 0

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_origin
 
+import msgspec
 import pytest
 
 from node.config import Config, ConfigError, load_config
 from node.config.derived import Machine, node_id_from, public_url, read_machine
+from node.config.load import KEY_TYPES
+from node.config.sources import dotted
 from signalling.ids import is_node_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from node.config.sources import Key
 
 MACHINE = Machine(host_name="Media-1.example.org", state_dir=Path("/state"))
 
@@ -79,10 +85,16 @@ WRONG = {
     "key of a section outside of it": ("port = 1", ["port", "did you mean http.port?"]),
     "section that is no table": ("http = 1", ["http", "write [http]"]),
     "key that is a table": ("[http.port]\nx = 1", ["http.port", "expected int"]),
-    "wrong type": ("[http]\nport = 'x'", ["http.port", "'x'", "expected int"]),
+    "wrong type": (
+        "[http]\nport = 'x'",
+        ["http.port", "'x'", "expected int", "number from 0 to 65535, such as http.port = 8080"],
+    ),
     "text for a number": ("[http]\nport = '8080'", ["http.port", "expected int"]),
     "out of range": ("[http]\nport = 70000", ["http.port", "70000", "<= 65535"]),
-    "not a number": ("[http]\nsend_deadline_s = nan", ["http.send_deadline_s"]),
+    "not a number": (
+        "[http]\nsend_deadline_s = nan",
+        ["http.send_deadline_s", "a number from 0.05 to 2.5, such as"],
+    ),
     "no such choice": ("[store]\nkind = 'sqlite'", ["store.kind", "one of memory, redis"]),
     "bad id": ("[node]\nid = 'Ä'", ["node.id"]),
     "half a position": ("[node]\nlatitude = 1", ["node.latitude", "longitude"]),
@@ -143,6 +155,18 @@ def test_what_is_wrong_is_said_in_one_line(load: Callable[..., Config], text: st
         assert part in caught.value.message
     assert "\n" not in caught.value.message
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("key", [key for key, hint in KEY_TYPES.items() if get_origin(hint) is not Literal], ids=dotted)
+def test_what_a_key_is_said_to_take_it_takes(load: Callable[..., Config], key: Key) -> None:
+    with pytest.raises(ConfigError, match="it takes") as caught:
+        load(f"[{key[0]}]\n{key[1]} = 2027-01-31")
+    _, such_as, line = caught.value.message.partition(f"such as {dotted(key)} = ")
+    if such_as:
+        value = tomllib.loads(f"value = {line}")["value"]
+        msgspec.convert(value, KEY_TYPES[key])
+    else:
+        assert "node.example.toml" in caught.value.message
 
 
 def test_an_error_names_the_variable_or_the_flag(load: Callable[..., Config]) -> None:

@@ -133,6 +133,9 @@ async def test_sessions_are_paced_by_address(backend: FakeBackend, web_root: Pat
     client = make_app(backend, web_root, sessions_burst=2, sessions_per_minute=6).test_client()
     statuses = [(await client.post("/v1/sessions")).status_code for _ in range(3)]
     assert statuses == [201, 201, 429]
+    refused = await client.post("/v1/sessions", json={"name": "Ann"})
+    assert refused.headers["Retry-After"] == "10"  # six a minute
+    assert "10 s" in (await refused.get_json())["error"]["message"]
 
 
 async def test_changes_of_rooms_are_paced_by_address_and_reading_is_not(

@@ -80,6 +80,7 @@ async def test_a_probe_pings_without_a_session(backend: FakeBackend, web_root: P
         ('{"topic": "hello"}', "malformed_message", 4400),
         ('{"topic": "hello", "token": "expired"}', "token_invalid", 4401),
         ("x" * 300_000, "message_too_large", 4413),
+        ("x" * 600_000, "message_too_large", 4413),
     ],
 )
 async def test_bad_messages_get_an_error_and_a_close_code(
@@ -99,6 +100,33 @@ async def test_bad_messages_get_an_error_and_a_close_code(
         # The neighbour hears nothing of it.
         await other.send_message(json.dumps({"topic": "ping", "id": 9}))
         assert (await heard(other))["id"] == 9
+
+
+async def test_a_request_that_does_not_fit_is_answered_and_the_session_goes_on(
+    backend: FakeBackend, web_root: Path
+) -> None:
+    async with serving(backend, web_root) as server, connected(server.port, HELLO) as socket:
+        await socket.send_message(json.dumps({**JOIN, "attempt": "first"}))
+        error = await heard(socket)
+        assert (error["topic"], error["id"], error["code"]) == ("error", 2, "malformed_message")
+        assert "$.attempt" in error["message"]
+        assert "first" not in error["message"]
+        await socket.send_message(json.dumps(JOIN))
+        assert (await heard(socket))["topic"] == "joined"
+
+
+async def test_a_client_that_says_nothing_that_fits_is_closed_with_a_reason(
+    backend: FakeBackend, web_root: Path
+) -> None:
+    async with serving(backend, web_root) as server, connected(server.port, HELLO) as socket:
+        for number in range(10, 18):
+            await socket.send_message(json.dumps({"topic": "dance", "id": number}))
+            assert (await heard(socket))["id"] == number
+        assert "in a row" in (await heard(socket))["message"]
+        with pytest.raises(ConnectionClosed) as caught:
+            await socket.get_message()
+        assert caught.value.reason is not None
+        assert (caught.value.reason.code, caught.value.reason.reason) == (4400, "malformed_message")
 
 
 async def test_the_node_ends_a_session_with_a_last_word(backend: FakeBackend, web_root: Path) -> None:

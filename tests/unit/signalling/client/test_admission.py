@@ -60,6 +60,15 @@ async def test_a_grant_says_where_to_go() -> None:
     assert json.loads(body) == {"name": "Ada", "device": "de_12345678"}
 
 
+@pytest.mark.parametrize(("said", "means"), [("30", 30.0), ("soon", None), ("9999999", None), ("-1", None)])
+async def test_a_refusal_keeps_how_long_the_node_wants_to_be_left_alone(said: str, means: float | None) -> None:
+    body = json.dumps({"error": {"code": "rate_limited", "message": "Later."}}).encode()
+    async with answering(f"429 Too Many Requests\r\nRetry-After: {said}", body) as (url, _):
+        with pytest.raises(RefusedByNodeError) as caught:
+            await create_session(url, name="Ada")
+    assert caught.value.retry_after_s == means
+
+
 async def test_a_refusal_keeps_the_nodes_words() -> None:
     body = json.dumps({"error": {"code": "rate_limited", "message": "Later."}}).encode()
     async with answering("429 Too Many Requests", body) as (url, _):

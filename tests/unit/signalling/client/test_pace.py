@@ -36,3 +36,15 @@ def test_never_lets_through_more_than_rate_and_burst_allow(pauses: list[float]) 
         now += pause
         through += bucket.take(now)
     assert through <= 5 + 3.0 * now + 1e-6
+
+
+@given(st.floats(0.1, 100.0), st.integers(1, 20), st.floats(0.0, 3.0))
+def test_a_token_is_there_when_it_was_said_to_be(rate_per_s: float, burst: int, later: float) -> None:
+    bucket = TokenBucket(rate_per_s=rate_per_s, burst=burst, now=0.0)
+    while bucket.take(later):
+        pass
+    wait_s = bucket.wait_s(later)
+    assert 0.0 < wait_s <= 1.0 / rate_per_s
+    assert not bucket.take(later + wait_s * 0.9)
+    assert bucket.take(later + wait_s * 1.001 + 1e-6)
+    assert TokenBucket(rate_per_s=rate_per_s, burst=burst, now=0.0).wait_s(later) == 0.0

@@ -6,6 +6,7 @@ knows none of the machine's tables. The same schedules must break each of the mu
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -42,7 +43,7 @@ from signalling.client.messages import (
     Reply,
     SeatLost,
 )
-from signalling.client.protocol import ClientProtocol
+from signalling.client.protocol import ClientProtocol, ProtocolLimits
 from signalling.client.season import State
 from signalling.errors import ErrorCode
 from tests.unit.signalling.client.words import GRANTS, REQUESTS
@@ -96,7 +97,7 @@ OPENING = (Ask(0, True), Decide(0, True), Ask(1, True), Decide(0, True))
 STEP = st.one_of(
     st.builds(Ask, st.integers(0, len(REQUESTS) - 1), st.booleans()),
     st.builds(Decide, st.integers(0, 9), st.booleans()),
-    st.builds(Do, st.sampled_from(["ping", "pong", "seat lost", "ping", "pong"])),
+    st.builds(Do, st.sampled_from(["ping", "pong", "seat lost", "ping", "pong", "unfit"])),
     st.builds(Wait, st.floats(0.0, 12.0)),
 )
 ENDING = st.builds(Do, st.sampled_from(["close", "disconnect"])) | st.builds(Babble, st.text(max_size=8) | st.binary())
@@ -182,6 +183,8 @@ class Model:
                 self.ask(Ping(), with_id=True)
             case Do(what="pong"):
                 self.feed(Received(data=encode(PongReply(n=self.pinged))))
+            case Do(what="unfit"):
+                self.ask_unfit()
             case Do(what="seat lost") if self.seat is not None:
                 self.seat = None
                 self.feed(Push(event=SeatLost(reason="kicked")))
@@ -201,6 +204,15 @@ class Model:
             if not self.closed:
                 self.asked[number] = request
         self.feed(Received(data=encode(msgspec.structs.replace(request, id=number))))
+
+    def ask_unfit(self) -> None:
+        self.next_id += 1
+        was_open = not self.closed
+        if was_open:
+            self.asked[self.next_id] = Ping()
+        self.feed(Received(data=json.dumps({"topic": "leave", "id": self.next_id, "why": 1})))
+        assert not was_open or self.next_id not in self.asked, "one reply, also to what does not fit"
+        assert not was_open or self.closed is (not self.greeted), "a session outlives it, a stranger's does not"
 
     def decide(self, handle: int, *, granted: bool) -> None:
         request = self.inbox.pop(handle)
@@ -228,7 +240,7 @@ def run(make: Callable[[], ClientProtocol], schedule: list[Step]) -> None:
 @settings(max_examples=300)
 @given(SCHEDULES)
 def test_the_promises_hold(schedule: list[Step]) -> None:
-    run(lambda: ClientProtocol(now=0.0), schedule)
+    run(lambda: ClientProtocol(now=0.0, limits=ProtocolLimits(max_unfit_in_a_row=100)), schedule)
 
 
 class SpeaksAfterClose(ClientProtocol):

@@ -40,6 +40,13 @@ def test_it_is_over_when_there_was_no_seat_yet_or_none_for_too_long() -> None:
     assert one.pause_s(130.0) is None
 
 
+def test_what_a_node_asked_for_comes_before_the_pause_and_not_beyond_the_end() -> None:
+    one = Comeback(["a"], draw=lambda: 0.5, policy=RetryPolicy(first_s=1.0, deadline_s=100.0))
+    one.lost(10.0)
+    assert one.pause_s(10.0, at_least_s=7.0) == pytest.approx(7.5)
+    assert one.pause_s(60.0, at_least_s=900.0) == pytest.approx(50.0 + 1.0)
+
+
 def test_a_seat_or_a_hope_begins_the_pauses_anew() -> None:
     one = comeback()
     one.lost(0.0)
