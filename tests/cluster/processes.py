@@ -32,6 +32,11 @@ def program(pid: int) -> str:
     return Path(words[0].decode()).name if words[0] else ""
 
 
+def arguments(pid: int) -> list[str]:
+    """The words it was started with."""
+    return _read(pid, "cmdline").decode().split("\0")
+
+
 def alive(pids: set[int]) -> set[int]:
     """Of these processes, the ones that still run; a zombie does not."""
     return {pid for pid in pids if _state(pid) not in ("", "Z")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -12,7 +11,7 @@ import trio
 
 from node.demo.cast import STAGES
 from node.demo.cluster import open_cluster
-from tests.cluster.processes import alive, descendants, program, wait_for
+from tests.cluster.processes import alive, arguments, descendants, program, wait_for
 
 pytestmark = pytest.mark.cluster
 
@@ -23,7 +22,7 @@ async def test_a_killed_node_takes_its_agent_and_engine_along() -> None:
     """Its serf agent and its engine are gone within a second; the other node lives on."""
     async with open_cluster(STAGES[:2]) as cluster:
         killed, other = cluster.nodes
-        (node,) = (pid for pid in descendants(killed.process.pid) if "node" in _arguments(pid))
+        (node,) = (pid for pid in descendants(killed.process.pid) if "node" in arguments(pid))
         children = descendants(node)
         assert {"serf", "starling-sfu"} <= {program(pid) for pid in children}
         os.kill(node, signal.SIGKILL)
@@ -31,7 +30,3 @@ async def test_a_killed_node_takes_its_agent_and_engine_along() -> None:
         assert took_s < GONE_S
         assert other.process.returncode is None
         assert {"serf", "starling-sfu"} <= {program(pid) for pid in descendants(other.process.pid)}
-
-
-def _arguments(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
