@@ -6,13 +6,14 @@ definition of that very moment; see `durable/repository.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from durable.errors import StoreUnavailableError
+from durable.kept_fields import rewritten
 from durable.repository import ABSENT, Kind, Log, RevisionConflictError
 from session.room_media import RoomMedia, check_media
 from session.store import RoomPolicy, RoomRules
@@ -21,7 +22,7 @@ from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, UserId
 
 if TYPE_CHECKING:
-    from durable.repository import Repository
+    from durable.repository import Document, Repository
 
 __all__ = [
     "MAX_ROOM_PARTICIPANTS",
@@ -42,9 +43,6 @@ MAX_METADATA_BYTES: Final = 4096
 RECORD_VERSION: Final = 2
 """Version of :class:`RoomDefinition`; a reader takes any version and ignores fields it does not know. Version 1
 had neither owner, grace, lock, access nor metadata: it reads as nobody's open room."""
-
-MAX_AGAIN: Final = 4
-"""How often a page is read again because rooms were deleted while it was read."""
 
 
 class Access(StrEnum):
@@ -93,10 +91,14 @@ _decoder: Final = msgspec.json.Decoder(RoomDefinition)
 
 @dataclass(frozen=True, slots=True)
 class StoredRoom:
-    """A definition and the revision of its document; 0 where it is not stored."""
+    """A definition, the revision of its document (0 where it is not stored), and the document as it was read.
+
+    What a newer version wrote into it survives a change by this one.
+    """
 
     definition: RoomDefinition
     revision: int = 0
+    body: bytes = field(default=b"{}", compare=False, repr=False)
 
     @property
     def rules(self) -> RoomRules:
@@ -135,27 +137,27 @@ class RoomDirectory:
             if await self._repository.get(Kind.ROOM, room) is not None:
                 raise _taken(room)
             raise Refused(ErrorCode.NODE_FULL, "No more rooms can be made here; delete one that is not needed.")
+        body = msgspec.json.encode(definition)
         try:
-            revision = await self._repository.put(Kind.ROOM, room, body=_encode(definition), expected=ABSENT)
+            revision = await self._repository.put(Kind.ROOM, room, body=body, expected=ABSENT)
         except RevisionConflictError:
             raise _taken(room) from None
-        return StoredRoom(definition, revision)
+        return StoredRoom(definition, revision, body)
 
     async def get(self, room: RoomId) -> StoredRoom | None:
         """The room of that name, if there is one."""
         document = await self._repository.get(Kind.ROOM, room)
-        return None if document is None else StoredRoom(_decode(document.body), document.revision)
+        return None if document is None else _read(document)
 
-    async def replace(self, definition: RoomDefinition, *, expected: int) -> StoredRoom:
-        """Change a room that stands at this revision.
+    async def replace(self, stored: StoredRoom, definition: RoomDefinition) -> StoredRoom:
+        """Change a room that stands as it was read; fields that this version does not know stay.
 
         Raises:
-            RevisionConflictError: it stands at another.
+            RevisionConflictError: somebody else changed it.
         """
-        body = _encode(definition)
-        return StoredRoom(
-            definition, await self._repository.put(Kind.ROOM, definition.room, body=body, expected=expected)
-        )
+        body = rewritten(stored.body, definition)
+        revision = await self._repository.put(Kind.ROOM, definition.room, body=body, expected=stored.revision)
+        return StoredRoom(definition, revision, body)
 
     async def delete(self, room: RoomId, *, expected: int | None = None) -> bool:
         """Remove a room and all that belongs to it; says whether it was there.
@@ -176,17 +178,8 @@ class RoomDirectory:
 
     async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[StoredRoom, ...]:
         """Up to `limit` rooms by name, beginning behind the name `after`; fewer only where there are no more."""
-        found: list[StoredRoom] = []
-        for _ in range(MAX_AGAIN):
-            names = await self._repository.scopes(Kind.ROOM, after=after, limit=limit - len(found))
-            for name in names:
-                stored = await self.get(RoomId(name))
-                if stored is not None:
-                    found.append(stored)
-            if len(found) >= limit or not names:
-                break
-            after = names[-1]
-        return tuple(found)
+        listed = await self._repository.listed(Kind.ROOM, after=after, limit=limit)
+        return tuple(_read(document) for _, document in listed)
 
 
 def define_room(
@@ -246,12 +239,8 @@ def _taken(room: RoomId) -> Refused:
     return Refused(ErrorCode.ROOM_EXISTS, f"There is a room {room} already; join it or pick another.")
 
 
-def _encode(definition: RoomDefinition) -> bytes:
-    return msgspec.json.encode(definition)
-
-
-def _decode(body: bytes) -> RoomDefinition:
+def _read(document: Document) -> StoredRoom:
     try:
-        return _decoder.decode(body)
+        return StoredRoom(_decoder.decode(document.body), document.revision, document.body)
     except msgspec.DecodeError as error:
         raise StoreUnavailableError("a room's record in the store cannot be read") from error

@@ -110,7 +110,7 @@ class RoomDefinitions:
             definition = changed(stored.definition)
             check_definition(definition, max_grace_s=self._config.lease_s)
             try:
-                return self._keep(await or_refused(self._directory.replace(definition, expected=stored.revision)))
+                return self._keep(await or_refused(self._directory.replace(stored, definition)))
             except RevisionConflictError as conflict:
                 if not conflict.revision:
                     self.forget(definition.room)

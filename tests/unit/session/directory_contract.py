@@ -33,12 +33,35 @@ class RoomDirectoryContract:
     async def test_a_change_needs_the_revision_that_it_was_made_of(self, directory: RoomDirectory) -> None:
         created = await directory.create(definition("hall"))
         locked = msgspec.structs.replace(created.definition, locked=True, owner=UserId("ann"))
-        changed = await directory.replace(locked, expected=created.revision)
+        changed = await directory.replace(created, locked)
         assert changed.revision > created.revision
         assert await directory.get(RoomId("hall")) == changed
         with pytest.raises(RevisionConflictError) as conflict:
-            await directory.replace(created.definition, expected=created.revision)
+            await directory.replace(created, created.definition)
         assert conflict.value.revision == changed.revision
+
+    async def test_a_change_keeps_what_a_newer_version_wrote(
+        self, directory: RoomDirectory, repository: Repository
+    ) -> None:
+        newer = msgspec.to_builtins(definition("hall"))
+        newer |= {"version": 9, "colour": "blue", "metadata": {"a": 1}, "media": {**newer["media"], "max_fps": 30}}
+        await repository.put(Kind.ROOM, "hall", body=msgspec.json.encode(newer))
+        stored = await directory.get(RoomId("hall"))
+        assert stored is not None
+        for metadata in ({"b": 2}, {"c": 3}):
+            stored = await directory.replace(
+                stored, msgspec.structs.replace(stored.definition, locked=True, metadata=metadata)
+            )
+        document = await repository.get(Kind.ROOM, "hall")
+        assert document is not None
+        assert msgspec.json.decode(document.body) == {**newer, "locked": True, "metadata": {"c": 3}}
+
+    async def test_a_page_is_one_call(self, directory: RoomDirectory, repository: Repository) -> None:
+        for n in range(MAX_ROOMS):
+            await directory.create(definition(f"room-{n}"))
+        calls = repository.statistics().calls
+        assert len(await directory.rooms()) == MAX_ROOMS
+        assert repository.statistics().calls == calls + 1
 
     async def test_a_deleted_room_takes_along_what_belongs_to_it(
         self, directory: RoomDirectory, repository: Repository
