@@ -67,7 +67,7 @@ class SessionClaims:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomClaims:
-    """The right of one session to take one seat with one attempt."""
+    """The right of one session to take one seat with one attempt; `invitation` is counted once it sits."""
 
     room: RoomId
     user: UserId
@@ -78,6 +78,7 @@ class RoomClaims:
     token_id: str
     expires_at: float
     grants: Grants = ALL_BUT_ADMIN
+    invitation: str | None = None
 
 
 def is_user_id(text: str) -> bool:

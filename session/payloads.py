@@ -83,6 +83,7 @@ class RoomPayload(RegisteredPayload, frozen=True, kw_only=True):
     session: str
     room: str
     attempt: int
+    invitation: str | None = None
 
 
 def sign(payload: RegisteredPayload, kid: str, key: OKPKey) -> str:

@@ -205,6 +205,7 @@ class Tokens:
         session: SessionId,
         attempt: int,
         grants: Grants = ALL_BUT_ADMIN,
+        invitation: str | None = None,
     ) -> str:
         """A room token; single use needs no store, for only the node of that session redeems it.
 
@@ -228,6 +229,7 @@ class Tokens:
                 room=room,
                 attempt=attempt,
                 grants=grants_claim(grants.for_room(room)),
+                invitation=invitation,
             )
         )
 
@@ -287,6 +289,7 @@ class Tokens:
             and is_device_id(payload.device)
             and is_room_id(payload.room)
             and is_attempt(payload.attempt)
+            and (payload.invitation is None or 1 <= len(payload.invitation) <= MAX_USER_ID_LENGTH)
         ):
             refuse_contents(ROOM_AUDIENCE)
         if payload.session != session:
@@ -303,6 +306,7 @@ class Tokens:
             token_id=payload.jti,
             expires_at=float(payload.exp),
             grants=granted(payload),
+            invitation=payload.invitation,
         )
 
     def sign(self, payload: Callable[[str], RegisteredPayload]) -> str:

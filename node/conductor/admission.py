@@ -100,8 +100,12 @@ class Admission:
         """
         return self._tokens.verify_session(session_token)
 
-    def join_token(self, claims: SessionClaims, room: RoomId, request: JoinRequest) -> JoinGranted:
+    def join_token(
+        self, claims: SessionClaims, room: RoomId, request: JoinRequest, invitation: str | None = None
+    ) -> JoinGranted:
         """Mint a room token for the session that a token with these claims names, whichever node holds it.
+
+        With `invitation`, the id of one, that node counts it once the bearer sits.
 
         Raises:
             Refused: The claims name no session, they do not allow this room, or the room's name or the attempt is
@@ -124,6 +128,7 @@ class Admission:
             session=claims.session,
             attempt=request.attempt,
             grants=claims.grants,
+            invitation=invitation,
         )
         return JoinGranted(
             room_token=token,
@@ -132,15 +137,17 @@ class Admission:
             expires_in_s=self._tokens.lifetimes.room_s,
         )
 
-    def check_join(self, join: Join, record: SessionRecord) -> None:
+    def check_join(self, join: Join, record: SessionRecord) -> str | None:
         """Check that a session may take the seat it asks for, and that its room token, if any, is for that seat.
+
+        Returns the invitation that the room token was given for, where it is still to be counted.
 
         Raises:
             Refused: It may not, or it is not.
         """
         record.grants.check_room(join.room)
         if join.room_token is None:
-            return
+            return None
         claims = self._tokens.verify_room(join.room_token, session=record.session)
         if (claims.room, claims.attempt) != (join.room, join.attempt):
             raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another room or attempt; ask for a new one.")
@@ -148,6 +155,7 @@ class Admission:
             raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another user or device; ask for a new one.")
         if not claims.grants.is_within(record.grants, join.room):
             raise Refused(ErrorCode.NOT_PERMITTED, "The room token allows more than your session; ask for a new one.")
+        return claims.invitation
 
     def _name_session(self, record: SessionRecord) -> str:
         return self._tokens.issue_session(
