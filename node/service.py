@@ -208,7 +208,11 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             identity.cluster_keys,
             api_keys=api_keys,
             cluster=config.node.cluster,
-            lifetimes=TokenLifetimes(session_s=config.tokens.session_lifetime_s, room_s=config.tokens.room_lifetime_s),
+            lifetimes=TokenLifetimes(
+                session_s=config.tokens.session_lifetime_s,
+                room_s=config.tokens.room_lifetime_s,
+                session_age_s=config.tokens.session_max_age_s,
+            ),
         )
         alone = _view_of_one(config, tags)
 

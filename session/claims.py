@@ -53,7 +53,10 @@ class UserClaims:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionClaims:
-    """Who somebody is and on which device; `session` once a node has minted one."""
+    """Who somebody is and on which device; `session` once a node has minted one.
+
+    `born` says when the first token was issued that this one renews, seconds since 1970; None is now.
+    """
 
     user: UserId
     device: DeviceId
@@ -63,6 +66,7 @@ class SessionClaims:
     expires_at: float
     account: AccountMark | None = None
     grants: Grants = ALL_BUT_ADMIN
+    born: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

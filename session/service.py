@@ -153,6 +153,7 @@ class Sessions:
             region=self._config.region,
             account=claims.account,
             grants=claims.grants,
+            born=claims.born,
         )
         self._post(SessionMinted(record=record))
         return record

@@ -86,10 +86,15 @@ class Admission:
         record = self._sessions.mint_session(claims)
         return record, self._name_session(record)
 
-    def fresh_token(self, session: SessionId) -> str:
-        """Make a newer token for a session that is open."""
+    def fresh_token(self, session: SessionId) -> str | None:
+        """Make a newer token for a session that is open; None once it has been renewed for as long as it may.
+
+        Its socket may stay: the call goes on, and whoever comes back later signs in again.
+        """
         record = self._sessions.record(session)
         assert record is not None, "only open sessions age"
+        if record.born is not None and not self._tokens.is_renewed(record.born):
+            return None
         return self._name_session(record)
 
     def check_session_token(self, session_token: str) -> SessionClaims:
@@ -165,4 +170,5 @@ class Admission:
             session=record.session,
             account=record.account,
             grants=record.grants,
+            born=record.born,
         )

@@ -172,6 +172,7 @@ class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         api_keys_file: JWK set with the public Ed25519 keys of your own backends, which may sign for users. Empty: none.
         guests: Whether people without a user token may open a session.
         session_lifetime_s: How long a session token is good for; a fresh one comes at half of it.
+        session_max_age_s: How long fresh ones come, from the first on.
         room_lifetime_s: How long a room token is good for.
     """
 
@@ -179,6 +180,7 @@ class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     api_keys_file: str = ""
     guests: bool = True
     session_lifetime_s: Annotated[float, Meta(ge=60, le=86_400)] = 3600.0
+    session_max_age_s: Annotated[float, Meta(ge=3600, le=31_536_000)] = 2_592_000.0
     room_lifetime_s: Annotated[float, Meta(ge=5, le=3600)] = 60.0
 
 
