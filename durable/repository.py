@@ -48,6 +48,8 @@ class Kind(StrEnum):
     ROOM = "room"
     INVITATION = "invitation"
     BAN = "ban"
+    VISIT = "visit"
+    OWNED = "owned"
 
     @property
     def is_listed(self) -> bool:

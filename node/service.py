@@ -278,6 +278,8 @@ def _session_config(config: Config) -> SessionConfig:
         tombstone_s=config.tokens.session_lifetime_s + TOKEN_LEEWAY_S,
         max_sessions=config.http.max_sessions,
         max_rooms=config.rooms.max_rooms,
+        max_rooms_per_owner=config.rooms.max_per_owner,
+        forget_rooms_after_s=config.rooms.forget_after_h * 3600,
         room_max_participants=config.rooms.max_participants,
         room_policy=RoomPolicy(config.rooms.on_join),
         rooms_on_join=config.rooms.create_on_join,

@@ -202,7 +202,9 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         on_join: What a second device of the same user does: it replaces the first, is refused, or both stay.
         max_participants: In one room.
-        max_rooms: That this node defines while it has no store to ask.
+        max_rooms: In the mesh; one more is refused with ``rooms_full``.
+        max_per_owner: Of one user; one more is refused with ``too_many_rooms``.
+        forget_after_h: How long after the last visit a room that a join made is forgotten; 0 is never.
         create_on_join: Whether joining a room that nobody made makes it.
         grace_s: How long a dropped socket keeps its seat; at most the lease of 8 s.
         chat_history: Chat messages of a room that are kept, the newest; 0 keeps none.
@@ -217,6 +219,8 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     on_join: Literal["replace", "reject", "multi"] = "replace"
     max_participants: Annotated[int, Meta(ge=1, le=1000)] = 100
     max_rooms: Count = 10_000
+    max_per_owner: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    forget_after_h: Annotated[float, Meta(ge=0, le=87_600)] = 168.0
     create_on_join: bool = True
     grace_s: Annotated[float, Meta(ge=0, le=8)] = 6.0
     chat_history: Annotated[int, Meta(ge=0, le=10_000)] = 200

@@ -87,7 +87,31 @@ class RoomDirectoryContract:
             await directory.create(definition(f"room-{n}"))
         with pytest.raises(Refused) as refused:
             await directory.create(definition("one-too-many"))
-        assert refused.value.code is ErrorCode.NODE_FULL
+        assert refused.value.code is ErrorCode.ROOMS_FULL
+
+    async def test_one_user_has_so_many_rooms(self, repository: Repository) -> None:
+        directory = RoomDirectory(repository, max_rooms=9, max_per_owner=2)
+
+        async def create(room: str, owner: str = "ann") -> ErrorCode | None:
+            try:
+                await directory.create(msgspec.structs.replace(definition(room), owner=UserId(owner)))
+            except Refused as refused:
+                return refused.code
+            return None
+
+        assert [await create(room) for room in ("a", "a", "b", "c")] == [
+            None,
+            ErrorCode.ROOM_EXISTS,
+            None,
+            ErrorCode.TOO_MANY_ROOMS,
+        ]
+        assert await create("a", "bob") is ErrorCode.ROOM_EXISTS
+        assert [await create(room, "bob") for room in ("c", "d", "e")] == [None, None, ErrorCode.TOO_MANY_ROOMS]
+        assert [await create(room, "") for room in ("f", "g", "h")] == [None] * 3, "what joins make is nobody's"
+        await directory.delete(RoomId("a"))
+        assert [await create(room) for room in ("i", "j")] == [None, ErrorCode.TOO_MANY_ROOMS]
+        await repository.delete(Kind.ROOM, "i")
+        assert await create("j") is None, "an older node deleted one, and could not say so"
 
     async def test_a_name_taken_is_said_so_also_when_full(self, directory: RoomDirectory) -> None:
         for n in range(MAX_ROOMS):

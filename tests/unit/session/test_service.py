@@ -467,7 +467,7 @@ async def test_rooms(autojump_clock: MockClock, sessions: Sessions) -> None:
         "yard",
     ]
     assert [each.definition.room for each in await sessions.definitions.list(after="attic", limit=1)] == ["hall"]
-    assert await code_of_join(sessions, minted(sessions).session, "one-too-many") is ErrorCode.NODE_FULL
+    assert await code_of_join(sessions, minted(sessions).session, "one-too-many") is ErrorCode.ROOMS_FULL
     assert await code_of_join(sessions, minted(sessions).session, "a b") is ErrorCode.ROOM_INVALID
     assert await code_of_join(sessions, SessionId("nobody")) is ErrorCode.UNEXPECTED_MESSAGE
 
