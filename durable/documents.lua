@@ -10,7 +10,9 @@
 --       forget  2 kind  3 key  4 scope  5 "1" if listed  6 the value that was seen: expired, so not wanted any more
 --       drop    2 scope 3 number of sets of scopes among the keys  4... kinds
 --       append  2 id  3 body  4 keep
--- Answer: {"ok", number} or {"conflict", revision}
+--       list    2, 3 what stands before and behind a scope in the key of its documents  4 field  5 after  6 limit
+--         (its only key is the set of scopes; it changes nothing)
+-- Answer: {"ok", number} or {"conflict", revision}; to list: {scope, value, scope, value, ...}
 
 local op = ARGV[1]
 local time = redis.call('TIME')
@@ -39,6 +41,25 @@ if op == 'append' then
   if #known == 0 then redis.call('ZADD', log, 0, id .. '\0' .. ARGV[3]) end
   redis.call('ZREMRANGEBYRANK', log, 0, -keep - 1)
   return {'ok', #known == 0 and '1' or '0'}
+end
+
+if op == 'list' then
+  local before, behind, field, limit = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[6])
+  local start = ARGV[5] == '' and '-' or '(' .. ARGV[5]
+  local found = {}
+  while #found < 2 * limit do
+    local scopes = redis.call('ZRANGEBYLEX', KEYS[1], start, '+', 'LIMIT', 0, limit - #found / 2)
+    if #scopes == 0 then break end
+    for _, scope in ipairs(scopes) do
+      local value = redis.call('HGET', before .. scope .. behind, field)
+      if value then
+        found[#found + 1] = scope
+        found[#found + 1] = value
+      end
+    end
+    start = '(' .. scopes[#scopes]
+  end
+  return found
 end
 
 local documents = KEYS[1]

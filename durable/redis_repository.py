@@ -36,6 +36,9 @@ __all__ = ["AppendOnly", "RedisRepository"]
 
 _NUL: Final = b"\x00"
 
+_NAME: Final = "\x00"
+"""Stands for a scope where a key is told apart around it."""
+
 
 def documents_script() -> str:
     """The text of documents.lua."""
@@ -113,6 +116,20 @@ class RedisRepository:
         start = f"({after}" if after else "-"
         (names,) = await self._read(("ZRANGEBYLEX", self._scopes(kind), start, "+", "LIMIT", 0, limit))
         return tuple(name.decode() for name in names)
+
+    async def listed(self, kind: Kind, *, after: str = "", limit: int = 100) -> tuple[tuple[str, Document], ...]:
+        """See :meth:`Repository.listed`."""
+        before, behind = self._documents(_NAME).split(_NAME)
+        arguments = ("list", before, behind, f"{kind}:", after, limit)
+        self._calls += 1
+        try:
+            (found,) = await self._connection.run_script(self._script, (ScriptCall((self._scopes(kind),), arguments),))
+        except StoreUnavailableError:
+            self._failures += 1
+            raise
+        pairs = zip(found[::2], found[1::2], strict=True)
+        documents = ((name.decode(), _document("", value, 0)) for name, value in pairs)
+        return tuple((name, document) for name, document in documents if document is not None)
 
     async def count_scopes(self, kind: Kind) -> int:
         """See :meth:`Repository.count_scopes`."""

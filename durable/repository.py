@@ -48,6 +48,8 @@ class Kind(StrEnum):
     ROOM = "room"
     INVITATION = "invitation"
     BAN = "ban"
+    VISIT = "visit"
+    OWNED = "owned"
 
     @property
     def is_listed(self) -> bool:
@@ -185,6 +187,13 @@ class Repository(Protocol):
 
     async def scopes(self, kind: Kind, *, after: str = "", limit: int = 100) -> tuple[str, ...]:
         """Up to `limit` scopes that have a document of a listed kind, in bytewise order, beginning behind `after`."""
+        ...
+
+    async def listed(self, kind: Kind, *, after: str = "", limit: int = 100) -> tuple[tuple[str, Document], ...]:
+        """Up to `limit` scopes with their document of a listed kind, that under the empty key, in one round trip.
+
+        In bytewise order of the scopes, beginning behind `after`; fewer only where there are no more.
+        """
         ...
 
     async def count_scopes(self, kind: Kind) -> int:

@@ -161,6 +161,15 @@ class SqliteRepository:
         )
         return tuple(row.scope for row in rows)
 
+    async def listed(self, kind: Kind, *, after: str = "", limit: int = 100) -> tuple[tuple[str, Document], ...]:
+        """See :meth:`Repository.listed`."""
+        rows = await self._read(
+            "SELECT scope, key, body, revision FROM documents WHERE kind = :kind AND key = ''"
+            " AND scope > :after ORDER BY scope LIMIT :limit",
+            {"kind": str(kind), "after": after, "limit": limit},
+        )
+        return tuple((row.scope, _document(row)) for row in rows)
+
     async def everywhere(
         self, kind: Kind, *, after: tuple[str, str] = ("", ""), limit: int = 1_000
     ) -> tuple[tuple[str, str], ...]:

@@ -208,7 +208,11 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             identity.cluster_keys,
             api_keys=api_keys,
             cluster=config.node.cluster,
-            lifetimes=TokenLifetimes(session_s=config.tokens.session_lifetime_s, room_s=config.tokens.room_lifetime_s),
+            lifetimes=TokenLifetimes(
+                session_s=config.tokens.session_lifetime_s,
+                room_s=config.tokens.room_lifetime_s,
+                session_age_s=config.tokens.session_max_age_s,
+            ),
         )
         alone = _view_of_one(config, tags)
 
@@ -274,6 +278,8 @@ def _session_config(config: Config) -> SessionConfig:
         tombstone_s=config.tokens.session_lifetime_s + TOKEN_LEEWAY_S,
         max_sessions=config.http.max_sessions,
         max_rooms=config.rooms.max_rooms,
+        max_rooms_per_owner=config.rooms.max_per_owner,
+        forget_rooms_after_s=config.rooms.forget_after_h * 3600,
         room_max_participants=config.rooms.max_participants,
         room_policy=RoomPolicy(config.rooms.on_join),
         rooms_on_join=config.rooms.create_on_join,

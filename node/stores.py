@@ -67,7 +67,7 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
             yield Stores(
                 seats=RedisSeatStore.from_config(redis, settings),
                 reader=RedisSeatReader(redis, cluster=settings.cluster),
-                rooms=RoomDirectory(repository, max_rooms=settings.max_rooms),
+                rooms=_directory(repository, settings),
                 repository=repository,
             )
     else:
@@ -76,9 +76,13 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
             yield Stores(
                 seats=seats,
                 reader=seats,
-                rooms=RoomDirectory(sqlite, max_rooms=settings.max_rooms),
+                rooms=_directory(sqlite, settings),
                 repository=sqlite,
             )
+
+
+def _directory(repository: Repository, settings: SessionConfig) -> RoomDirectory:
+    return RoomDirectory(repository, max_rooms=settings.max_rooms, max_per_owner=settings.max_rooms_per_owner)
 
 
 async def _warn_of_a_forgetful_redis(repository: RedisRepository) -> None:

@@ -16,6 +16,7 @@ session holds a participant's seat, on whatever node it lives. The story, from t
   room_visits.py knows since when somebody is here and who was.
 - directory.py keeps the definitions of rooms as documents, room_definitions.py caches them for joins (former_rooms.py
   brings over those of a former version); room_media.py says what may be forwarded in one.
+  owned_rooms.py counts those of a user, unvisited_rooms.py forgets those that a join made and nobody comes to.
 - access.py says who may come in unasked; invitations.py and bans.py keep what lets somebody in or out.
 - tokens.py is the token chain: user token -> session token -> room token; keys.py signs, api_keys.py knows
   who else signs for users, claims.py and grants.py say what a token may say, jwt_form.py what one looks

@@ -53,7 +53,10 @@ class UserClaims:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionClaims:
-    """Who somebody is and on which device; `session` once a node has minted one."""
+    """Who somebody is and on which device; `session` once a node has minted one.
+
+    `born` says when the first token was issued that this one renews, seconds since 1970; None is now.
+    """
 
     user: UserId
     device: DeviceId
@@ -63,11 +66,12 @@ class SessionClaims:
     expires_at: float
     account: AccountMark | None = None
     grants: Grants = ALL_BUT_ADMIN
+    born: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomClaims:
-    """The right of one session to take one seat with one attempt."""
+    """The right of one session to take one seat with one attempt; `invitation` is counted once it sits."""
 
     room: RoomId
     user: UserId
@@ -78,6 +82,7 @@ class RoomClaims:
     token_id: str
     expires_at: float
     grants: Grants = ALL_BUT_ADMIN
+    invitation: str | None = None
 
 
 def is_user_id(text: str) -> bool:

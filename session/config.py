@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from session.directory import MAX_ROOM_PARTICIPANTS
+from session.directory import MAX_ROOM_PARTICIPANTS, MAX_ROOMS_PER_OWNER
 from session.room_media import RoomMedia
 from session.store import RoomPolicy
 from signalling.ids import NodeId, is_node_id
@@ -33,7 +33,9 @@ class SessionConfig:
         tombstone_s: how long the store remembers ended attempts; as long as a token lives, plus its leeway.
         max_sessions: sockets with a session on this node; more are refused with `node_full`.
         max_pending_joins: joins waiting for the store at once; more are refused with `rate_limited`.
-        max_rooms: rooms that one node defines without a durable store.
+        max_rooms: rooms in the mesh; more are refused with `rooms_full`. As many definitions a node keeps at hand.
+        max_rooms_per_owner: rooms of one user; more are refused with `too_many_rooms`.
+        forget_rooms_after_s: how long after the last visit a room that a join made is forgotten; 0 is never.
         room_max_participants: cap of a room whose creator named none.
         room_policy: what happens in a room that a join made when a user comes in on a second device.
         rooms_on_join: whether joining an unknown room creates it.
@@ -52,6 +54,8 @@ class SessionConfig:
     max_sessions: int = 10_000
     max_pending_joins: int = 256
     max_rooms: int = 10_000
+    max_rooms_per_owner: int = MAX_ROOMS_PER_OWNER
+    forget_rooms_after_s: float = 7 * 86_400.0
     room_max_participants: int = 100
     room_policy: RoomPolicy = RoomPolicy.REPLACE
     rooms_on_join: bool = True
@@ -75,8 +79,10 @@ class SessionConfig:
             raise ValueError(f"join_deadline_s {self.join_deadline_s} must be above 0")
         if not 0 < self.holder_ping_s <= self.lease_s:
             raise ValueError(f"holder_ping_s {self.holder_ping_s} must be above 0 and at most lease_s {self.lease_s}")
-        for name in ("max_sessions", "max_pending_joins", "max_rooms", "room_max_participants"):
+        for name in ("max_sessions", "max_pending_joins", "max_rooms", "max_rooms_per_owner", "room_max_participants"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
+        if self.forget_rooms_after_s < 0:
+            raise ValueError("forget_rooms_after_s must be 0 or more")
         if self.room_max_participants > MAX_ROOM_PARTICIPANTS:
             raise ValueError(f"room_max_participants must be at most {MAX_ROOM_PARTICIPANTS}")

@@ -6,14 +6,16 @@ definition of that very moment; see `durable/repository.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from durable.errors import StoreUnavailableError
+from durable.kept_fields import rewritten
 from durable.repository import ABSENT, Kind, Log, RevisionConflictError
+from session.owned_rooms import OwnedRooms
 from session.room_media import RoomMedia, check_media
 from session.store import RoomPolicy, RoomRules
 from signalling.client.rooms import check_room_name
@@ -21,7 +23,7 @@ from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, UserId
 
 if TYPE_CHECKING:
-    from durable.repository import Repository
+    from durable.repository import Document, Repository
 
 __all__ = [
     "MAX_ROOM_PARTICIPANTS",
@@ -36,15 +38,15 @@ __all__ = [
 MAX_ROOM_PARTICIPANTS: Final = 1_000
 """The greatest cap a creator may ask for: every answer of a seat store walks the room's live seats once."""
 
+MAX_ROOMS_PER_OWNER: Final = 1_000
+"""Of one user, where nobody says otherwise: a tenth of what a mesh takes."""
+
 MAX_METADATA_BYTES: Final = 4096
 """As JSON: it goes to everybody in the room with every change."""
 
 RECORD_VERSION: Final = 2
 """Version of :class:`RoomDefinition`; a reader takes any version and ignores fields it does not know. Version 1
 had neither owner, grace, lock, access nor metadata: it reads as nobody's open room."""
-
-MAX_AGAIN: Final = 4
-"""How often a page is read again because rooms were deleted while it was read."""
 
 
 class Access(StrEnum):
@@ -71,6 +73,8 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
         metadata: whatever the operator's pages keep about it.
         media: what is forwarded in it.
         created_at_ms: milliseconds since 1970.
+        from_join: whether a join made it and nobody has changed it since: it is forgotten when nobody comes. False in
+            a record that does not say: of an older node, it is kept.
         version: of this record.
     """
 
@@ -85,6 +89,7 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     media: RoomMedia = RoomMedia()
     created_at_ms: int = 0
+    from_join: bool = False
     version: int = RECORD_VERSION
 
 
@@ -93,10 +98,14 @@ _decoder: Final = msgspec.json.Decoder(RoomDefinition)
 
 @dataclass(frozen=True, slots=True)
 class StoredRoom:
-    """A definition and the revision of its document; 0 where it is not stored."""
+    """A definition, the revision of its document (0 where it is not stored), and the document as it was read.
+
+    What a newer version wrote into it survives a change by this one.
+    """
 
     definition: RoomDefinition
     revision: int = 0
+    body: bytes = field(default=b"{}", compare=False, repr=False)
 
     @property
     def rules(self) -> RoomRules:
@@ -118,44 +127,54 @@ class RoomDirectory:
     Args:
         repository: where they are.
         max_rooms: more are refused; checked before the change, so creators at the same moment may pass it by a few.
+        max_per_owner: of one user; likewise.
     """
 
-    def __init__(self, repository: Repository, *, max_rooms: int) -> None:
+    def __init__(self, repository: Repository, *, max_rooms: int, max_per_owner: int = MAX_ROOMS_PER_OWNER) -> None:
         self._repository = repository
         self._max_rooms = max_rooms
+        self._owned = OwnedRooms(repository, max_per_owner=max_per_owner, owner_of=self._owner_of)
 
     async def create(self, definition: RoomDefinition) -> StoredRoom:
         """Add a room.
 
         Raises:
-            Refused: `room_exists`, or `node_full` when the directory takes no more rooms.
+            Refused: `room_exists`, `rooms_full` when the directory takes no more rooms, `too_many_rooms` when its owner
+                has as many as one may.
         """
         room = definition.room
         if await self._repository.count_scopes(Kind.ROOM) >= self._max_rooms:
             if await self._repository.get(Kind.ROOM, room) is not None:
                 raise _taken(room)
-            raise Refused(ErrorCode.NODE_FULL, "No more rooms can be made here; delete one that is not needed.")
+            raise Refused(
+                ErrorCode.ROOMS_FULL,
+                "This mesh has as many rooms as it takes; delete one that is not needed, or ask its operator.",
+            )
+        if definition.owner:
+            await self._owned.add(definition.owner, room)
+        body = msgspec.json.encode(definition)
         try:
-            revision = await self._repository.put(Kind.ROOM, room, body=_encode(definition), expected=ABSENT)
+            revision = await self._repository.put(Kind.ROOM, room, body=body, expected=ABSENT)
         except RevisionConflictError:
+            if definition.owner and await self._owner_of(room) != definition.owner:
+                await self._owned.remove(definition.owner, room)
             raise _taken(room) from None
-        return StoredRoom(definition, revision)
+        return StoredRoom(definition, revision, body)
 
     async def get(self, room: RoomId) -> StoredRoom | None:
         """The room of that name, if there is one."""
         document = await self._repository.get(Kind.ROOM, room)
-        return None if document is None else StoredRoom(_decode(document.body), document.revision)
+        return None if document is None else _read(document)
 
-    async def replace(self, definition: RoomDefinition, *, expected: int) -> StoredRoom:
-        """Change a room that stands at this revision.
+    async def replace(self, stored: StoredRoom, definition: RoomDefinition) -> StoredRoom:
+        """Change a room that stands as it was read; fields that this version does not know stay.
 
         Raises:
-            RevisionConflictError: it stands at another.
+            RevisionConflictError: somebody else changed it.
         """
-        body = _encode(definition)
-        return StoredRoom(
-            definition, await self._repository.put(Kind.ROOM, definition.room, body=body, expected=expected)
-        )
+        body = rewritten(stored.body, definition)
+        revision = await self._repository.put(Kind.ROOM, definition.room, body=body, expected=stored.revision)
+        return StoredRoom(definition, revision, body)
 
     async def delete(self, room: RoomId, *, expected: int | None = None) -> bool:
         """Remove a room and all that belongs to it; says whether it was there.
@@ -168,25 +187,36 @@ class RoomDirectory:
         if expected not in (None, revision):
             raise RevisionConflictError(revision)
         # First what belongs to it: should the store fail between the two, nothing passes on to the next of that name.
-        await self._repository.drop(room, (Kind.INVITATION, Kind.BAN), (Log.CHAT,))
+        await self._repository.drop(room, (Kind.INVITATION, Kind.BAN, Kind.VISIT), (Log.CHAT,))
         await self._repository.delete(Kind.ROOM, room, expected=expected)
         # And what was said between the two.
         await self._repository.drop(room, (), (Log.CHAT,))
+        owner = UserId("") if stored is None else _read(stored).definition.owner
+        if owner:
+            await self._owned.remove(owner, room)
         return stored is not None
+
+    async def note_visit(self, room: RoomId, *, until_ms: int) -> None:
+        """Somebody was in a room: until then (milliseconds since 1970) it is not unvisited."""
+        await self._repository.put(Kind.VISIT, room, body=b"{}", expires_at_ms=until_ms)
+
+    async def is_wanted(self, room: RoomId) -> bool:
+        """Whether somebody was in a room lately, or keeps an invitation to it or a ban from it."""
+        if await self._repository.get(Kind.VISIT, room) is not None:
+            return True
+        for kind in (Kind.INVITATION, Kind.BAN):
+            if await self._repository.page(kind, room, limit=1):
+                return True
+        return False
 
     async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[StoredRoom, ...]:
         """Up to `limit` rooms by name, beginning behind the name `after`; fewer only where there are no more."""
-        found: list[StoredRoom] = []
-        for _ in range(MAX_AGAIN):
-            names = await self._repository.scopes(Kind.ROOM, after=after, limit=limit - len(found))
-            for name in names:
-                stored = await self.get(RoomId(name))
-                if stored is not None:
-                    found.append(stored)
-            if len(found) >= limit or not names:
-                break
-            after = names[-1]
-        return tuple(found)
+        listed = await self._repository.listed(Kind.ROOM, after=after, limit=limit)
+        return tuple(_read(document) for _, document in listed)
+
+    async def _owner_of(self, room: str) -> UserId | None:
+        stored = await self.get(RoomId(room))
+        return None if stored is None else stored.definition.owner
 
 
 def define_room(
@@ -246,12 +276,8 @@ def _taken(room: RoomId) -> Refused:
     return Refused(ErrorCode.ROOM_EXISTS, f"There is a room {room} already; join it or pick another.")
 
 
-def _encode(definition: RoomDefinition) -> bytes:
-    return msgspec.json.encode(definition)
-
-
-def _decode(body: bytes) -> RoomDefinition:
+def _read(document: Document) -> StoredRoom:
     try:
-        return _decoder.decode(body)
+        return StoredRoom(_decoder.decode(document.body), document.revision, document.body)
     except msgspec.DecodeError as error:
         raise StoreUnavailableError("a room's record in the store cannot be read") from error

@@ -4,6 +4,9 @@ The token says for which room and until when, and names the document; whoever ho
 invitation is good for so many users, its document remembers who they were: a user who comes again with it
 counts once. Two nodes that let somebody in at the same moment both name the revision that they read, so one
 of them reads again.
+
+Whoever comes with one is checked before there is a seat, and counted once the seat is there: a join that was
+refused, cancelled or never made has used nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from durable.errors import StoreUnavailableError
+from durable.kept_fields import rewritten
 from durable.repository import ABSENT, Kind, RevisionConflictError
 from session.payloads import INVITATION_AUDIENCE, RegisteredPayload
 from session.room_definitions import or_refused
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from durable.repository import Document, Repository
     from session.tokens import Tokens
 
-__all__ = ["MAX_USES", "Invitation", "Invitations", "Redeemed"]
+__all__ = ["MAX_USES", "Invitation", "Invitations", "Use"]
 
 
 MAX_LIFETIME_S: Final = 366 * 86_400.0
@@ -74,11 +78,18 @@ class _InvitationPayload(RegisteredPayload, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Redeemed:
-    """An invitation that lets its bearer in; `counted` says that this use was the user's first."""
+class Use:
+    """Somebody's first coming with an invitation that remembers its users.
+
+    Attributes:
+        invitation: its id.
+        user: who comes.
+        seen: its document when it was checked; None where that was on another node.
+    """
 
     invitation: str
-    counted: bool
+    user: UserId
+    seen: Document | None = None
 
 
 _record_decoder: Final = msgspec.json.Decoder(Invitation)
@@ -151,46 +162,56 @@ class Invitations:
         if not await or_refused(self._repository.delete(Kind.INVITATION, room, key)):
             raise Refused(ErrorCode.INVITATION_UNKNOWN, "There is no such invitation; it may have expired.")
 
-    async def redeem(self, token: str, *, room: RoomId, user: UserId) -> Redeemed:
-        """Let a user in; counted once for each.
+    async def check(self, token: str, *, room: RoomId, user: UserId) -> Use | None:
+        """Whether an invitation lets a user in; returns what is to be counted once the user sits, if anything is.
 
-        While the store is away, signature and expiry have to do.
+        While the store is away, signature and expiry have to do, and nothing is counted.
 
         Raises:
-            Refused: `invitation_invalid`; `rate_limited`: too many use it at this moment.
+            Refused: `invitation_invalid`.
         """
         key = self._key_of(token, room)
+        try:
+            document = await self._repository.get(Kind.INVITATION, room, key)
+            is_new = _with(document, user) is not None
+        except StoreUnavailableError:
+            return None
+        return Use(invitation=key, user=user, seen=document) if is_new else None
+
+    async def count(self, use: Use, *, room: RoomId) -> bool:
+        """Count a user who sits; says whether that was new. While the store is away, nobody is sent out again.
+
+        Cancelled, it may have counted: see :meth:`uncount`.
+
+        Raises:
+            Refused: `invitation_invalid`: others were faster, or it was revoked; `rate_limited`: too many use it now.
+        """
+        document = use.seen
         for _ in range(MAX_TRIES):
             try:
-                document = await self._repository.get(Kind.INVITATION, room, key)
-                if document is None:
-                    raise _invalid("This invitation was revoked or has expired; ask for a new one.")
-                record = _decode(document)
-                digest = _digest(user)
-                if record.max_uses is None or digest in record.used_by:
-                    return Redeemed(invitation=key, counted=False)
-                if len(record.used_by) >= record.max_uses:
-                    raise _invalid("This invitation has been used as often as it may be; ask for a new one.")
-                used = msgspec.structs.replace(record, used_by=(*record.used_by, digest))
-                await self._put(room, key, used, expected=document.revision)
+                document = document or await self._repository.get(Kind.INVITATION, room, use.invitation)
+                used = _with(document, use.user)
+                if used is None or document is None:
+                    return False
+                await self._rewrite(room, document, used)
             except RevisionConflictError:
-                continue
+                document = None
             except StoreUnavailableError:
-                return Redeemed(invitation=key, counted=False)
-            return Redeemed(invitation=key, counted=True)
+                return False
+            else:
+                return True
         raise Refused(ErrorCode.RATE_LIMITED, "Too many people use this invitation right now; try again in a moment.")
 
-    async def give_back(self, redeemed: Redeemed, *, room: RoomId, user: UserId) -> None:
-        """Uncount a use that let nobody in: the room was full, say. Without the store it stays counted."""
-        for _ in range(MAX_TRIES if redeemed.counted else 0):
+    async def uncount(self, use: Use, *, room: RoomId) -> None:
+        """Take back a use of somebody who does not sit after all. Without the store it stays counted."""
+        for _ in range(MAX_TRIES):
             try:
-                document = await self._repository.get(Kind.INVITATION, room, redeemed.invitation)
-                if document is None:
-                    return
-                record = _decode(document)
-                others = tuple(each for each in record.used_by if each != _digest(user))
-                unused = msgspec.structs.replace(record, used_by=others)
-                await self._put(room, redeemed.invitation, unused, expected=document.revision)
+                document = await self._repository.get(Kind.INVITATION, room, use.invitation)
+                if document is not None:
+                    record = _decode(document)
+                    others = tuple(each for each in record.used_by if each != _digest(use.user))
+                    if others != record.used_by:
+                        await self._rewrite(room, document, msgspec.structs.replace(record, used_by=others))
             except RevisionConflictError:
                 continue
             except StoreUnavailableError:
@@ -207,11 +228,30 @@ class Invitations:
             raise _invalid("This invitation is for another room; ask for one to this.")
         return payload.jti
 
-    async def _put(self, room: RoomId, key: str, record: Invitation, *, expected: int) -> int:
-        body = msgspec.json.encode(record)
+    async def _rewrite(self, room: RoomId, document: Document, record: Invitation) -> None:
+        await self._put(room, document.key, record, read=document.body, expected=document.revision)
+
+    async def _put(self, room: RoomId, key: str, record: Invitation, *, expected: int, read: bytes = b"{}") -> int:
         return await self._repository.put(
-            Kind.INVITATION, room, key, body=body, expected=expected, expires_at_ms=record.expires_at_ms
+            Kind.INVITATION,
+            room,
+            key,
+            body=rewritten(read, record),
+            expected=expected,
+            expires_at_ms=record.expires_at_ms,
         )
+
+
+def _with(document: Document | None, user: UserId) -> Invitation | None:
+    """The record with a user counted; None where there is nothing to count."""
+    if document is None:
+        raise _invalid("This invitation was revoked or has expired; ask for a new one.")
+    record, digest = _decode(document), _digest(user)
+    if record.max_uses is None or digest in record.used_by:
+        return None
+    if len(record.used_by) >= record.max_uses:
+        raise _invalid("This invitation has been used as often as it may be; ask for a new one.")
+    return msgspec.structs.replace(record, used_by=(*record.used_by, digest))
 
 
 def _invalid(message: str) -> Refused:

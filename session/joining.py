@@ -224,7 +224,7 @@ class Joining:
             return ErrorCode.REPLACED
         if not seat.provisional:
             return None
-        if self._book.memory.is_banned(seat.room, seat.slot):
+        if self._book.memory.is_banned(seat.room, seat.user):
             return ErrorCode.BANNED
         elsewhere = self._book.held.in_slot(seat.room, other_slot_of(seat))
         if sitting is not None or (elsewhere is not None and elsewhere.seat.device == seat.device):

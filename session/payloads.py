@@ -71,6 +71,8 @@ class SessionPayload(RegisteredPayload, frozen=True, kw_only=True):
     name: str
     device: str
     session: str | None = None
+    # When the first token of the line was issued that this one renews; absent in those of older nodes: by itself.
+    born: int | float | None = None
     login: str | None = None
     gen: int | None = None
 
@@ -83,6 +85,7 @@ class RoomPayload(RegisteredPayload, frozen=True, kw_only=True):
     session: str
     room: str
     attempt: int
+    invitation: str | None = None
 
 
 def sign(payload: RegisteredPayload, kid: str, key: OKPKey) -> str:

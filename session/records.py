@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionRecord:
-    """One accepted WebSocket, as the node that accepted it records it."""
+    """One accepted WebSocket, as the node that accepted it records it; `born` as in its token's claims."""
 
     session: SessionId
     user: UserId
@@ -40,6 +40,7 @@ class SessionRecord:
     region: str
     account: AccountMark | None = None
     grants: Grants = ALL_BUT_ADMIN
+    born: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
+
 from durable.errors import StoreUnavailableError
 from durable.repository import RevisionConflictError
 from session.directory import StoredRoom, check_definition, define_room
@@ -39,6 +41,7 @@ class RoomDefinitions:
         self._config = config
         self._directory = directory
         self._cache: dict[RoomId, StoredRoom] = {}
+        self._visited: dict[RoomId, None] = {}
 
     def usual(self, room: str, *, owner: str = "") -> RoomDefinition:
         """A room of that name as this node's config would have it.
@@ -59,7 +62,7 @@ class RoomDefinitions:
         """Add a room.
 
         Raises:
-            Refused: `room_invalid`, `room_exists`, `node_full`, `store_unavailable`.
+            Refused: `room_invalid`, `room_exists`, `rooms_full`, `too_many_rooms`, `store_unavailable`.
         """
         check_definition(definition, max_grace_s=self._config.lease_s)
         return self._keep(await or_refused(self._directory.create(definition)))
@@ -107,10 +110,11 @@ class RoomDefinitions:
             Refused: `room_invalid`, `room_unknown` (it was deleted), `store_unavailable`.
         """
         for _ in range(MAX_CHANGES):
-            definition = changed(stored.definition)
+            # Somebody cares for it: it is forgotten no longer.
+            definition = msgspec.structs.replace(changed(stored.definition), from_join=False)
             check_definition(definition, max_grace_s=self._config.lease_s)
             try:
-                return self._keep(await or_refused(self._directory.replace(definition, expected=stored.revision)))
+                return self._keep(await or_refused(self._directory.replace(stored, definition)))
             except RevisionConflictError as conflict:
                 if not conflict.revision:
                     self.forget(definition.room)
@@ -138,18 +142,19 @@ class RoomDefinitions:
         """The room's definition, made if need be; a store that is away keeps nobody out.
 
         Raises:
-            Refused: `room_unknown`, or `node_full` when no more rooms can be made.
+            Refused: `room_unknown`, or `rooms_full` when no more rooms can be made.
         """
-        known = self._cache.get(room)
-        return await self.read_again(room) if known is None else known
+        stored = self._cache.get(room) or await self.read_again(room)
+        self.note_visit(room)
+        return stored
 
     async def read_again(self, room: RoomId) -> StoredRoom:
         """As `for_join`, and not from the cache while the store answers: the definition known here has been passed.
 
         Raises:
-            Refused: `room_unknown`, or `node_full` when no more rooms can be made.
+            Refused: `room_unknown`, or `rooms_full` when no more rooms can be made.
         """
-        wanted = self.usual(room)
+        wanted = msgspec.structs.replace(self.usual(room), from_join=True)
         try:
             found = await self._directory.get(room)
             if found is None and self._config.rooms_on_join:
@@ -161,6 +166,22 @@ class RoomDefinitions:
             raise _unknown(room)
         return self._keep(found)
 
+    def note_visit(self, room: RoomId) -> None:
+        """Somebody came, or is there: to be noted in the store for a room that would be forgotten otherwise."""
+        known = self._cache.get(room)
+        if known is not None and known.definition.from_join:
+            self._visited[room] = None
+            if len(self._visited) > self._config.max_rooms:
+                del self._visited[next(iter(self._visited))]
+
+    def visited(self) -> tuple[RoomId, ...]:
+        """The rooms whose last visit is not noted in the store yet."""
+        return tuple(self._visited)
+
+    def visit_noted(self, room: RoomId) -> None:
+        """It is noted in the store."""
+        self._visited.pop(room, None)
+
     def known(self, room: RoomId) -> StoredRoom | None:
         """The definition that joins here are decided by, if there is one yet."""
         return self._cache.get(room)
@@ -168,6 +189,7 @@ class RoomDefinitions:
     def forget(self, room: RoomId) -> None:
         """The definition known here was changed or deleted: the next join reads it."""
         self._cache.pop(room, None)
+        self._visited.pop(room, None)
 
     def media_of(self, room: RoomId) -> RoomMedia:
         """See :meth:`session.service.Sessions.media_of`."""

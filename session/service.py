@@ -55,6 +55,7 @@ from session.registry_events import (
 )
 from session.room_definitions import RoomDefinitions, or_refused
 from session.store_questions import StoreQuestions
+from session.unvisited_rooms import UnvisitedRooms
 from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import MAX_ATTEMPT, new_session_id, participant_id
@@ -79,7 +80,7 @@ _SENTENCES: Final = {
     ErrorCode.ROOM_LOCKED: "The room is locked: nobody more is let in until its owner unlocks it.",
     ErrorCode.ROOM_CHANGED: "The room's settings changed while you joined; try again.",
     ErrorCode.ROOM_UNKNOWN: "The room was deleted while you joined; create it first.",
-    ErrorCode.NODE_FULL: "The room was deleted while you joined, and no more rooms can be made here.",
+    ErrorCode.ROOMS_FULL: "The room was deleted while you joined, and this mesh has as many rooms as it takes.",
     ErrorCode.BANNED: "You are banned from this room; ask its owner to lift the ban.",
     ErrorCode.SEAT_OCCUPIED: "You are in this room on another device; leave there first, then join here.",
     ErrorCode.REPLACED: "You joined again, here or from another device, in the meantime.",
@@ -153,6 +154,7 @@ class Sessions:
             region=self._config.region,
             account=claims.account,
             grants=claims.grants,
+            born=claims.born,
         )
         self._post(SessionMinted(record=record))
         return record
@@ -407,5 +409,13 @@ async def open_sessions(
     async with trio.open_nursery() as nursery:
         sessions = Sessions(config, store=store, directory=directory, nursery=nursery)
         nursery.start_soon(sessions.run_deadlines)
+        unvisited = UnvisitedRooms(
+            directory,
+            sessions.definitions,
+            store,
+            rooms_here=sessions.rooms_here,
+            forget_after_s=config.forget_rooms_after_s,
+        )
+        nursery.start_soon(unvisited.run)
         yield sessions
         nursery.cancel_scope.cancel()

@@ -9,6 +9,7 @@ import structlog
 import trio
 
 from durable.errors import StoreUnavailableError
+from durable.repository import ABSENT
 from session.registry_events import (
     Assert,
     AssertAnswered,
@@ -93,7 +94,10 @@ class StoreQuestions:
         event: RegistryEvent
         match question:
             case Claim(seat=seat, rules=rules, silent=silent, number=number):
-                answer = await self._or_none(self._store.claim(seat, rules, silent=silent))
+                answer = None
+                # Rules of no revision are a stand-in: the store was asked for them in vain. A join waits for it once.
+                if rules.revision != ABSENT:
+                    answer = await self._or_none(self._store.claim(seat, rules, silent=silent))
                 event = ClaimAnswered(seat=seat, answer=answer, wall_ms=int(time.time() * 1000), number=number)
             case ReadRules(session=session, room=room, attempt=attempt):
                 rules_now, refusal = await self._rules_of(room)

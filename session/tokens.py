@@ -14,7 +14,6 @@ algorithm of our keys. Every way to fail ends in a :class:`Refused` with one of 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
@@ -52,6 +51,7 @@ from session.payloads import (
     sign,
 )
 from session.token_kinds import check_kind, name_of, refuse_contents, refuse_unread, source_of
+from session.token_lifetimes import TokenLifetimes
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import (
     DeviceId,
@@ -88,21 +88,6 @@ LEEWAY_S: Final = 60.0
 
 MAX_TIME_S: Final = 2.0**40
 """The year 36812; keeps infinities and not-a-numbers out of the comparisons."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TokenLifetimes:
-    """How long tokens live, in seconds.
-
-    Attributes:
-        user_s: a guest's user token; a day, so that a tab left open over night comes back.
-        session_s: a session token; the node pushes a fresh one at half of it.
-        room_s: a room token; it is redeemed at once.
-    """
-
-    user_s: float = 86_400.0
-    session_s: float = 3_600.0
-    room_s: float = 60.0
 
 
 _Payload = TypeVar("_Payload", bound=RegisteredPayload)
@@ -171,14 +156,19 @@ class Tokens:
         session: SessionId | None = None,
         account: AccountMark | None = None,
         grants: Grants = ALL_BUT_ADMIN,
+        born: float | None = None,
     ) -> str:
         """A session token; with `session` it also names the session it was pushed to.
+
+        With `born` it is a fresh one in a line that began then, seconds since 1970, and no better than that line.
 
         Raises:
             ValueError: a field is not one that :meth:`verify_session` would take.
         """
         _require(is_user_id(user) and is_name(name) and is_device_id(device), "user, name or device out of bounds")
-        issued, expires = self._times(self.lifetimes.session_s)
+        issued = int(self._clock())
+        since = issued if born is None else int(born)
+        expires = self.lifetimes.session_ends(issued, since)
         return self._sign(
             SessionPayload(
                 iss=self._cluster,
@@ -190,6 +180,7 @@ class Tokens:
                 name=name,
                 device=device,
                 session=session,
+                born=since,
                 grants=grants_claim(grants),
                 **account_claims(account),
             )
@@ -205,6 +196,7 @@ class Tokens:
         session: SessionId,
         attempt: int,
         grants: Grants = ALL_BUT_ADMIN,
+        invitation: str | None = None,
     ) -> str:
         """A room token; single use needs no store, for only the node of that session redeems it.
 
@@ -228,6 +220,7 @@ class Tokens:
                 room=room,
                 attempt=attempt,
                 grants=grants_claim(grants.for_room(room)),
+                invitation=invitation,
             )
         )
 
@@ -258,12 +251,16 @@ class Tokens:
             Refused: `token_invalid`, `token_expired` or `token_foreign`.
         """
         payload, _ = self._verify(token, _session_decoder, SESSION_AUDIENCE)
+        born = payload.iat if payload.born is None else payload.born
         if not (
             is_name(payload.name)
+            and 0 <= born <= MAX_TIME_S
             and is_device_id(payload.device)
             and (payload.session is None or is_session_id(payload.session))
         ):
             refuse_contents(SESSION_AUDIENCE)
+        if not self.is_renewed(born + LEEWAY_S):
+            raise Refused(ErrorCode.TOKEN_EXPIRED, "This session is too old to be renewed once more; sign in again.")
         return SessionClaims(
             user=UserId(payload.sub),
             device=DeviceId(payload.device),
@@ -271,9 +268,14 @@ class Tokens:
             session=None if payload.session is None else SessionId(payload.session),
             token_id=payload.jti,
             expires_at=float(payload.exp),
+            born=float(born),
             account=account_mark(payload),
             grants=granted(payload),
         )
+
+    def is_renewed(self, born: float) -> bool:
+        """Whether a session whose first token was issued then is still given fresh ones; seconds since 1970."""
+        return self.lifetimes.is_renewed(self._clock(), born)
 
     def verify_room(self, token: str, *, session: SessionId) -> RoomClaims:
         """What `session` may join.
@@ -287,6 +289,7 @@ class Tokens:
             and is_device_id(payload.device)
             and is_room_id(payload.room)
             and is_attempt(payload.attempt)
+            and (payload.invitation is None or 1 <= len(payload.invitation) <= MAX_USER_ID_LENGTH)
         ):
             refuse_contents(ROOM_AUDIENCE)
         if payload.session != session:
@@ -303,6 +306,7 @@ class Tokens:
             token_id=payload.jti,
             expires_at=float(payload.exp),
             grants=granted(payload),
+            invitation=payload.invitation,
         )
 
     def sign(self, payload: Callable[[str], RegisteredPayload]) -> str:

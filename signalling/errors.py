@@ -36,6 +36,8 @@ class ErrorCode(StrEnum):
     ROOM_UNKNOWN = "room_unknown"
     ROOM_EXISTS = "room_exists"
     ROOM_FULL = "room_full"
+    ROOMS_FULL = "rooms_full"
+    TOO_MANY_ROOMS = "too_many_rooms"
     ROOM_LOCKED = "room_locked"
     ROOM_CHANGED = "room_changed"
     ROOM_ELSEWHERE = "room_elsewhere"

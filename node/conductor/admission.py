@@ -86,10 +86,15 @@ class Admission:
         record = self._sessions.mint_session(claims)
         return record, self._name_session(record)
 
-    def fresh_token(self, session: SessionId) -> str:
-        """Make a newer token for a session that is open."""
+    def fresh_token(self, session: SessionId) -> str | None:
+        """Make a newer token for a session that is open; None once it has been renewed for as long as it may.
+
+        Its socket may stay: the call goes on, and whoever comes back later signs in again.
+        """
         record = self._sessions.record(session)
         assert record is not None, "only open sessions age"
+        if record.born is not None and not self._tokens.is_renewed(record.born):
+            return None
         return self._name_session(record)
 
     def check_session_token(self, session_token: str) -> SessionClaims:
@@ -100,8 +105,12 @@ class Admission:
         """
         return self._tokens.verify_session(session_token)
 
-    def join_token(self, claims: SessionClaims, room: RoomId, request: JoinRequest) -> JoinGranted:
+    def join_token(
+        self, claims: SessionClaims, room: RoomId, request: JoinRequest, invitation: str | None = None
+    ) -> JoinGranted:
         """Mint a room token for the session that a token with these claims names, whichever node holds it.
+
+        With `invitation`, the id of one, that node counts it once the bearer sits.
 
         Raises:
             Refused: The claims name no session, they do not allow this room, or the room's name or the attempt is
@@ -124,6 +133,7 @@ class Admission:
             session=claims.session,
             attempt=request.attempt,
             grants=claims.grants,
+            invitation=invitation,
         )
         return JoinGranted(
             room_token=token,
@@ -132,15 +142,17 @@ class Admission:
             expires_in_s=self._tokens.lifetimes.room_s,
         )
 
-    def check_join(self, join: Join, record: SessionRecord) -> None:
+    def check_join(self, join: Join, record: SessionRecord) -> str | None:
         """Check that a session may take the seat it asks for, and that its room token, if any, is for that seat.
+
+        Returns the invitation that the room token was given for, where it is still to be counted.
 
         Raises:
             Refused: It may not, or it is not.
         """
         record.grants.check_room(join.room)
         if join.room_token is None:
-            return
+            return None
         claims = self._tokens.verify_room(join.room_token, session=record.session)
         if (claims.room, claims.attempt) != (join.room, join.attempt):
             raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another room or attempt; ask for a new one.")
@@ -148,6 +160,7 @@ class Admission:
             raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another user or device; ask for a new one.")
         if not claims.grants.is_within(record.grants, join.room):
             raise Refused(ErrorCode.NOT_PERMITTED, "The room token allows more than your session; ask for a new one.")
+        return claims.invitation
 
     def _name_session(self, record: SessionRecord) -> str:
         return self._tokens.issue_session(
@@ -157,4 +170,5 @@ class Admission:
             session=record.session,
             account=record.account,
             grants=record.grants,
+            born=record.born,
         )

@@ -144,8 +144,8 @@ class Conductor:
         granted = self._admission.join_token(claims, room, request)
         await self.accounts.check(claims.account)
         shown = Shown(invitation=request.invitation, pin=request.pin)
-        await self._entry.check(room, granted.participant, caller_of(claims), shown)
-        return granted
+        invitation = await self._entry.check(room, granted.participant, caller_of(claims), shown)
+        return granted if invitation is None else self._admission.join_token(claims, room, request, invitation)
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
         """See :class:`node.http.backend.Backend`."""
@@ -250,12 +250,12 @@ class Conductor:
 
     async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
         record = self._record(session)
-        self._admission.check_join(join, record)
+        invitation = self._admission.check_join(join, record)
         caller = caller_of(record)
         stored = await self.chat.recall(join.room, join.chat_after)
         try:
             if join.room_token is not None:
-                admitted = await self._sessions.join(session, join.room, join.attempt)
+                admitted = await self._entry.join_granted(session, join.room, join.attempt, caller, invitation)
             else:
                 shown = Shown(invitation=join.invitation, pin=join.pin)
                 admitted = await self._entry.join(session, join.room, join.attempt, caller, shown)

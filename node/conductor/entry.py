@@ -18,6 +18,7 @@ import trio
 from node.conductor.unchecked import Shown, UncheckedSeats
 from session.access import may_enter_unasked
 from session.directory import Access
+from session.invitations import Use
 from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import participant_id
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from session import Admitted, Rooms, Sessions, StoredRoom
     from session.access import Caller
     from session.directory import RoomDefinition
-    from session.invitations import Invitations, Redeemed
+    from session.invitations import Invitations
     from signalling.ids import ParticipantId, RoomId, SessionId
 
 PINS_AT_ONCE: Final = 5
@@ -51,6 +52,9 @@ _Taken: TypeAlias = "list[tuple[KeyedPace, str]]"
 MAX_CHECKS: Final = 3
 """How often a room may change while somebody comes in."""
 
+COUNT_DEADLINE_S: Final = 2.0
+"""To count an invitation for somebody who sits: two calls to the store, and some repeats where many come at once."""
+
 
 class Entry:
     """Checks at the door, for joins on this node.
@@ -69,10 +73,10 @@ class Entry:
         self._pins = pins
         self._pace = KeyedPace(rate_per_s=PINS_PER_S, burst=PINS_AT_ONCE)
         self._room_pace = KeyedPace(rate_per_s=PINS_PER_S_IN_ROOM, burst=PINS_AT_ONCE_IN_ROOM)
-        self._unchecked = UncheckedSeats(sessions=sessions, check=self._check)
+        self._unchecked = UncheckedSeats(sessions=sessions, check=self._check_and_count)
 
-    async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> None:
-        """Check by the store's definition, whoever is not inside.
+    async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> str | None:
+        """Check by the store's definition, whoever is not inside; returns an invitation to count once they sit.
 
         Raises:
             Refused: `invitation_required`, `invitation_invalid`, `pin_required`, `pin_wrong`, `rate_limited`;
@@ -81,17 +85,18 @@ class Entry:
         definitions = self._sessions.definitions
         if self._is_inside(room, participant):
             await trio.lowlevel.checkpoint()
-            return
+            return None
         try:
             stored = await definitions.get(room)
         except Refused as refused:
             if refused.code is ErrorCode.ROOM_UNKNOWN:
-                return  # The join makes it.
+                return None  # The join makes it.
             known = definitions.known(room)
             if known is None:
                 raise
             stored = known
-        await self._check(stored, caller, shown)
+        use = await self._check(stored, caller, shown)
+        return None if use is None else use.invitation
 
     def is_unchecked(self, session: SessionId, room: RoomId) -> bool:
         """Whether somebody sits there whom nobody could check yet: they may not read what was said before."""
@@ -113,7 +118,7 @@ class Entry:
         checked = await definitions.for_join(room)
         # Said once, before the seat: its own must not vouch for it.
         is_inside = self._is_session_inside(session, room)
-        redeemed = None if is_inside else await self._check(checked, caller, shown)
+        use = None if is_inside else await self._check(checked, caller, shown)
         before = self._sessions.seat(session, room)
         is_in = before is not None and before.attempt == attempt
         try:
@@ -121,6 +126,7 @@ class Entry:
                 admitted = await self._sessions.join(session, room, attempt)
                 known = definitions.known(room)
                 if known is None or known.revision == checked.revision:
+                    await self._count(use, session, room, attempt)
                     is_in = True
                     if checked.revision or is_inside:
                         self._unchecked.discard(session, room)
@@ -129,15 +135,63 @@ class Entry:
                     return admitted
                 checked = known
                 if not is_inside:
-                    redeemed = await self._check(checked, caller, shown) or redeemed
+                    use = await self._check(checked, caller, shown)
             raise Refused(ErrorCode.ROOM_CHANGED, "The room's settings changed while you joined; try again.")
-        except Refused:
-            if redeemed is not None:
-                await self._invitations.give_back(redeemed, room=room, user=caller.user)
-            raise
         finally:
             if not is_in:
                 self._take_back(session, room, attempt)
+
+    async def join_granted(
+        self, session: SessionId, room: RoomId, attempt: int, caller: Caller, invitation: str | None
+    ) -> Admitted:
+        """Take a seat with a room token: whoever minted it has checked.
+
+        Args:
+            session: Whose seat.
+            room: Which room.
+            attempt: Of the session's device.
+            caller: Who it is.
+            invitation: The one that the token was given for, to be counted.
+
+        Raises:
+            Refused: As :meth:`session.service.Sessions.join`; `invitation_invalid`, `rate_limited`.
+        """
+        use = None if invitation is None else Use(invitation=invitation, user=caller.user)
+        before = self._sessions.seat(session, room)
+        is_in = before is not None and before.attempt == attempt
+        try:
+            admitted = await self._sessions.join(session, room, attempt)
+            await self._count(use, session, room, attempt)
+            is_in = True
+        finally:
+            if not is_in:
+                self._take_back(session, room, attempt)
+        return admitted
+
+    async def _count(self, use: Use | None, session: SessionId, room: RoomId, attempt: int) -> None:
+        """Count an invitation for somebody who sits.
+
+        A cancellation waits until this is decided, twice `COUNT_DEADLINE_S` at most: then somebody sits and is
+        counted, or neither. Without a use it does not wait.
+
+        Raises:
+            Refused: `invitation_invalid`, `rate_limited`, `deadline_exceeded`; `replaced`: the seat went meanwhile.
+        """
+        if use is None:
+            return
+        is_counted = True
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(COUNT_DEADLINE_S) as counting:
+                is_counted = await self._invitations.count(use, room=room)
+            seat = self._sessions.seat(session, room)
+            is_gone = seat is None or seat.attempt != attempt
+            if is_counted and (is_gone or counting.cancelled_caught):
+                with trio.move_on_after(COUNT_DEADLINE_S):
+                    await self._invitations.uncount(use, room=room)
+        if is_gone:
+            raise Refused(ErrorCode.REPLACED, "You joined again, here or from another device, in the meantime.")
+        if counting.cancelled_caught:
+            raise Refused(ErrorCode.DEADLINE_EXCEEDED, "The invitation could not be counted in time; try again.")
 
     def _is_session_inside(self, session: SessionId, room: RoomId) -> bool:
         record = self._sessions.record(session)
@@ -156,13 +210,13 @@ class Entry:
             # Told to the room, for it may hold this seat as the heir of one that it showed to everybody.
             self._sessions.expel(session, room, "left")
 
-    async def _check(self, stored: StoredRoom, caller: Caller, shown: Shown) -> Redeemed | None:
+    async def _check(self, stored: StoredRoom, caller: Caller, shown: Shown) -> Use | None:
         if may_enter_unasked(stored.definition, caller):
             return None
         definition = stored.definition
         if shown.invitation is not None:
             # Also where a PIN would do: whoever was invited need not know it.
-            return await self._invitations.redeem(shown.invitation, room=definition.room, user=caller.user)
+            return await self._invitations.check(shown.invitation, room=definition.room, user=caller.user)
         if definition.access is Access.INVITE:
             raise Refused(
                 ErrorCode.INVITATION_REQUIRED, "This room is by invitation; ask its owner for one and join with it."
@@ -171,6 +225,11 @@ class Entry:
             raise Refused(ErrorCode.PIN_REQUIRED, "This room asks for a PIN; join again with `pin`.")
         await self._check_pin(definition, caller, shown.pin)
         return None
+
+    async def _check_and_count(self, stored: StoredRoom, caller: Caller, shown: Shown) -> None:
+        use = await self._check(stored, caller, shown)
+        if use is not None:
+            await self._invitations.count(use, room=stored.definition.room)
 
     async def _check_pin(self, definition: RoomDefinition, caller: Caller, pin: str) -> None:
         # Taken before the hash, so that many tries at once are no more than the buckets hold; one that is cancelled

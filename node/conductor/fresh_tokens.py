@@ -46,6 +46,7 @@ class FreshTokens:
                 await self._aged.wait()
             due, session = self._ageing.popleft()
             await trio.sleep_until(due)
-            if self._sessions.record(session) is not None:
-                self._stage.tell(session, FreshToken(token=self._admission.fresh_token(session)))
+            token = None if self._sessions.record(session) is None else self._admission.fresh_token(session)
+            if token is not None:
+                self._stage.tell(session, FreshToken(token=token))
                 self.given(session)

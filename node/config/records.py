@@ -172,6 +172,7 @@ class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         api_keys_file: JWK set with the public Ed25519 keys of your own backends, which may sign for users. Empty: none.
         guests: Whether people without a user token may open a session.
         session_lifetime_s: How long a session token is good for; a fresh one comes at half of it.
+        session_max_age_s: How long fresh ones come, from the first on.
         room_lifetime_s: How long a room token is good for.
     """
 
@@ -179,6 +180,7 @@ class TokensConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     api_keys_file: str = ""
     guests: bool = True
     session_lifetime_s: Annotated[float, Meta(ge=60, le=86_400)] = 3600.0
+    session_max_age_s: Annotated[float, Meta(ge=3600, le=31_536_000)] = 2_592_000.0
     room_lifetime_s: Annotated[float, Meta(ge=5, le=3600)] = 60.0
 
 
@@ -200,7 +202,9 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         on_join: What a second device of the same user does: it replaces the first, is refused, or both stay.
         max_participants: In one room.
-        max_rooms: That this node defines while it has no store to ask.
+        max_rooms: In the mesh; one more is refused with ``rooms_full``.
+        max_per_owner: Of one user; one more is refused with ``too_many_rooms``.
+        forget_after_h: How long after the last visit a room that a join made is forgotten; 0 is never.
         create_on_join: Whether joining a room that nobody made makes it.
         grace_s: How long a dropped socket keeps its seat; at most the lease of 8 s.
         chat_history: Chat messages of a room that are kept, the newest; 0 keeps none.
@@ -215,6 +219,8 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     on_join: Literal["replace", "reject", "multi"] = "replace"
     max_participants: Annotated[int, Meta(ge=1, le=1000)] = 100
     max_rooms: Count = 10_000
+    max_per_owner: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    forget_after_h: Annotated[float, Meta(ge=0, le=87_600)] = 168.0
     create_on_join: bool = True
     grace_s: Annotated[float, Meta(ge=0, le=8)] = 6.0
     chat_history: Annotated[int, Meta(ge=0, le=10_000)] = 200

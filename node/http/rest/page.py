@@ -103,7 +103,7 @@ def page_blueprint(root: Path = WEB_ROOT) -> Blueprint:
     async def page(name: str) -> Response:
         """Serve a file of the page."""
         file = files[name]
-        if file.etag in request.if_none_match:
+        if request.if_none_match.contains_weak(file.etag):
             response = Response(b"", status=304)
         else:
             response = Response(file.content, content_type=file.content_type)

@@ -9,7 +9,7 @@ from quart import Blueprint, Response, request
 from node.http.backend import JoinRequest
 from node.http.body import bearer_token, json_response, read_body
 from node.http.paging import named_limit, named_page
-from node.http.revisions import revisions_asked_for, with_revision
+from node.http.revisions import has_revision, revisions_asked_for, with_revision
 from signalling.client.messages import MAX_CHAT_PAGE
 from signalling.client.rooms import RoomCreation, RoomPatch, check_room_name
 from signalling.errors import ErrorCode, Refused
@@ -49,7 +49,7 @@ def rooms_blueprint(api: Api) -> Blueprint:
     async def get_room(room: str) -> Response:
         """Show a room's definition; 304 where the caller has it already."""
         found = await api.backend.room_desk.get(bearer_token(), check_room_name(room))
-        if str(found.revision) in request.if_none_match:
+        if has_revision(found.revision):
             return with_revision(Response(b"", status=304), found.revision)
         return with_revision(json_response(found.details), found.revision)
 

@@ -78,6 +78,14 @@ class MemoryRepository:
         names = sorted({place[0].encode() for place in self._documents if place[1] is kind})
         return tuple(name.decode() for name in names if name > after.encode())[:limit]
 
+    async def listed(self, kind: Kind, *, after: str = "", limit: int = 100) -> tuple[tuple[str, Document], ...]:
+        await self._pass()
+        found = {
+            scope: document for (scope, of, key), (document, _) in self._documents.items() if (of, key) == (kind, "")
+        }
+        names = sorted(name.encode() for name in found if name.encode() > after.encode())
+        return tuple((name.decode(), found[name.decode()]) for name in names)[:limit]
+
     async def everywhere(
         self, kind: Kind, *, after: tuple[str, str] = ("", ""), limit: int = 1_000
     ) -> tuple[tuple[str, str], ...]:

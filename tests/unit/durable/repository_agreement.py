@@ -125,6 +125,8 @@ class Side:
     async def all(self) -> object:
         """All that can be read, without numbers of its own."""
         seen: list[object] = [await self.repository.scopes(Kind.ROOM), await self.repository.count_scopes(Kind.ROOM)]
+        listed = await self.repository.listed(Kind.ROOM, limit=2)
+        seen.append([(scope, d.body, self._told((Kind.ROOM, scope, d.key), d.revision)) for scope, d in listed])
         for scope in SCOPES:
             seen.append(await self.repository.tail(Log.CHAT, scope))
             seen.append(await self.repository.tail(Log.CHAT, scope, before="3", limit=1))

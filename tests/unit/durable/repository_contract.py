@@ -165,6 +165,23 @@ class RepositoryContract:
             await repository.put(Kind.ROOM, "attic", body=b"{}", expected=7)
         assert await repository.count_scopes(Kind.ROOM) == 1
 
+    async def test_a_page_of_a_listed_kind_comes_with_its_documents_in_one_call(self, repository: Repository) -> None:
+        names = ("zoo", "lobby", "Attic", "a.b", "a-b", "\u00e4rger", "\U0001f600")
+        revisions = {name: await repository.put(Kind.ROOM, name, body=f"of {name}".encode()) for name in names}
+        await repository.put(Kind.ROOM, "hall", "odd", body=b"under a key of its own")
+        await repository.put(Kind.BAN, "cellar", body=b"of another kind")
+        calls = repository.statistics().calls
+        found = await repository.listed(Kind.ROOM)
+        assert repository.statistics().calls == calls + 1
+        assert found == tuple(
+            (name, Document(key="", body=f"of {name}".encode(), revision=revisions[name]))
+            for name in sorted(names, key=str.encode)
+        )
+        assert await repository.listed(Kind.ROOM, limit=3) == found[:3]
+        assert await repository.listed(Kind.ROOM, after=found[2][0], limit=3) == found[3:6], "no page ends early"
+        assert await repository.listed(Kind.ROOM, after="lobby", limit=9) == found[4:]
+        assert await repository.listed(Kind.ACCOUNT) == ()
+
     async def test_a_dropped_scope_keeps_what_was_not_named(self, repository: Repository) -> None:
         for scope in ("lobby", "attic"):
             for kind in (Kind.ROOM, Kind.BAN, Kind.INVITATION):

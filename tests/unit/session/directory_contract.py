@@ -33,12 +33,35 @@ class RoomDirectoryContract:
     async def test_a_change_needs_the_revision_that_it_was_made_of(self, directory: RoomDirectory) -> None:
         created = await directory.create(definition("hall"))
         locked = msgspec.structs.replace(created.definition, locked=True, owner=UserId("ann"))
-        changed = await directory.replace(locked, expected=created.revision)
+        changed = await directory.replace(created, locked)
         assert changed.revision > created.revision
         assert await directory.get(RoomId("hall")) == changed
         with pytest.raises(RevisionConflictError) as conflict:
-            await directory.replace(created.definition, expected=created.revision)
+            await directory.replace(created, created.definition)
         assert conflict.value.revision == changed.revision
+
+    async def test_a_change_keeps_what_a_newer_version_wrote(
+        self, directory: RoomDirectory, repository: Repository
+    ) -> None:
+        newer = msgspec.to_builtins(definition("hall"))
+        newer |= {"version": 9, "colour": "blue", "metadata": {"a": 1}, "media": {**newer["media"], "max_fps": 30}}
+        await repository.put(Kind.ROOM, "hall", body=msgspec.json.encode(newer))
+        stored = await directory.get(RoomId("hall"))
+        assert stored is not None
+        for metadata in ({"b": 2}, {"c": 3}):
+            stored = await directory.replace(
+                stored, msgspec.structs.replace(stored.definition, locked=True, metadata=metadata)
+            )
+        document = await repository.get(Kind.ROOM, "hall")
+        assert document is not None
+        assert msgspec.json.decode(document.body) == {**newer, "locked": True, "metadata": {"c": 3}}
+
+    async def test_a_page_is_one_call(self, directory: RoomDirectory, repository: Repository) -> None:
+        for n in range(MAX_ROOMS):
+            await directory.create(definition(f"room-{n}"))
+        calls = repository.statistics().calls
+        assert len(await directory.rooms()) == MAX_ROOMS
+        assert repository.statistics().calls == calls + 1
 
     async def test_a_deleted_room_takes_along_what_belongs_to_it(
         self, directory: RoomDirectory, repository: Repository
@@ -64,7 +87,31 @@ class RoomDirectoryContract:
             await directory.create(definition(f"room-{n}"))
         with pytest.raises(Refused) as refused:
             await directory.create(definition("one-too-many"))
-        assert refused.value.code is ErrorCode.NODE_FULL
+        assert refused.value.code is ErrorCode.ROOMS_FULL
+
+    async def test_one_user_has_so_many_rooms(self, repository: Repository) -> None:
+        directory = RoomDirectory(repository, max_rooms=9, max_per_owner=2)
+
+        async def create(room: str, owner: str = "ann") -> ErrorCode | None:
+            try:
+                await directory.create(msgspec.structs.replace(definition(room), owner=UserId(owner)))
+            except Refused as refused:
+                return refused.code
+            return None
+
+        assert [await create(room) for room in ("a", "a", "b", "c")] == [
+            None,
+            ErrorCode.ROOM_EXISTS,
+            None,
+            ErrorCode.TOO_MANY_ROOMS,
+        ]
+        assert await create("a", "bob") is ErrorCode.ROOM_EXISTS
+        assert [await create(room, "bob") for room in ("c", "d", "e")] == [None, None, ErrorCode.TOO_MANY_ROOMS]
+        assert [await create(room, "") for room in ("f", "g", "h")] == [None] * 3, "what joins make is nobody's"
+        await directory.delete(RoomId("a"))
+        assert [await create(room) for room in ("i", "j")] == [None, ErrorCode.TOO_MANY_ROOMS]
+        await repository.delete(Kind.ROOM, "i")
+        assert await create("j") is None, "an older node deleted one, and could not say so"
 
     async def test_a_name_taken_is_said_so_also_when_full(self, directory: RoomDirectory) -> None:
         for n in range(MAX_ROOMS):

@@ -467,7 +467,7 @@ async def test_rooms(autojump_clock: MockClock, sessions: Sessions) -> None:
         "yard",
     ]
     assert [each.definition.room for each in await sessions.definitions.list(after="attic", limit=1)] == ["hall"]
-    assert await code_of_join(sessions, minted(sessions).session, "one-too-many") is ErrorCode.NODE_FULL
+    assert await code_of_join(sessions, minted(sessions).session, "one-too-many") is ErrorCode.ROOMS_FULL
     assert await code_of_join(sessions, minted(sessions).session, "a b") is ErrorCode.ROOM_INVALID
     assert await code_of_join(sessions, SessionId("nobody")) is ErrorCode.UNEXPECTED_MESSAGE
 
@@ -505,6 +505,34 @@ async def test_a_directory_that_is_away_keeps_nobody_out(autojump_clock: MockClo
         with pytest.raises(Refused) as refused:
             await sessions.definitions.get(ROOM)
         assert refused.value.code is ErrorCode.STORE_UNAVAILABLE
+
+
+class SilentDirectory(RoomDirectory):
+    """Its store answers nothing for a while, and everything after it."""
+
+    silence_s = 0.0
+
+    async def get(self, room: RoomId) -> StoredRoom | None:
+        await trio.sleep(self.silence_s)
+        if self.silence_s:
+            raise StoreOutcomeUnknownError("silent")
+        return await super().get(room)
+
+
+async def test_a_join_without_the_store_waits_for_it_once(autojump_clock: MockClock, store: FlakyStore) -> None:
+    """By a definition that is known here it asks for the seat, else for the definition, and then for nothing more."""
+    directory = SilentDirectory(MemoryRepository(), max_rooms=3)
+    async with open_sessions(CONFIG, store=store, directory=directory) as sessions:
+        await sessions.join(minted(sessions).session, RoomId("known"), 1)
+        store.silence_s = directory.silence_s = 0.4
+        for room in ("known", "new", "new"):
+            started = trio.current_time()
+            admitted = await sessions.join(minted(sessions, user=f"{room} {started}").session, RoomId(room), 1)
+            assert admitted.degraded
+            assert trio.current_time() - started == pytest.approx(0.4)
+        store.silence_s = directory.silence_s = 0.0
+        assert not (await sessions.join(minted(sessions).session, RoomId("new"), 1)).degraded
+        assert await directory.get(RoomId("new")) is not None, "what a stand-in was for is made when the store is back"
 
 
 async def test_events_wait_for_a_slow_reader_at_most_one_per_seat(

@@ -43,8 +43,8 @@ class Shelf(RoomDirectory):
         self.reads = 0
 
     async def write(self, definition: RoomDefinition) -> StoredRoom:
-        revision = await self.documents.put(Kind.ROOM, definition.room, body=msgspec.json.encode(definition))
-        return StoredRoom(definition, revision)
+        body = msgspec.json.encode(definition)
+        return StoredRoom(definition, await self.documents.put(Kind.ROOM, definition.room, body=body), body)
 
     @override
     async def get(self, room: RoomId) -> StoredRoom | None:

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from durable import StoreUnavailableError
 from node.http.backend import JoinRequest
 from relay import RemoteChat, RemoteRoom
-from session import MemorySeatStore
+from session import MemorySeatStore, TokenLifetimes
 from sfu import protocol as p
 from signalling.client.admission import SessionRequest
 from signalling.client.messages import (
@@ -342,6 +342,19 @@ async def test_tokens_are_renewed_at_half_their_life(autojump_clock: MockClock) 
         await trio.sleep(3600 * 2)
         assert len(ada.ear.take(FreshToken)) in (3, 4)
         assert not bob.ear.take(FreshToken)
+
+
+async def test_a_session_that_is_too_old_stays_and_is_not_renewed(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        ada = await house.enter("Ada")
+        again = await house.enter_with(ada.token)
+        lines = house.sessions.record(ada.session), house.sessions.record(again.session)
+        assert None not in lines
+        assert len({record.born for record in lines if record is not None}) == 1, "the line goes on with a new socket"
+        house.tokens.lifetimes = TokenLifetimes(session_age_s=0)
+        await trio.sleep(3600 * 2)
+        assert not ada.ear.take(FreshToken)
+        await ada.join()
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ async def change_elsewhere(repository: MemoryRepository, **changes: object) -> N
     directory = RoomDirectory(repository, max_rooms=10)
     stored = await directory.get(ROOM)
     assert stored is not None
-    await directory.replace(msgspec.structs.replace(stored.definition, **changes), expected=stored.revision)
+    await directory.replace(stored, msgspec.structs.replace(stored.definition, **changes))
 
 
 async def refused(person: Person, request: RoomRequest) -> ErrorCode:

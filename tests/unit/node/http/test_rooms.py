@@ -87,12 +87,19 @@ async def test_a_room_is_made_read_changed_and_deleted(web_root: Path, autojump_
         assert (await rest.ask(bob, "GET", AT))[1:2] == (made,)
         status, nothing, headers = await rest.ask(bob, "GET", AT, headers={"If-None-Match": etag})
         assert (status, nothing, headers["ETag"]) == (304, None, etag)
+        for known in (f"W/{etag}", f'"odd", W/{etag}', "*"):
+            assert (await rest.ask(bob, "GET", AT, headers={"If-None-Match": known}))[0] == 304
+        assert (await rest.ask(bob, "GET", AT, headers={"If-None-Match": 'W/"odd"'}))[0] == 200
         assert await rest.code(bob, "PATCH", AT, {"locked": True}) == "not_permitted"
         status, changed, headers = await rest.ask(ann, "PATCH", AT, {"loudest": 3}, {"If-Match": etag})
         assert (status, changed["loudest"], changed["max_height"]) == (200, 3, 720)
         status, said, again = await rest.ask(ann, "PATCH", AT, {"locked": True}, {"If-Match": etag})
         assert (status, said["error"]["code"], again["ETag"]) == (412, "revision_conflict", headers["ETag"])
-        assert (await rest.ask(ann, "DELETE", AT, headers={"If-Match": '"odd"'}))[0] == 412
+        for odd in ('"odd"', "odd", "", f"W/{headers['ETag']}", '"-1"', f'"{"9" * 30}"'):
+            status, said, _ = await rest.ask(ann, "DELETE", AT, headers={"If-Match": odd})
+            assert (status, said["error"]["code"]) == (400, "malformed_message"), odd
+            assert "If-Match takes an ETag" in said["error"]["message"]
+        assert (await rest.ask(ann, "DELETE", AT, headers={"If-Match": f'"odd", {etag}'}))[0] == 412
         assert (await rest.ask(ann, "DELETE", AT, headers={"If-Match": headers["ETag"]}))[0] == 204
         assert await rest.code(ann, "GET", AT) == "room_unknown"
 
