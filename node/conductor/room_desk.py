@@ -137,9 +137,8 @@ class RoomDesk:
         """See :class:`node.http.room_backend.RoomBackend`."""
         stored = await self._decided(session_token, room)
         _check_revision(stored, revisions)
-        await self._moderation.check_reach(room)
         await self._definitions.delete(room, expected=stored.revision)
-        self._moderation.room_deleted(room)
+        await self._moderation.room_deleted(room)
 
     async def participants(self, session_token: str, room: RoomId) -> ParticipantList:
         """See :class:`node.http.room_backend.RoomBackend`."""
@@ -169,7 +168,7 @@ class RoomDesk:
             await self._bans.put(room, info.user, by=caller.user, ban_s=ban_s)
             self._moderation.kick_user(room, info.user)
         else:
-            self._moderation.kick(room, info)
+            await self._moderation.kick(room, info)
 
     async def ask_mute(
         self, session_token: str, room: RoomId, participant: ParticipantId, request: MuteRequest
@@ -181,7 +180,8 @@ class RoomDesk:
         """Ask somebody to mute a track.
 
         Raises:
-            Refused: `not_permitted`, `participant_unknown`, `track_unknown`, `room_elsewhere`.
+            Refused: `not_permitted`, `participant_unknown`, `track_unknown`, `room_elsewhere`,
+                `participant_unreachable`.
         """
         await self._decided_by(caller, room)
         info = await self._moderation.find(room, participant)
