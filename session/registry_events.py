@@ -320,7 +320,7 @@ class Admit:
     room: RoomId
     attempt: int
     epoch: int
-    degraded: bool
+    degraded: tuple[str, ...]
     takes_over: SessionId | None
 
 

@@ -378,7 +378,7 @@ class Sessions:
             self._joins_refused += 1
         else:
             self._joins += 1
-            self._joins_degraded += answer.degraded
+            self._joins_degraded += bool(answer.degraded)
         waiter = self._waiters.get((answer.session, answer.room, answer.attempt))
         if waiter is not None and waiter.answer is None:
             waiter.answer = answer
