@@ -334,6 +334,10 @@ class Owner:
                     if isinstance(effect, legs_core.OpenLegIn):
                         self._outlets.emit(LegOpen(node=effect.node, track=effect.track))
 
+    def is_linked(self, node: NodeId) -> bool:
+        """Whether there is a link that takes words to that node."""
+        return node in self._up
+
     def _tell(self, node: NodeId, word: words.LinkMessage) -> None:
         end = self._up.get(node)
         if end is None:

@@ -158,6 +158,10 @@ class Relay:
         self._queue_stated()
         self._put(Said(node=node, word=order))
 
+    def is_linked(self, node: NodeId) -> bool:
+        """Whether a word to that node goes out now, over a link that is up; a suspect one counts."""
+        return self._owner.is_linked(node)
+
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         """Ask a node whether a session of its own is there, whose seat in the room somebody here wants.
 

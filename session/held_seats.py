@@ -22,7 +22,7 @@ class HeldSeat:
 
     Attributes:
         seat: the seat.
-        rules: of its room, as they were when it was taken.
+        rules: of its room, the newest that this node knows.
         unconfirmed: the store has to be told (again) that it stands.
     """
 
@@ -58,6 +58,10 @@ class HeldSeats:
     def of_session(self, session: SessionId) -> tuple[HeldSeat, ...]:
         """All seats of a session."""
         return tuple(self._by_session[session].values()) if session in self._by_session else ()
+
+    def in_room(self, room: RoomId) -> tuple[HeldSeat, ...]:
+        """All seats in a room here."""
+        return tuple(self._by_session[session][room] for session in self._by_room.get(room, ()))
 
     def in_slot(self, room: RoomId, slot: SlotId) -> HeldSeat | None:
         """Who sits in a slot here."""

@@ -117,7 +117,7 @@ class Joining:
                 self._refuse(key, claiming, ErrorCode.ROOM_LOCKED, now)
             case Verdict.FULL:
                 self._refuse(key, claiming, ErrorCode.ROOM_FULL, now)
-            case Verdict.SUPERSEDED | Verdict.UNKNOWN:
+            case Verdict.SUPERSEDED | Verdict.UNKNOWN | Verdict.KICKED | Verdict.DELETED:
                 self._refuse(key, claiming, ErrorCode.ATTEMPT_STALE, now, answer.highest_attempt)
 
     def rules_read(self, event: RulesRead, now: float) -> None:

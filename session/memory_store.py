@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from durable.repository import LocalRepository
     from session.audit import StoredSeat
     from session.store import RoomRules, Seat, SeatAnswer
-    from signalling.ids import NodeId, SessionId
+    from signalling.ids import NodeId, ParticipantId, SessionId
 
 __all__ = ["MemorySeatStore"]
 
@@ -81,6 +81,13 @@ class MemorySeatStore:
         """See :meth:`SeatStore.release`."""
         await trio.lowlevel.checkpoint()
         return tuple(self._table.release(seat, self._now_ms()) for seat in seats)
+
+    async def evict(
+        self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
+    ) -> None:
+        """See :meth:`SeatStore.evict`."""
+        await trio.lowlevel.checkpoint()
+        self._table.evict(room, self._now_ms(), participant=participant or "", user=user)
 
     async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         """See :meth:`SeatStore.nodes_of`."""

@@ -52,7 +52,8 @@ class Admitted:
         participant: who the session is in it.
         attempt: the device's attempt that took it.
         epoch: order among the user's devices.
-        degraded: the store could not be asked; caps and cross-device order are as good as this node's own view.
+        degraded: what the store could not be asked, so that it is as good as this node's own view: `bans`, `caps`, the
+            `order` among the user's devices, the room's `definition`; empty when it was.
         takes_over: the session of the same device on this node whose seat this was, if any: its
             :class:`SeatLost` names this session as successor.
     """
@@ -61,7 +62,7 @@ class Admitted:
     participant: ParticipantId
     attempt: int
     epoch: int
-    degraded: bool
+    degraded: tuple[str, ...]
     takes_over: SessionId | None
 
 

@@ -5,7 +5,8 @@ Every key of a room carries one hash tag, so that a sharded Redis keeps them tog
 - `starling:{<cluster>:<room>}:seat:<slot>`: a hash, the seat and the slot's highest epoch;
 - `starling:{<cluster>:<room>}:ended:<user>`: a hash, the tombstones of a user's devices;
 - `starling:{<cluster>:<room>}:index`: a sorted set of the room's live seats by expiry;
-- `starling:{<cluster>:<room>}:documents`: a hash of the repository's, read here for the room's revision and its bans.
+- `starling:{<cluster>:<room>}:documents`: a hash of the repository's, read here for the room's revision and its bans;
+- `starling:{<cluster>:<room>}:evicted`: a hash, up to which epoch seats end at their next renewal.
 
 Leases go by Redis' own clock. They are stored in the record, and keys outlive them, so that
 tombstones and epochs survive a lapsed seat.
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING, Final
 
 from durable.errors import StoreUnavailableError
 from durable.redis_connection import RedisConnection, ScriptCall
-from session.store import RoomRules, Seat, SeatAnswer, Verdict, other_slot_of
-from signalling.ids import DeviceId, NodeId, RoomId, SessionId
+from session.store import RoomRules, Seat, SeatAnswer, Verdict, other_slot_of, user_slot
+from signalling.ids import DeviceId, NodeId, RoomId, SessionId, participant_id
 
 if TYPE_CHECKING:
     from session.config import SessionConfig
+    from signalling.ids import ParticipantId, UserId
 
 __all__ = ["RedisSeatStore", "seat_script"]
 
@@ -90,10 +92,16 @@ class RedisSeatStore:
 
     async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         """See :meth:`SeatStore.nodes_of`."""
-        arguments = ("nodes", "", "", 0, "", 0, "", self._lease_ms, self._keep_ms, 1, "", 0, "")
+        arguments = ("nodes", "", "", 0, "", 0, "", self._lease_ms, self._keep_ms, 1, "", 0, "", "")
         call = ScriptCall(self._keys(room, "", "", ""), arguments)
         (reply,) = await self._connection.run_script(self._script, (call,))
         return self.read(reply).nodes
+
+    async def evict(
+        self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
+    ) -> None:
+        """See :meth:`SeatStore.evict`."""
+        await self._connection.run_script(self._script, (self.eviction(room, participant, user),))
 
     async def _change(self, op: str, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         answers: list[SeatAnswer] = []
@@ -140,6 +148,7 @@ class RedisSeatStore:
                 seat.user,
                 int(seat.in_grace),
                 other_slot,
+                participant_id(seat.room, seat.user, seat.device),
                 rules.revision,
                 rules.cap,
                 int(rules.locked),
@@ -147,6 +156,13 @@ class RedisSeatStore:
                 silent or "",
             ),
         )
+
+    def eviction(self, room: RoomId, participant: ParticipantId | None, user: UserId | None) -> ScriptCall:
+        """One run of the script that evicts."""
+        slot = "" if user is None else user_slot(user)
+        keep = (self._lease_ms, self._keep_ms)
+        arguments = ("evict", "", "", 0, "", 0, slot, *keep, 0, user or "", 0, "", participant or "")
+        return ScriptCall(self._keys(room, slot, user or "", ""), arguments)
 
     @staticmethod
     def read(reply: list[bytes]) -> SeatAnswer:
@@ -177,4 +193,5 @@ class RedisSeatStore:
             f"{prefix}:index",
             f"{prefix}:documents",
             f"{prefix}:seat:{other_slot}",
+            f"{prefix}:evicted",
         )

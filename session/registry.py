@@ -15,12 +15,14 @@ or unknown to it) or *in grace* (its socket dropped).
 | grace over | ended and released |
 | touch: ok / superseded / unknown | renewed / lost as `replaced` / unconfirmed, and asserted at once |
 | assert: ok / superseded / unknown | held / lost as `replaced` / asserted again at the next renewal |
-| touch, assert: banned | lost as `kicked`, and released |
+| touch, assert: banned, kicked / deleted | lost as `kicked` / `room_deleted`, and released |
+| rules known | those of its room's seats that are older |
 | no answer | nothing ends; at the first answer after it every seat here is asserted again |
 | room heard, from the mesh after a seat was taken without the store | adds to the room's other nodes |
 | drain ended | every seat ended and released at once |
 
-Only four things end a seat: its owner, a newer join, the node, a ban. `unknown` and silence never do.
+Only four things end a seat: its owner, a newer join, the node, whoever decides about the room. `unknown` and silence
+never do.
 
 How a join comes to a seat is in joining.py; what is then done with it, and what is remembered of those that
 ended, in seat_book.py.
@@ -53,6 +55,7 @@ from session.registry_events import (
     Release,
     ReleaseAnswered,
     RoomHeard,
+    RulesKnown,
     RulesRead,
     SessionMinted,
     SocketClosed,
@@ -119,6 +122,10 @@ class SeatRegistry:
             case ClaimAnswered(answer=answer):
                 self._heard(answer is not None, now)
                 self._joining.claim_answered(event, now)
+            case RulesKnown(room=room, rules=rules):
+                for sitting in self._held.in_room(room):
+                    if sitting.rules.revision < rules.revision:
+                        sitting.rules = rules
             case RulesRead():
                 self._joining.rules_read(event, now)
             case HolderAnswered(holder=holder, room=room, state=state):
@@ -328,6 +335,9 @@ class SeatRegistry:
                         self._book.lose(held, "replaced", moved_to=moved_to)
                 case Verdict.BANNED:
                     self._book.lose(held, "kicked")
+                    self._book.release((seat,), now)
+                case Verdict.KICKED | Verdict.DELETED as ended:
+                    self._book.lose(held, "kicked" if ended is Verdict.KICKED else "room_deleted")
                     self._book.release((seat,), now)
                 case Verdict.UNKNOWN | Verdict.FULL | Verdict.CHANGED | Verdict.LOCKED | Verdict.OCCUPIED:
                     held.unconfirmed = True

@@ -46,6 +46,7 @@ __all__ = [
     "Release",
     "ReleaseAnswered",
     "RoomHeard",
+    "RulesKnown",
     "RulesRead",
     "SessionMinted",
     "SocketClosed",
@@ -210,6 +211,14 @@ class RoomHeard:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RulesKnown:
+    """What a room's rules are by now: its seats here go by them, those in grace from their next one on."""
+
+    room: RoomId
+    rules: RoomRules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DrainStarted:
     """The node takes no more joins; seats stay."""
 
@@ -247,6 +256,7 @@ RegistryEvent: TypeAlias = (
     | AssertAnswered
     | ReleaseAnswered
     | RoomHeard
+    | RulesKnown
     | DrainStarted
     | DrainUndone
     | DrainEnded
@@ -310,7 +320,7 @@ class Admit:
     room: RoomId
     attempt: int
     epoch: int
-    degraded: bool
+    degraded: tuple[str, ...]
     takes_over: SessionId | None
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownSession", "SeatBook"]
 
+WITHOUT_STORE: Final = ("bans", "caps", "order")
+"""What a node judges by its own view alone while the store is away; the rules of a room it may not know at all."""
+
 MAX_UNACKNOWLEDGED_RELEASES: Final = 10_000
 """Every seat of a full node; beyond it the oldest is left to its lease."""
 
@@ -39,6 +42,13 @@ class KnownSession:
 
     record: SessionRecord
     connected: bool = True
+
+
+def _unchecked(held: HeldSeat) -> tuple[str, ...]:
+    """What the store was not asked about a seat; nothing once it has said that the seat stands."""
+    if not held.seat.provisional:
+        return ()
+    return WITHOUT_STORE if held.rules.revision else (*WITHOUT_STORE, "definition")
 
 
 class SeatBook:
@@ -93,7 +103,7 @@ class SeatBook:
                 room=seat.room,
                 attempt=seat.attempt,
                 epoch=seat.epoch,
-                degraded=seat.provisional,
+                degraded=_unchecked(held),
                 takes_over=takes_over,
             )
         )

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from session.audit import StoredSeat
-from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, SlotId, Verdict, other_slot_of
+from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, SlotId, Verdict, other_slot_of, user_slot
+from signalling.ids import participant_id
 
 if TYPE_CHECKING:
-    from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
+    from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
 __all__ = ["SeatTable"]
 
@@ -47,6 +48,8 @@ class _Room:
     slots: dict[SlotId, _Slot] = field(default_factory=dict)
     tombstones: dict[tuple[UserId, DeviceId], tuple[int, int]] = field(default_factory=dict)
     """Highest ended attempt, and until when it is remembered (ms)."""
+    evicted: dict[str, int] = field(default_factory=dict)
+    """Up to which epoch the seats of a participant end, or of everybody under an empty name."""
 
 
 class SeatTable:
@@ -100,6 +103,13 @@ class SeatTable:
         """See :meth:`session.store.SeatStore.release`."""
         return self._change(seat, now_ms).release()
 
+    def evict(self, room: RoomId, now_ms: int, *, participant: str, user: UserId | None) -> None:
+        """See :meth:`session.store.SeatStore.evict`; an empty participant is everybody."""
+        kept = self._rooms.setdefault(room, _Room())
+        slot = None if user is None else kept.slots.get(user_slot(user))
+        mark = 0 if slot is None or slot.kept_until_ms <= now_ms else slot.mark
+        kept.evicted[participant] = max(now_ms, mark, kept.evicted.get(participant, 0))
+
     def nodes_of(self, room: RoomId, now_ms: int) -> frozenset[NodeId]:
         """See :meth:`session.store.SeatStore.nodes_of`."""
         found = self._rooms.get(room)
@@ -141,7 +151,10 @@ class SeatTable:
         for room in self._rooms.values():
             room.slots = {slot: kept for slot, kept in room.slots.items() if kept.kept_until_ms > now}
             room.tombstones = {whose: kept for whose, kept in room.tombstones.items() if kept[1] > now}
-        self._rooms = {name: room for name, room in self._rooms.items() if room.slots or room.tombstones}
+            room.evicted = {whose: epoch for whose, epoch in room.evicted.items() if epoch + self._keep_ms > now}
+        self._rooms = {
+            name: room for name, room in self._rooms.items() if room.slots or room.tombstones or room.evicted
+        }
 
 
 class _Change:
@@ -178,21 +191,23 @@ class _Change:
             return self._answer(Verdict.OCCUPIED)
         if not sits_already and len(_live(self._room, self._now)) >= rules.cap:
             return self._answer(Verdict.FULL)
-        return self._take(max(slot.mark + 1, seat.epoch + 1, self._now))
+        # Above every eviction until now: who comes in after it stays.
+        evicted = max(self._evicted_until(""), self._evicted_until(self._participant()))
+        return self._take(max(slot.mark + 1, seat.epoch + 1, self._now, evicted + 1))
 
     def touch(self) -> SeatAnswer:
-        if self._is_mine():
-            return self._renew(self._slot.mark)
-        if self._dead >= self._seat.attempt or (self._is_live() and not self._beats_holder()):
-            return self._answer(Verdict.SUPERSEDED)
-        return self._answer(Verdict.UNKNOWN)
+        ended = self._ended()
+        if ended is not None:
+            return self._answer(ended)
+        return self._renew(self._slot.mark) if self._is_mine() else self._answer(Verdict.UNKNOWN)
 
     def state(self) -> SeatAnswer:
         seat, slot = self._seat, self._slot
+        ended = self._ended()
+        if ended is not None:
+            return self._answer(ended)
         if self._is_mine():
             return self._renew(max(slot.mark, seat.epoch))
-        if self._dead >= seat.attempt or (self._is_live() and not self._beats_holder()):
-            return self._answer(Verdict.SUPERSEDED)
         return self._take(max(slot.mark + 1, seat.epoch))
 
     def release(self) -> SeatAnswer:
@@ -201,6 +216,23 @@ class _Change:
             self._slot.holder = None
             return self._answer(Verdict.OK)
         return self._answer(Verdict.SUPERSEDED if self._is_live() else Verdict.UNKNOWN)
+
+    def _ended(self) -> Verdict | None:
+        """Why the seat stands no longer, whatever its owner says."""
+        seat = self._seat
+        is_passed = self._dead >= seat.attempt or (self._is_live() and not self._beats_holder())
+        if is_passed and not self._is_mine():
+            return Verdict.SUPERSEDED
+        if seat.epoch <= self._evicted_until(""):
+            return Verdict.DELETED
+        return Verdict.KICKED if seat.epoch <= self._evicted_until(self._participant()) else None
+
+    def _evicted_until(self, whose: str) -> int:
+        epoch = self._room.evicted.get(whose, -1)
+        return epoch if epoch + self._keep_ms > self._now else -1
+
+    def _participant(self) -> ParticipantId:
+        return participant_id(self._seat.room, self._seat.user, self._seat.device)
 
     def _is_mine(self) -> bool:
         holder = self._slot.holder

@@ -5,21 +5,24 @@
 --       3 index:      sorted set "node/slot" -> expiry ms, of all seats in the room
 --       4 documents:  hash "kind:key" -> "revision:expires ms or 0:body", of the room; read only
 --       5 other slot: the one that the device has under another kind of policy; a hash as the first
+--       6 evicted:    hash participant, or '' for everybody -> epoch: seats up to it end at their next renewal
 -- ARGV  1 op  2 session  3 device  4 attempt  5 node  6 epoch  7 slot  8 lease ms  9 keep ms
 --      10 "1" to answer with the room's other nodes  11 user  12 "1" in grace  13 other slot
---      for claim: 14 revision of the rules  15 cap  16 "1" locked  17 policy  18 holder that did not answer, or ""
+--      14 participant
+--      for claim: 15 revision of the rules  16 cap  17 "1" locked  18 policy  19 holder that did not answer, or ""
 -- Answer: {verdict, epoch, by session, by node, by device, highest attempt, other node, ...}
 --
 -- All keys share one hash tag, so that they live on one shard. Numbers stay below 2^53; they are written
 -- with %.0f, because Lua's own conversion keeps 14 digits only.
 
 local RECORD_VERSION = '1'
-local PRUNE_ABOVE = 16 -- tombstones of one user; a device is a browser tab, so more than a few are old ones
+local PRUNE_ABOVE = 16 -- tombstones of one user; a device is a browser tab, so more than a few are old ones. Evictions too
 
 local slot_key, tomb_key, index_key, documents_key, other_key = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local evicted_key = KEYS[6]
 local op, session, device, node, slot = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[7]
 local attempt, epoch, lease, keep = tonumber(ARGV[4]), tonumber(ARGV[6]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local in_grace, other_slot = ARGV[12], ARGV[13]
+local in_grace, other_slot, participant = ARGV[12], ARGV[13], ARGV[14]
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -88,6 +91,22 @@ local function bury(whose, ended)
   prune()
 end
 
+-- Up to which epoch seats were evicted; -1 when none was, or long ago.
+local function evicted_until(whose)
+  local epoch_of = tonumber(redis.call('HGET', evicted_key, whose) or '-1')
+  return epoch_of + keep > now and epoch_of or -1
+end
+
+local function evict(whose)
+  redis.call('HSET', evicted_key, whose, text(math.max(now, mark, evicted_until(whose))))
+  redis.call('PEXPIRE', evicted_key, keep)
+  if redis.call('HLEN', evicted_key) <= PRUNE_ABOVE then return end
+  local all = redis.call('HGETALL', evicted_key)
+  for i = 1, #all, 2 do
+    if tonumber(all[i + 1]) + keep <= now then redis.call('HDEL', evicted_key, all[i]) end
+  end
+end
+
 local function highest_attempt()
   local held = (holder and holder.device == device) and holder.attempt or 0
   return math.max(tombstone(device), held, elsewhere and elsewhere.attempt or 0)
@@ -145,29 +164,39 @@ local dead = tombstone(device)
 
 if op == 'nodes' then return answer('ok') end
 
+if op == 'evict' then
+  evict(participant)
+  return { 'ok', text(mark), '', '', '', '0' }
+end
+
 if op ~= 'release' and revision_of('ban:' .. ARGV[11]) > 0 then return answer('banned') end
 
 if op == 'claim' then
   if mine() then return hold(mark) end
   if attempt <= highest_attempt() then return answer('superseded') end
-  if revision_of('room:') ~= tonumber(ARGV[14]) then return answer('changed') end
+  if revision_of('room:') ~= tonumber(ARGV[15]) then return answer('changed') end
   local sits_already = live() or (elsewhere ~= nil and elsewhere.expires > now)
-  if ARGV[16] == '1' and not sits_already then return answer('locked') end
-  local protected = live() and holder.device ~= device and not holder.in_grace and holder.session ~= ARGV[18]
-  if ARGV[17] == 'reject' and protected then return answer('occupied') end
-  if not sits_already and redis.call('ZCARD', index_key) >= tonumber(ARGV[15]) then return answer('full') end
-  return take(math.max(mark + 1, epoch + 1, now))
+  if ARGV[17] == '1' and not sits_already then return answer('locked') end
+  local protected = live() and holder.device ~= device and not holder.in_grace and holder.session ~= ARGV[19]
+  if ARGV[18] == 'reject' and protected then return answer('occupied') end
+  if not sits_already and redis.call('ZCARD', index_key) >= tonumber(ARGV[16]) then return answer('full') end
+  -- Above every eviction until now: who comes in after it stays.
+  return take(math.max(mark + 1, epoch + 1, now, evicted_until('') + 1, evicted_until(participant) + 1))
+end
+
+if op == 'touch' or op == 'assert' then
+  if not mine() and (dead >= attempt or (live() and not beats_holder())) then return answer('superseded') end
+  if epoch <= evicted_until('') then return answer('deleted') end
+  if epoch <= evicted_until(participant) then return answer('kicked') end
 end
 
 if op == 'touch' then
   if mine() then return hold(mark) end
-  if dead >= attempt or (live() and not beats_holder()) then return answer('superseded') end
   return answer('unknown')
 end
 
 if op == 'assert' then
   if mine() then return hold(math.max(mark, epoch)) end
-  if dead >= attempt or (live() and not beats_holder()) then return answer('superseded') end
   return take(math.max(mark + 1, epoch))
 end
 

@@ -47,6 +47,7 @@ from session.registry_events import (
     RegistryEvent,
     Release,
     RoomHeard,
+    RulesKnown,
     SessionMinted,
     SocketClosed,
     SocketTimedOut,
@@ -64,13 +65,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from session.config import SessionConfig
-    from session.directory import RoomDirectory
+    from session.directory import RoomDirectory, StoredRoom
     from session.records import HolderState
     from session.room_media import RoomMedia
     from session.store import Seat, SeatStore
     from session.tokens import SessionClaims
     from signalling.client.messages import LeaveReason
-    from signalling.ids import NodeId, RoomId, SessionId
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, UserId
 
 __all__ = ["Sessions", "open_sessions"]
 
@@ -256,6 +257,20 @@ class Sessions:
         """End a seat, or a join on its way to one: its owner hears :class:`SeatLost` with this reason."""
         self._post(Expelled(session=session, room=room, reason=reason))
 
+    async def evict(
+        self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
+    ) -> None:
+        """End seats wherever they are held, each at its next renewal; see :meth:`session.store.SeatStore.evict`.
+
+        Raises:
+            Refused: `store_unavailable`.
+        """
+        await or_refused(self._store.evict(room, participant=participant, user=user))
+
+    def rules_known(self, stored: StoredRoom) -> None:
+        """A room's definition as it stands by now: its seats here go by it, whenever they were taken."""
+        self._post(RulesKnown(room=stored.definition.room, rules=stored.rules))
+
     async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         """All nodes on which a room lives, by the store.
 
@@ -365,7 +380,7 @@ class Sessions:
             self._joins_refused += 1
         else:
             self._joins += 1
-            self._joins_degraded += answer.degraded
+            self._joins_degraded += bool(answer.degraded)
         waiter = self._waiters.get((answer.session, answer.room, answer.attempt))
         if waiter is not None and waiter.answer is None:
             waiter.answer = answer

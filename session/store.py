@@ -2,7 +2,7 @@
 
 The node that holds the WebSocket is the truth; a store only orders joins and tells nodes of each
 other. A seat lies in a *slot*: one per user of a room, or one per device where a room lets a
-user in several times. All four changes compare the session *and* its attempt, and each answers
+user in several times. All of the first four compare the session *and* its attempt, and each answers
 with the room's other nodes.
 
 | change | may do | never does |
@@ -11,6 +11,7 @@ with the room's other nodes.
 | `touch` | renew its own lease, say whether its socket is gone | insert |
 | `release` | remove its own seat; always leave a tombstone | remove another's |
 | `assert_seats` | fill an empty slot, beat an older attempt of the device or a lower epoch | beat a newer join |
+| `evict` | end the seats of a participant, or of a whole room, that were taken until now | end what is taken later |
 
 A claim is decided by the room's rules as its node knows them, and carries their revision: where the
 repository holds another one, the answer is `CHANGED` and nothing else has changed. In this order a claim
@@ -18,6 +19,10 @@ is refused for a ban, for a stale attempt, for other rules, for a lock, for anot
 policy `reject`, for the cap. A lock keeps nobody out who has a live seat. `reject` protects a seat whose
 socket stands: not one in grace, nor one whose holder the claim names as *silent*, asked in vain. A ban
 answers `touch` and `assert` as well, so it ends a seat within a renewal.
+
+An eviction reaches a seat as a ban does, by `touch` and `assert`, so within a renewal and without a link to the node
+that holds it. It names an epoch: a claim after it gets a higher one and stands. The answers are `KICKED` and, where
+the room was deleted, `DELETED`; who was superseded before hears that instead.
 
 `UNKNOWN` means that the store forgot (lapsed lease, emptied or rolled back store): it ends
 nothing, its answer is `assert_seats`.
@@ -36,7 +41,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NewType, Protocol
 
 if TYPE_CHECKING:
-    from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
+    from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
 __all__ = [
     "RoomPolicy",
@@ -48,6 +53,7 @@ __all__ = [
     "Verdict",
     "other_slot_of",
     "slot_of",
+    "user_slot",
 ]
 
 SlotId = NewType("SlotId", str)
@@ -67,7 +73,12 @@ def slot_of(policy: RoomPolicy, user: UserId, device: DeviceId) -> SlotId:
 
     The prefixes keep the two kinds apart; a device id never holds a colon, so no two pairs share a slot.
     """
-    return SlotId(f"d:{device}:{user}" if policy is RoomPolicy.MULTI else f"u:{user}")
+    return SlotId(f"d:{device}:{user}") if policy is RoomPolicy.MULTI else user_slot(user)
+
+
+def user_slot(user: UserId) -> SlotId:
+    """The slot of a user in a room that lets them in once."""
+    return SlotId(f"u:{user}")
 
 
 def other_slot_of(seat: Seat) -> SlotId:
@@ -135,6 +146,8 @@ class Verdict(StrEnum):
     LOCKED = "locked"
     OCCUPIED = "occupied"
     BANNED = "banned"
+    KICKED = "kicked"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +156,7 @@ class SeatAnswer:
 
     Attributes:
         verdict: `FULL`, `CHANGED`, `LOCKED` and `OCCUPIED` answer claims alone; `SUPERSEDED` to a claim means that
-            its attempt is stale.
+            its attempt is stale. `KICKED` and `DELETED` answer `touch` and `assert_seats` alone.
         epoch: the slot's highest; with `OK`, the seat's own.
         by_session: who holds the slot instead, when somebody does.
         by_node: on which node.
@@ -190,6 +203,21 @@ class SeatStore(Protocol):
 
     async def release(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """End seats: each leaves a tombstone and frees its slot if it still holds it."""
+        ...
+
+    async def evict(
+        self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
+    ) -> None:
+        """End seats that were taken until now, each at its next renewal.
+
+        Remembered as long as a tombstone. Where a clock stepped back, seats of a device of its own slot (`multi`)
+        and of a whole room may have epochs ahead of it, and stand.
+
+        Args:
+            room: where.
+            participant: whose; None for everybody, because the room was deleted.
+            user: whose participant that is: the highest epoch of their slot counts where it is ahead of the clock.
+        """
         ...
 
     async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:

@@ -50,6 +50,7 @@ class ErrorCode(StrEnum):
     PARTICIPANT_UNKNOWN = "participant_unknown"
     NODE_FULL = "node_full"
     NODE_DRAINING = "node_draining"
+    PARTICIPANT_UNREACHABLE = "participant_unreachable"
     NOT_IN_ROOM = "not_in_room"
     ALREADY_IN_ROOM = "already_in_room"
     ATTEMPT_STALE = "attempt_stale"

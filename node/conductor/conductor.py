@@ -276,7 +276,9 @@ class Conductor:
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)
         known = self._sessions.definitions.known(join.room)
+        reasons = admitted.degraded
         if self._entry.is_unchecked(session, join.room):
+            reasons = (*reasons, "access")
             missed = Missed(more=join.chat_after is not None)
         else:
             missed = self.chat.resume(session, join.room, join.chat_after, stored)
@@ -285,7 +287,8 @@ class Conductor:
                 room=join.room,
                 participant=admitted.participant,
                 participants=self._rooms.others(session),
-                degraded=admitted.degraded,
+                degraded=bool(reasons),
+                degraded_reasons=reasons,
                 epoch=admitted.epoch,
                 missed=missed.messages,
                 missed_more=missed.more,

@@ -1,9 +1,10 @@
 """What owners and admins decide about the people in a room, carried to wherever these are.
 
-Somebody on this node is told here. Somebody on another is reached over the link between the two nodes: an order
-under an id that acts once, sent again until it shows. A ban stands in the store, which every node asks at each
-renewal of a seat, so it needs no link at all. A changed definition stands there too: who is linked is told at once,
-all others look by themselves every :data:`SWEEP_S`.
+Somebody on this node is told here. What must not be lost stands in the store before anything is sent: a kick, a ban
+and a deletion meet the seat at its next renewal, on whatever node it is, and a changed definition is looked for every
+:data:`SWEEP_S`. The order over the link between two nodes makes it quick. It is sent once: the link's control channel
+is reliable and in order while the link lives, and what is lost with a link is what the store makes up for. A wish to
+mute stands nowhere, so it is refused where there is no link to carry it.
 """
 
 from __future__ import annotations
@@ -30,17 +31,8 @@ if TYPE_CHECKING:
     from signalling.ids import NodeId, ParticipantId, RoomId, TrackId, UserId
     from signalling.mesh.link import RoomOrder
 
-SENDS: Final = 5
-"""How often an order to another node is sent at most."""
-
-SEND_AGAIN_S: Final = 1.0
-"""Two round trips around the world, and a link that is being made anew."""
-
-MAX_ORDERS: Final = 512
-"""Orders on their way at once, some 5 s each: a change of a room on 100 nodes, once a second."""
-
 MAX_SEEN: Final = 1024
-"""Orders remembered, so that a late copy does nothing: more than 60 nodes send within their repeats."""
+"""Orders remembered, so that a late copy does nothing: nodes of the version before send each five times in 5 s."""
 
 SWEEP_S: Final = 15.0
 """How often each live room's definition is read: one read a room, 0.13 ms of processor time each (measured)."""
@@ -74,12 +66,13 @@ class Moderation:
         self._url_of = url_of
         self._own = own
         self._nursery: trio.Nursery | None = None
-        self._on_way = 0
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._told: dict[RoomId, int] = {}
+        self._altered: dict[RoomId, bool | None] = {}
+        """Rooms that are being read again; whether orders that came since say that they were deleted, None for none."""
 
     def start(self, nursery: trio.Nursery) -> None:
-        """Send, and look after rooms, in tasks of this nursery."""
+        """Look after rooms in tasks of this nursery."""
         self._nursery = nursery
         nursery.start_soon(self.sweep)
 
@@ -112,37 +105,39 @@ class Moderation:
             url = next((url for node in nodes if (url := self._url_of(node))), "")
             raise RoomElsewhere(url, f"This room lives on other nodes; ask one of them: {url or nodes[0]}")
 
-    def kick(self, room: RoomId, info: ParticipantInfo) -> None:
-        """End somebody's seat.
+    async def kick(self, room: RoomId, info: ParticipantInfo) -> None:
+        """End somebody's seat, wherever it is by now: here at once, elsewhere within a renewal at the latest.
 
         Raises:
-            Refused: `rate_limited`.
+            Refused: `store_unavailable`: nothing was done, for it could not be made certain.
         """
-        if info.node == self._own:
-            self._expel(room, info.participant)
-        else:
-            self._check_sent(
-                self._send(info.node, KickOrder(room, _new_order(), info.participant), until_gone=info.participant)
-            )
+        if self._expel(room, info.participant):
+            await trio.lowlevel.checkpoint()
+            return
+        await self._sessions.evict(room, participant=info.participant, user=info.user)
+        self._send_kick(room, info)
 
     def kick_user(self, room: RoomId, user: UserId) -> None:
         """End all seats of a user that this node sees; whoever it does not see meets the ban at the next renewal."""
         for info in self._stage.rooms.snapshot(room):
-            if info.user == user:
-                self.kick(room, info)
+            if info.user == user and not self._expel(room, info.participant):
+                self._send_kick(room, info)
 
     def ask_mute(self, room: RoomId, info: ParticipantInfo, track: TrackId, by: ParticipantId | None) -> None:
         """Ask somebody to mute a track.
 
         Raises:
-            Refused: `track_unknown`, `rate_limited`.
+            Refused: `track_unknown`; `participant_unreachable`: there is no link to the node that they are on.
         """
         if all(each.track != track for each in info.tracks):
             raise Refused(ErrorCode.TRACK_UNKNOWN, "They publish no such track; look at what they do publish.")
         if info.node == self._own:
             self._ask_mute(room, info.participant, track, by)
-        else:
-            self._check_sent(self._send(info.node, MuteOrder(room, _new_order(), info.participant, track, by)))
+        elif not self._send(info.node, MuteOrder(room, _new_order(), info.participant, track, by)):
+            raise Refused(
+                ErrorCode.PARTICIPANT_UNREACHABLE,
+                "There is no link to their node right now; ask again in a few seconds, or kick them.",
+            )
 
     # --- about rooms ------------------------------------------------------------------------
 
@@ -151,14 +146,18 @@ class Moderation:
         room = stored.definition.room
         self._tell(stored)
         for node in sorted(self._stage.nodes_of(room)):
-            # One that is too many is found by that node's own sweep.
             self._send(node, RoomAltered(room, _new_order()))
 
-    def room_deleted(self, room: RoomId) -> None:
-        """End all seats in a room."""
+    async def room_deleted(self, room: RoomId) -> None:
+        """End all seats in a room: here and over links at once, everywhere within a renewal."""
         for node in sorted(self._stage.nodes_of(room)):
             self._send(node, RoomAltered(room, _new_order(), is_deleted=True))
         self._empty(room)
+        try:
+            await self._sessions.evict(room)
+        except Refused as refused:
+            # The room is gone already: nothing is left to refuse.
+            _log.warning("eviction_not_stored", room=room, code=refused.code)
 
     # --- from other nodes -------------------------------------------------------------------
 
@@ -179,9 +178,9 @@ class Moderation:
             case MuteOrder(room=room, participant=participant, track=track, by=by):
                 is_done = self._ask_mute(room, participant, track, by)
             case RoomAltered(room=room, is_deleted=is_deleted):
-                assert self._nursery is not None, "started with the conductor"
-                self._nursery.start_soon(self._hear_change, room, key, is_deleted)
-                # Until the store was read: copies that come meanwhile have nothing to add.
+                self._read_soon(room, is_deleted=is_deleted)
+                # A copy reads again: it may find what the store could not say before.
+                is_done = False
         if is_done:
             self._note_seen(key)
 
@@ -202,18 +201,35 @@ class Moderation:
             for room in live:
                 await self._look(room)
 
-    async def _hear_change(self, room: RoomId, key: str, is_deleted: bool) -> None:
+    def _read_soon(self, room: RoomId, *, is_deleted: bool) -> None:
+        """Read a room's definition behind the caller's back, and once more if orders come meanwhile.
+
+        One task a room, however many orders come: what is read is the newest for all of them.
+        """
+        assert self._nursery is not None, "started with the conductor"
+        is_reading = room in self._altered
+        self._altered[room] = bool(self._altered.get(room)) or is_deleted
+        if not is_reading:
+            self._nursery.start_soon(self._read_altered, room)
+
+    async def _read_altered(self, room: RoomId) -> None:
+        try:
+            while (is_deleted := self._altered[room]) is not None:
+                self._altered[room] = None
+                await self._hear_change(room, is_deleted=is_deleted)
+        finally:
+            del self._altered[room]
+
+    async def _hear_change(self, room: RoomId, *, is_deleted: bool) -> None:
         """Do as the store says by now: an order to empty a room may come after it was made anew.
 
-        While the store is away nothing is done, and a copy of the order that comes later asks again.
+        While the store is away nothing is done: seats meet a deletion at their renewal, the sweep finds a change.
         """
         try:
             stored = await self._sessions.definitions.get(room)
         except Refused as refused:
             if refused.code is ErrorCode.ROOM_UNKNOWN and is_deleted:
                 self._empty(room)
-            else:
-                self._seen.pop(key, None)
         else:
             self._tell(stored)
 
@@ -224,15 +240,22 @@ class Moderation:
         stored = await definitions.peek(room)
         if stored is None:
             return
-        if stored.revision != before and before:
+        if before:
+            self._told.setdefault(room, before)
             self._tell(stored)
-        self._told[room] = stored.revision
+        else:
+            self._told[room] = stored.revision
+            self._sessions.rules_known(stored)
 
     # --- the parts --------------------------------------------------------------------------
 
     def _tell(self, stored: StoredRoom) -> None:
+        """Tell everybody here of a definition that is newer than what they were told of."""
         definition = stored.definition
+        if stored.revision <= self._told.get(definition.room, 0):
+            return
         self._told[definition.room] = stored.revision
+        self._sessions.rules_known(stored)
         self._stage.limits_changed(definition.room)
         event = RoomChanged(
             room=definition.room,
@@ -263,34 +286,17 @@ class Moderation:
             self._stage.tell(session, MuteAsked(by=by, track=track))
         return session is not None
 
-    def _send(self, node: NodeId, order: RoomOrder, *, until_gone: ParticipantId | None = None) -> bool:
-        if self._relay is None or self._on_way >= MAX_ORDERS:
-            _log.warning("order_not_sent", peer=node, room=order.room, kind=type(order).__name__)
+    def _send_kick(self, room: RoomId, info: ParticipantInfo) -> None:
+        if info.node != self._own:
+            self._send(info.node, KickOrder(room, _new_order(), info.participant))
+
+    def _send(self, node: NodeId, order: RoomOrder) -> bool:
+        """Send an order, if there is a link; says whether there is."""
+        if self._relay is None or not self._relay.is_linked(node):
+            _log.info("order_not_sent", peer=node, room=order.room, kind=type(order).__name__)
             return False
-        assert self._nursery is not None, "started with the conductor"
-        self._on_way += 1
-        self._nursery.start_soon(self._repeat, self._relay, node, order, until_gone)
+        self._relay.send_order(node, order)
         return True
-
-    @staticmethod
-    def _check_sent(is_sent: bool) -> None:
-        if not is_sent:
-            raise Refused(ErrorCode.RATE_LIMITED, "Too many decisions are on their way; try again in a few seconds.")
-
-    async def _repeat(
-        self, relay: OtherNodes, node: NodeId, order: RoomOrder, until_gone: ParticipantId | None
-    ) -> None:
-        try:
-            for _ in range(SENDS):
-                relay.send_order(node, order)
-                await trio.sleep(SEND_AGAIN_S)
-                if until_gone is not None and not self._is_on(node, order.room, until_gone):
-                    return
-        finally:
-            self._on_way -= 1
-
-    def _is_on(self, node: NodeId, room: RoomId, participant: ParticipantId) -> bool:
-        return any(info.participant == participant and info.node == node for info in self._stage.rooms.snapshot(room))
 
 
 def _new_order() -> str:

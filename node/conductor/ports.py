@@ -66,6 +66,10 @@ class OtherNodes(Protocol):
         """What somebody here decided about a room that lives there."""
         ...
 
+    def is_linked(self, node: NodeId) -> bool:
+        """Whether words to that node go out now; one whose link is suspect may still hear them."""
+        ...
+
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         """Whether that node's session is there, whose seat in the room somebody here wants."""
         ...

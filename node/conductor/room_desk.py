@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from node.conductor import room_views as views
 from session.access import Caller, may_moderate
+from session.claims import is_user_id
 from session.directory import Access
 from session.grants import matches
 from session.store import RoomPolicy
@@ -137,9 +138,8 @@ class RoomDesk:
         """See :class:`node.http.room_backend.RoomBackend`."""
         stored = await self._decided(session_token, room)
         _check_revision(stored, revisions)
-        await self._moderation.check_reach(room)
         await self._definitions.delete(room, expected=stored.revision)
-        self._moderation.room_deleted(room)
+        await self._moderation.room_deleted(room)
 
     async def participants(self, session_token: str, room: RoomId) -> ParticipantList:
         """See :class:`node.http.room_backend.RoomBackend`."""
@@ -169,7 +169,7 @@ class RoomDesk:
             await self._bans.put(room, info.user, by=caller.user, ban_s=ban_s)
             self._moderation.kick_user(room, info.user)
         else:
-            self._moderation.kick(room, info)
+            await self._moderation.kick(room, info)
 
     async def ask_mute(
         self, session_token: str, room: RoomId, participant: ParticipantId, request: MuteRequest
@@ -181,7 +181,8 @@ class RoomDesk:
         """Ask somebody to mute a track.
 
         Raises:
-            Refused: `not_permitted`, `participant_unknown`, `track_unknown`, `room_elsewhere`.
+            Refused: `not_permitted`, `participant_unknown`, `track_unknown`, `room_elsewhere`,
+                `participant_unreachable`.
         """
         await self._decided_by(caller, room)
         info = await self._moderation.find(room, participant)
@@ -295,6 +296,9 @@ class RoomDesk:
             changes["policy"] = RoomPolicy(wishes.on_join)
         if wishes.access is not UNSET:
             changes["access"] = Access(wishes.access)
+        owner = getattr(wishes, "owner", UNSET)
+        if owner is not UNSET:
+            changes["owner"] = _check_owner(owner)
         if wishes.pin is not UNSET:
             changes["pin_hash"] = "" if wishes.pin is None else await self._pins.hash(_check_pin(wishes.pin))
         return changes
@@ -316,6 +320,12 @@ def _check_revision(stored: StoredRoom, revisions: Collection[int] | None) -> No
 def _check_bannable(definition: RoomDefinition, user: UserId) -> None:
     if user == definition.owner:
         raise Refused(ErrorCode.NOT_PERMITTED, "The owner of a room cannot be banned from it.")
+
+
+def _check_owner(user: UserId) -> UserId:
+    if not is_user_id(user):
+        raise Refused(ErrorCode.ROOM_INVALID, "That is no user id; take one of the room's participants.")
+    return user
 
 
 def _check_pin(pin: str) -> str:

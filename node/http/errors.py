@@ -63,6 +63,7 @@ STATUS: Final[Mapping[ErrorCode, int]] = MappingProxyType(
         ErrorCode.ROOMS_FULL: 503,
         ErrorCode.NODE_FULL: 503,
         ErrorCode.NODE_DRAINING: 503,
+        ErrorCode.PARTICIPANT_UNREACHABLE: 503,
         ErrorCode.ENGINE_UNAVAILABLE: 503,
         ErrorCode.STORE_UNAVAILABLE: 503,
         ErrorCode.DEADLINE_EXCEEDED: 504,

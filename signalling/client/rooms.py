@@ -89,7 +89,9 @@ class RoomCreation(_RoomWishes, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class RoomPatch(_RoomWishes, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``PATCH /v1/rooms/{room}``: change what is named, and nothing else."""
+    """``PATCH /v1/rooms/{room}``: change what is named, and nothing else. A new ``owner`` takes the room over."""
+
+    owner: UserId | UnsetType = UNSET
 
 
 class RoomSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,7 +114,7 @@ class ChatBefore(_LinkWord, frozen=True, tag=12):
 
 
 class KickOrder(_LinkWord, frozen=True, tag=13):
-    """A moderator on my node ends the seat of your participant. Sent until it shows; the same `order` acts once."""
+    """A moderator on my node ends the seat of your participant. The same `order` acts once."""
 
     room: RoomId
     order: OrderName

@@ -19,9 +19,10 @@ from signalling.client.connection import open_client
 from signalling.ids import NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from node.demo.cast import Stage
     from node.demo.cluster import Cluster
     from node.stores import Stores
     from signalling.client.connection import Client
@@ -93,9 +94,9 @@ class Ring:
 
 
 @asynccontextmanager
-async def open_ring() -> AsyncIterator[Ring]:
-    """Run the two nodes until their link is up, and for the length of the block."""
-    async with open_cluster(STAGES[:2], settings={"mesh": {"warm_links": 1}}) as cluster:
+async def open_ring(stages: Sequence[Stage] = STAGES[:2]) -> AsyncIterator[Ring]:
+    """Run the two nodes, or those of other stages, until each has a link, and for the length of the block."""
+    async with open_cluster(stages, settings={"mesh": {"warm_links": 1}}) as cluster:
         keys = ClusterKeys.load(cluster.folder / AMSTERDAM / "cluster-keys.json")
         config = Config(
             node=NodeConfig(id=OPERATOR), store=StoreConfig(kind="redis", url=f"unix://{cluster.folder}/redis.sock")
@@ -103,7 +104,7 @@ async def open_ring() -> AsyncIterator[Ring]:
         async with open_stores(config, SessionConfig(cluster=CLUSTER, node=OPERATOR)) as stores:
             ring = Ring(cluster, Tokens(keys, cluster=CLUSTER), stores)
             with trio.fail_after(DEADLINE_S):
-                for node in NODES:
+                for node in (stage.node for stage in stages):
                     while (await ring.counts(node))["relay_links_up"] < 1:
                         await trio.sleep(POLL_S)
             yield ring

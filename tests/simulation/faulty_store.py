@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from session.store import RoomRules, Seat, SeatAnswer
-    from signalling.ids import NodeId, RoomId, SessionId
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, UserId
     from tests.simulation.universe import Universe
 
 __all__ = ["FaultyStore"]
@@ -78,6 +78,12 @@ class FaultyStore:
     async def release(self, seats: tuple[Seat, ...]) -> tuple[SeatAnswer, ...]:
         """See :meth:`session.store.SeatStore.release`."""
         return await self._call(lambda: tuple(self._table.release(seat, self._now_ms()) for seat in seats))
+
+    async def evict(
+        self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
+    ) -> None:
+        """See :meth:`session.store.SeatStore.evict`."""
+        await self._call(lambda: self._table.evict(room, self._now_ms(), participant=participant or "", user=user))
 
     async def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         """See :meth:`session.store.SeatStore.nodes_of`."""

@@ -119,6 +119,10 @@ class NodeEnd:
         """See the port."""
         self._links.send(self, node, RemoteChatBefore(node=self.node, room=room, chats=chats))
 
+    def is_linked(self, node: NodeId) -> bool:
+        """See the port."""
+        return self._links.is_up(self, node)
+
     def send_order(self, node: NodeId, order: RoomOrder) -> None:
         """See the port."""
         self._links.send(self, node, RemoteOrder(node=self.node, order=order))
@@ -191,11 +195,15 @@ class Links:
             if all(node in self.ends for node in pair):
                 self.nursery.start_soon(self._raise, pair[0], pair[1])
 
+    def is_up(self, end: NodeEnd, to: NodeId) -> bool:
+        """Whether there is a link to say something over."""
+        return self._wire(end.node, to).up and self.ends.get(end.node) is end
+
     def send(self, end: NodeEnd, to: NodeId, word: Word) -> None:
         """Say something over a link; it is lost when there is none."""
-        wire = self._wire(end.node, to)
-        if not wire.up or self.ends.get(end.node) is not end:
+        if not self.is_up(end, to):
             return
+        wire = self._wire(end.node, to)
         delay = self._dice.uniform(0.005, 0.15)
         for _ in range(2 if self._dice.random() < self.twice else 1):
             # In order: the channel is reliable, and what is sent again goes before what is sent next.

@@ -71,6 +71,8 @@ export { Publication, StarlingError };
  */
 export class Room extends EventTarget {
   #subscriber = null;
+  /** @type {string[]} */
+  #degraded = [];
   /** @type {Door} */
   #door;
   /** @type {Outgoing} */
@@ -150,6 +152,14 @@ export class Room extends EventTarget {
   /** Round trip to the node in ms, the best of the last few pings. @returns {number | null} */
   get rtt() {
     return this.#connection.signal?.rtt ?? null;
+  }
+
+  /**
+   * What the node could not check when we came, or came back: it judges `bans`, `caps`, the `order` of a person's devices,
+   * the room's `definition` or `access` to it by itself until its store is back. Empty when it could. @returns {string[]}
+   */
+  get degraded() {
+    return [...this.#degraded];
   }
 
   /** Our tracks. */
@@ -303,6 +313,7 @@ export class Room extends EventTarget {
   #settle(signal, joined) {
     this.#people.me = joined.participant;
     this.#moderation.settle(joined);
+    this.#degraded = joined.degraded_reasons ?? [];
     this.#openPeers(signal);
     this.#people.meet(joined.participants);
     this.#preferences.restate();

@@ -41,9 +41,11 @@ class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
 class Joined(Reply, frozen=True, kw_only=True, tag="joined"):
     """You have a seat; ``participants`` are the others, yourself excluded.
 
-    ``degraded`` says that the store could not be asked: caps and the order of joins from
-    other devices are then only as good as what this node knows. ``missed`` is what was said since the
-    message that ``chat_after`` named, oldest first; ``missed_more`` says that older ones were left out.
+    ``degraded`` says that the store could not be asked, ``degraded_reasons`` what is then only as good as what this
+    node knows: ``bans``, ``caps``, the ``order`` of joins from other devices; the room's ``definition`` where the
+    node has never read it, and ``access`` where nobody could check yet whether you may be here. More may come.
+    ``missed`` is what was said since the message that ``chat_after`` named, oldest first; ``missed_more`` says that
+    older ones were left out.
     ``moderates`` says that you may kick, ask to mute and lock here, ``locked`` that nobody more is let in.
     """
 
@@ -56,6 +58,7 @@ class Joined(Reply, frozen=True, kw_only=True, tag="joined"):
     missed_more: bool = False
     moderates: bool = False
     locked: bool = False
+    degraded_reasons: tuple[str, ...] = ()
 
 
 class Published(Reply, frozen=True, kw_only=True, tag="published"):

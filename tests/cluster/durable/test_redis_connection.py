@@ -147,7 +147,7 @@ async def test_a_node_rides_out_a_stopped_redis(own_redis: PrivateRedis) -> None
                     user=UserId(user), device=DeviceId("device-01"), name=user, session=None, token_id="t", expires_at=0
                 )
                 record = sessions.mint_session(claims)
-                return (await sessions.join(record.session, RoomId("hall"), 1)).degraded
+                return bool((await sessions.join(record.session, RoomId("hall"), 1)).degraded)
 
             assert not await join("ann")
             own_redis.stop()

@@ -21,7 +21,7 @@ from session.seat_table import SeatTable
 from session.service import open_sessions
 from session.store import RoomPolicy, RoomRules, Seat, SeatAnswer, Verdict
 from session.tokens import SessionClaims
-from signalling.ids import DeviceId, NodeId, SessionId, UserId
+from signalling.ids import DeviceId, NodeId, SessionId, UserId, participant_id
 from tests.unit.session.seats import ROOM, by, seat
 from tests.unit.session.store_contract import CAP, LEASE_S, TOMBSTONE_S, SeatStoreContract, StoreWorld
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import redis
 
     from durable.redis_connection import RedisConnection, ScriptCall
+    from signalling.ids import ParticipantId
     from tests.cluster.durable.private_redis import PrivateRedis
 
 pytestmark = pytest.mark.cluster
@@ -201,12 +202,20 @@ class _Both:
                 self.stored[field] = (revision, expires)
                 written.append((field, f"{revision}:{expires}:{{}}" if revision else ""))
             call: ScriptCall = self.store.call(step.op, step.seat, step.rules, silent=step.silent, with_nodes=True)
+            if step.op.startswith("evict"):
+                call = self.store.eviction(step.seat.room, *_evicted(step))
             arguments = [str(argument) for argument in call.arguments]
             asked.append((call.keys, arguments, written, (str(self.now_ms // 1000), str(self.now_ms % 1000 * 1000))))
-            expected.append(self._expected(step))
+            if step.op.startswith("evict"):
+                participant, user = _evicted(step)
+                self.table.evict(step.seat.room, self.now_ms, participant=participant or "", user=user)
+            else:
+                expected.append(self._expected(step))
         packed = msgpack.packb(asked) or b""
         replies = msgpack.unpackb(self.client.evalsha(self.script, 0, packed, self.documents), raw=True)
-        return expected, [self.store.read(reply) for reply in replies]
+        return expected, [
+            self.store.read(reply) for step, reply in zip(walk, replies, strict=True) if not step.op.startswith("evict")
+        ]
 
     def _expected(self, step: Step) -> SeatAnswer:
         banned = self._revision(f"ban:{step.seat.user}") > 0
@@ -232,13 +241,19 @@ class _Both:
         return 0 if expires and expires <= self.now_ms else revision
 
 
+def _evicted(step: Step) -> tuple[ParticipantId | None, UserId | None]:
+    """Whom an eviction is about: whose seat it names, or everybody."""
+    one = step.seat
+    return (None, None) if step.op == "evict all" else (participant_id(one.room, one.user, one.device), one.user)
+
+
 NODE_OF = {"s1": "n1", "s2": "n2", "s3": "n1"}
 """A session lives and dies on the node that minted it."""
 
 MOMENTS = (0, 999_999, 1_000_000, 1_000_001, 1_003_000, 1_005_000)
 
 CHOICES: tuple[tuple[Any, ...], ...] = (
-    ("claim", "claim", "claim", "touch", "assert", "release"),
+    ("claim", "claim", "claim", "touch", "assert", "release", "evict", "evict all"),
     tuple(NODE_OF),
     (1, 2, 3, 4),  # attempt
     ("laptop-01", "phone-001"),
@@ -304,13 +319,16 @@ MUTANTS = {
         "if op ~= 'release' and revision_of('ban:'",
         "if op == 'claim' and revision_of('ban:'",
     ),
-    "any rules will do": ("if revision_of('room:') ~= tonumber(ARGV[14])", "if false"),
-    "a lock keeps out who sits": ("if ARGV[16] == '1' and not sits_already", "if ARGV[16] == '1'"),
+    "any rules will do": ("if revision_of('room:') ~= tonumber(ARGV[15])", "if false"),
+    "a lock keeps out who sits": ("if ARGV[17] == '1' and not sits_already", "if ARGV[17] == '1'"),
     "a seat in grace is protected": ("and not holder.in_grace and", "and"),
     "everybody is in grace": ("'grace', in_grace,", "'grace', '1',"),
-    "silence is no matter": ("and holder.session ~= ARGV[18]", ""),
+    "silence is no matter": ("and holder.session ~= ARGV[19]", ""),
     "its own device is kept out": ("live() and holder.device ~= device and not", "live() and not"),
     "a device sits twice": ("    vacate(other_key, elsewhere, other_slot)\n", ""),
+    "who is evicted stays": ("then return answer('kicked')", "then return answer('unknown')"),
+    "an eviction of all is of nobody": ("if epoch <= evicted_until('') then", "if false then"),
+    "an eviction ends what comes later": (", evicted_until('') + 1, evicted_until(participant) + 1))", "))"),
     "a full room keeps out who sits": ("if not sits_already and redis.call('ZCARD'", "if redis.call('ZCARD'"),
 }
 

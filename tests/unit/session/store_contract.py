@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from session.store import RoomPolicy, SeatStore, Verdict
-from signalling.ids import SessionId
+from signalling.ids import DeviceId, SessionId, UserId, participant_id
 from tests.unit.session.seats import ROOM, by, seat
 
 if TYPE_CHECKING:
@@ -344,3 +344,58 @@ class SeatStoreContract:
         answers = await world.store.touch(tuple(replace(one, epoch=1) for one in seats))
         assert [answer.verdict for answer in answers] == [Verdict.OK, Verdict.UNKNOWN] * 10
         assert await world.store.touch(()) == ()
+
+    async def test_an_eviction_meets_a_seat_at_its_renewal_and_not_who_comes_later(self, world: StoreWorld) -> None:
+        ann = participant_id(ROOM, UserId("ann"), DeviceId("laptop-01"))
+        held = seat("s1", 1, epoch=(await world.store.claim(seat("s1", 1), by(CAP))).epoch)
+        bob = seat("s2", 1, user="bob", node="n2")
+        bob = replace(bob, epoch=(await world.store.claim(bob, by(CAP))).epoch)
+        await world.store.evict(ROOM, participant=ann, user=UserId("ann"))
+        touched, other = await world.store.touch((held, bob))
+        (stated,) = await world.store.assert_seats((held,))
+        assert [touched.verdict, stated.verdict, other.verdict] == [Verdict.KICKED, Verdict.KICKED, Verdict.OK]
+        await world.store.release((held,))
+        # In the same millisecond, and on another node.
+        again = seat("s3", 2, node="n2")
+        claimed = await world.store.claim(again, by(CAP))
+        assert claimed.verdict is Verdict.OK
+        (renewed,) = await world.store.touch((replace(again, epoch=claimed.epoch),))
+        assert renewed.verdict is Verdict.OK
+
+    async def test_who_was_replaced_before_an_eviction_hears_that(self, world: StoreWorld) -> None:
+        elder = seat("s1", 1, epoch=(await world.store.claim(seat("s1", 1), by(CAP))).epoch)
+        await world.store.claim(seat("s2", 2, node="n2"), by(CAP))
+        await world.store.evict(ROOM)
+        assert (await world.store.touch((elder,)))[0].verdict is Verdict.SUPERSEDED
+
+    async def test_an_eviction_of_all_ends_every_seat_and_no_later_one(self, world: StoreWorld) -> None:
+        seats = [seat("s1", 1), seat("s2", 1, user="bob", node="n2", policy=RoomPolicy.MULTI)]
+        held = [replace(one, epoch=(await world.store.claim(one, by(CAP))).epoch) for one in seats]
+        await world.store.evict(ROOM)
+        assert [answer.verdict for answer in await world.store.touch(tuple(held))] == [Verdict.DELETED] * 2
+        # One that the store forgot does not come back either.
+        (forgotten,) = await world.store.assert_seats((replace(seat("s9", 1, user="cal"), epoch=START_MS),))
+        assert forgotten.verdict is Verdict.DELETED
+        newer = seat("s3", 2)
+        claimed = await world.store.claim(newer, by(CAP))
+        assert (await world.store.touch((replace(newer, epoch=claimed.epoch),)))[0].verdict is Verdict.OK
+        await world.advance(LEASE_S)
+        elsewhere = seat("s4", 1, room="attic")
+        assert (await world.store.claim(elsewhere, by(CAP))).epoch == START_MS + int(LEASE_S * 1000)
+
+    async def test_an_eviction_is_remembered_as_long_as_a_tombstone(self, world: StoreWorld) -> None:
+        await world.store.evict(ROOM)
+        await world.advance(TOMBSTONE_S - 1)
+        assert (await world.store.assert_seats((seat("s1", 1, epoch=START_MS),)))[0].verdict is Verdict.DELETED
+        await world.advance(2)
+        assert (await world.store.assert_seats((seat("s1", 1, epoch=START_MS),)))[0].verdict is Verdict.OK
+
+    async def test_an_eviction_reaches_a_seat_whose_epoch_is_ahead_of_the_clock(self, world: StoreWorld) -> None:
+        ahead = seat("s1", 1, epoch=START_MS + 60_000)
+        ahead = replace(ahead, epoch=(await world.store.assert_seats((ahead,)))[0].epoch)
+        ann = participant_id(ROOM, ahead.user, ahead.device)
+        await world.store.evict(ROOM, participant=ann, user=ahead.user)
+        assert (await world.store.touch((ahead,)))[0].verdict is Verdict.KICKED
+        newer = seat("s2", 2)
+        claimed = await world.store.claim(newer, by(CAP))
+        assert (await world.store.touch((replace(newer, epoch=claimed.epoch),)))[0].verdict is Verdict.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -27,17 +28,21 @@ from session.registry_events import (
     RegistryEffect,
     Release,
     ReleaseAnswered,
+    RulesKnown,
     SessionMinted,
     SocketClosed,
     Tick,
     Touch,
     TouchAnswered,
 )
-from session.store import Seat, SeatAnswer, Verdict
+from session.store import RoomPolicy, Seat, SeatAnswer, Verdict
 from signalling.errors import ErrorCode
 from signalling.ids import NodeId, SessionId
 from tests.unit.session.cluster_model import RENEW_S, ClusterModel, Player
 from tests.unit.session.seats import ROOM, by, record
+
+if TYPE_CHECKING:
+    from signalling.client.messages import LeaveReason
 
 S1, S2 = SessionId("s1"), SessionId("s2")
 OK = SeatAnswer(verdict=Verdict.OK, epoch=7)
@@ -359,3 +364,28 @@ def test_a_mutant_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(AssertionError):
         attempt()
+
+
+def test_a_seat_waits_as_long_as_its_room_says_by_now(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    core.handle(RulesKnown(room=ROOM, rules=by(10, grace_s=1.0, revision=5)), 0)
+    core.handle(RulesKnown(room=ROOM, rules=by(10, grace_s=7.0, revision=4)), 0)  # an old one, late
+    core.handle(SocketClosed(session=S1), 10)
+    core.handle(Tick(), 10.9)
+    assert core.seat(S1, ROOM) is not None
+    core.handle(Tick(), 11)
+    assert core.seat(S1, ROOM) is None
+
+
+def test_a_seat_in_a_room_that_rejects_by_now_tells_of_its_grace_at_once(core: SeatRegistry) -> None:
+    seated(core, S1, 1)
+    core.handle(RulesKnown(room=ROOM, rules=by(10, policy=RoomPolicy.REJECT, revision=5)), 0)
+    assert Touch in kinds(core.handle(SocketClosed(session=S1), 1))
+
+
+@pytest.mark.parametrize(("verdict", "reason"), [(Verdict.KICKED, "kicked"), (Verdict.DELETED, "room_deleted")])
+def test_an_eviction_ends_a_seat_and_releases_it(core: SeatRegistry, verdict: Verdict, reason: LeaveReason) -> None:
+    seat = seated(core, S1, 1)
+    effects = core.handle(touched(seats=(seat,), answers=(SeatAnswer(verdict=verdict, epoch=7),)), 1)
+    assert effects[0] == SeatLost(session=S1, room=ROOM, reason=reason)
+    assert Release(seats=(seat,)) in effects

@@ -174,7 +174,7 @@ async def test_while_the_repository_is_away_the_last_definition_decides(
     await house.join(house.enter(user="bob"))
     house.documents.failure = StoreOutcomeUnknownError("no answer in time")
     admitted = await house.sessions.join(house.enter().session, ROOM, 1)
-    assert admitted.degraded
+    assert admitted.degraded == ("bans", "caps", "order")
     assert await house.code_of_join(house.enter(user="zoe")) is ErrorCode.ROOM_FULL
     house.documents.failure = None
     await trio.sleep(2 * CONFIG.renew_s)

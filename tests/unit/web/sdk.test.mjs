@@ -41,6 +41,16 @@ test("who says who they are is not taken for the guest that the tab was before",
   assert.deepEqual(of("hello").map(({ token }) => token), ["token-1", "token-2", "fresh", "token-3", "fresh"]);
 });
 
+test("what the node could not check is said, until a join says otherwise", async () => {
+  const granted = world.answers.join;
+  world.answers.join = (message) => ({ ...granted(message), degraded: true, degraded_reasons: ["bans", "caps"] });
+  const room = await joined();
+  assert.deepEqual(room.degraded, ["bans", "caps"]);
+  await room.leave();
+  world.answers.join = granted;
+  assert.deepEqual((await joined()).degraded, []);
+});
+
 test("a stale attempt is raised once, beyond the node's", async () => {
   const granted = world.answers.join;
   let refusals = 0;

@@ -88,6 +88,7 @@ class Mesh:
         self.questions: list[tuple[NodeId, SessionId, RoomId]] = []
         self.words: list[tuple[NodeId, SessionId, RoomId, bool]] = []
         self.orders: list[tuple[NodeId, RoomOrder]] = []
+        self.cut_off: set[NodeId] = set()
         self.engine_events: list[EngineEvent] = []
         self.epochs: list[int] = []
 
@@ -118,6 +119,9 @@ class Mesh:
 
     def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         self.words.append((node, session, room, is_there))
+
+    def is_linked(self, node: NodeId) -> bool:
+        return node not in self.cut_off
 
     def send_order(self, node: NodeId, order: RoomOrder) -> None:
         self.orders.append((node, order))

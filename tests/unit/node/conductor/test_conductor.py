@@ -401,6 +401,7 @@ async def test_a_store_that_is_gone_is_a_warning_and_no_reason_to_go_elsewhere()
         assert house.conductor.warnings() == ()
         store.claim = claim  # type: ignore[method-assign, assignment]
         ada = await house.enter("Ada")
-        assert (await ada.join()).degraded
+        joined = await ada.join()
+        assert (joined.degraded, joined.degraded_reasons) == (True, ("bans", "caps", "order"))
         assert [warning.code for warning in house.conductor.warnings()] == ["store_unavailable"]
         assert house.conductor.readiness() == ()

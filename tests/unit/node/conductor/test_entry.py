@@ -98,6 +98,7 @@ async def test_who_came_in_unchecked_is_checked_when_the_store_returns(autojump_
             joined = await person.ask(Join(room=ROOM, attempt=1, pin=pin))
             assert isinstance(joined, Joined)
             assert joined.degraded
+            assert joined.degraded_reasons == ("bans", "caps", "order", "definition", "access")
         await trio.sleep(5)
         assert len(house.conductor.stage.rooms.sessions_in(ROOM)) == 3, "a store that is away keeps nobody out"
         repository.failure = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+import trio
 from trio.testing import wait_all_tasks_blocked
 
 from durable.errors import StoreUnavailableError
@@ -19,7 +21,21 @@ from tests.unit.node.conductor.house import ROOM, THERE, Mesh, open_house
 if TYPE_CHECKING:
     from trio.testing import MockClock
 
+    from durable.repository import Document
+    from session import RoomDefinition
     from signalling.mesh.link import RoomOrder
+
+
+class SlowRepository(MemoryRepository):
+    """Takes its time to read."""
+
+    async def get(self, kind: Kind, scope: str, key: str = "") -> Document | None:
+        await trio.sleep(0.1)
+        return await super().get(kind, scope, key)
+
+
+def locked(definition: RoomDefinition) -> RoomDefinition:
+    return msgspec.structs.replace(definition, locked=True)
 
 
 async def hear(mesh: Mesh, order: RoomOrder) -> None:
@@ -86,6 +102,21 @@ async def test_an_order_that_comes_late_does_not_empty_a_room_made_anew(autojump
         assert [event.room for event in ann.ear.take(RoomChanged)] == [ROOM], "but hears what stands now"
         await hear(mesh, GONE)
         assert len(ann.ear.take(RoomChanged)) == 1
+
+
+async def test_many_orders_about_a_room_are_one_question_at_a_time(autojump_clock: MockClock) -> None:
+    mesh, repository = Mesh(), SlowRepository()
+    async with open_house(mesh=mesh, repository=repository) as house:
+        ann = await house.enter("Ann")
+        await ann.join()
+        stored = await house.sessions.definitions.get(ROOM)
+        await house.sessions.definitions.change(stored, locked, again=False)
+        before = repository.statistics().calls
+        for number in range(10):
+            await mesh.say.send(RemoteOrder(node=THERE, order=RoomAltered(ROOM, f"order-{number}")))
+        await trio.sleep(1)
+        assert repository.statistics().calls - before <= 2, "one read, and one for all that came meanwhile"
+        assert [event.locked for event in ann.ear.take(RoomChanged)] == [True]
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])

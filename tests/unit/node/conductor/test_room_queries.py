@@ -72,7 +72,7 @@ async def _join(sessions: Sessions) -> bool:
     claims = SessionClaims(
         user=UserId("ann"), device=DeviceId("laptop-01"), name="Ann", session=None, token_id="t", expires_at=0.0
     )
-    return (await sessions.join(sessions.mint_session(claims).session, ROOM, 1)).degraded
+    return bool((await sessions.join(sessions.mint_session(claims).session, ROOM, 1)).degraded)
 
 
 async def test_what_the_mesh_says_of_a_room_reaches_the_stage(autojump_clock: MockClock) -> None:

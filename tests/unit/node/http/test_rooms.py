@@ -115,6 +115,7 @@ async def test_a_room_is_made_read_changed_and_deleted(web_root: Path, autojump_
         ({"loudest": -1}, "room_invalid", "loudest is 0"),
         ({"policy": "multi"}, "malformed_message", "Its fields are"),
         ({"on_join": "never"}, "malformed_message", "reject"),
+        ({"owner": ""}, "room_invalid", "no user id"),
     ],
 )
 async def test_a_change_that_no_room_can_have_is_refused_with_what_would_do(
@@ -335,6 +336,21 @@ async def test_a_join_says_who_may_moderate_and_whether_the_room_is_locked(
         assert (others.moderates, others.locked) == (False, False)
         await ann.ask(LockRoom(locked=True))
         assert (await ann.join(2)).locked
+
+
+async def test_a_room_is_handed_to_another_owner(web_root: Path, autojump_clock: MockClock) -> None:
+    async with open_rest(web_root) as (house, rest):
+        ann, bob = await house.enter("Ann"), await house.enter("Bob")
+        await rest.ask(ann, "POST", "/v1/rooms", {"room": ROOM})
+        await ann.join()
+        await bob.join()
+        user = house.sessions.record(bob.session)
+        assert user is not None
+        status, changed, _ = await rest.ask(ann, "PATCH", AT, {"owner": user.user})
+        assert (status, changed["owner"]) == (200, user.user)
+        assert [event.owner for event in ann.ear.take(RoomChanged)] == [user.user]
+        assert await rest.code(ann, "PATCH", AT, {"locked": True}) == "not_permitted"
+        assert (await rest.ask(bob, "PATCH", AT, {"locked": True}))[0] == 200
 
 
 async def test_a_room_that_a_join_made_is_nobodys(web_root: Path, autojump_clock: MockClock) -> None:

@@ -1,0 +1,167 @@
+"""What a moderator decides reaches people on other nodes without a link: it stands in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from durable.errors import StoreUnavailableError
+from relay import RemoteRoom
+from session import MemorySeatStore, Seat, SessionConfig
+from session.store import RoomPolicy, Verdict, slot_of
+from signalling.client.messages import AskMute, Kick, ParticipantInfo, SeatLost, TrackInfo
+from signalling.client.rooms import KickRequest, RoomCreation
+from signalling.errors import ErrorCode, Refused
+from signalling.ids import DeviceId, SessionId, TrackId, UserId, participant_id
+from signalling.mesh.link import KickOrder, MuteOrder, RoomAltered
+from tests.unit.node.conductor.house import HERE, ROOM, THERE, Mesh, open_house
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from trio.testing import MockClock
+
+    from signalling.ids import ParticipantId, RoomId
+    from tests.unit.node.conductor.house import House, Person
+
+FAR, LAPTOP, TRACK = UserId("us_far"), DeviceId("a-laptop"), TrackId("tr_far")
+FAR_IS = participant_id(ROOM, FAR, LAPTOP)
+SETTINGS = SessionConfig(cluster="test", node=HERE)
+RENEWED_S = SETTINGS.renew_s + 0.1
+
+
+class Store(MemorySeatStore):
+    """The seats of the house and of somebody far away; may be unable to evict."""
+
+    def __init__(self) -> None:
+        super().__init__(lease_s=SETTINGS.lease_s, tombstone_s=SETTINGS.tombstone_s)
+        self.is_away = False
+
+    async def evict(
+        self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
+    ) -> None:
+        if self.is_away:
+            raise StoreUnavailableError("away")
+        await super().evict(room, participant=participant, user=user)
+
+
+@dataclass
+class Hall:
+    """A room with its owner here and somebody on another node."""
+
+    house: House
+    mesh: Mesh
+    store: Store
+    owner: Person
+    far: Seat
+
+    async def verdict(self) -> Verdict:
+        """What the far node hears of its seat at the next renewal."""
+        (answer,) = await self.store.touch((self.far,))
+        return answer.verdict
+
+
+@pytest.fixture
+async def hall(autojump_clock: MockClock) -> AsyncIterator[Hall]:
+    mesh, store = Mesh(), Store()
+    async with open_house(mesh=mesh, store=store) as house:
+        owner = await house.enter("Ann")
+        await house.conductor.room_desk.create(owner.token, RoomCreation(room=ROOM))
+        await owner.join()
+        far = Seat(
+            room=ROOM,
+            slot=slot_of(RoomPolicy.REPLACE, FAR, LAPTOP),
+            user=FAR,
+            device=LAPTOP,
+            session=SessionId("far"),
+            attempt=1,
+            node=THERE,
+            epoch=1,
+        )
+        (answer,) = await store.assert_seats((far,))
+        assert answer.verdict is Verdict.OK
+        track = TrackInfo(track=TRACK, kind="audio", source="microphone")
+        info = ParticipantInfo(participant=FAR_IS, user=FAR, name="Far", node=THERE, region="", tracks=(track,))
+        await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(info,)))
+        await wait_all_tasks_blocked()
+        yield Hall(house, mesh, store, owner, far)
+
+
+async def test_a_kick_stands_in_the_store_and_goes_over_the_link_once(hall: Hall) -> None:
+    await hall.owner.ask(Kick(participant=FAR_IS))
+    assert await hall.verdict() is Verdict.KICKED
+    await trio.sleep(6)
+    ((node, order),) = hall.mesh.orders
+    assert (node, type(order)) == (THERE, KickOrder)
+
+
+@pytest.mark.parametrize("by_rest", [True, False])
+async def test_a_kick_needs_no_link(hall: Hall, by_rest: bool) -> None:
+    hall.mesh.cut_off.add(THERE)
+    if by_rest:
+        await hall.house.conductor.room_desk.kick(hall.owner.token, ROOM, FAR_IS, KickRequest())
+    else:
+        await hall.owner.ask(Kick(participant=FAR_IS))
+    assert await hall.verdict() is Verdict.KICKED
+    assert not hall.mesh.orders
+
+
+async def test_a_kick_that_cannot_be_made_certain_is_refused_and_not_half_done(hall: Hall) -> None:
+    hall.store.is_away = True
+    with pytest.raises(Refused) as refused:
+        await hall.owner.ask(Kick(participant=FAR_IS))
+    assert refused.value.code is ErrorCode.STORE_UNAVAILABLE
+    assert not hall.mesh.orders
+    assert await hall.verdict() is Verdict.OK
+
+
+async def test_a_room_is_deleted_without_a_link(hall: Hall) -> None:
+    hall.mesh.cut_off.add(THERE)
+    await hall.house.conductor.room_desk.delete(hall.owner.token, ROOM, revisions=None)
+    await wait_all_tasks_blocked()
+    assert hall.owner.ear.take(SeatLost) == [SeatLost(reason="room_deleted")]
+    assert await hall.verdict() is Verdict.DELETED
+
+
+async def test_a_room_is_deleted_by_whoever_is_elsewhere(hall: Hall) -> None:
+    """No node has to see into a room to end it."""
+    await hall.owner.leave()
+    await hall.house.conductor.room_desk.delete(hall.owner.token, ROOM, revisions=None)
+    assert await hall.verdict() is Verdict.DELETED
+
+
+async def test_a_room_that_is_gone_is_emptied_over_links_where_the_store_fails(hall: Hall) -> None:
+    hall.store.is_away = True
+    await hall.house.conductor.room_desk.delete(hall.owner.token, ROOM, revisions=None)
+    assert [type(order) for _, order in hall.mesh.orders] == [RoomAltered]
+
+
+async def test_a_wish_to_mute_that_no_link_carries_is_refused(hall: Hall) -> None:
+    await hall.owner.ask(AskMute(participant=FAR_IS, track=TRACK))
+    assert [type(order) for _, order in hall.mesh.orders] == [MuteOrder]
+    hall.mesh.cut_off.add(THERE)
+    with pytest.raises(Refused) as refused:
+        await hall.owner.ask(AskMute(participant=FAR_IS, track=TRACK))
+    assert refused.value.code is ErrorCode.PARTICIPANT_UNREACHABLE
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+async def test_a_seat_here_ends_within_a_renewal_of_what_another_node_wrote(hall: Hall, is_deleted: bool) -> None:
+    record = hall.house.sessions.record(hall.owner.session)
+    assert record is not None
+    me = participant_id(ROOM, record.user, record.device)
+    if is_deleted:
+        await hall.store.evict(ROOM)
+    else:
+        await hall.store.evict(ROOM, participant=me, user=record.user)
+    await trio.sleep(RENEWED_S)
+    reasons = [event.reason for event in hall.owner.ear.take(SeatLost)]
+    assert reasons == ["room_deleted" if is_deleted else "kicked"]
+    # And comes in again: it was no ban.
+    await hall.owner.join(2)
+    await trio.sleep(2 * RENEWED_S)
+    assert len(hall.owner.ear.take(SeatLost)) == 1
