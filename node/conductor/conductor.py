@@ -16,7 +16,7 @@ from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
 from node.conductor.moderation import Moderation
 from node.conductor.peers import ClientPeers
-from node.conductor.permits import check_publish
+from node.conductor.permits import check_chat, check_publish
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
 from node.conductor.readiness import problems_of, warnings_of
 from node.conductor.room_desk import RoomDesk
@@ -231,6 +231,7 @@ class Conductor:
                 self.stage.prefer(session, tuple(_as_preferred(track) for track in tracks))
                 reply(Ok())
             case Chat():
+                check_chat(self._record(session).grants)
                 reply(await self.chat.say(session, request))
             case ChatHistory(before=before, limit=limit):
                 reply(await self._chat_page(session, self._room(session), before, limit))
