@@ -22,9 +22,10 @@ from signalling.client.messages import (
 )
 
 if TYPE_CHECKING:
+    from session.hearing import Hearing
     from session.room_effects import RoomTrack
     from signalling.client.messages import LeaveReason
-    from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
 
 __all__ = ["FoundTrack", "LiveRoom", "Local", "View", "compute_view", "differences"]
 
@@ -39,16 +40,14 @@ class Local:
         session: which holds the seat.
         info: who it is to the others.
         listening: once that session was admitted here.
-        told_from: chat messages that come late are told from this id on; those of before are history to it.
-        knows_log: once this node has looked in the store for what this participant said on others.
+        hearing: what it is told of the chat.
         awaited: tracks of ``info`` that an earlier session published and this one has not yet.
     """
 
     session: SessionId
     info: ParticipantInfo
     listening: bool
-    told_from: MessageId
-    knows_log: bool = False
+    hearing: Hearing
     awaited: frozenset[TrackId] = frozenset()
 
     def publish(self, tracks: tuple[TrackInfo, ...]) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from session.alternatives import alternatives_of, as_told, tracks_of
+from session.hearing import Hearing
 from session.room_effects import (
     Announce,
     Doubt,
@@ -34,7 +35,6 @@ from session.room_effects import (
 )
 from session.room_talk import RoomTalk
 from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences
-from session.room_visits import CLOCK_SLACK_MS
 from signalling.client.messages import (
     ParticipantInfo,
     Speaker,
@@ -42,7 +42,6 @@ from signalling.client.messages import (
     TrackInfo,
 )
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import first_id_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -101,11 +100,8 @@ class Rooms:
         since_ms = live.visits.since(participant.participant, now_ms)
         info = msgspec.structs.replace(participant, node=self._node, since_ms=since_ms)
         awaited = frozenset(track.track for track in info.tracks)
-        # What comes late from a node whose clock is behind was said after this, and is told.
-        told_from = first_id_at(max(0, now_ms - CLOCK_SLACK_MS))
-        live.locals[participant.participant] = Local(
-            session, info, listening=False, told_from=told_from, awaited=awaited
-        )
+        hearing = Hearing(now_ms, self._node)
+        live.locals[participant.participant] = Local(session, info, listening=False, hearing=hearing, awaited=awaited)
         self._seats[session] = (room, participant.participant)
         self._refresh(live, effects)
         live.locals[participant.participant].listening = True

@@ -27,7 +27,6 @@ from session import AttemptStale
 from session.access import caller_of, may_moderate
 from session.bans import Bans
 from session.invitations import Invitations
-from session.room_talk import Missed
 from sfu import PreferredTrack
 from signalling.client.messages import (
     Answer,
@@ -277,10 +276,7 @@ class Conductor:
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)
         known = self._sessions.definitions.known(join.room)
-        if self._entry.is_unchecked(session, join.room):
-            missed = Missed(more=join.chat_after is not None)
-        else:
-            missed = self.chat.resume(session, join.room, join.chat_after, stored)
+        missed = self.chat.resume(session, join, stored, is_unchecked=self._entry.is_unchecked(session, join.room))
         reply(
             Joined(
                 room=join.room,

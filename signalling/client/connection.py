@@ -158,14 +158,21 @@ class Client:
         invitation: str | None = None,
         pin: str | None = None,
         chat_after: MessageId | None = None,
+        chat_seen: tuple[MessageId, ...] = (),
     ) -> Joined:
         """Take a seat; ``attempt`` must be greater than in any join of this device before.
 
         Rooms that are not open want an ``invitation`` or a ``pin``. With ``chat_after``, the last chat message seen,
-        the reply has what was said since.
+        the reply has what was said since, and nothing of ``chat_seen`` (:data:`MAX_CHAT_SEEN` at most) is said again.
         """
         request = Join(
-            room=room, attempt=attempt, room_token=room_token, invitation=invitation, pin=pin, chat_after=chat_after
+            room=room,
+            attempt=attempt,
+            room_token=room_token,
+            invitation=invitation,
+            pin=pin,
+            chat_after=chat_after,
+            chat_seen=chat_seen,
         )
         return await self._expect(request, Joined)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from signalling.client.messages import MAX_CHAT_SEEN
 from signalling.ids import DeviceId, RoomId, UserId, participant_id
 
 if TYPE_CHECKING:
@@ -161,9 +162,13 @@ class Device:
         self.stays.append(Stay(self.user, session, trio.current_time()))
         for _ in range(2):
             self.universe.tell(self.name, f"joins {self.node.id if self.node else ''} as {session[:6]}, {self.attempt}")
-            reply = await self._ask(wire, {"topic": "join", "room": ROOM, "attempt": self.attempt})
+            # Its page remembers what was said: a reload is a rejoin of the SDK.
+            seen = {"chat_after": self.chats[-1], "chat_seen": self.chats[-MAX_CHAT_SEEN:]} if self.chats else {}
+            reply = await self._ask(wire, {"topic": "join", "room": ROOM, "attempt": self.attempt, **seen})
             if reply["topic"] == "joined":
                 self.seat = session
+                for missed in reply.get("missed", ()):
+                    self._read_chat(missed)
                 self.view = {each["participant"]: each["node"] for each in reply["participants"]}
                 if len(self.view) != len(reply["participants"]):
                     self.wrongs.append("a person twice in `joined`")
@@ -280,9 +285,12 @@ class Device:
                 self._check_gone(message["participant"])
                 self.universe.tell(self.name, f"sees somebody go: {message['reason']}")
             case "chat":
-                # What comes late may come again after a change of nodes, under its id: both clients drop it by that.
-                if message["message"] not in self.chats:
-                    self.chats.append(message["message"])
+                self._read_chat(message)
+
+    def _read_chat(self, message: dict[str, Any]) -> None:
+        if message["message"] in self.chats:
+            self.wrongs.append("a chat message twice")
+        self.chats.append(message["message"])
 
     # --- what must hold all the time ---
 

@@ -100,7 +100,7 @@ export class Room extends EventTarget {
     this.room = room;
     this.name = name;
     this.#door = new Door({ room, name, base, node, userToken, invitation, pin });
-    this.#door.lastChat = () => this.#chat.last;
+    this.#door.seenChats = () => this.#chat.seen;
     this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
     this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));
     this.#connection = new Connection(this.#door, {

@@ -40,6 +40,7 @@ from signalling.client.messages.events import (
 from signalling.client.messages.parts import (
     MAX_CHAT_CHARACTERS,
     MAX_CHAT_PAGE,
+    MAX_CHAT_SEEN,
     MAX_CLIENT_MESSAGE_BYTES,
     MAX_CODECS,
     MAX_TRACKS_PER_PARTICIPANT,
@@ -102,6 +103,7 @@ from signalling.client.messages.requests import (
 __all__ = [
     "MAX_CHAT_CHARACTERS",
     "MAX_CHAT_PAGE",
+    "MAX_CHAT_SEEN",
     "MAX_CLIENT_MESSAGE_BYTES",
     "MAX_CODECS",
     "MAX_TRACKS_PER_PARTICIPANT",
