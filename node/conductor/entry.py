@@ -69,7 +69,7 @@ class Entry:
         self._pins = pins
         self._pace = KeyedPace(rate_per_s=PINS_PER_S, burst=PINS_AT_ONCE)
         self._room_pace = KeyedPace(rate_per_s=PINS_PER_S_IN_ROOM, burst=PINS_AT_ONCE_IN_ROOM)
-        self._unchecked = UncheckedSeats(sessions=sessions, check=self._check)
+        self._unchecked = UncheckedSeats(sessions=sessions, check=self._check, passed=rooms.talk.release)
 
     async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> None:
         """Check by the store's definition, whoever is not inside.
