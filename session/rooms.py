@@ -33,14 +33,9 @@ from session.room_effects import (
     Tell,
     Want,
 )
+from session.room_speakers import heard_now
 from session.room_talk import RoomTalk
-from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences
-from signalling.client.messages import (
-    ParticipantInfo,
-    Speaker,
-    Speakers,
-    TrackInfo,
-)
+from session.room_view import FoundTrack, LiveRoom, Local, changes_of_place, compute_view, differences
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
@@ -48,7 +43,7 @@ if TYPE_CHECKING:
 
     from session.room_view import View
     from session.room_visits import Seen
-    from signalling.client.messages import LeaveReason
+    from signalling.client.messages import LeaveReason, ParticipantInfo, TrackInfo
     from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
 
 __all__ = ["Rooms"]
@@ -106,7 +101,7 @@ class Rooms:
         self._refresh(live, effects)
         live.locals[participant.participant].listening = True
         self._subscribe(live, effects)
-        if (heard := _heard_now(live)).speakers:
+        if (heard := heard_now(live)).speakers:
             effects.append(Tell(session=session, event=heard))
         return tuple(effects)
 
@@ -314,7 +309,7 @@ class Rooms:
         if live is None:
             return ()
         live.speakers = tuple(levels)
-        event = _heard_now(live)
+        event = heard_now(live)
         return tuple(Tell(session=local.session, event=event) for local in live.locals.values() if local.listening)
 
     def silence(self) -> tuple[RoomEffect, ...]:
@@ -347,7 +342,7 @@ class Rooms:
     def _refresh(self, live: LiveRoom, effects: _Effects, reason: LeaveReason = "left") -> None:
         before, live.view = live.view, compute_view(live)
         self._note_visits(live, before)
-        changes = differences(before, live.view, reason)
+        changes = differences(before, live.view, reason) + changes_of_place(live)
         for who, local in live.locals.items():
             if local.listening:
                 effects.extend(Tell(session=local.session, event=event) for other, event in changes if other != who)
@@ -390,14 +385,3 @@ class Rooms:
             if others != live.subscribed.get(local.session):
                 effects.append(Subscribe(session=local.session, room=live.room, participant=who, tracks=others))
             live.subscribed[local.session] = others
-
-
-def _heard_now(live: LiveRoom) -> Speakers:
-    owners = {track.track: track.participant for track in tracks_of(live.view)}
-    return Speakers(
-        speakers=tuple(
-            Speaker(participant=owners[track], track=track, level_db=level)
-            for track, level in live.speakers
-            if track in owners
-        )
-    )

@@ -23,7 +23,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from signalling.client.closing import close_code
-from signalling.client.codec import decode_node_message, encode
+from signalling.client.codec import encode, read_node_message
 from signalling.client.dialling import open_websocket
 from signalling.client.messages import (
     Answer,
@@ -298,7 +298,9 @@ class Client:
             self._events_in.close()
 
     async def _take(self, data: str | bytes) -> None:
-        message = decode_node_message(data)
+        message = read_node_message(data)
+        if message is None:
+            return  # a newer node says more
         if isinstance(message, Reply):
             # Without an id it is the node's last word, and the close frame behind it says the same;
             # with one that nobody waits for it came after its deadline.

@@ -132,6 +132,11 @@ class Device:
         self._dice = self.universe.dice(f"device {self.device} {self.twin}")
         self.name = f"{self.user}/{self.device}{'/twin' if self.twin else ''}"
 
+    @property
+    def home(self) -> str:
+        """The node it is on, if on any."""
+        return "" if self.node is None else self.node.id
+
     async def live(self, until: float) -> None:
         """Do what people do until then, and stay where it is afterwards."""
         await trio.sleep(self._dice.uniform(0.0, 4.0))
@@ -279,6 +284,10 @@ class Device:
                     self.wrongs.append(f"{who['name']} comes and was there already")
                 self.view[who["participant"]] = who["node"]
                 self.universe.tell(self.name, f"sees {who['name']} come")
+            case "participant_changed":
+                if message["participant"] not in self.view:
+                    self.wrongs.append(f"{message['name']} moves and was not there")
+                self.view[message["participant"]] = message["node"]
             case "participant_left":
                 if self.view.pop(message["participant"], None) is None:
                     self.wrongs.append(f"{message['participant']} goes and was not there")
