@@ -23,7 +23,7 @@ import msgspec
 from signalling.client.messages import ChatMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Sequence, Set
 
     from signalling.ids import MessageId, ParticipantId
     from signalling.mesh.link import RoomChat
@@ -33,6 +33,9 @@ __all__ = ["MAX_REMEMBERED", "Conversation", "as_event", "newest_within"]
 MAX_REMEMBERED: Final = 256
 """Messages of a room that are known again, 2.5 MB at the very most: clients repeat only what was not acknowledged,
 and what was missed is told from here. More than the store is asked for at once, which must not push out all else."""
+
+MAX_FORGOTTEN: Final = 1024
+"""Ids beyond those, 0.1 MB: a node that had less to hear tells late what is forgotten here and was told long ago."""
 
 MAX_AHEAD_MS: Final = 60_000
 """A message from further in the future says that some clock is wrong, and moves no other node's."""
@@ -66,7 +69,7 @@ class Conversation:
         self._by_nonce: dict[tuple[ParticipantId, str], MessageId] = {}
         self._places = 0
         self._newest_ms = 0
-        self.has_forgotten = False
+        self._forgotten: dict[MessageId, None] = {}
 
     def __len__(self) -> int:
         return len(self._heard)
@@ -82,7 +85,7 @@ class Conversation:
 
     def add(self, chat: RoomChat, *, is_late: bool = False, is_ours: bool = False) -> bool:
         """Remember a message; says whether it is new: neither its id nor its nonce was heard before."""
-        if chat.message in self._heard:
+        if chat.message in self._heard or chat.message in self._forgotten:
             return False
         key = (chat.participant, chat.nonce)
         if chat.nonce and (known := self._by_nonce.get(key)) is not None:
@@ -98,30 +101,36 @@ class Conversation:
             self._forget_first()
         return True
 
-    def since(self, after: MessageId, *, came_at: MessageId) -> tuple[RoomChat, ...]:
+    def since(
+        self, after: MessageId, *, came_at: MessageId, seen: Set[MessageId] = frozenset()
+    ) -> tuple[RoomChat, ...]:
         """What somebody missed who saw `after` last, in the order of time.
 
-        That is what has a later id, and what came here behind it. Of messages that crossed on their way between two
-        nodes one may be among them that was seen on the other; its id tells.
+        That is what has a later id, what came here behind it, and what was not seen between messages that were: of
+        messages that crossed on their way between two nodes either may be the last one that is seen on one of them.
 
         Args:
             after: the last message seen, wherever.
             came_at: the first id of their visit: a late message of before is history to them.
+            seen: it and others that were seen, as far as they say.
         """
-        seen = self._heard.get(after)
-        place = self._places if seen is None else seen.place
+        last = self._heard.get(after)
+        place = self._places if last is None else last.place
+        first = min(seen, default=after)
         return _in_time(
             each.chat
             for each in self._heard.values()
-            if each is not seen
+            if each is not last
+            and each.chat.message not in seen
             and (
-                each.chat.message > after or (each.place > place and not (each.is_late and each.chat.message < came_at))
+                each.chat.message > min(first, after)
+                or (each.place > place and not (each.is_late and each.chat.message < came_at))
             )
         )
 
     def reaches_back_to(self, message: MessageId) -> bool:
         """Whether nothing that was said behind this message is forgotten."""
-        return not self.has_forgotten or any(known <= message for known in self._heard)
+        return not self._forgotten or any(known <= message for known in self._heard)
 
     def ours(self) -> tuple[RoomChat, ...]:
         """What was said on this node, as much as one message over a link carries, in the order of time."""
@@ -152,7 +161,9 @@ class Conversation:
     def _forget_first(self) -> None:
         forgotten = self._heard.pop(next(iter(self._heard))).chat
         self._by_nonce.pop((forgotten.participant, forgotten.nonce), None)
-        self.has_forgotten = True
+        self._forgotten[forgotten.message] = None
+        if len(self._forgotten) > MAX_FORGOTTEN:
+            del self._forgotten[next(iter(self._forgotten))]
 
 
 def as_event(chat: RoomChat) -> ChatMessage:

@@ -31,7 +31,7 @@ class Grants(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         join: make rooms and take a seat in them.
         publish: send sound and pictures.
         subscribe: receive sound, pictures and data messages.
-        publish_data: send data messages.
+        publish_data: send data messages and say something in the chat; whoever may not still reads along.
         admin: moderate the rooms, as their owner may.
         rooms: the rooms that all of this is about: a name in which `*` stands for any characters.
     """

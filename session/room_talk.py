@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING, Final
 from session.chat import as_event, newest_within
 from session.room_effects import SayToNodes, Tell
 from session.room_visits import SAME_VISIT_MS
+from signalling.client.messages import MAX_CHAT_SEEN
 from signalling.errors import Refused
-from signalling.ids import MessageId, first_id_at, new_message_id
+from signalling.ids import first_id_at, new_message_id
 from signalling.mesh.link import RoomChat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from session.room_effects import RoomEffect
     from session.room_view import LiveRoom, Local
     from signalling.client.messages import ChatMessage
-    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId
+    from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId
 
 __all__ = ["MAX_MISSED", "Accepted", "Missed", "RoomTalk"]
-
-_NEVER: Final = MessageId("~")
-"""Behind every id."""
 
 MAX_MISSED: Final = 100
 """Messages that somebody is given who was away: what a person scrolls back; older ones are in the history."""
@@ -121,25 +119,37 @@ class RoomTalk:
         Raises:
             Refused: `not_in_room`.
         """
-        return self._find_local(session)[1].knows_log
+        return self._find_local(session)[1].hearing.knows_log
 
     def looked_back(self, session: SessionId) -> None:
         """The store was asked for it, and what it knows is heard; nothing happens when the session lost its seat."""
         with suppress(Refused):
-            self._find_local(session)[1].knows_log = True
+            self._find_local(session)[1].hearing.knows_log = True
 
     def hold(self, session: SessionId) -> None:
         """Tell a session that was just admitted nothing late until :meth:`resume` says what it missed.
 
+        Or until :meth:`release`, for somebody of whom nobody can say yet what they may read.
+
         Raises:
             Refused: `not_in_room`.
         """
-        self._find_local(session)[1].told_from = _NEVER
+        self._find_local(session)[1].hearing.hold()
 
-    def resume(self, session: SessionId, after: MessageId) -> Missed:
-        """What a session missed that was just admitted and saw this message last; the rest is told to it live.
+    def release(self, session: SessionId) -> None:
+        """Tell a held session what comes late from now on; nothing happens when it has no seat."""
+        with suppress(Refused):
+            self._find_local(session)[1].hearing.release()
+
+    def resume(self, session: SessionId, after: MessageId, seen: Sequence[MessageId] = ()) -> Missed:
+        """What a session missed that was just admitted and saw these messages last; the rest is told to it live.
 
         Nothing may wait between its admission, this and the reply that carries the answer.
+
+        Args:
+            session: whose seat it is.
+            after: what it saw last.
+            seen: what it saw before that, as far as it says: of this it is told nothing again.
 
         Raises:
             Refused: `not_in_room`.
@@ -147,11 +157,19 @@ class RoomTalk:
         live, local = self._find_local(session)
         # The seat may have been on another node until a moment ago, which has not told us since when.
         came_at = first_id_at(max(0, local.info.since_ms - SAME_VISIT_MS))
-        since = live.talk.since(after, came_at=came_at)
+        known = frozenset((*seen, after))
+        # Nobody can say whether older ones were seen than a full list names: they are history.
+        first = min(known)
+        history_to = first if len(seen) >= MAX_CHAT_SEEN else None
+        since = tuple(
+            chat
+            for chat in live.talk.since(after, came_at=came_at, seen=known)
+            if history_to is None or chat.message > history_to
+        )
         told = newest_within(since, MAX_MISSED)
         is_cut = len(told) < len(since)
         # Late ones of before the first that it is told are history, when there was too much to tell.
-        local.told_from = told[0].message if is_cut else min(came_at, after)
+        local.hearing.resume(told[0].message if is_cut else history_to or min(came_at, first), known)
         return Missed(messages=told, more=is_cut or not live.talk.reaches_back_to(after))
 
     # --- other nodes and the store ---
@@ -196,5 +214,5 @@ def _tell(live: LiveRoom, chat: RoomChat, *, is_late: bool = False) -> tuple[Roo
     return tuple(
         Tell(session=local.session, event=event)
         for local in live.locals.values()
-        if local.listening and (not is_late or chat.message > local.told_from)
+        if local.listening and local.hearing.is_told(chat.message, is_late=is_late)
     )

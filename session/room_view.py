@@ -12,6 +12,7 @@ from session.chat import Conversation
 from session.room_visits import Visits
 from signalling.client.messages import (
     NodeEvent,
+    ParticipantChanged,
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
@@ -22,11 +23,12 @@ from signalling.client.messages import (
 )
 
 if TYPE_CHECKING:
+    from session.hearing import Hearing
     from session.room_effects import RoomTrack
     from signalling.client.messages import LeaveReason
-    from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
 
-__all__ = ["FoundTrack", "LiveRoom", "Local", "View", "compute_view", "differences"]
+__all__ = ["FoundTrack", "LiveRoom", "Local", "View", "changes_of_place", "compute_view", "differences"]
 
 View: TypeAlias = "dict[ParticipantId, ParticipantInfo]"
 
@@ -39,16 +41,14 @@ class Local:
         session: which holds the seat.
         info: who it is to the others.
         listening: once that session was admitted here.
-        told_from: chat messages that come late are told from this id on; those of before are history to it.
-        knows_log: once this node has looked in the store for what this participant said on others.
+        hearing: what it is told of the chat.
         awaited: tracks of ``info`` that an earlier session published and this one has not yet.
     """
 
     session: SessionId
     info: ParticipantInfo
     listening: bool
-    told_from: MessageId
-    knows_log: bool = False
+    hearing: Hearing
     awaited: frozenset[TrackId] = frozenset()
 
     def publish(self, tracks: tuple[TrackInfo, ...]) -> None:
@@ -100,6 +100,7 @@ class LiveRoom:
         located: where those who are elsewhere are seen.
         moved: who left from here for a node that has not spoken since, as it is to be seen.
         view: everybody once, as the sessions here were told.
+        places: where each of them is, as the sessions here were told last.
         announced: what the other nodes were told last.
         wanted: which tracks they were asked for last.
         subscribed: which tracks each session here is sent.
@@ -115,6 +116,7 @@ class LiveRoom:
     located: dict[ParticipantId, NodeId] = field(default_factory=dict)
     moved: View = field(default_factory=dict)
     view: View = field(default_factory=dict)
+    places: dict[ParticipantId, ParticipantChanged] = field(default_factory=dict)
     announced: tuple[ParticipantInfo, ...] = ()
     wanted: tuple[RoomTrack, ...] = ()
     subscribed: dict[SessionId, tuple[RoomTrack, ...]] = field(default_factory=dict)
@@ -159,6 +161,22 @@ def _with_tracks_once(found: View, before: View) -> View:
         tracks = tuple({track.track: track for track in reversed(info.tracks) if owners[track.track] == who}.values())
         once[who] = info if len(tracks) == len(info.tracks) else msgspec.structs.replace(info, tracks=tracks[::-1])
     return once
+
+
+def changes_of_place(live: LiveRoom) -> list[tuple[ParticipantId, NodeEvent]]:
+    """Who goes on at another node or under another name than was told last, and whom it is about.
+
+    Of who left from here for a node that has not spoken since, nobody knows the region yet: it is told when it speaks.
+    """
+    changes: list[tuple[ParticipantId, NodeEvent]] = []
+    told, live.places = live.places, {}
+    for who, info in live.view.items():
+        now = ParticipantChanged(participant=who, name=info.name, node=info.node, region=info.region)
+        before = told.get(who, now)
+        live.places[who] = before if who in live.moved else now
+        if live.places[who] != before:
+            changes.append((who, now))
+    return changes
 
 
 def differences(before: View, after: View, reason: LeaveReason) -> list[tuple[ParticipantId, NodeEvent]]:

@@ -11,13 +11,10 @@ from signalling.ids import NodeId, ParticipantId, UserId
 if TYPE_CHECKING:
     from signalling.client.messages import ParticipantInfo
 
-__all__ = ["CLOCK_SLACK_MS", "MAX_SEEN", "Seen", "Visits"]
+__all__ = ["MAX_SEEN", "SAME_VISIT_MS", "Seen", "Visits"]
 
 MAX_SEEN: Final = 100
 """People of a room who are remembered after they left, the last ones: as many as one screen lists."""
-
-CLOCK_SLACK_MS: Final = 2_000
-"""By how much clocks of nodes may differ, before a late message counts as said before a newcomer came."""
 
 SAME_VISIT_MS: Final = 15_000
 """Who comes back within this time never left: above the longest grace and lease of a seat, 8 s each with the move to

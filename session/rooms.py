@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from session.alternatives import alternatives_of, as_told, tracks_of
+from session.hearing import Hearing
 from session.room_effects import (
     Announce,
     Doubt,
@@ -32,24 +33,17 @@ from session.room_effects import (
     Tell,
     Want,
 )
+from session.room_speakers import heard_now
 from session.room_talk import RoomTalk
-from session.room_view import FoundTrack, LiveRoom, Local, compute_view, differences
-from session.room_visits import CLOCK_SLACK_MS
-from signalling.client.messages import (
-    ParticipantInfo,
-    Speaker,
-    Speakers,
-    TrackInfo,
-)
+from session.room_view import FoundTrack, LiveRoom, Local, changes_of_place, compute_view, differences
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import first_id_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from session.room_view import View
     from session.room_visits import Seen
-    from signalling.client.messages import LeaveReason
+    from signalling.client.messages import LeaveReason, ParticipantInfo, TrackInfo
     from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
 
 __all__ = ["Rooms"]
@@ -101,16 +95,13 @@ class Rooms:
         since_ms = live.visits.since(participant.participant, now_ms)
         info = msgspec.structs.replace(participant, node=self._node, since_ms=since_ms)
         awaited = frozenset(track.track for track in info.tracks)
-        # What comes late from a node whose clock is behind was said after this, and is told.
-        told_from = first_id_at(max(0, now_ms - CLOCK_SLACK_MS))
-        live.locals[participant.participant] = Local(
-            session, info, listening=False, told_from=told_from, awaited=awaited
-        )
+        hearing = Hearing(now_ms, self._node)
+        live.locals[participant.participant] = Local(session, info, listening=False, hearing=hearing, awaited=awaited)
         self._seats[session] = (room, participant.participant)
         self._refresh(live, effects)
         live.locals[participant.participant].listening = True
         self._subscribe(live, effects)
-        if (heard := _heard_now(live)).speakers:
+        if (heard := heard_now(live)).speakers:
             effects.append(Tell(session=session, event=heard))
         return tuple(effects)
 
@@ -318,7 +309,7 @@ class Rooms:
         if live is None:
             return ()
         live.speakers = tuple(levels)
-        event = _heard_now(live)
+        event = heard_now(live)
         return tuple(Tell(session=local.session, event=event) for local in live.locals.values() if local.listening)
 
     def silence(self) -> tuple[RoomEffect, ...]:
@@ -351,7 +342,7 @@ class Rooms:
     def _refresh(self, live: LiveRoom, effects: _Effects, reason: LeaveReason = "left") -> None:
         before, live.view = live.view, compute_view(live)
         self._note_visits(live, before)
-        changes = differences(before, live.view, reason)
+        changes = differences(before, live.view, reason) + changes_of_place(live)
         for who, local in live.locals.items():
             if local.listening:
                 effects.extend(Tell(session=local.session, event=event) for other, event in changes if other != who)
@@ -394,14 +385,3 @@ class Rooms:
             if others != live.subscribed.get(local.session):
                 effects.append(Subscribe(session=local.session, room=live.room, participant=who, tracks=others))
             live.subscribed[local.session] = others
-
-
-def _heard_now(live: LiveRoom) -> Speakers:
-    owners = {track.track: track.participant for track in tracks_of(live.view)}
-    return Speakers(
-        speakers=tuple(
-            Speaker(participant=owners[track], track=track, level_db=level)
-            for track, level in live.speakers
-            if track in owners
-        )
-    )

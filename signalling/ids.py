@@ -7,6 +7,7 @@ same on every node without asking anybody.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import secrets
@@ -96,8 +97,17 @@ def new_message_id(at_ms: int, node: NodeId) -> MessageId:
     ``me_``, 12 hex digits of milliseconds, ``-``, 8 that name the node, 8 random ones: bytewise order is the order of
     time, until the year 10889. Two nodes never mint the same, nor does one after a restart within a millisecond.
     """
-    named = hashlib.blake2b(node.encode(), digest_size=4).hexdigest()
-    return MessageId(f"me_{at_ms:012x}-{named}{secrets.token_hex(4)}")
+    return MessageId(f"me_{at_ms:012x}-{_named(node)}{secrets.token_hex(4)}")
+
+
+def is_minted_by(message: MessageId, node: NodeId) -> bool:
+    """Whether :func:`new_message_id` made this id on that node: told by the 8 digits that name the node."""
+    return message.partition("-")[2].startswith(_named(node))
+
+
+@functools.lru_cache(maxsize=64)
+def _named(node: NodeId) -> str:
+    return hashlib.blake2b(node.encode(), digest_size=4).hexdigest()
 
 
 def first_id_at(at_ms: int) -> MessageId:

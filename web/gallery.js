@@ -46,6 +46,9 @@ export class Gallery {
     on("participantjoined", ({ participant }) =>
       this.#add(keyOf(participant.id, false), participant).offer((button) => this.#choose(participant, button)),
     );
+    on("participantchanged", ({ participant }) => {
+      for (const screen of [false, true]) this.#tiles.get(keyOf(participant.id, screen))?.rename(participant);
+    });
     on("participantleft", ({ participant }) => this.#drop(keyOf(participant.id, false)));
     on("trackadded", ({ participant, track }) => this.#show(participant, track));
     on("trackmuted", ({ participant, track }) => this.#mark(participant, track));

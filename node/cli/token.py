@@ -86,7 +86,7 @@ def create(
     join: Annotated[bool, typer.Option(help="May make and join rooms.")] = True,
     publish: Annotated[bool, typer.Option(help="May send sound and pictures.")] = True,
     subscribe: Annotated[bool, typer.Option(help="May receive sound, pictures and data.")] = True,
-    publish_data: Annotated[bool, typer.Option(help="May send data messages.")] = True,
+    publish_data: Annotated[bool, typer.Option(help="May send data messages and chat.")] = True,
     admin: Annotated[bool, typer.Option("--admin", help="May moderate the rooms, as their owner may.")] = False,
     rooms: Annotated[str, typer.Option(help="Which rooms: a name in which * stands for any characters.")] = "*",
     lifetime: Annotated[str, typer.Option(help="How long it is good for: 90s, 30m, 12h, 7d.")] = "1h",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from node.conductor.stage import Stage
     from session import ChatHistory, ChatStatistics
-    from signalling.client.messages import Chat
+    from signalling.client.messages import Chat, Join
     from signalling.ids import MessageId, ParticipantId, RoomId, SessionId
     from signalling.mesh.link import RoomChat
 
@@ -75,16 +75,24 @@ class ChatDesk:
         return await self._history.read(room, limit=MAX_RECALLED)
 
     def resume(
-        self, session: SessionId, room: RoomId, after: MessageId | None, stored: tuple[RoomChat, ...] | None
+        self, session: SessionId, join: Join, stored: tuple[RoomChat, ...] | None, *, is_unchecked: bool
     ) -> Missed:
-        """What a session missed that took its seat this moment; nothing may wait before the reply that carries it."""
+        """What a session missed that took its seat this moment; nothing may wait before the reply that carries it.
+
+        Whoever could not be checked yet is told nothing of before, not even what comes late, until they are
+        (:mod:`node.conductor.unchecked`).
+        """
+        room, after = join.room, join.chat_after
+        if is_unchecked:
+            self._talk.hold(session)
+            return Missed(more=after is not None)
         if after is None:
             return Missed()
         self._talk.hold(session)
         if stored is not None:
             self._stage.carry_out(self._talk.hear_late(room, stored))
             self._talk.looked_back(session)
-        missed = self._talk.resume(session, after)
+        missed = self._talk.resume(session, after, join.chat_seen)
         # All that the store gave is newer than what was seen: there may be more that it was not asked for.
         is_short = stored is not None and len(stored) >= MAX_RECALLED and stored[0].message > after
         return Missed(messages=missed.messages, more=missed.more or is_short)

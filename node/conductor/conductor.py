@@ -16,7 +16,7 @@ from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
 from node.conductor.moderation import Moderation
 from node.conductor.peers import ClientPeers
-from node.conductor.permits import check_publish
+from node.conductor.permits import check_chat, check_publish
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
 from node.conductor.readiness import problems_of, warnings_of
 from node.conductor.room_desk import RoomDesk
@@ -27,7 +27,6 @@ from session import AttemptStale
 from session.access import caller_of, may_moderate
 from session.bans import Bans
 from session.invitations import Invitations
-from session.room_talk import Missed
 from sfu import PreferredTrack
 from signalling.client.messages import (
     Answer,
@@ -231,6 +230,7 @@ class Conductor:
                 self.stage.prefer(session, tuple(_as_preferred(track) for track in tracks))
                 reply(Ok())
             case Chat():
+                check_chat(self._record(session).grants)
                 reply(await self.chat.say(session, request))
             case ChatHistory(before=before, limit=limit):
                 reply(await self._chat_page(session, self._room(session), before, limit))
@@ -276,12 +276,9 @@ class Conductor:
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)
         known = self._sessions.definitions.known(join.room)
-        reasons = admitted.degraded
-        if self._entry.is_unchecked(session, join.room):
-            reasons = (*reasons, "access")
-            missed = Missed(more=join.chat_after is not None)
-        else:
-            missed = self.chat.resume(session, join.room, join.chat_after, stored)
+        is_unchecked = self._entry.is_unchecked(session, join.room)
+        reasons = (*admitted.degraded, "access") if is_unchecked else admitted.degraded
+        missed = self.chat.resume(session, join, stored, is_unchecked=is_unchecked)
         reply(
             Joined(
                 room=join.room,

@@ -73,7 +73,7 @@ class Entry:
         self._pins = pins
         self._pace = KeyedPace(rate_per_s=PINS_PER_S, burst=PINS_AT_ONCE)
         self._room_pace = KeyedPace(rate_per_s=PINS_PER_S_IN_ROOM, burst=PINS_AT_ONCE_IN_ROOM)
-        self._unchecked = UncheckedSeats(sessions=sessions, check=self._check_and_count)
+        self._unchecked = UncheckedSeats(sessions=sessions, check=self._check_and_count, passed=rooms.talk.release)
 
     async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> str | None:
         """Check by the store's definition, whoever is not inside; returns an invitation to count once they sit.

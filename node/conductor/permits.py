@@ -1,6 +1,7 @@
-"""What the grants of a session let pass of an offer.
+"""What the grants of a session let pass of an offer, and of what is said.
 
-A data channel needs a section of its own in the offer of whoever sends on it, and the engine takes data
+Words and data are one grant, `publish_data`: data messages carry text as well, so one alone would stop nobody from
+writing. A data channel needs a section of its own in the offer of whoever sends on it, and the engine takes data
 messages from publishers alone. So an offer is where both publishing and sending data can be refused whole.
 """
 
@@ -29,6 +30,19 @@ def check_publish(grants: Grants, publish: Publish) -> None:
     if not grants.publish_data and "application" in sections:
         raise Refused(
             ErrorCode.NOT_PERMITTED, "Your token does not allow to send data; offer without a data channel, or ask."
+        )
+
+
+def check_chat(grants: Grants) -> None:
+    """Refuse what somebody says who may only read.
+
+    Raises:
+        Refused: `not_permitted`.
+    """
+    if not grants.publish_data:
+        raise Refused(
+            ErrorCode.NOT_PERMITTED,
+            "Your token does not allow to send chat messages; read along, or ask its issuer for `publish_data`.",
         )
 
 

@@ -1,6 +1,7 @@
 """Seats of people whom the door could not check: the store was away and nobody here knew the room.
 
-They are let in, for a store that is away keeps nobody out, but they are told nothing of what was said before. As soon
+They are let in, for a store that is away keeps nobody out, but they are told nothing of what was said before: they may
+not read the history, and what comes late from other nodes or out of the store is not for them. As soon
 as the room's definition can be read they are checked by it, with what they had shown; who does not pass is sent away.
 """
 
@@ -41,11 +42,19 @@ class UncheckedSeats:
     Args:
         sessions: Has the seats, ends them, and reads definitions.
         check: Checks somebody by a definition; raises :class:`signalling.errors.Refused`.
+        passed: Is told who passed, or whose seat needs no check any more.
     """
 
-    def __init__(self, *, sessions: Sessions, check: Callable[[StoredRoom, Caller, Shown], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        check: Callable[[StoredRoom, Caller, Shown], Awaitable[object]],
+        passed: Callable[[SessionId], None],
+    ) -> None:
         self._sessions = sessions
         self._check = check
+        self._passed = passed
         self._seats: dict[RoomId, dict[SessionId, tuple[Caller, Shown]]] = {}
         self._added = trio.Event()
 
@@ -55,11 +64,16 @@ class UncheckedSeats:
         self._added.set()
 
     def discard(self, session: SessionId, room: RoomId) -> None:
-        """Somebody was checked, or is gone."""
+        """Somebody was checked, here or at the door."""
+        if self._forget(session, room):
+            self._passed(session)
+
+    def _forget(self, session: SessionId, room: RoomId) -> bool:
         seats = self._seats.get(room, {})
-        seats.pop(session, None)
+        was_here = seats.pop(session, None) is not None
         if not seats:
             self._seats.pop(room, None)
+        return was_here
 
     def has(self, session: SessionId, room: RoomId) -> bool:
         """Whether somebody still has to be checked."""
@@ -85,7 +99,8 @@ class UncheckedSeats:
                 if refused.code is not ErrorCode.ROOM_UNKNOWN:
                     return  # The store is still away, for all rooms.
                 # Nobody defined it: there is nothing to be kept out of.
-                self._seats.pop(room, None)
+                for session in tuple(self._seats.get(room, ())):
+                    self.discard(session, room)
                 continue
             for session, (caller, shown) in tuple(self._seats.get(room, {}).items()):
                 await self._settle(session, stored, caller, shown)
@@ -100,9 +115,11 @@ class UncheckedSeats:
             if self.has(session, room):
                 _log.info("unchecked_refused", room=room, session=session, code=refused.code)
                 self._sessions.expel(session, room, "kicked")
-        self.discard(session, room)
+            self._forget(session, room)
+        else:
+            self.discard(session, room)
 
     def _forget_gone(self, room: RoomId) -> None:
         for session in tuple(self._seats[room]):
             if self._sessions.seat(session, room) is None:
-                self.discard(session, room)
+                self._forget(session, room)

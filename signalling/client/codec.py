@@ -8,7 +8,7 @@ a value may be a token, and sentences end up in logs.
 from __future__ import annotations
 
 import re
-from typing import Final, TypeVar
+from typing import Final, TypeVar, get_args
 
 import msgspec
 
@@ -23,6 +23,16 @@ MAX_EXPLANATION: Final = 200
 _CLIENT: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
 _NODE: Final[msgspec.json.Decoder[NodeMessage]] = msgspec.json.Decoder(NodeMessage)
 _ENCODER: Final = msgspec.json.Encoder()
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """Any message, as far as one can be sure of it."""
+
+    topic: str
+
+
+_TOPIC: Final[msgspec.json.Decoder[_Named]] = msgspec.json.Decoder(_Named)
+_TOPICS: Final = frozenset(kind.__struct_config__.tag for kind in get_args(NodeMessage))
 
 _VALUE: Final = re.compile(r"value '.*'", re.DOTALL)
 """How msgspec shows a value; types, paths and names of fields stand in back quotes and stay."""
@@ -70,6 +80,29 @@ def decode_request(data: str | bytes, *, max_bytes: int = MAX_CLIENT_MESSAGE_BYT
 def decode_node_message(data: str | bytes, *, max_bytes: int = MAX_CLIENT_MESSAGE_BYTES) -> NodeMessage:
     """Read what a node sent; see :func:`_decode` for what is raised."""
     return _decode(_NODE, data, max_bytes)
+
+
+def read_node_message(data: str | bytes) -> NodeMessage | None:
+    """Read what a node sent, where it may be newer than we are: None for a message that this version does not know.
+
+    Raises:
+        Refused: as :func:`decode_node_message`.
+    """
+    try:
+        return decode_node_message(data)
+    except Refused as refused:
+        if refused.code is ErrorCode.MALFORMED_MESSAGE and _is_unheard_of(data):
+            return None
+        raise
+
+
+def _is_unheard_of(data: str | bytes) -> bool:
+    if not isinstance(data, str):
+        return False
+    try:
+        return _TOPIC.decode(data).topic not in _TOPICS
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return False
 
 
 def _decode(decoder: msgspec.json.Decoder[T], data: str | bytes, max_bytes: int) -> T:

@@ -23,7 +23,7 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from signalling.client.closing import close_code
-from signalling.client.codec import decode_node_message, encode
+from signalling.client.codec import encode, read_node_message
 from signalling.client.dialling import open_websocket
 from signalling.client.messages import (
     Answer,
@@ -158,14 +158,21 @@ class Client:
         invitation: str | None = None,
         pin: str | None = None,
         chat_after: MessageId | None = None,
+        chat_seen: tuple[MessageId, ...] = (),
     ) -> Joined:
         """Take a seat; ``attempt`` must be greater than in any join of this device before.
 
         Rooms that are not open want an ``invitation`` or a ``pin``. With ``chat_after``, the last chat message seen,
-        the reply has what was said since.
+        the reply has what was said since, and nothing of ``chat_seen`` (:data:`MAX_CHAT_SEEN` at most) is said again.
         """
         request = Join(
-            room=room, attempt=attempt, room_token=room_token, invitation=invitation, pin=pin, chat_after=chat_after
+            room=room,
+            attempt=attempt,
+            room_token=room_token,
+            invitation=invitation,
+            pin=pin,
+            chat_after=chat_after,
+            chat_seen=chat_seen,
         )
         return await self._expect(request, Joined)
 
@@ -291,7 +298,9 @@ class Client:
             self._events_in.close()
 
     async def _take(self, data: str | bytes) -> None:
-        message = decode_node_message(data)
+        message = read_node_message(data)
+        if message is None:
+            return  # a newer node says more
         if isinstance(message, Reply):
             # Without an id it is the node's last word, and the close frame behind it says the same;
             # with one that nobody waits for it came after its deadline.

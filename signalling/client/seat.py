@@ -27,7 +27,7 @@ from signalling.client.admission import create_session
 from signalling.client.chat_queue import ChatQueue
 from signalling.client.connection import CLOSED_WITHOUT_FRAME, Client, ClientTimeouts, open_client
 from signalling.client.device_memory import MemoryDevice
-from signalling.client.messages import ChatMessage, ChatSent, Joined, NodeEvent, Replaced, SeatLost
+from signalling.client.messages import MAX_CHAT_SEEN, ChatMessage, ChatSent, Joined, NodeEvent, Replaced, SeatLost
 from signalling.client.refusal import ConnectionLostError, NodeUnreachableError, RefusedByNodeError
 from signalling.client.retry import Comeback, RetryPolicy, judge
 
@@ -215,19 +215,24 @@ class RoomSeat:
             raise client.lost or ConnectionLostError(CLOSED_WITHOUT_FRAME, "")
 
     async def _join(self, client: Client) -> Joined:
-        after = self._last_chat if "chat_after" in client.welcome.features else None
         try:
-            return await self._ask(client, await self._device.raise_attempt(), after)
+            return await self._ask(client, await self._device.raise_attempt())
         except RefusedByNodeError as refused:
             if refused.code != "attempt_stale" or refused.highest_attempt is None:
                 raise
             highest = refused.highest_attempt
         # Nobody else is this device, so once is enough.
-        return await self._ask(client, await self._device.raise_attempt(highest), after)
+        return await self._ask(client, await self._device.raise_attempt(highest))
 
-    async def _ask(self, client: Client, attempt: int, after: MessageId | None) -> Joined:
+    async def _ask(self, client: Client, attempt: int) -> Joined:
+        features = client.welcome.features
         return await client.join(
-            self._room, attempt=attempt, invitation=self._invitation, pin=self._pin, chat_after=after
+            self._room,
+            attempt=attempt,
+            invitation=self._invitation,
+            pin=self._pin,
+            chat_after=self._last_chat if "chat_after" in features else None,
+            chat_seen=tuple(self._heard)[-MAX_CHAT_SEEN:] if "chat_seen" in features else (),
         )
 
     def _take(self, event: NodeEvent) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from signalling.client.messages import MAX_CHAT_SEEN
 from signalling.ids import DeviceId, RoomId, UserId, participant_id
 
 if TYPE_CHECKING:
@@ -131,6 +132,11 @@ class Device:
         self._dice = self.universe.dice(f"device {self.device} {self.twin}")
         self.name = f"{self.user}/{self.device}{'/twin' if self.twin else ''}"
 
+    @property
+    def home(self) -> str:
+        """The node it is on, if on any."""
+        return "" if self.node is None else self.node.id
+
     async def live(self, until: float) -> None:
         """Do what people do until then, and stay where it is afterwards."""
         await trio.sleep(self._dice.uniform(0.0, 4.0))
@@ -161,9 +167,13 @@ class Device:
         self.stays.append(Stay(self.user, session, trio.current_time()))
         for _ in range(2):
             self.universe.tell(self.name, f"joins {self.node.id if self.node else ''} as {session[:6]}, {self.attempt}")
-            reply = await self._ask(wire, {"topic": "join", "room": ROOM, "attempt": self.attempt})
+            # Its page remembers what was said: a reload is a rejoin of the SDK.
+            seen = {"chat_after": self.chats[-1], "chat_seen": self.chats[-MAX_CHAT_SEEN:]} if self.chats else {}
+            reply = await self._ask(wire, {"topic": "join", "room": ROOM, "attempt": self.attempt, **seen})
             if reply["topic"] == "joined":
                 self.seat = session
+                for missed in reply.get("missed", ()):
+                    self._read_chat(missed)
                 self.view = {each["participant"]: each["node"] for each in reply["participants"]}
                 if len(self.view) != len(reply["participants"]):
                     self.wrongs.append("a person twice in `joined`")
@@ -274,15 +284,22 @@ class Device:
                     self.wrongs.append(f"{who['name']} comes and was there already")
                 self.view[who["participant"]] = who["node"]
                 self.universe.tell(self.name, f"sees {who['name']} come")
+            case "participant_changed":
+                if message["participant"] not in self.view:
+                    self.wrongs.append(f"{message['name']} moves and was not there")
+                self.view[message["participant"]] = message["node"]
             case "participant_left":
                 if self.view.pop(message["participant"], None) is None:
                     self.wrongs.append(f"{message['participant']} goes and was not there")
                 self._check_gone(message["participant"])
                 self.universe.tell(self.name, f"sees somebody go: {message['reason']}")
             case "chat":
-                # What comes late may come again after a change of nodes, under its id: both clients drop it by that.
-                if message["message"] not in self.chats:
-                    self.chats.append(message["message"])
+                self._read_chat(message)
+
+    def _read_chat(self, message: dict[str, Any]) -> None:
+        if message["message"] in self.chats:
+            self.wrongs.append("a chat message twice")
+        self.chats.append(message["message"])
 
     # --- what must hold all the time ---
 

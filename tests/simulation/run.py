@@ -189,6 +189,8 @@ def _look(nodes: Sequence[SimulatedNode], store: FaultyStore, devices: Sequence[
         others = set(people) - {who}
         wrongs += [f"{device.name} sees a ghost, {name}" for name in sorted(device.view.keys() - others)]
         wrongs += [f"{device.name} does not see {people[name].name}" for name in sorted(others - device.view.keys())]
+        astray = [name for name in sorted(others & device.view.keys()) if device.view[name] != people[name].home]
+        wrongs += [f"{device.name} sees {people[name].name} on {device.view[name]}" for name in astray]
     waiting = [device for device in devices if device.seat is None and not device.is_done]
     wrongs += [f"{device.name} is not in, and did not leave" for device in waiting]
     return wrongs

@@ -6,6 +6,8 @@ import { StarlingError } from "./errors.js";
 const MAX_WAITING = 50;
 /** Ids of messages that are known again: more than a node ever sends at once. */
 const MAX_REMEMBERED = 512;
+/** Ids of messages that a node is told we have: as many as it takes. */
+const MAX_NAMED = 100;
 
 /**
  * @typedef {object} Waiting A message of ours without an acknowledgement.
@@ -30,12 +32,14 @@ export class Chat {
   #seen = new Set();
   #told;
 
-  /** The newest message that was seen, after which the next node is to begin. @type {string | null} */
-  last = null;
-
   /** @param {(message: any) => void} told Hears every message once, those of others and ours. */
   constructor(told) {
     this.#told = told;
+  }
+
+  /** The messages that were seen last, which the next node is not to say again: the newest at the end. @type {string[]} */
+  get seen() {
+    return [...this.#seen].slice(-MAX_NAMED);
   }
 
   /** Say something as soon as there is a connection. @returns {Promise<any>} once the node has it */
@@ -64,7 +68,6 @@ export class Chat {
     if (this.#seen.has(id)) return;
     this.#seen.add(id);
     if (this.#seen.size > MAX_REMEMBERED) this.#seen.delete(this.#seen.values().next().value);
-    this.last = id;
     this.#told(message);
   }
 

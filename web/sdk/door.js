@@ -12,8 +12,8 @@ export class Door {
   candidates = [];
   /** @type {string | null} */
   token = null;
-  /** The newest chat message that was seen. @type {() => string | null} */
-  lastChat = () => null;
+  /** The chat messages that were seen last, the newest at the end. @type {() => string[]} */
+  seenChats = () => [];
   /** The device that the token speaks of. */
   #tokenOf = "";
   /** @type {Device | null} */
@@ -72,8 +72,10 @@ export class Door {
    */
   async sit(signal, features = []) {
     const { room, device } = this;
-    const last = features.includes("chat_after") ? this.lastChat() : null;
-    const seat = { room, ...this.shown, ...(last && { chat_after: last }) };
+    const seat = { room, ...this.shown };
+    const seen = this.seenChats();
+    if (seen.length && features.includes("chat_after")) seat.chat_after = seen.at(-1);
+    if (seen.length && features.includes("chat_seen")) seat.chat_seen = seen;
     try {
       return await signal.request("join", { ...seat, attempt: device.raise() });
     } catch (error) {

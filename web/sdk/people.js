@@ -56,17 +56,27 @@ export class People {
 
   welcome({ participant: id, name, node, region, tracks }) {
     if (id === this.me) return;
-    let participant = this.participants.get(id);
-    const isNew = !participant;
-    participant ??= { id, name, node, region, tracks: new Map() };
-    Object.assign(participant, { name, node, region });
-    this.participants.set(id, participant);
-    if (isNew) this.#emit("participantjoined", { participant });
+    if (!this.participants.has(id)) {
+      this.participants.set(id, { id, name, node, region, tracks: new Map() });
+      this.#emit("participantjoined", { participant: this.participants.get(id) });
+    }
+    this.place({ participant: id, name, node, region });
+    const participant = this.participants.get(id);
     const now = new Set(tracks.map(({ track }) => track));
     for (const track of [...participant.tracks.keys()]) {
       if (!now.has(track)) this.forget(id, track);
     }
     tracks.forEach((info) => this.learn(id, info));
+  }
+
+  /** Somebody goes on at another node, or under another name. */
+  place({ participant: id, name, node, region }) {
+    const participant = this.participants.get(id);
+    if (!participant) return;
+    const { name: oldName, node: oldNode, region: oldRegion } = participant;
+    if (name === oldName && node === oldNode && region === oldRegion) return;
+    Object.assign(participant, { name, node, region });
+    this.#emit("participantchanged", { participant });
   }
 
   farewell(id, reason) {

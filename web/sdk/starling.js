@@ -51,6 +51,7 @@ export { Publication, StarlingError };
  * Events (each a CustomEvent, `detail` in braces):
  * - `statechange` {state}: one of `State`;
  * - `participantjoined`, `participantleft` {participant, reason?};
+ * - `participantchanged` {participant}: `participant.node`, `region` or `name` is another one; they never left;
  * - `trackadded` {participant, track}: `track.media` is there to be shown; comes again with new media after a rejoin;
  * - `trackremoved` {participant, track};
  * - `trackmuted` {participant, track}: `track.muted` changed, or is true from the start;
@@ -102,7 +103,7 @@ export class Room extends EventTarget {
     this.room = room;
     this.name = name;
     this.#door = new Door({ room, name, base, node, userToken, invitation, pin });
-    this.#door.lastChat = () => this.#chat.last;
+    this.#door.seenChats = () => this.#chat.seen;
     this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
     this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));
     this.#connection = new Connection(this.#door, {
@@ -360,6 +361,8 @@ export class Room extends EventTarget {
     switch (message.topic) {
       case "participant_joined":
         return this.#people.welcome(participant);
+      case "participant_changed":
+        return this.#people.place(message);
       case "participant_left":
         return this.#people.farewell(participant, message.reason);
       case "track_published":

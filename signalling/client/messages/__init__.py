@@ -2,7 +2,8 @@
 
 A message is a JSON object whose ``topic`` says which. Requests may carry an ``id``; each gets
 exactly one reply with that ``id``: its own kind of reply, ``ok`` or ``error``. Everything else
-the node sends is an event. Unknown fields are refused: a typing error should not pass in silence.
+the node sends is an event. A node refuses unknown fields: a typing error should not pass in silence. A client
+ignores unknown fields and whole messages: a newer node may say more.
 
 Two peer connections serve a participant: the *publisher*, where the client offers, and the
 *subscriber*, where the node offers. So offers never cross.
@@ -24,6 +25,7 @@ from signalling.client.messages.events import (
     NodeEvent,
     NodePing,
     Offer,
+    ParticipantChanged,
     ParticipantJoined,
     ParticipantLeft,
     Replaced,
@@ -40,6 +42,7 @@ from signalling.client.messages.events import (
 from signalling.client.messages.parts import (
     MAX_CHAT_CHARACTERS,
     MAX_CHAT_PAGE,
+    MAX_CHAT_SEEN,
     MAX_CLIENT_MESSAGE_BYTES,
     MAX_CODECS,
     MAX_TRACKS_PER_PARTICIPANT,
@@ -102,6 +105,7 @@ from signalling.client.messages.requests import (
 __all__ = [
     "MAX_CHAT_CHARACTERS",
     "MAX_CHAT_PAGE",
+    "MAX_CHAT_SEEN",
     "MAX_CLIENT_MESSAGE_BYTES",
     "MAX_CODECS",
     "MAX_TRACKS_PER_PARTICIPANT",
@@ -141,6 +145,7 @@ __all__ = [
     "NodeReply",
     "Offer",
     "Ok",
+    "ParticipantChanged",
     "ParticipantInfo",
     "ParticipantJoined",
     "ParticipantLeft",

@@ -15,7 +15,7 @@ from signalling.client.messages.parts import (
     TrackInfo,
     TrackOnMid,
 )
-from signalling.ids import MessageId, ParticipantId, RoomId, TrackId, UserId
+from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, TrackId, UserId
 
 __all__ = [
     "ChatMessage",
@@ -27,6 +27,7 @@ __all__ = [
     "NodeEvent",
     "NodePing",
     "Offer",
+    "ParticipantChanged",
     "ParticipantJoined",
     "ParticipantLeft",
     "Replaced",
@@ -69,6 +70,15 @@ class ParticipantLeft(Event, frozen=True, kw_only=True, tag="participant_left"):
 
     participant: ParticipantId
     reason: LeaveReason
+
+
+class ParticipantChanged(Event, frozen=True, kw_only=True, tag="participant_changed"):
+    """Somebody who is here goes on at another node, or under another name. They never left, and their tracks stay."""
+
+    participant: ParticipantId
+    name: str
+    node: NodeId
+    region: str
 
 
 class TrackPublished(Event, frozen=True, kw_only=True, tag="track_published"):
@@ -215,6 +225,7 @@ NodeEvent: TypeAlias = (
     NodePing
     | FreshToken
     | ParticipantJoined
+    | ParticipantChanged
     | ParticipantLeft
     | TrackPublished
     | TrackUnpublished

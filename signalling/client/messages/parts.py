@@ -11,6 +11,7 @@ from signalling.ids import MAX_ATTEMPT, TRACK_ID_PATTERN, MessageId, NodeId, Par
 __all__ = [
     "MAX_CHAT_CHARACTERS",
     "MAX_CHAT_PAGE",
+    "MAX_CHAT_SEEN",
     "MAX_CLIENT_MESSAGE_BYTES",
     "MAX_CODECS",
     "MAX_TRACKS_PER_PARTICIPANT",
@@ -61,6 +62,9 @@ MAX_CHAT_CHARACTERS: Final = 2000
 
 MAX_CHAT_PAGE: Final = 100
 """Chat messages in one reply; fewer where they are long."""
+
+MAX_CHAT_SEEN: Final = 100
+"""Ids of chat messages that a client says it has seen, 3.5 kB: as many as it is given at most when it comes back."""
 
 RequestId: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_ATTEMPT)]
 """The client's own number for a request: what JavaScript counts without a gap."""

@@ -23,7 +23,7 @@ class Welcome(Reply, frozen=True, kw_only=True, tag="welcome"):
     """You have a session. ``token`` is a fresh session token that names it.
 
     ``features`` names what this node understands beyond the first version of the vocabulary: as nodes refuse unknown
-    fields, a client asks for no more than is named. ``chat_after``: that field of :class:`Join`.
+    fields, a client asks for no more than is named. ``chat_after``, ``chat_seen``: those fields of :class:`Join`.
     ``chat_history``: that request.
     """
 

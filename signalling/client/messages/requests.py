@@ -9,6 +9,7 @@ import msgspec
 from signalling.client.messages.parts import (
     MAX_CHAT_CHARACTERS,
     MAX_CHAT_PAGE,
+    MAX_CHAT_SEEN,
     MAX_TRACKS_PER_PARTICIPANT,
     MAX_TRACKS_PREFERRED,
     PROTOCOL_VERSION,
@@ -69,6 +70,8 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
 
     With ``room_token`` this is the second of two steps; without, the node does both.
     ``chat_after`` names the last chat message that the client has seen: what was said since comes with the reply.
+    ``chat_seen`` names the newest that it has seen, in any order, that one among them: after a change of nodes they are
+    not said again, however late they come here, and what was not seen between them is.
     ``invitation`` or ``pin`` are for rooms that ask for one; with a room token they were shown when it was minted.
     """
 
@@ -76,6 +79,7 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
     attempt: Attempt
     room_token: TokenText | None = None
     chat_after: MessageName | None = None
+    chat_seen: Annotated[tuple[MessageName, ...], msgspec.Meta(max_length=MAX_CHAT_SEEN)] = ()
     invitation: TokenText | None = None
     pin: PinText | None = None
 

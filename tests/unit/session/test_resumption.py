@@ -6,7 +6,7 @@ import msgspec
 
 from session.room_effects import Announce, Want
 from session.rooms import Rooms
-from signalling.client.messages import TrackPublished, TrackUnpublished
+from signalling.client.messages import ParticipantChanged, TrackPublished, TrackUnpublished
 from signalling.ids import ParticipantId, RoomId, TrackId
 from tests.unit.session.test_rooms import N1, N2, ROOM, S1, S2, S3, person, told, track
 
@@ -25,6 +25,7 @@ def test_a_move_to_a_node_not_heard_yet_is_invisible_until_that_node_speaks() ->
     assert told(effects, S3) == [
         TrackUnpublished(participant=ANN, track=TrackId("old")),
         TrackPublished(participant=ANN, track=track("new")),
+        ParticipantChanged(participant=ANN, name="Ann", node=N2, region="here"),
     ]
 
 
@@ -46,7 +47,7 @@ def test_who_comes_here_from_another_node_goes_on_with_its_tracks() -> None:
     effects = rooms.admit(S1, ROOM, person("ann", "v"))
     effects += rooms.remote(N2, ROOM, ())
     effects += rooms.set_tracks(S1, (track("v"),))
-    assert told(effects, S3) == []
+    assert told(effects, S3) == [ParticipantChanged(participant=ANN, name="Ann", node=N1, region="here")]
     assert [effect.tracks for effect in effects if isinstance(effect, Want)] == [()]
 
 

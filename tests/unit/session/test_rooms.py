@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from session.rooms import Rooms
 from signalling.client.messages import (
     ChatMessage,
     NodeEvent,
+    ParticipantChanged,
     ParticipantInfo,
     ParticipantJoined,
     ParticipantLeft,
@@ -31,6 +33,8 @@ from signalling.mesh.link import RoomChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from session.room_view import LiveRoom
 
 ROOM = RoomId("hall")
 N1, N2, N3 = NodeId("n1"), NodeId("n2"), NodeId("n3")
@@ -150,8 +154,40 @@ def test_announced_by_two_nodes_is_one_person_who_moves_once(order: tuple[NodeId
         seen += told(rooms.remote(node, ROOM, (person("ann", "v", node=node),)), S1)
     seen += told(rooms.remote(N2, ROOM, (person("ann", "v", node=N2),)), S1)
     seen += told(rooms.remote(N2, ROOM, ()), S1)
-    assert [type(event) for event in seen] == [ParticipantJoined]
+    changes = [event.node for event in seen[1:] if isinstance(event, ParticipantChanged)]
+    assert [type(event) for event in seen] == [ParticipantJoined, *[ParticipantChanged] * len(changes)]
+    assert changes in ([], [N3])
     assert [info.node for info in rooms.others(S1)] == [N3]
+
+
+def test_who_moves_is_told_where_they_are_and_neither_leaves_nor_comes() -> None:
+    """Without a track, too; from here to there and back again, once each, and not before the other node speaks."""
+    rooms = Rooms(N1)
+    rooms.admit(S1, ROOM, person("ann"))
+    rooms.admit(S2, ROOM, person("bob"))
+    there = msgspec.structs.replace(person("bob", node=N2), region="there")
+    moved = ParticipantChanged(participant=there.participant, name="Bob", node=N2, region="there")
+    back = msgspec.structs.replace(moved, node=N1, region=person("bob").region)
+    assert told(rooms.remove(S2, "replaced", moved_to=N2), S1) == [], "its region is not known yet"
+    assert rooms.snapshot(ROOM)[1].node == N2
+    assert told(rooms.remote(N2, ROOM, (there,)), S1) == [moved]
+    assert told(rooms.remote(N2, ROOM, (there,)), S1) == []
+    assert told(rooms.admit(S3, ROOM, person("bob")), S1) == [back]
+    assert told(rooms.remote(N2, ROOM, ()), S1) == []
+
+
+def test_who_moves_between_other_nodes_or_is_renamed_is_told_once() -> None:
+    rooms = Rooms(N1)
+    rooms.admit(S1, ROOM, person("ann"))
+    rooms.remote(N2, ROOM, (person("bob", node=N2),))
+    assert told(rooms.remote(N3, ROOM, (person("bob", node=N3),)), S1) == [], "seen at the first as long as it says so"
+    (event,) = told(rooms.remote(N2, ROOM, ()), S1)
+    assert isinstance(event, ParticipantChanged)
+    assert event.node == N3
+    renamed = msgspec.structs.replace(person("bob", node=N3), name="Robert")
+    (event,) = told(rooms.remote(N3, ROOM, (renamed,)), S1)
+    assert isinstance(event, ParticipantChanged)
+    assert event.name == "Robert"
 
 
 def test_another_nodes_claim_on_somebody_here_is_doubted() -> None:
@@ -204,9 +240,11 @@ class Viewer:
     """A client that believes what it is told, and fails when that makes no sense."""
 
     seen: dict[ParticipantId, dict[TrackId, bool]] = field(default_factory=dict)
+    nodes: dict[ParticipantId, NodeId] = field(default_factory=dict)
 
     def start(self, others: tuple[ParticipantInfo, ...]) -> None:
         self.seen = {info.participant: {t.track: t.muted for t in info.tracks} for info in others}
+        self.nodes = {info.participant: info.node for info in others}
         assert len(self.seen) == len(others)
 
     def hear(self, event: NodeEvent) -> None:
@@ -214,8 +252,12 @@ class Viewer:
             case ParticipantJoined(participant=info):
                 assert info.participant not in self.seen, "seen twice"
                 self.seen[info.participant] = {t.track: t.muted for t in info.tracks}
+                self.nodes[info.participant] = info.node
+            case ParticipantChanged(participant=who, node=node):
+                assert who in self.seen
+                self.nodes[who] = node
             case ParticipantLeft(participant=who):
-                del self.seen[who]
+                del self.seen[who], self.nodes[who]
             case TrackPublished(participant=who, track=info):
                 assert info.track not in self.seen[who], "track seen twice"
                 self.seen[who][info.track] = info.muted
@@ -303,16 +345,18 @@ class Mesh:
             self.run(node, self.rooms[node].room_nodes(ROOM, nodes - {node}))
 
     def check_at_rest(self) -> None:
-        truth: dict[str, dict[TrackId, bool]] = {}
+        truth: dict[ParticipantId, dict[TrackId, bool]] = {}
         for name, seats in self.seats.items():
             for node, session in seats:
                 info = self.rooms[node].participant(session)
                 assert info is not None
-                truth[f"pa_{name}"] = {t.track: t.muted for t in info.tracks}
+                truth[ParticipantId(f"pa_{name}")] = {t.track: t.muted for t in info.tracks}
+        places = {ParticipantId(f"pa_{name}"): node for name, seats in self.seats.items() for node, _ in seats}
         for name, seats in self.seats.items():
             for _, session in seats:
                 others = {who: tracks for who, tracks in truth.items() if who != f"pa_{name}"}
                 assert self.viewers[session].seen == others
+                assert self.viewers[session].nodes == {who: places[who] for who in others}
 
 
 steps = st.lists(
@@ -344,6 +388,10 @@ def _keep_old_tracks(_: object, before: tuple[TrackInfo, ...], after: tuple[Trac
     return []
 
 
+def _nobody_moves(_: LiveRoom) -> list[tuple[ParticipantId, NodeEvent]]:
+    return []
+
+
 def _everywhere(rooms: Rooms, node: NodeId, room: RoomId, named: tuple[ParticipantInfo, ...]) -> tuple[RoomEffect, ...]:
     """Believes announcements to be additions."""
     live = rooms._rooms.setdefault(room, room_view.LiveRoom(room))
@@ -361,6 +409,7 @@ MUTANTS: dict[str, tuple[object, str, object]] = {
         "differences",
         lambda _before, after, _reason: [(who, ParticipantJoined(participant=info)) for who, info in after.items()],
     ),
+    "nobody is told who moves": (rooms_module, "changes_of_place", _nobody_moves),
 }
 
 

@@ -129,7 +129,7 @@ export const of = (topic) => world.asked.filter((message) => message.topic === t
 export async function joined(options = {}) {
   const room = new Room({ room: "lobby", name: "Ada", ...options });
   room.seen = [];
-  for (const name of ["participantjoined", "participantleft", "trackadded", "trackremoved", "reconnecting", "resumed", "replaced", "closed"]) {
+  for (const name of ["participantjoined", "participantchanged", "participantleft", "trackadded", "trackremoved", "reconnecting", "resumed", "replaced", "closed"]) {
     room.addEventListener(name, ({ detail }) => room.seen.push([name, detail]));
   }
   await room.join();

@@ -144,7 +144,7 @@ test("what waits is bounded, and told when the room is over", async () => {
 test("what others said meanwhile comes before anything newer, each once", async () => {
   const { room } = await chatting();
   room.socket.say({ topic: "chat", ...line("me_1") });
-  world.answers.hello = (_, { node }) => ({ topic: "welcome", node: node[0], region: "", token: "fresh", features: ["chat_after"] });
+  world.answers.hello = (_, { node }) => ({ topic: "welcome", node: node[0], region: "", token: "fresh", features: ["chat_after", "chat_seen"] });
   const missed = [line("me_1"), line("me_2"), line("me_3")];
   world.answers.join = (_, socket) => {
     setTimeout(() => socket.say({ topic: "chat", ...line("me_3") }), 5);
@@ -153,7 +153,7 @@ test("what others said meanwhile comes before anything newer, each once", async 
   };
   room.socket.drop(1006);
   await until(() => room.seen.some(([, text]) => text === "me_4"));
-  assert.deepEqual(of("join").map(({ chat_after: after }) => after), [undefined, "me_1"]);
+  assert.deepEqual(of("join").map(({ chat_after: after, chat_seen: seen }) => [after, seen]), [[undefined, undefined], ["me_1", ["me_1"]]]);
   const told = room.seen.filter(([name]) => ["chat", "resumed"].includes(name)).map(([name, text]) => (name === "chat" ? text : name));
   assert.deepEqual(told, ["me_1", "me_2", "me_3", "resumed", "me_4"]);
   await room.leave();
@@ -175,6 +175,6 @@ test("a node that does not say that it knows what was missed is not asked for it
   room.socket.say({ topic: "chat", ...line("me_1") });
   room.socket.drop(1006);
   await until(() => names(room).includes("resumed"));
-  assert.ok(!("chat_after" in of("join")[1]));
+  assert.ok(!("chat_after" in of("join")[1]) && !("chat_seen" in of("join")[1]));
   await room.leave();
 });

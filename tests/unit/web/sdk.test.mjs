@@ -75,6 +75,22 @@ test("an old token is replaced by a new one", async () => {
   await room.leave();
 });
 
+test("who moves to another node is the same person there, and neither leaves nor comes", async () => {
+  const room = await joined();
+  const [them] = room.participants.values();
+  const moved = { topic: "participant_changed", participant: them.id, name: "Grace", node: "b", region: "south" };
+  room.socket.say(moved);
+  room.socket.say(moved);
+  room.socket.say({ ...moved, participant: "pa_nobody" });
+  room.socket.say({ topic: "participant_hummed", participant: them.id });
+  await settled();
+  assert.deepEqual(names(room), ["participantjoined", "participantchanged"]);
+  assert.equal(room.seen[1][1].participant, them);
+  assert.deepEqual([them.node, them.region, room.participants.get(them.id)], ["b", "south", them]);
+  assert.equal(them.tracks.size, 1);
+  await room.leave();
+});
+
 test("a refusal closes the room with the node's words", async () => {
   world.answers.join = () => ({ topic: "error", code: "room_full", message: "Full." });
   await assert.rejects(joined(), { code: "room_full", message: "Full." });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -16,14 +17,14 @@ from node.conductor import entry
 from node.http.backend import JoinRequest
 from session import ChatHistory, RoomDirectory
 from session.directory import Access, define_room
+from signalling.client.messages import Chat, ChatMessage, ChatPage, Join, Joined, ParticipantLeft, SeatLost
 from signalling.client.messages import ChatHistory as ChatHistoryRequest
-from signalling.client.messages import ChatPage, Join, Joined, ParticipantLeft, SeatLost
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import ParticipantId, first_id_at
+from signalling.ids import ParticipantId, first_id_at, new_message_id
 from signalling.mesh.link import RoomChat
 from tests.unit.accounts.quick_passwords import QuickPasswords
 from tests.unit.durable.memory_repository import MemoryRepository
-from tests.unit.node.conductor.house import ROOM, Person, open_house
+from tests.unit.node.conductor.house import ROOM, THERE, Person, open_house
 
 if TYPE_CHECKING:
     from node.http.backend import RoomRequest
@@ -146,6 +147,30 @@ async def test_who_is_not_checked_yet_reads_nothing_of_before(autojump_clock: ob
         page = await ann.ask(ChatHistoryRequest(limit=9))
         assert isinstance(page, ChatPage)
         assert [message.message for message in page.messages] == [sent]
+
+
+async def test_who_is_not_checked_yet_is_told_nothing_late_either(autojump_clock: object) -> None:
+    """What somebody's words bring out of the store is not for them; once they are checked, what comes late is."""
+    repository = MemoryRepository()
+    await define(repository)
+    history = ChatHistory(repository, keep=9)
+    now_ms = time.time_ns() // 1_000_000
+    before, later = (
+        RoomChat(ROOM, new_message_id(at_ms, THERE), ParticipantId("pa_1"), "Bob", text, at_ms)
+        for at_ms, text in ((now_ms, "between us"), (now_ms + 60_000, "to everybody"))
+    )
+    await history.append(before)
+    async with open_house(repository=repository) as house:
+        ann = await house.enter("Ann")
+        repository.failure = AWAY
+        await ann.join()
+        repository.failure = None
+        assert house.conductor.stage.rooms.talk.has_looked_back(ann.session) is False
+        await ann.ask(Chat(text="hello", nonce="n"))
+        assert house.conductor.stage.rooms.talk.has_looked_back(ann.session), "the message was read, and not told"
+        await trio.sleep(1.5)
+        house.conductor.stage.carry_out(house.conductor.stage.rooms.talk.hear_late(ROOM, (later,)))
+        assert [heard.text for heard in ann.ear.take(ChatMessage)] == ["hello", "to everybody"]
 
 
 async def test_a_room_token_is_not_made_for_a_room_that_nobody_knows(autojump_clock: object) -> None:

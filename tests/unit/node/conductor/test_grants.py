@@ -11,7 +11,19 @@ from node.http.backend import JoinRequest
 from session import Grants
 from sfu import protocol as p
 from signalling.client.admission import SessionRequest
-from signalling.client.messages import Join, Joined, Offer, Publish, Published, TrackIntent
+from signalling.client.messages import (
+    Chat,
+    ChatHistory,
+    ChatMessage,
+    ChatPage,
+    ChatSent,
+    Join,
+    Joined,
+    Offer,
+    Publish,
+    Published,
+    TrackIntent,
+)
 from signalling.client.rooms import RoomCreation
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, UserId
@@ -109,6 +121,22 @@ async def test_who_may_not_send_data_may_still_publish() -> None:
             offer = Publish(sdp=data, tracks=MICROPHONE)
             assert await refusal(person.ask(offer)) is ErrorCode.NOT_PERMITTED
         assert isinstance(await person.ask(Publish(sdp=AUDIO, tracks=MICROPHONE)), Published)
+
+
+async def test_who_may_not_send_data_reads_the_chat_and_says_nothing() -> None:
+    async with open_house() as house:
+        mute, speaker = await enter(house, Grants(publish_data=False)), await house.enter("Ann")
+        await mute.join()
+        await speaker.join()
+        sent = await speaker.ask(Chat(text="hello", nonce="n1"))
+        assert isinstance(sent, ChatSent)
+        with pytest.raises(Refused, match="ask its issuer for `publish_data`") as refused:
+            await mute.ask(Chat(text="hello yourself", nonce="n2"))
+        assert refused.value.code is ErrorCode.NOT_PERMITTED
+        assert [heard.text for heard in mute.ear.take(ChatMessage)] == ["hello"]
+        page = await mute.ask(ChatHistory(limit=9))
+        assert isinstance(page, ChatPage)
+        assert [kept.message for kept in page.messages] == [sent.message], "what was refused is kept nowhere"
 
 
 async def test_nothing_is_offered_to_who_may_not_subscribe() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalling.client.codec import decode_node_message, decode_request, encode
-from signalling.client.messages import ClientMessage, Hello, Mute, NodeMessage, Ping
+from signalling.client.codec import decode_node_message, decode_request, encode, read_node_message
+from signalling.client.messages import ClientMessage, Hello, Mute, NodeMessage, NodePing, Ping
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import TrackId
 from tests.unit.signalling.strategies import messages
@@ -145,3 +145,20 @@ def test_messages_look_as_documented() -> None:
         "track": "tr_1",
         "muted": True,
     }
+
+
+def test_what_a_newer_node_says_is_known_for_news_and_garbage_is_not() -> None:
+    assert read_node_message('{"topic":"participant_hummed","tune":[1,2]}') is None
+    assert read_node_message('{"topic":"ping","n":1}') == NodePing(n=1)
+    nested = '{"topic":"x","a":' + "[" * 100_000 + "]" * 100_000 + "}"
+    for garbage in (
+        '{"topic":"ping","n":"one"}',
+        '{"topic":7}',
+        "{}",
+        '{"topic":"x"',
+        "\ud800",
+        b'{"topic":"x"}',
+        nested,
+    ):
+        with pytest.raises(Refused):
+            read_node_message(garbage)

@@ -54,6 +54,13 @@ async def test_hello_join_publish_chat_leave() -> None:
     assert topics == ["hello", "join", "publish", "answer", "candidate", "mute", "chat", "leave"]
 
 
+async def test_what_only_newer_nodes_say_ends_nothing() -> None:
+    async with a_session() as (client, node):
+        await node.ws.send_message('{"topic":"participant_hummed","participant":"pa_1"}')
+        assert msgspec.structs.replace(await client.join(LOBBY, attempt=1), id=None) == JOINED
+        assert client.lost is None
+
+
 async def test_a_refusal_is_raised_with_its_code() -> None:
     async with a_session() as (client, node):
         node.instead[type(await _join_request(client, node))] = Error(

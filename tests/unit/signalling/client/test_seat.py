@@ -285,7 +285,7 @@ async def test_what_was_said_meanwhile_comes_before_anything_newer(autojump_cloc
     welcome, joined = GRANTS[Hello], GRANTS[Join]
     assert isinstance(welcome, Welcome)
     assert isinstance(joined, Joined)
-    world.instead[Hello] = msgspec.structs.replace(welcome, features=("chat_after",))
+    world.instead[Hello] = msgspec.structs.replace(welcome, features=("chat_after", "chat_seen"))
     known, missed, newer = (
         ChatMessage(message=MessageId(f"me_{number}"), participant=ParticipantId("pa_2"), name="Bob", text="", at_ms=0)
         for number in (1, 2, 3)
@@ -301,7 +301,8 @@ async def test_what_was_said_meanwhile_comes_before_anything_newer(autojump_cloc
         await world.node.push(Replaced())
         rest = [event async for event in seat.events]
     assert rest[:-1] == [missed, newer]
-    assert [request.chat_after for request in world.asked(Join) if isinstance(request, Join)] == [None, "me_1"]
+    joins = [request for request in world.asked(Join) if isinstance(request, Join)]
+    assert [(join.chat_after, join.chat_seen) for join in joins] == [(None, ()), ("me_1", ("me_1",))]
 
 
 async def test_what_lets_somebody_in_is_shown_at_each_join(autojump_clock: trio.testing.MockClock) -> None:
