@@ -393,6 +393,14 @@ def test_a_change_of_policy_moves_a_device_and_leaves_no_second_seat(core: SeatR
     assert effects[1] == SeatLost(session=S1, room=ROOM, reason="replaced", successor=SessionId("s3"))
 
 
+def test_an_answer_to_an_older_join_comes_late_in_the_slot_of_the_other_policy(core: SeatRegistry) -> None:
+    late = asked(core, S1, 1, by(10))
+    core.handle(SessionMinted(record=record("s3")), 0)
+    core.handle(answered(asked(core, SessionId("s3"), 2, by(10, policy=RoomPolicy.MULTI)), OK), 0)
+    assert refusal(core.handle(answered(late, OK), 0)) is ErrorCode.ATTEMPT_STALE
+    assert core.seat(S1, ROOM) is None
+
+
 def test_multi_seats_two_devices_and_one_of_them_leaves_alone(core: SeatRegistry) -> None:
     multi = by(10, policy=RoomPolicy.MULTI)
     seated(core, S1, 1, multi)
