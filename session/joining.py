@@ -251,7 +251,9 @@ class Joining:
         )
 
     def _highest_attempt(self, seat: Seat) -> int:
-        return self._book.memory.highest_attempt(seat.room, seat.slot, seat.device)
+        # In both of its slots: the room's policy may have changed between two joins of a device.
+        slots = (seat.slot, other_slot_of(seat))
+        return max(self._book.memory.highest_attempt(seat.room, slot, seat.device) for slot in slots)
 
     def _refuse(self, key: JoinKey, claiming: Claiming, code: ErrorCode, now: float, highest_attempt: int = 0) -> None:
         self._drop(key, claiming, now)

@@ -124,6 +124,10 @@ class Claims:
                 given_up.append(key)
         return tuple(given_up)
 
+    def is_on_way(self, session: SessionId, room: RoomId) -> bool:
+        """Whether a session joins a room and still wants to."""
+        return any(key[:2] == (session, room) and claiming.wanted for key, claiming in self._claiming.items())
+
     def heir_of(self, seat: Seat) -> bool:
         """Whether the same device joins here again, so that the answer to come hands the seat over without a gap."""
         return any(

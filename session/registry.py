@@ -193,6 +193,14 @@ class SeatRegistry:
         held = self._held.of(session, room)
         return None if held is None else held.seat
 
+    def keeps_others_out(self, session: SessionId, room: RoomId) -> bool:
+        """Whether a session has a seat, or is on its way to one, that `reject` keeps for it.
+
+        On its way as well: the store may have let it in already, and the answer be late.
+        """
+        held = self._held.of(session, room)
+        return self._claims.is_on_way(session, room) if held is None else not held.seat.in_grace
+
     def seats(self) -> tuple[Seat, ...]:
         """All seats here, in grace included."""
         return tuple(held.seat for held in self._held)

@@ -172,6 +172,10 @@ class Sessions:
         """The seat of that session in that room, in grace included."""
         return self._core.seat(session, room)
 
+    def keeps_others_out(self, session: SessionId, room: RoomId) -> bool:
+        """Whether a session has a seat, or is on its way to one, that `reject` keeps for it while it is heard."""
+        return self._core.keeps_others_out(session, room)
+
     def socket_closed(self, session: SessionId) -> None:
         """A session's socket ended: its seats wait for `grace_s`. A second call does nothing."""
         self._post(SocketClosed(session=session))

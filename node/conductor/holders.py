@@ -120,8 +120,7 @@ class HolderDesk:
 
     async def _is_there(self, session: SessionId, room: RoomId) -> bool:
         """Whether somebody keeps others out of their seat in a room; False where they have none."""
-        seat = self._sessions.seat(session, room)
-        if seat is None or seat.in_grace:
+        if not self._sessions.keeps_others_out(session, room):
             await trio.lowlevel.checkpoint()
             return False
         return await self._stage.is_there(session, self._sessions.holder_ping_s)

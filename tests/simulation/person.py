@@ -24,6 +24,9 @@ ROOM: Final = RoomId("hall")
 REPLY_S: Final = 8.0
 """For an answer; a device that gets none takes its socket for dead."""
 
+JOIN_S: Final = 3.0
+"""By which a join may be granted before one that was asked for earlier."""
+
 SILENCE_S: Final = 15.0
 """As the SDK: the node pings every 5 s."""
 
@@ -164,6 +167,14 @@ class Device:
     async def _join(self, wire: SimulatedWire, session: str) -> None:
         if not self.twin:
             self.attempt += 1
+        if not self.twin and self._dice.random() < 0.15:
+            # Impatient: the page is loaded again before the answer is there.
+            wire.say({"topic": "join", "room": ROOM, "attempt": self.attempt})
+            self.stays.append(Stay(self.user, session, trio.current_time(), trio.current_time() + 1.0))
+            await trio.sleep(self._dice.uniform(0.0, 0.3))
+            wire.is_cut = True
+            self.nursery.start_soon(_notice_later, wire, self._dice.uniform(0.0, 2.0))
+            raise WireLostError
         self.stays.append(Stay(self.user, session, trio.current_time()))
         for _ in range(2):
             self.universe.tell(self.name, f"joins {self.node.id if self.node else ''} as {session[:6]}, {self.attempt}")
@@ -275,6 +286,8 @@ class Device:
                 self._lose_seat("replaced")
                 self.is_done = True
             case "seat_lost":
+                if message["reason"] != "kicked" or not self.universe.is_moderated:
+                    self.wrongs.append(f"is put out on a socket that stands: {message['reason']}")
                 self._lose_seat(message["reason"])
             case "token":
                 self.token = message["token"]
@@ -307,7 +320,11 @@ class Device:
         """Another session of the same user wants the seat, or wanted it while this one had it."""
         mine = next((stay for stay in self.stays if stay.session == self.seat), None)
         if mine is not None and not any(
-            stay.user == self.user and stay is not mine and stay.until >= mine.since for stay in self.stays
+            stay.user == self.user
+            and stay is not mine
+            and stay.until >= mine.since
+            and (self.universe.skews or stay.since >= mine.since - JOIN_S)
+            for stay in self.stays
         ):
             self.wrongs.append("is replaced, and nobody else came")
 
@@ -316,7 +333,10 @@ class Device:
         for device in self.everybody:
             if participant_id(ROOM, device.user, device.device) != who or not self.universe.is_calm or device.twin:
                 continue
-            if device.last_exit == "refreshed" and not device.is_done:
+            # Another device of the same user may have been in for a moment.
+            since = trio.current_time() - JOIN_S
+            is_alone = sum(stay.user == device.user and stay.until > since for stay in self.stays) < 3
+            if device.last_exit == "refreshed" and not device.is_done and is_alone:
                 self.wrongs.append(f"sees {device.name} go, who only refreshed the page")
 
 

@@ -101,6 +101,8 @@ class SimulatedNode:
     def kill(self) -> None:
         """End it as a kill does: nobody is told anything."""
         self._life.cancel()
+        if self.sessions is not None:
+            self._universe.former |= {str(record.session) for record in self.sessions.records()}
         if self._serving is not None:
             self._serving = None
             self._links.vanish(self.id)

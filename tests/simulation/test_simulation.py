@@ -49,7 +49,15 @@ def test_a_seed_tells_the_same_story_in_another_process(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "seed"),
-    [("a claim refuses newer attempts", 0), ("a slot for each device", 0), ("an assert never fills", 2)],
+    [
+        ("a claim takes whatever seat", 0),
+        ("a claim admits an equal attempt", 3),
+        ("a claim refuses newer attempts", 3),
+        ("an assert is as strong as a claim", 5),
+        ("a slot for each device", 2),
+        ("a take raises the epoch each time", 0),
+        ("a node keeps a lost seat", 0),
+    ],
 )
 def test_a_broken_rule_is_seen(name: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]

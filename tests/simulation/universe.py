@@ -16,6 +16,8 @@ import structlog
 import trio
 from trio._core import _run as scheduler
 
+from sfu import supervision
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,6 +25,9 @@ __all__ = ["Universe", "here"]
 
 EPOCH_S = 1_800_000_000
 """What the clocks on the walls show at the start, seconds since 1970."""
+
+QUIET_S = 3_600.0
+"""Between two looks after an engine that has nothing to do."""
 
 here: ContextVar[str] = ContextVar("here", default="")
 """The node whose code runs."""
@@ -42,6 +47,16 @@ class Universe:
     is_calm: bool = True
     """Nothing breaks in this run."""
     story: list[str] = field(default_factory=list)
+    cap: int = 10
+    """How many the room takes."""
+    is_moderated: bool = False
+    """A moderator gave orders in this run."""
+    locked_at: float | None = None
+    """Since when the room is locked, if it is."""
+    banned: dict[str, float] = field(default_factory=dict)
+    """Who is banned, and since when."""
+    former: set[str] = field(default_factory=set)
+    """Sessions of nodes that were killed: nobody is left to release their seats."""
 
     def dice(self, name: str) -> random.Random:
         """Dice of one part: what another part throws does not move them."""
@@ -69,6 +84,7 @@ class Universe:
             mock.patch.object(scheduler, "_r", order),
             mock.patch.object(secrets, "token_hex", lambda length=16: names.randbytes(length).hex()),
             mock.patch.object(secrets, "token_urlsafe", lambda length=16: names.randbytes(length).hex()),
+            mock.patch.object(supervision, "LOOK_EVERY_S", QUIET_S),
             mock.patch.object(time, "time", self._time_s),
             mock.patch.object(time, "time_ns", self._time_ns),
             _quiet(),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from session.config import SessionConfig
+from session.held_seats import HeldSeats
 from session.records import SessionRecord
 from session.registry_events import Assert, Claim, Release, Touch
 from session.store import RoomRules, Seat, SeatAnswer
@@ -43,7 +44,20 @@ def _reduce(record: object) -> tuple[Callable[[int], object], tuple[int]]:
     return _recall, (number,)
 
 
-_TABLE: Final = copyreg.dispatch_table | dict.fromkeys(_NUMBERED, _reduce)
+def _recall_held(state: dict[str, Any]) -> HeldSeats:
+    held = HeldSeats()
+    vars(held).update(state | {"_by_room": held._by_room})
+    held._by_room.update((room, set(sessions)) for room, sessions in state["_by_room"].items())
+    return held
+
+
+def _reduce_held(held: HeldSeats) -> tuple[Callable[[dict[str, Any]], HeldSeats], tuple[dict[str, Any]]]:
+    # In an order: with some hash seeds a copy of a set of two walks through them the other way round.
+    by_room = {room: sorted(sessions) for room, sessions in held._by_room.items()}
+    return _recall_held, (vars(held) | {"_by_room": by_room},)
+
+
+_TABLE: Final = copyreg.dispatch_table | dict.fromkeys(_NUMBERED, _reduce) | {HeldSeats: _reduce_held}
 
 
 class Frozen(Generic[T]):

@@ -23,6 +23,9 @@ class Invariant(StrEnum):
     VIEW_IS_SOCKETS = "at rest the view equals the live sockets, on every node"
     NO_FLICKER = "nobody sees a person twice, or gone and back, or back from the dead"
     TWICE_IS_ONCE = "what is delivered twice acts once"
+    RULES_HOLD = "a join is decided by the rules and the lock that the room has when its claim lands"
+    BAN_ENDS = "a ban keeps out, and ends every seat"
+    JOINS_END = "no join waits for ever"
     COUNTS_ARE_SIZES = "counts are the sizes of sets"
 
 

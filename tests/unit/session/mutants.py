@@ -27,23 +27,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from session import held_seats, joining, joins_on_way, registry, seat_book, seat_table
 from session.registry_events import PeerClosed
 from session.store import SeatAnswer, SlotId, Verdict
+from signalling.errors import ErrorCode
 from tests.unit.session.invariants import Invariant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from session.registry_events import RegistryEffect, RegistryEvent
+    from session.store import RoomRules, Seat
+    from signalling.ids import SessionId
 
 __all__ = ["MUTANTS", "Mutant"]
 
 _Change = seat_table._Change
+_Table = seat_table.SeatTable
 _Registry = registry.SeatRegistry
+_Joining = joining.Joining
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,44 @@ def _keeps_in_room(held_seats_: held_seats.HeldSeats, held: held_seats.HeldSeat)
     held_seats_._by_room[held.seat.room].add(held.seat.session)
 
 
+def _claim_whatever_revision(change: _Change, rules: RoomRules, silent: SessionId | None, _: object) -> SeatAnswer:
+    return _claim(change, rules, silent, None)
+
+
+def _claim_unlocked(change: _Change, rules: RoomRules, *given: Any) -> SeatAnswer:
+    return _claim(change, replace(rules, locked=False), *given)
+
+
+def _claim_locks_out(change: _Change, rules: RoomRules, *given: Any) -> SeatAnswer:
+    if rules.locked and not change._is_mine() and rules.revision == given[1]:
+        return change._answer(Verdict.LOCKED)
+    return _claim(change, rules, *given)
+
+
+def _claim_banned(table: _Table, *given: Any, **named: Any) -> SeatAnswer:
+    return _table_claim(table, *given, **named | {"banned": False})
+
+
+def _touch_banned(table: _Table, *given: Any, **_: object) -> SeatAnswer:
+    return _table_touch(table, *given)
+
+
+def _state_banned(table: _Table, *given: Any, **_: object) -> SeatAnswer:
+    return _table_state(table, *given)
+
+
+def _holder_unasked(core: _Joining, key: Any, claiming: Any, _holder: object, _node: object, now: float) -> None:
+    core._refuse(key, claiming, ErrorCode.SEAT_OCCUPIED, now)
+
+
+def _highest_in_slot(core: _Joining, seat: Seat) -> int:
+    return core._book.memory.highest_attempt(seat.room, seat.slot, seat.device)
+
+
+def _lock_unread(core: _Joining, seat: Seat, rules: RoomRules) -> ErrorCode | None:
+    return _why_not(core, seat, replace(rules, locked=False))
+
+
 def _nothing(*_: object, **__: object) -> None:
     """Done."""
 
@@ -156,6 +199,7 @@ def _zero(*_: object) -> int:
 
 
 _claim, _state, _touch, _renew = _Change.claim, _Change.state, _Change.touch, _Change._renew
+_table_claim, _table_touch, _table_state, _why_not = _Table.claim, _Table.touch, _Table.state, _Joining._why_not
 _handle, _renewal_answered = _Registry.handle, _Registry._renewal_answered
 _remove = held_seats.HeldSeats.remove
 
@@ -163,6 +207,8 @@ _LEAVE = frozenset({"s1 leaves", "s1 socket closes"})
 _TIME = frozenset({"a renewal passes", "s1 leaves"})
 _EMPTIED = frozenset({"store emptied", "a renewal passes"})
 _GRACE = frozenset({"s1 socket closes", "a grace passes"})
+_LOCK, _BAN = frozenset({"room locked"}), frozenset({"ann is banned"})
+_MULTI, _SILENT = frozenset({"policy is multi"}), frozenset({"s1 falls silent", "s1 is heard"})
 _Book = seat_book.SeatBook
 _I = Invariant
 
@@ -206,6 +252,31 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "a room's set keeps who left": Mutant(
         held_seats.HeldSeats, "remove", _keeps_in_room, _I.COUNTS_ARE_SIZES, "refresh", _LEAVE
+    ),
+    "a claim ignores the revision": Mutant(_Change, "claim", _claim_whatever_revision, _I.RULES_HOLD, "refresh", _LOCK),
+    "a claim ignores the lock": Mutant(_Change, "claim", _claim_unlocked, _I.RULES_HOLD, "refresh", _LOCK),
+    "a lock keeps out who sits": Mutant(_Change, "claim", _claim_locks_out, _I.RULES_HOLD, "refresh", _LOCK),
+    "a join alone ignores the lock": Mutant(
+        _Joining, "_why_not", _lock_unread, _I.RULES_HOLD, "refresh", _LOCK, timeouts=1
+    ),
+    "a claim ignores a ban": Mutant(_Table, "claim", _claim_banned, _I.BAN_ENDS, "refresh", _BAN),
+    "a renewal ignores a ban": Mutant(_Table, "touch", _touch_banned, _I.BAN_ENDS, "refresh", _BAN),
+    "an assert ignores a ban": Mutant(_Table, "state", _state_banned, _I.BAN_ENDS, "refresh", _BAN, timeouts=1),
+    "a node keeps whom it expels": Mutant(
+        _Registry, "_expel", _nothing, _I.VIEW_IS_SOCKETS, "refresh", frozenset({"s1 is expelled"})
+    ),
+    "a join never hears of changed rules": Mutant(_Joining, "rules_read", _nothing, _I.JOINS_END, "refresh", _LOCK),
+    "a device sits in both of its slots": Mutant(_Change, "_elsewhere", _nothing, _I.ONE_SEAT, "refresh", _MULTI),
+    "a node forgets the attempts of the other slot": Mutant(
+        _Joining, "_highest_attempt", _highest_in_slot, _I.NO_FLICKER, "refresh", _MULTI, same_node=True
+    ),
+    "reject protects nobody": Mutant(_Change, "_is_protected", _no, _I.RULES_HOLD, "kept out", _TIME),
+    "reject asks nobody": Mutant(_Joining, "_ask_holder", _holder_unasked, _I.RULES_HOLD, "kept out", _SILENT),
+    "reject protects no seat on its way": Mutant(
+        joins_on_way.Claims, "is_on_way", _no, _I.RULES_HOLD, "kept out", _TIME
+    ),
+    "whoever is heard again goes all the same": Mutant(
+        _Registry, "_holder_heard", _nothing, _I.ACKNOWLEDGED_HOLDS, "kept out", _SILENT | {"s2 leaves"}
     ),
     "a repeated join claims again": Mutant(joins_on_way.Claims, "get", _nothing, _I.TWICE_IS_ONCE, "refresh", _LEAVE),
 }

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from session.store import RoomPolicy
 from tests.unit.session.invariants import BrokenError, Invariant, hold
 from tests.unit.session.walked_model import GRACE_S, RENEW_S, WalkedModel, rejoin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-__all__ = ["ACTS", "FAULTS", "JOINS", "Schedules", "walk"]
+__all__ = ["ACTS", "FAULTS", "JOINS", "MODERATION", "SILENCE", "Schedules", "walk"]
 
 ACTS: Final[dict[str, Callable[[WalkedModel], None]]] = {
     "s1 joins": lambda model: model.join("s1"),
@@ -35,12 +36,28 @@ ACTS: Final[dict[str, Callable[[WalkedModel], None]]] = {
     "store saved": lambda model: model.save_store(),
     "store rolled back": lambda model: model.roll_back_store(),
     "leases forgotten": lambda model: model.forget_leases(),
+    "room locked": lambda model: model.lock(),
+    "room altered": lambda model: model.alter(),
+    "policy is multi": lambda model: model.alter(RoomPolicy.MULTI),
+    "policy is reject": lambda model: model.alter(RoomPolicy.REJECT),
+    "ann is banned": lambda model: model.ban(),
+    "s1 is expelled": lambda model: model.expel("s1"),
+    "s1 falls silent": lambda model: model.fall_silent("s1"),
+    "s1 is heard": lambda model: model.be_heard("s1"),
 }
 JOINS: Final = frozenset({"s1 joins", "s2 joins", "s2 joins one higher"})
-FAULTS: Final = frozenset(ACTS) - JOINS
+MODERATION: Final = frozenset(
+    {"room locked", "room altered", "policy is multi", "policy is reject", "ann is banned", "s1 is expelled"}
+)
+"""What a moderator does."""
+SILENCE: Final = frozenset({"s1 falls silent", "s1 is heard"})
+FAULTS: Final = frozenset(ACTS) - JOINS - MODERATION - SILENCE
 
 _NEEDS_N1: Final = frozenset(
-    {"s1 joins", "s1 leaves", "s1 socket closes", "s1 gives up", "s1 is doubted", "n1 is drained"}
+    {
+        *("s1 joins", "s1 leaves", "s1 socket closes", "s1 gives up", "s1 is doubted", "n1 is drained"),
+        *("s1 is expelled", "s1 falls silent", "s1 is heard"),
+    }
 )
 
 
@@ -126,6 +143,8 @@ class Schedules:
                 return model.highest.get("s2", 0) > 0 and "s2" in model.refused.keys() - model.ended
             case "s2 leaves":
                 return "s2 joins" not in acts
+            case "s1 is heard":
+                return "s1" in model.mute
             case "store rolled back":
                 return model.saved is not None
             case "n1 is killed":

@@ -286,12 +286,12 @@ def test_without_the_store_a_node_refuses_by_what_it_knows(core: SeatRegistry) -
 def test_a_ban_holds_for_all_devices_of_a_user_whatever_their_slots(core: SeatRegistry) -> None:
     multi = by(10, policy=RoomPolicy.MULTI)
     core.handle(answered(asked(core, S1, 1, multi), BANNED), 0)
-    for rules in (multi, by(10)):
-        assert refusal(alone(core, S2, 1, rules)) is ErrorCode.BANNED
+    for attempt, rules in enumerate((multi, by(10)), start=1):
+        assert refusal(alone(core, S2, attempt, rules)) is ErrorCode.BANNED
     core.handle(SessionMinted(record=record("s3", user="bob")), 0)
     assert isinstance(alone(core, SessionId("s3"), 1, multi)[0], Admit)
     core.handle(Tick(), 4_000)
-    assert isinstance(alone(core, S2, 2, multi)[0], Admit), "remembered as long as a slot is"
+    assert isinstance(alone(core, S2, 3, multi)[0], Admit), "remembered as long as a slot is"
 
 
 def test_without_the_store_who_sits_here_comes_back_into_a_locked_and_full_room(core: SeatRegistry) -> None:
@@ -391,6 +391,14 @@ def test_a_change_of_policy_moves_a_device_and_leaves_no_second_seat(core: SeatR
     assert isinstance(effects[0], Admit)
     assert effects[0].takes_over == S1
     assert effects[1] == SeatLost(session=S1, room=ROOM, reason="replaced", successor=SessionId("s3"))
+
+
+def test_an_answer_to_an_older_join_comes_late_in_the_slot_of_the_other_policy(core: SeatRegistry) -> None:
+    late = asked(core, S1, 1, by(10))
+    core.handle(SessionMinted(record=record("s3")), 0)
+    core.handle(answered(asked(core, SessionId("s3"), 2, by(10, policy=RoomPolicy.MULTI)), OK), 0)
+    assert refusal(core.handle(answered(late, OK), 0)) is ErrorCode.ATTEMPT_STALE
+    assert core.seat(S1, ROOM) is None
 
 
 def test_multi_seats_two_devices_and_one_of_them_leaves_alone(core: SeatRegistry) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.session.schedules import FAULTS, walk
+from tests.unit.session.schedules import FAULTS, MODERATION, SILENCE, walk
 from tests.unit.session.walked_model import KINDS
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 LAPSE = frozenset({"s1 leaves", "a renewal passes", "store saved", "store rolled back", "leases forgotten"})
 TIMEOUTS = frozenset({"s1 leaves", "s1 gives up", "a renewal passes"})
+MODERATED = MODERATION | {"s1 leaves", "a renewal passes"}
+ABSENCE = SILENCE | {"s1 leaves", "s1 socket closes", "a renewal passes", "n1 is killed"}
+UNHEARD = frozenset({"room locked", "ann is banned", "s1 falls silent"})
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Case:
 
     def __str__(self) -> str:
         where = "one node" if self.same_node else "two nodes"
-        return f"{self.kind}, {where}, {self.faults} faults, {self.timeouts} timeouts"
+        return f"{self.kind}, {where}, {self.faults} of {len(self.acts)} faults, {self.timeouts} timeouts"
 
 
 CASES = [
@@ -58,12 +61,25 @@ CASES = [
     Case("refresh", True, 1, 1, 1_000, frozenset({"s1 leaves"})),
     Case("refresh", False, 1, 1, 5_900, TIMEOUTS),
     Case("two tabs", False, 1, 1, 6_000, TIMEOUTS),
+    Case("refresh", True, 1, 0, 11_400, MODERATED),
+    Case("refresh", False, 1, 0, 11_200, MODERATED),
+    Case("two tabs", True, 1, 0, 12_300, MODERATED),
+    Case("two tabs", False, 1, 0, 12_700, MODERATED),
+    Case("kept out", True, 1, 0, 13_900, MODERATED),
+    Case("kept out", False, 2, 0, 2_100_000, MODERATION | SILENCE),
+    Case("kept out", True, 2, 0, 190_000, ABSENCE),
+    Case("kept out", False, 2, 0, 440_000, ABSENCE),
+    Case("refresh", False, 1, 1, 60_000, UNHEARD - {"s1 falls silent"}),
+    Case("kept out", False, 1, 1, 60_000, UNHEARD),
 ]
 """Walked by every `make test`."""
 
+RULED = ("refresh", "two tabs", "kept out")
 DEEP = [
     *(Case(kind, same_node, 2, 0, 1) for kind in KINDS for same_node in (True, False)),
     Case("two tabs", False, 3, 0, 500_000, LAPSE),
+    *(Case(kind, same_node, 2, 0, 600_000, MODERATED) for kind in RULED for same_node in (True, False)),
+    *(Case(kind, same_node, 1, 1, 60_000, UNHEARD) for kind in RULED for same_node in (True, False)),
     Case("refresh", True, 1, 1, 315_000, TIMEOUTS - {"s1 gives up"}),
     Case("refresh", True, 2, 1, 16_000_000, TIMEOUTS),
     Case("refresh", False, 2, 1, 1_200_000, TIMEOUTS),

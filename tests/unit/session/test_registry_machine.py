@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from session.store import RoomPolicy
 from tests.unit.session.invariants import Invariant, hold
 from tests.unit.session.walked_model import GRACE_S, RENEW_S, Player, WalkedModel
 
@@ -42,6 +43,19 @@ class SeatMachine(RuleBasedStateMachine):
     def end_or_not(self, session: str, how: str) -> None:
         if self._is_in(session):
             getattr(self.model, how)(session)
+
+    @rule(session=sessions, how=st.sampled_from(["expel", "fall_silent", "be_heard"]))
+    def moderate_or_fall_silent(self, session: str, how: str) -> None:
+        if self._is_in(session) and (how != "be_heard" or session in self.model.mute):
+            getattr(self.model, how)(session)
+
+    @rule(how=st.sampled_from(["ban", "lift_ban", "lock", "unlock", "alter"]))
+    def moderate(self, how: str) -> None:
+        getattr(self.model, how)()
+
+    @rule(policy=st.sampled_from(RoomPolicy))
+    def change_policy(self, policy: RoomPolicy) -> None:
+        self.model.alter(policy)
 
     @rule(seconds=st.sampled_from([0.5, RENEW_S, GRACE_S]))
     def pass_time(self, seconds: float) -> None:
@@ -82,11 +96,13 @@ class SeatMachine(RuleBasedStateMachine):
     @invariant()
     def at_most_one_seat_for_each_device_on_a_node(self) -> None:
         for node, seated in self.model.seated.items():
-            hold(Invariant.ONE_SEAT, len(seated) <= 1, f"{node} seats {seated}")
+            devices = [self.model.players[session].device for session in seated]
+            hold(Invariant.ONE_SEAT, len(devices) == len(set(devices)), f"{node} seats {seated}")
 
     @invariant()
     def the_store_shows_one_at_most(self) -> None:
-        hold(Invariant.ONE_SEAT, len(self.model.shown) <= 1, f"the store shows {self.model.shown}")
+        one = len(self.model.shown) <= 1 or self.model.several
+        hold(Invariant.ONE_SEAT, one, f"the store shows {self.model.shown}")
 
     def teardown(self) -> None:
         """Come to rest: the view equals the live sockets, and acknowledged seats hold."""

@@ -45,12 +45,13 @@ class RejectModel(ClusterModel):
     def find_out(self, index: int) -> None:
         """The node of a holder asks it; the answer goes to whoever wanted to know."""
         question = self.questions.pop(index)
-        gone = question.holder in self.silent or question.holder in self.ended
-        state = HolderState.SILENT if gone else HolderState.ALIVE
-        if question.node not in self.nodes:
-            state = HolderState.UNREACHABLE
+        holder, room = question.holder, question.room
+        state = HolderState.UNREACHABLE
+        if question.node in self.nodes:
+            is_there = holder not in self.silent and self.nodes[question.node].keeps_others_out(holder, room)
+            state = HolderState.ALIVE if is_there else HolderState.SILENT
         for node in sorted(self.nodes):
-            self._tell(node, HolderAnswered(holder=question.holder, room=question.room, state=state))
+            self._tell(node, HolderAnswered(holder=holder, room=room, state=state))
 
     def pass_time(self, seconds: float) -> None:
         self.arrive()

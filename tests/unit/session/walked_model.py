@@ -10,139 +10,61 @@ The model checks while it runs, and :meth:`WalkedModel.settle` at quiescence.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from session.config import SessionConfig
-from session.records import SeatLost
+from session.records import AskHolder, HolderState, SeatLost
 from session.registry import SeatRegistry
 from session.registry_events import (
     Admit,
     Assert,
-    AssertAnswered,
     CheckRequested,
     Claim,
-    ClaimAnswered,
     DrainEnded,
+    Expelled,
+    HolderAnswered,
+    HolderHeard,
     JoinAbandoned,
     JoinRequested,
     LeaveRequested,
     PeerClosed,
+    ReadRules,
     Refuse,
-    RegistryEffect,
     RegistryEvent,
     Release,
-    ReleaseAnswered,
+    RulesRead,
     SessionMinted,
     SocketClosed,
     SocketTimedOut,
     Tick,
     Touch,
-    TouchAnswered,
 )
 from session.seat_table import SeatTable
-from session.store import RoomPolicy, SeatAnswer, Verdict
-from signalling.errors import ErrorCode
+from session.store import RoomPolicy, RoomRules, SeatAnswer, Verdict
 from signalling.ids import NodeId, SessionId
-from tests.unit.session.frozen_states import Frozen, Transitions, fingerprint_of
+from tests.unit.session.frozen_states import Frozen, Transitions
 from tests.unit.session.invariants import Invariant, hold
 from tests.unit.session.seats import ROOM, by, record
+from tests.unit.session.walked_cores import NO_MATTER, OnItsWay, as_event, hear, land, unanswered
+from tests.unit.session.walked_state import Player, WalkedState
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from tests.unit.session.walked_cores import Question
 
 __all__ = ["GRACE_S", "KINDS", "LEASE_S", "RENEW_S", "OnItsWay", "Player", "WalkedModel", "rejoin"]
-
-Question: TypeAlias = Claim | Touch | Assert | Release
-
-_ONCE = (JoinRequested, JoinAbandoned, LeaveRequested, PeerClosed, SocketClosed, SocketTimedOut, DrainEnded)
-"""What a client or a network may say twice, and nothing comes of it. A refused join may be refused again."""
-
-NO_MATTER = 0.0
-"""How old an answer is decides which nodes are believed, and nothing about seats; equal times keep the states few."""
 
 LEASE_S = 8.0
 RENEW_S = 2.5
 GRACE_S = 6.0
 
-_WITH_LAPSED = -1
-"""A moment at which every lease that is remembered still stood."""
-
 REST_S = 20.0
 """A grace, a renewal and a lease, after which nothing is left to happen."""
 
 
-@dataclass(frozen=True)
-class Player:
-    """A session that will join: who, from where, with which attempt."""
-
-    session: str
-    device: str
-    attempt: int
-    node: str
-
-
-@dataclass(frozen=True)
-class OnItsWay:
-    """A question, or its answer once it landed; `asker_gave_up` after a timeout."""
-
-    node: str
-    question: Question
-    answers: tuple[SeatAnswer, ...] | None = None
-    asker_gave_up: bool = False
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What came of an event in a node: what it wants done, and who sits there now."""
-
-    effects: tuple[RegistryEffect, ...]
-    seated: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Landed:
-    """What came of a question in the table, with who was shown before and after."""
-
-    answers: tuple[SeatAnswer, ...]
-    before: frozenset[SessionId]
-    after: frozenset[SessionId]
-
-
 @dataclass
-class WalkedModel:
-    """All its fields are values, so that a shallow copy is a copy."""
-
-    players: dict[str, Player]
-    nodes: dict[str, Frozen[SeatRegistry]]
-    table: Frozen[SeatTable]
-    hear: Transitions[SeatRegistry, Heard]
-    land: Transitions[SeatTable, Landed]
-    policy: RoomPolicy
-    now: float = 100.0
-    messages: tuple[OnItsWay, ...] = ()
-    seated: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Who sits on each node."""
-    shown: frozenset[SessionId] = frozenset()
-    """Whom the table showed last."""
-    admitted: tuple[str, ...] = ()
-    """Sessions in the order in which they first got their seat, in the table or without it."""
-    asked: frozenset[str] = frozenset()
-    acknowledged: frozenset[str] = frozenset()
-    ended: frozenset[str] = frozenset()
-    """Sessions that left, or whose socket is gone for good."""
-    lost: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, ErrorCode] = field(default_factory=dict)
-    highest: dict[str, int] = field(default_factory=dict)
-    """What a refused session was told to go beyond."""
-    unordered: frozenset[str] = frozenset()
-    """Sessions whose claim timed out: it may land after a later join of another device, and then stands above it."""
-    released: frozenset[str] = frozenset()
-    """Sessions whose release landed in a table that still remembers it."""
-    saved: tuple[Frozen[SeatTable], frozenset[str]] | None = None
-    """The table of an earlier moment, to fall back to, and `released` of then."""
-    store_behind: bool = False
-    """Emptied, lapsed, or not asked: the table may show an older seat until the owners spoke."""
+class WalkedModel(WalkedState):
+    """A cluster, and all that may happen to it."""
 
     @classmethod
     def of(cls, *players: Player, policy: RoomPolicy = RoomPolicy.REPLACE) -> WalkedModel:
@@ -151,31 +73,20 @@ class WalkedModel:
         for node in sorted({player.node for player in players}):
             config = SessionConfig(cluster="c", node=NodeId(node), lease_s=LEASE_S, renew_s=RENEW_S, grace_s=GRACE_S)
             nodes[node] = Frozen.of(SeatRegistry(config))
+        rules = by(10, policy=policy, revision=1)
         return cls(
             players={player.session: player for player in players},
             nodes=nodes,
             table=_empty_table(),
-            hear=Transitions(lambda core, what: _hear(core, what, sessions)),
-            land=Transitions(_land),
-            policy=policy,
+            hear=Transitions(lambda core, what: hear(core, what, sessions)),
+            land=Transitions(land),
+            rules=rules,
+            known=dict.fromkeys(nodes, rules),
+            several=policy is RoomPolicy.MULTI,
         )
 
     def copy(self) -> WalkedModel:
         return copy.copy(self)
-
-    def state(self) -> Hashable:
-        """Equal for models that go on alike; the order in which messages were sent does not matter."""
-        return (
-            self.table,
-            tuple(self.nodes.values()),
-            self.now,
-            frozenset((message, self.messages.count(message)) for message in self.messages),
-            self.admitted,
-            (self.asked, self.acknowledged, self.ended, self.unordered, self.released),
-            *(frozenset(each.items()) for each in (self.players, self.lost, self.refused, self.highest)),
-            self.saved,
-            self.store_behind,
-        )
 
     # --- what may happen ---
 
@@ -194,7 +105,7 @@ class WalkedModel:
     def _request(self, session: str) -> None:
         player = self.players[session]
         self.asked |= {session}
-        rules = by(10, policy=self.policy)
+        rules = self.known[player.node]
         request = JoinRequested(session=SessionId(session), room=ROOM, attempt=player.attempt, rules=rules)
         self._tell(player.node, request)
 
@@ -216,6 +127,43 @@ class WalkedModel:
         """Its socket timed out."""
         self.ended |= {session}
         self._tell(self.players[session].node, SocketTimedOut(session=SessionId(session)))
+
+    def fall_silent(self, session: str) -> None:
+        """Its client is gone, or its network stands still; nobody finds out before it is asked."""
+        self.mute |= {session}
+        self.was_silent |= {session}
+
+    def be_heard(self, session: str) -> None:
+        """It was only its network."""
+        self.mute -= {session}
+        self._tell(self.players[session].node, HolderHeard(holder=SessionId(session)))
+
+    def expel(self, session: str) -> None:
+        """A moderator puts it out."""
+        self.ended |= {session}
+        self._tell(self.players[session].node, Expelled(session=SessionId(session), room=ROOM, reason="kicked"))
+
+    def ban(self) -> None:
+        """A moderator bans the person: the repository knows, and the nodes find out."""
+        self.is_banned = self.was_banned = True
+
+    def lift_ban(self) -> None:
+        self.is_banned = False
+
+    def lock(self) -> None:
+        self._alter(replace(self.rules, locked=True))
+
+    def unlock(self) -> None:
+        self._alter(replace(self.rules, locked=False))
+
+    def alter(self, policy: RoomPolicy | None = None) -> None:
+        """The definition becomes another one: in its policy, or in nothing that joins are decided by."""
+        self._alter(self.rules if policy is None else replace(self.rules, policy=policy))
+
+    def _alter(self, rules: RoomRules) -> None:
+        self.rules = replace(rules, revision=rules.revision + 1)
+        self.changes += 1
+        self.several = self.several or rules.policy is RoomPolicy.MULTI
 
     def doubt(self, session: str) -> None:
         """Another node says that the participant is there."""
@@ -278,22 +226,29 @@ class WalkedModel:
         """Let a question land, or an answer arrive."""
         message = self.messages[index]
         rest = (*self.messages[:index], *self.messages[index + 1 :])
-        if message.answers is not None:
-            self.messages = rest
-            self._answer(message, message.answers)
+        self.messages = rest
+        if message.has_landed:
+            self._answer(message)
             return
-        answers = self._land(message.question)
-        self.messages = rest if message.asker_gave_up else (*rest, replace(message, answers=answers))
+        landed = self._land(message)
+        if landed is not None and not message.asker_gave_up:
+            self.messages += (landed,)
 
     def time_out(self, index: int) -> None:
         message = self.messages[index]
         rest = (*self.messages[:index], *self.messages[index + 1 :])
         self.now += 0.001
+        self.messages = rest if message.has_landed else (*rest, replace(message, asker_gave_up=True))
+        question = message.question
+        if isinstance(question, ReadRules | AskHolder):
+            if isinstance(question, AskHolder):
+                self.vouched |= {question.holder}
+            self._answer(replace(message, word=unanswered(question)))
+            return
         self.store_behind = True
-        if isinstance(message.question, Claim):
-            self.unordered |= {message.question.seat.session}
-        self.messages = rest if message.answers is not None else (*rest, replace(message, asker_gave_up=True))
-        self._answer(message, None)
+        if isinstance(question, Claim):
+            self.unordered |= {question.seat.session}
+        self._answer(replace(message, answers=None))
 
     # --- how it ends ---
 
@@ -313,19 +268,6 @@ class WalkedModel:
         while self.messages:
             self.move(0)
 
-    def check_at_rest(self) -> None:
-        held = frozenset().union(*self.seated.values())
-        shown = set(self.table.thaw().live_sessions(ROOM, round(self.now * 1000)))
-        hold(Invariant.VIEW_IS_SOCKETS, held == shown, f"the store shows {shown}, the nodes hold {held}")
-        devices = [self.players[session].device for session in held]
-        one_slot = self.policy is not RoomPolicy.MULTI
-        hold(Invariant.ONE_SEAT, len(held) <= 1 or not one_slot, f"one slot, held by {held}")
-        hold(Invariant.ONE_SEAT, len(devices) == len(set(devices)), f"one device, held by {held}")
-        hold(Invariant.VIEW_IS_SOCKETS, not held & self.ended, f"{held & self.ended} left and is still there")
-        seated = self.acknowledged - self.ended - self.lost.keys()
-        hold(Invariant.ACKNOWLEDGED_HOLDS, seated <= held, f"{seated} should sit, {held} does")
-        hold(Invariant.VIEW_IS_SOCKETS, held <= seated, f"{held} sits, and only {seated} was told so")
-
     # --- the parts ---
 
     def _sessions_of(self, node: str) -> frozenset[str]:
@@ -334,16 +276,20 @@ class WalkedModel:
     def _tell(self, node: str, event: RegistryEvent) -> None:
         core, heard = self.hear(self.nodes[node], (event, self.now))
         self.nodes = self.nodes | {node: core}
-        self.seated = self.seated | {node: heard.seated}
+        seated_before = self.seated.get(node, frozenset())
+        self.seated, self.pending = self.seated | {node: heard.seated}, self.pending | {node: heard.pending}
         for effect in heard.effects:
             match effect:
                 case Touch() | Assert():
                     self.messages += (OnItsWay(node, replace(effect, asked_at=NO_MATTER)),)
-                case Claim() | Release():
+                case Claim() | Release() | ReadRules() | AskHolder():
                     self.messages += (OnItsWay(node, effect),)
+                    if isinstance(effect, Claim):
+                        self.claimed_by = self.claimed_by | {effect.seat.session: effect.rules}
                 case Admit(session=session, degraded=degraded):
                     self.acknowledged |= {session}
                     if degraded:
+                        self._check_admitted_alone(session, seated_before)
                         self._note_admitted(session)
                 case Refuse(session=session, code=code, highest_attempt=highest):
                     self.refused = self.refused | {session: code}
@@ -351,15 +297,30 @@ class WalkedModel:
                     self._check_refusal(session, code)
                 case SeatLost(session=session, reason=reason):
                     self.lost = self.lost | {session: reason}
-                    if reason == "replaced":
-                        self._check_replaced(effect)
+                    self._check_lost(effect)
 
-    def _land(self, question: Question) -> tuple[SeatAnswer, ...]:
-        self.table, landed = self.land(self.table, (question, round(self.now * 1000)))
+    def _land(self, message: OnItsWay) -> OnItsWay | None:
+        match message.question:
+            case ReadRules(session=session, room=room, attempt=attempt):
+                read = RulesRead(session=session, room=room, attempt=attempt, rules=self.rules)
+                return replace(message, word=read)
+            case AskHolder() as question:
+                return self._find_out(message, question)
+            case question:
+                return replace(message, answers=self._land_in_table(question))
+
+    def _land_in_table(self, question: Question) -> tuple[SeatAnswer, ...]:
+        what = (question, round(self.now * 1000), self.rules.revision, self.is_banned)
+        self.table, landed = self.land(self.table, what)
         self.shown = landed.after
         match question:
-            case Claim(seat=seat) if landed.answers[0].verdict is Verdict.OK:
-                self._note_admitted(seat.session)
+            case Claim():
+                self._check_claimed(question, landed)
+                if landed.answers[0].verdict is Verdict.OK:
+                    self._note_admitted(question.seat.session)
+            case Touch() | Assert():
+                ok = any(answer.verdict is Verdict.OK for answer in landed.answers)
+                hold(Invariant.BAN_ENDS, not (ok and self.is_banned), f"{question} of the banned is welcome")
             case Release(seats=seats):
                 self.released |= {seat.session for seat in seats if seat.attempt == self.players[seat.session].attempt}
         self._check_newest_shown(landed.after)
@@ -367,146 +328,45 @@ class WalkedModel:
             self.now += 0.001  # No two seats are taken in the same millisecond, so that clocks order them.
         return landed.answers
 
-    def _answer(self, message: OnItsWay, answers: tuple[SeatAnswer, ...] | None) -> None:
-        if message.node in self.nodes:
-            self._tell(message.node, _as_event(message.question, answers, round(self.now * 1000)))
+    def _find_out(self, message: OnItsWay, question: AskHolder) -> OnItsWay | None:
+        """The node of a holder asks it, and begins its grace where it says nothing."""
+        node, holder = str(question.node), question.holder
+        state = HolderState.UNREACHABLE
+        if node in self.nodes:
+            is_there = self.nodes[node].thaw().keeps_others_out(holder, ROOM) and holder not in self.mute
+            state = HolderState.ALIVE if is_there else HolderState.SILENT
+        if state is not HolderState.SILENT:
+            self.vouched |= {holder}
+        word = HolderAnswered(holder=holder, room=ROOM, state=state)
+        if node in self.nodes and (node == message.node or state is HolderState.SILENT):
+            self._tell(node, word)
+        return None if node == message.node else replace(message, word=word)
+
+    def _answer(self, message: OnItsWay) -> None:
+        if message.node not in self.nodes:
+            return
+        match message.question:
+            case ReadRules() | AskHolder():
+                assert message.word is not None
+                if isinstance(message.word, RulesRead) and message.word.rules is not None:
+                    self.known = self.known | {message.node: message.word.rules}
+                self._tell(message.node, message.word)
+            case question:
+                self._tell(message.node, as_event(question, message.answers, round(self.now * 1000)))
 
     def _note_admitted(self, session: str) -> None:
         if session not in self.admitted:
             self.admitted += (session,)
-
-    # --- what must hold all the time ---
-
-    def _newer_than(self, session: str) -> set[str]:
-        """Who may take the seat of `session`: newer attempts of its device, later joins of other devices."""
-        me = self.players[session]
-        place = self.admitted.index(session) if session in self.admitted else -1
-        newer = set()
-        for index, name in enumerate(self.admitted):
-            other = self.players[name]
-            if other.device != me.device:
-                is_newer = index > place or name in self.unordered
-            elif other.attempt == me.attempt:
-                # One token on two sockets: whoever was first in has it, if the store was asked and remembers it.
-                is_newer = index < place or place < 0 or session in self.unordered or self.store_behind
-            else:
-                is_newer = other.attempt > me.attempt
-            if is_newer and name != session:
-                newer.add(name)
-        return newer
-
-    def _check_replaced(self, lost: SeatLost) -> None:
-        newer = self._newer_than(lost.session)
-        hold(Invariant.ACKNOWLEDGED_HOLDS, bool(newer), f"{lost.session} was `replaced`, and nobody newer ever joined")
-        me = self.players[lost.session]
-        heirs = {
-            name
-            for name in newer - self.ended
-            if (self.players[name].device, self.players[name].node) == (me.device, me.node)
-            and self.players[name].attempt > me.attempt
-        }
-        hold(Invariant.NO_FLICKER, not heirs or lost.successor in heirs, f"{heirs} sits on for {lost.session}")
-
-    def _check_refusal(self, session: str, code: ErrorCode) -> None:
-        if code in (ErrorCode.ATTEMPT_STALE, ErrorCode.REPLACED):
-            me = self.players[session]
-            newer = any(
-                name in self.admitted if other.device != me.device else other.attempt >= me.attempt
-                for name, other in self.players.items()
-                if name != session and name in self.asked
-            )
-            hold(Invariant.NEWEST_WINS, newer, f"{session} was refused as {code}, and nobody newer ever joined")
-
-    def _check_newest_shown(self, shown: frozenset[SessionId]) -> None:
-        """What was released is not seen again, and after an acknowledged join no older one is."""
-        hold(Invariant.NO_FLICKER, not shown & self.released, f"{shown & self.released} ended and is shown again")
-        if self.store_behind:
-            return
-        for session in shown:
-            me = self.players[session]
-            newer = {
-                name
-                for name in self._newer_than(session) & self.acknowledged
-                for other in (self.players[name],)
-                # One token on two sockets makes two joins of one attempt: the store lets in whichever it sees first.
-                if (other.device, other.attempt) != (me.device, me.attempt)
-                and (other.device == me.device or self.policy is not RoomPolicy.MULTI)
-            }
-            hold(Invariant.ACKNOWLEDGED_HOLDS, not newer, f"the store shows {session}, and {newer} joined after it")
 
 
 def _empty_table() -> Frozen[SeatTable]:
     return Frozen.of(SeatTable(lease_ms=round(LEASE_S * 1000), keep_ms=3_600_000))
 
 
-def _hear(core: SeatRegistry, what: Hashable, sessions: tuple[SessionId, ...]) -> Heard:
-    """Let a node hear an event, and those that may come twice, twice."""
-    event, now = cast("tuple[RegistryEvent, float]", what)
-    effects = core.handle(event, now)
-    if isinstance(event, _ONCE):
-        again = tuple(effect for effect in core.handle(event, now) if not isinstance(effect, Refuse))
-        hold(Invariant.TWICE_IS_ONCE, not again, f"a second {event} led to {again}")
-    seated = frozenset(session for session in sessions if core.seat(session, ROOM) is not None)
-    counts = core.counts()
-    told = (counts.seats, counts.rooms, counts.sessions)
-    true = (len(seated), min(len(seated), 1), sum(core.record(session) is not None for session in sessions))
-    hold(Invariant.COUNTS_ARE_SIZES, told == true, f"seats, rooms, sessions are {true}, and said to be {told}")
-    waiting = counts.seats_in_grace
-    hold(Invariant.COUNTS_ARE_SIZES, waiting <= len(seated), f"{waiting} of {len(seated)} seats are in grace")
-    return Heard(effects, frozenset(seated))
-
-
-def _land(table: SeatTable, what: Hashable) -> Landed:
-    """Let a question land twice, as one may that was sent again: the second time changes nothing."""
-    question, now_ms = cast("tuple[Question, int]", what)
-    before, known = table.live_sessions(ROOM, now_ms), table.live_sessions(ROOM, _WITH_LAPSED)
-    answers = _ask(table, question, now_ms)
-    after = table.live_sessions(ROOM, now_ms)
-    appeared, gone = after - before, before - after
-    match question:
-        case Touch():
-            hold(Invariant.UPDATE_NEVER_INSERTS, appeared <= known, f"a renewal brought {appeared}")
-        case Release(seats=seats):
-            own = {seat.session for seat in seats}
-            hold(Invariant.OLDER_REMOVAL_IS_NOTHING, gone <= own, f"the release of {own} removed {gone}")
-    once = fingerprint_of(table)
-    again = _ask(table, question, now_ms)
-    hold(Invariant.TWICE_IS_ONCE, fingerprint_of(table) == once, f"a second {question} changed something")
-    if not isinstance(question, Release):
-        verdicts = [answer.verdict for answer in answers]
-        hold(Invariant.TWICE_IS_ONCE, verdicts == [answer.verdict for answer in again], f"a second {question} failed")
-    return Landed(answers, before, after)
-
-
-def _ask(table: SeatTable, question: Question, now_ms: int) -> tuple[SeatAnswer, ...]:
-    table._changes = 0  # Counts towards the next sweep, which is far away; equal tables are to be equal.
-    match question:
-        case Claim(seat=seat, rules=rules, silent=silent):
-            return (table.claim(seat, now_ms, rules, silent=silent),)
-        case Touch(seats=seats):
-            return tuple(table.touch(seat, now_ms) for seat in seats)
-        case Assert(seats=seats):
-            return tuple(table.state(seat, now_ms) for seat in seats)
-        case Release(seats=seats):
-            return tuple(table.release(seat, now_ms) for seat in seats)
-
-
-def _as_event(question: Question, answers: tuple[SeatAnswer, ...] | None, wall_ms: int) -> RegistryEvent:
-    match question:
-        case Claim(seat=seat, number=number):
-            answer = None if answers is None else answers[0]
-            return ClaimAnswered(seat=seat, answer=answer, wall_ms=wall_ms, number=number)
-        case Touch(seats=seats):
-            return TouchAnswered(seats=seats, answers=answers, asked_at=NO_MATTER)
-        case Assert(seats=seats):
-            return AssertAnswered(seats=seats, answers=answers, asked_at=NO_MATTER)
-        case Release(seats=seats):
-            return ReleaseAnswered(seats=seats, answers=answers)
-
-
 KINDS: dict[str, tuple[str, int, RoomPolicy]] = {
     "refresh": ("laptop-01", 2, RoomPolicy.REPLACE),
     "two tabs": ("phone-001", 1, RoomPolicy.REPLACE),
+    "kept out": ("phone-001", 1, RoomPolicy.REJECT),
     "two tabs let in": ("phone-001", 1, RoomPolicy.MULTI),
     "one token twice": ("laptop-01", 1, RoomPolicy.REPLACE),
     "lost counter": ("laptop-01", 1, RoomPolicy.REPLACE),

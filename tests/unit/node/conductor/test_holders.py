@@ -82,6 +82,30 @@ async def test_a_device_whose_socket_dropped_is_not_waited_for(autojump_clock: M
         assert trio.current_time() == started
 
 
+class LateStore(MemorySeatStore):
+    """A store that decides at once and whose first answer is long on its way."""
+
+    answer_s = 1.0
+
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
+        answer = await super().claim(seat, rules, silent=silent)
+        wait_s, self.answer_s = self.answer_s, 0.0
+        await trio.sleep(wait_s)
+        return answer
+
+
+async def test_who_does_not_know_yet_that_it_is_in_is_there(autojump_clock: MockClock) -> None:
+    async with open_house(store=LateStore(lease_s=8, tombstone_s=60)) as house:
+        await define(house)
+        laptop, phone = await enter(house, "laptop-01"), await enter(house, "phone-001")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(laptop.join)
+            await trio.sleep(0.5)
+            assert await code_of_join(phone) is ErrorCode.SEAT_OCCUPIED
+        assert laptop.ear.ended is None
+        assert house.conductor.stage.rooms.others(laptop.session) == ()
+
+
 # --- over the link -------------------------------------------------------------------------
 
 
