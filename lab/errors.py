@@ -1,0 +1,18 @@
+"""What the lab refuses, in words."""
+
+from __future__ import annotations
+
+__all__ = ["LabError"]
+
+
+class LabError(Exception):
+    """Something the lab cannot do; ``code`` is stable, ``message`` says the next step.
+
+    Codes: ``topology_invalid``, ``not_permitted`` (not root, or no TUN devices), ``program_missing``,
+    ``namespace_failed``, ``emulator_failed``.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
