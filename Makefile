@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ENGINE := --manifest-path sfu/engine/Cargo.toml
+EMULATOR := --manifest-path lab/emulator/Cargo.toml
 # Options for `starling demo`, as in: make demo ARGS="--once --json"
 ARGS ?=
 # One benchmark's name, as in: make bench BENCH=forward
@@ -65,21 +66,23 @@ lint-mypy:
 lint-pyright:
 	$(call phase,pyright,$(BIN)/pyright)
 lint-rustfmt:
-	$(call phase,rustfmt,$(call if_cargo_has,fmt,cargo fmt --check $(ENGINE)))
+	$(call phase,rustfmt,$(call if_cargo_has,fmt,cargo fmt --check $(ENGINE) && cargo fmt --check $(EMULATOR)))
+clippy = cargo clippy --release --locked --quiet --all-targets $(1) -- -D warnings
 # In release, whose C library of ciphers set-up has built already; the debug profile would compile it once more.
 lint-clippy:
-	$(call phase,clippy,$(call if_cargo_has,clippy,cargo clippy --release --locked --quiet --all-targets $(ENGINE) -- -D warnings))
+	$(call phase,clippy,$(call if_cargo_has,clippy,$(call clippy,$(ENGINE)) && $(call clippy,$(EMULATOR))))
+deny = cargo deny $(ENGINE) --locked check $(1) && cargo deny $(EMULATOR) --locked check --config sfu/engine/deny.toml $(1)
 # Licences, bans and sources; known holes are listed on the network and asked for by `make audit`.
 lint-deny:
-	$(call phase,crates,$(call if_cargo_has,deny,cargo deny $(ENGINE) --locked check bans licenses sources,cargo install --locked cargo-deny))
+	$(call phase,crates,$(call if_cargo_has,deny,$(call deny,bans licenses sources),cargo install --locked cargo-deny))
 test-engine:
-	$(call phase,engine tests,cargo test --locked --quiet $(ENGINE))
+	$(call phase,engine tests,cargo test --locked --quiet $(ENGINE) && cargo test --locked --quiet $(EMULATOR))
 test-python:
 	$(call phase,tests,$(BIN)/python -m pytest $(TESTS))
 
 # Asks the list of known holes, which lies on the network; for whoever makes a release.
 audit:
-	$(call phase,known holes,$(call if_cargo_has,deny,cargo deny $(ENGINE) --locked check advisories,cargo install --locked cargo-deny))
+	$(call phase,known holes,$(call if_cargo_has,deny,$(call deny,advisories),cargo install --locked cargo-deny))
 
 simulate: setup
 	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
@@ -88,7 +91,7 @@ bench: setup
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 clean:
-	rm -rf .venv .tools build dist *.egg-info sfu/engine/target
+	rm -rf .venv .tools build dist *.egg-info sfu/engine/target lab/emulator/target
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

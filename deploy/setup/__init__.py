@@ -2,11 +2,11 @@
 
 Three layers, in this order, each skipped when there is nothing to do:
 
-1. *Programs* (`needs.py`): serf, redis-server, chromium, a C compiler, cmake and a Rust toolchain. What is on PATH is
-   used. The rest comes from Debian packages: by apt when root (`install.py`), else fetched and unpacked into `.tools/`
-   inside the project (`unpack.py`), with one small launcher per program in `.tools/bin` (`launcher.py`).
+1. *Programs* (`needs.py`): serf, redis-server, ip, chromium, a C compiler, cmake and a Rust toolchain. What is on
+   PATH is used. The rest comes from Debian packages: by apt when root (`install.py`), else fetched and unpacked into
+   `.tools/` inside the project (`unpack.py`), with one small launcher per program in `.tools/bin` (`launcher.py`).
 2. *Python dependencies* (`python.py`): a virtual environment in `.venv`, filled from the hashed lock.
-3. *Starling itself* (`python.py`): an editable install, which builds the engine in release.
+3. *Starling itself* (`python.py`): an editable install, which builds the engine and the lab's network in release.
 
 A second run starts at once: each of the layers 2 and 3 leaves a stamp (`stamp.py`), a digest of everything that went
 into it, and runs again only when that digest changes. Every step shows one line with its seconds and writes what its

@@ -178,6 +178,13 @@ def needs(manifest: Path) -> tuple[Need, ...]:
             otherwise="Install Redis so that `redis-server` is on PATH.",
         ),
         Need(
+            name="ip",
+            present=lambda: on_path("ip"),
+            packages=(("iproute2",),),
+            programs=_same("bin", "ip"),
+            otherwise="Install iproute2 so that `ip` is on PATH.",
+        ),
+        Need(
             name="chromium",
             present=lambda: on_path("chromium"),
             packages=(("chromium",),),

@@ -19,6 +19,11 @@ class Places:
         return self.root / "sfu/engine/Cargo.toml"
 
     @property
+    def emulator(self) -> Path:
+        """The crate of the lab's network."""
+        return self.root / "lab/emulator"
+
+    @property
     def lock(self) -> Path:
         """The hashed list of Python dependencies."""
         return self.root / "requirements.lock"

@@ -47,10 +47,11 @@ def install_starling(places: Places) -> None:
     Raises:
         SetupError: A command failed.
     """
-    inputs = [places.root / "pyproject.toml", places.lock, *engine_sources(places.manifest.parent)]
+    inputs = [places.root / "pyproject.toml", places.lock, *crate_sources(places.manifest.parent)]
+    inputs += crate_sources(places.emulator)
     wanted = digest(places.root, inputs, places.interpreter())
     stamp = Stamp(places.stamp("starling"))
-    made = [places.venv / "bin" / name for name in ("starling", "starling-sfu")]
+    made = [places.venv / "bin" / name for name in ("starling", "starling-sfu", "starling-wan")]
     if stamp.holds(wanted) and all(path.exists() for path in made):
         return
     stamp.clear()
@@ -67,9 +68,9 @@ def install_starling(places: Places) -> None:
     stamp.write(wanted)
 
 
-def engine_sources(engine: Path) -> Iterator[Path]:
-    """Yield every file the engine is built from, leaving out what building made."""
-    for path in engine.iterdir():
+def crate_sources(crate: Path) -> Iterator[Path]:
+    """Yield every file a program in Rust is built from, leaving out what building made."""
+    for path in crate.iterdir():
         if path.is_file():
             yield path
         elif path.name != "target":

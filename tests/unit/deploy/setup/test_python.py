@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deploy.setup.python import engine_sources
+from deploy.setup.python import crate_sources
 
 
 def test_sources_are_found_and_builds_left_out(tmp_path: Path) -> None:
@@ -10,5 +10,5 @@ def test_sources_are_found_and_builds_left_out(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    found = {str(path.relative_to(tmp_path)) for path in engine_sources(tmp_path)}
+    found = {str(path.relative_to(tmp_path)) for path in crate_sources(tmp_path)}
     assert found == {"Cargo.toml", "src/main.rs", "src/forward/batch.rs"}
