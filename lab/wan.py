@@ -54,6 +54,11 @@ class Wan:
         self._conditions = dict(topology.conditions)
         self._cut: frozenset[Pair] = frozenset()
 
+    @property
+    def emulator_pid(self) -> int:
+        """Process id of the program between the hosts."""
+        return self._emulator.pid
+
     def address(self, host: str) -> str:
         """The IPv4 address of a host.
 
