@@ -12,7 +12,8 @@ outside in:
 - room_queries.py asks the mesh where a room lives while the store is away (room_query.py is what is said,
   room_questions.py when), and answers others.
 - rpc/ is the Serf RPC client: codec, connection, typed records.
-- distance.py and placement.py are pure functions from positions and coordinates to ordered candidates.
+- distance.py says how far a pair of nodes is and how sure that is, rtt_matrix.py says it of all, and coordinates.py
+  reads what Serf knows of it; placement.py is the pure function from that to ordered candidates with reasons.
 
 What comes from a peer is never trusted: a member with unusable tags, of another cluster or without a
 certificate is listed with the reason and changes nothing.
@@ -20,10 +21,11 @@ certificate is listed with the reason and changes nothing.
 
 from membership.certificate import certificate_holds, certify_node
 from membership.config import MembershipConfig
-from membership.distance import NetworkCoordinate, Position, great_circle_km, rtt_floor_ms
+from membership.distance import NetworkCoordinate, Position, RttEstimate, RttSource, great_circle_km, rtt_floor_ms
 from membership.errors import GossipSetupError, GossipUnavailableError, MembershipError
 from membership.placement import Candidate, Reason, rank_candidates
 from membership.room_queries import RoomFound, RoomQueries
+from membership.rtt_matrix import RttCell, RttMatrix, rtt_matrix
 from membership.service import MAX_EVENT_BYTES, Membership, open_membership
 from membership.snapshot import (
     Change,
@@ -64,6 +66,10 @@ __all__ = [
     "Reason",
     "RoomFound",
     "RoomQueries",
+    "RttCell",
+    "RttEstimate",
+    "RttMatrix",
+    "RttSource",
     "UnusableMember",
     "ViewMember",
     "ViewReset",
@@ -73,4 +79,5 @@ __all__ = [
     "open_membership",
     "rank_candidates",
     "rtt_floor_ms",
+    "rtt_matrix",
 ]

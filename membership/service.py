@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
+from membership.coordinates import CoordinateReader
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.joining import try_seeds
 from membership.revocations import read_revoked_keys
@@ -24,6 +26,7 @@ from membership.room_queries import RoomQueries
 from membership.rpc.client import EventStream, SerfClient, open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from membership.rpc.records import MemberEvent, QueryEvent, SerfMember, UserEvent
+from membership.rtt_matrix import RttMatrix, rtt_matrix
 from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
 from membership.subscription import ChangeSubscription
@@ -105,6 +108,7 @@ class Membership:
         self._sent = self._received = self._dropped = self._foreign = self._records_dropped = self._resets = 0
         self._event_queue: int | None = None
         self._join_problem: GossipSetupError | None = None
+        self._coordinates = CoordinateReader(lambda: self.view)
         self.rooms = RoomQueries(
             config,
             view=lambda: self.view,
@@ -208,24 +212,13 @@ class Membership:
         with self._using_agent() as session:
             return await session.fast.members()
 
-    async def rtt_estimates_ms(self) -> Mapping[NodeId, float]:
-        """Estimated round-trip time from here to each other living node whose coordinate is known.
+    def rtts(self, links_ms: Mapping[NodeId, float] = MappingProxyType({})) -> RttMatrix:
+        """How far all living nodes are from each other, as well as it is known now.
 
-        From Vivaldi coordinates: right within ~10 % after three minutes, poor below 20 ms.
-
-        Raises:
-            GossipUnavailableError: no agent answered in time.
+        Args:
+            links_ms: round trips that this node's own links measure, by the far end.
         """
-        estimates: dict[NodeId, float] = {}
-        with self._using_agent() as session:
-            own = await session.fast.coordinate(session.endpoint.name)
-            for member in self.view.alive():
-                if own is None or member.node_id == self._config.node_id:
-                    continue
-                other = await session.fast.coordinate(member.serf_name)
-                if other is not None and len(other.vector) == len(own.vector):
-                    estimates[member.node_id] = own.rtt_ms(other)
-        return estimates
+        return rtt_matrix(self.view, coordinates=self._coordinates.seen, links_ms=links_ms, now_s=trio.current_time())
 
     def statistics(self) -> MembershipStatistics:
         """Counters and gauges of now."""
@@ -305,6 +298,7 @@ class Membership:
                 try:
                     self._feed(AgentUp(agent_boot=endpoint.agent_boot))
                     nursery.start_soon(self._watch_gauges, fast)
+                    nursery.start_soon(self._coordinates.run, fast)
                     await self._read_stream(stream, events, nursery)
                 finally:
                     self._session = None

@@ -21,6 +21,7 @@ from msgspec import Meta
 
 from membership import MemberState
 from node.account_orders import AccountAnswer, AccountOrder, carry_out
+from node.conductor.distances import rtts_now
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
 from node.private_files import read_private, write_private
 from relay.link_peer import node_of_link
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from membership import ClusterView, Membership
+    from membership import ClusterView, Membership, RttMatrix
     from node.audit import Auditor, AuditReport
     from node.conductor import Conductor
     from node.config import Config
@@ -191,7 +192,7 @@ class AdminDesk:
 
     async def _members(self) -> Members:
         view = self.alone if self.membership is None else self.membership.view
-        rtts = {} if self.membership is None else await self.membership.rtt_estimates_ms()
+        rtts = None if self.membership is None else rtts_now(self.membership, self.relay)
         known = [
             MemberReport(
                 node=node_id,
@@ -203,7 +204,7 @@ class AdminDesk:
                 load=member.tags.load.name.lower(),
                 latitude=member.tags.latitude,
                 longitude=member.tags.longitude,
-                rtt_ms=rtts.get(node_id),
+                rtt_ms=_rtt_ms(rtts, view.own_id, node_id),
                 me=node_id == view.own_id,
             )
             for node_id, member in sorted(view.members.items())
@@ -254,6 +255,11 @@ class AdminDesk:
                 before = carried.get(node, (0, 0))
                 carried[node] = before[0] + peer.bytes_in, before[1] + peer.bytes_out
         return carried
+
+
+def _rtt_ms(rtts: RttMatrix | None, me: NodeId, node: NodeId) -> float | None:
+    known = None if rtts is None or node == me else rtts.between(me, node)
+    return None if known is None else known.rtt_ms
 
 
 def _problem(found: ReadinessProblem) -> Problem:

@@ -23,6 +23,7 @@ from membership import (
     NodeChanged,
     NodeGone,
     NodeState,
+    RttSource,
     ViewReset,
     open_membership,
 )
@@ -104,7 +105,9 @@ async def test_three_nodes_find_each_other_and_talk(configure: Configure) -> Non
         assert not bob.view.members[NodeId("bob")].is_serving
 
         assert {member.name.split("-")[0] for member in await ada.members_raw()} == {"ada", "bob", "eve"}
-        assert all(0 <= rtt_ms < 100 for rtt_ms in (await ada.rtt_estimates_ms()).values())
+        known = [cell.estimate for cell in ada.rtts({NodeId("bob"): 0.2}).cells() if cell.estimate is not None]
+        assert all(0 <= one.rtt_ms < 100 for one in known)
+        assert RttSource.LINK in {one.source for one in known}
         statistics = ada.statistics()
         assert (statistics.members_alive, statistics.events_sent, statistics.events_received) == (3, 1, 3)
         assert statistics.join_problem is None

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from membership.distance import NetworkCoordinate, Position, great_circle_km, rtt_floor_ms
+from membership.distance import (
+    NetworkCoordinate,
+    Position,
+    RttSource,
+    SeenCoordinate,
+    best_rtt,
+    great_circle_km,
+    rtt_floor_ms,
+)
 
 LONDON = Position(latitude=51.5074, longitude=-0.1278)
 NEW_YORK = Position(latitude=40.7128, longitude=-74.0060)
@@ -56,3 +64,61 @@ def test_adjustments_never_make_a_time_negative() -> None:
 def test_coordinates_of_different_dimension_have_no_distance() -> None:
     with pytest.raises(ValueError, match="dimension"):
         coordinate(0).rtt_ms(coordinate(0, 0))
+
+
+def seen(*vector: float, error: float = 0.1, at_s: float = 0.0) -> SeenCoordinate:
+    at = NetworkCoordinate(vector=vector, height=0.0, adjustment=0.0, error=error)
+    return SeenCoordinate(serf_name="x", coordinate=at, at_s=at_s)
+
+
+NEAR = (seen(0.0, 0.0), seen(0.3, 0.0))
+"""300 ms apart, as Serf says."""
+
+
+def test_a_link_knows_better_than_coordinates_and_these_better_than_the_map() -> None:
+    apart = (LONDON, NEW_YORK)
+    estimates = [
+        best_rtt(link_ms=71.0, coordinates=NEAR, positions=apart),
+        best_rtt(coordinates=NEAR, positions=apart),
+        best_rtt(positions=apart),
+    ]
+    assert [one and one.source for one in estimates] == [RttSource.LINK, RttSource.COORDINATES, RttSource.POSITIONS]
+    assert [one and round(one.rtt_ms) for one in estimates] == [71, 300, 93]
+    trust = [one.confidence for one in estimates if one is not None]
+    assert trust == sorted(trust, reverse=True)
+    assert best_rtt() is None
+
+
+@given(positions, positions, st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.9))
+def test_no_estimate_lies_below_the_floor(a: Position, b: Position, x: float, y: float, error: float) -> None:
+    for pair in (None, (seen(x, y, error=error), seen(y, x, error=error))):
+        estimate = best_rtt(coordinates=pair, positions=(a, b))
+        assert estimate is not None
+        assert estimate.rtt_ms >= rtt_floor_ms(a, b)
+        assert estimate.error_ms > 0
+        assert 0 < estimate.confidence < 1
+
+
+def test_what_was_measured_may_lie_below_the_floor() -> None:
+    estimate = best_rtt(link_ms=0.4, positions=(LONDON, SYDNEY))
+    assert estimate is not None
+    assert (estimate.rtt_ms, estimate.confidence > 0.9) == (0.4, True)
+
+
+def test_coordinates_age_and_one_that_has_not_settled_says_nothing() -> None:
+    fresh, old = best_rtt(coordinates=NEAR, now_s=1.0), best_rtt(coordinates=NEAR, now_s=300.0)
+    assert fresh is not None
+    assert old is not None
+    assert fresh.rtt_ms == old.rtt_ms == pytest.approx(300)
+    assert fresh.confidence > 0.9 > 0.7 > old.confidence
+    unsettled = (seen(0.0, error=1.5), seen(0.3))
+    guess = best_rtt(coordinates=unsettled, positions=(LONDON, NEW_YORK))
+    assert guess is not None
+    assert guess.source is RttSource.POSITIONS
+    only = best_rtt(coordinates=unsettled)
+    assert only is not None
+    assert (only.source, only.confidence <= 0.41) == (RttSource.COORDINATES, True)
+
+
+def test_coordinates_of_two_dimensions_do_not_compare() -> None:
+    assert best_rtt(coordinates=(seen(0.0), seen(0.0, 0.1))) is None

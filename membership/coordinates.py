@@ -1,0 +1,83 @@
+"""The network coordinates of all living nodes, read from the own agent a few at a time.
+
+The agent answers for one member a call, in microseconds, but each answer stands in line with everything else on its
+connection.  So a round over the cluster is spread over its period; only what was never read is read at once, because
+a node that has just started should be able to place people.  A coordinate moves by a probe a second and settles in
+minutes: reading it every quarter of a minute loses nothing.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from membership.distance import SeenCoordinate
+from membership.rpc.errors import RemoteRpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from membership.rpc.client import SerfClient
+    from membership.snapshot import ClusterView
+    from signalling.ids import NodeId
+
+__all__ = ["CoordinateReader"]
+
+ROUND_S: Final = 15.0
+"""Period of a round over all nodes."""
+
+FIRST_GAP_S: Final = 0.02
+"""Between two nodes of which nothing is known yet: 50 calls a second leave the agent idle."""
+
+MAX_COORDINATES: Final = 256
+"""Nodes that are kept, the first by id and this one: more than one mesh will have, and 17 calls a second."""
+
+
+class CoordinateReader:
+    """Keeps what the agent knows of where everybody is.
+
+    Args:
+        view: the cluster now.
+    """
+
+    def __init__(self, view: Callable[[], ClusterView]) -> None:
+        self._view = view
+        self._seen: Mapping[NodeId, SeenCoordinate] = MappingProxyType({})
+
+    @property
+    def seen(self) -> Mapping[NodeId, SeenCoordinate]:
+        """An immutable snapshot: each living node's coordinate as it was last read; not all may be known."""
+        return self._seen
+
+    async def run(self, client: SerfClient) -> None:
+        """Read round after round, until it is cancelled.
+
+        Raises:
+            BrokenRpcError: the agent is gone.
+            trio.TooSlowError: it does not answer.
+        """
+        while True:
+            members = self._view().alive()
+            own = self._view().own_id
+            names = {one.node_id: one.serf_name for one in members[:MAX_COORDINATES] if one.node_id != own}
+            names |= {one.node_id: one.serf_name for one in members if one.node_id == own}
+            self._seen = MappingProxyType(
+                {node: one for node, one in self._seen.items() if names.get(node) == one.serf_name}
+            )
+            for node, name in names.items():
+                is_new = node not in self._seen
+                await self._read(client, node, name)
+                await trio.sleep(FIRST_GAP_S if is_new and node in self._seen else ROUND_S / len(names))
+            if not names:
+                await trio.sleep(FIRST_GAP_S)
+
+    async def _read(self, client: SerfClient, node: NodeId, name: str) -> None:
+        try:
+            coordinate = await client.coordinate(name)
+        except RemoteRpcError:  # it left a moment ago, or this agent keeps no coordinates
+            return
+        if coordinate is not None:
+            seen = SeenCoordinate(serf_name=name, coordinate=coordinate, at_s=trio.current_time())
+            self._seen = MappingProxyType({**self._seen, node: seen})
