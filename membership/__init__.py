@@ -23,7 +23,7 @@ from membership.certificate import certificate_holds, certify_node
 from membership.config import MembershipConfig
 from membership.distance import NetworkCoordinate, Position, RttEstimate, RttSource, great_circle_km, rtt_floor_ms
 from membership.errors import GossipSetupError, GossipUnavailableError, MembershipError
-from membership.placement import Candidate, Reason, rank_candidates
+from membership.placement import Candidate, ClientPlace, Excluded, Placement, Reason, RoomPlace, rank
 from membership.room_queries import RoomFound, RoomQueries
 from membership.rtt_matrix import RttCell, RttMatrix, rtt_matrix
 from membership.service import MAX_EVENT_BYTES, Membership, open_membership
@@ -46,7 +46,9 @@ __all__ = [
     "MAX_EVENT_BYTES",
     "Candidate",
     "Change",
+    "ClientPlace",
     "ClusterView",
+    "Excluded",
     "GossipSetupError",
     "GossipUnavailableError",
     "LoadClass",
@@ -62,9 +64,11 @@ __all__ = [
     "NodeGone",
     "NodeState",
     "NodeTags",
+    "Placement",
     "Position",
     "Reason",
     "RoomFound",
+    "RoomPlace",
     "RoomQueries",
     "RttCell",
     "RttEstimate",
@@ -77,7 +81,7 @@ __all__ = [
     "certify_node",
     "great_circle_km",
     "open_membership",
-    "rank_candidates",
+    "rank",
     "rtt_floor_ms",
     "rtt_matrix",
 ]

@@ -1,51 +1,124 @@
 """Which node a client should take: a pure function from what is known to candidates, each with its reasons.
 
-The cost of a node is a time in milliseconds: the round trip that physics asks for at least, plus a penalty
-for load, minus a bonus where the room already lives (a relay hop saved).  Nodes that are not alive, drain or
-are full are no candidates.  Without a position the order comes from load and room alone, and ties are
-spread over clients by rendezvous hashing, so that not everybody takes the first name in the alphabet.
+Theory of operation.  The cost of a node is a time in milliseconds: the longest way that anything said in the room
+would go, there and back - from the client to the node, over a link to the farthest node where the room lives, to
+that node's people - plus a penalty for load.  Without a room it is the first hop alone.
+
+Every part of it may be off, and is known to be off by how much.  Costs that may be the same *are* the same here:
+the candidates are cut into tiers, each holding whoever may be as good as its best, and within a tier what does not
+shake decides: load, whether the room lives there, the map, and a hash that spreads equal nodes over clients.  So
+noise within the error bars moves nobody, a longer way never makes a node better, and the order of the input says
+nothing.  A client that is on a node stays there until another is better by a ratio *and* by an absolute margin.
+
+Who cannot take the client is left out, with the reason: draining, not alive, another protocol, the wrong place for
+the room's data.  A full node comes after all others: its tag may be a minute old, and it refuses by itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from membership.distance import Position, rtt_floor_ms
-from membership.tags import LoadClass
+from membership.distance import RttEstimate, RttSource, measured_rtt, rtt_floor_ms, rtt_from_positions
+from membership.rtt_matrix import position_of
+from membership.snapshot import MemberState
+from membership.tags import LoadClass, NodeState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable, Mapping
 
+    from membership.distance import Position
+    from membership.rtt_matrix import RttMatrix
     from membership.snapshot import ClusterView, ViewMember
+    from membership.tags import NodeTags
     from signalling.ids import NodeId
 
-__all__ = ["Candidate", "Reason", "rank_candidates"]
+__all__ = [
+    "MAX_ROOM_NODES",
+    "Candidate",
+    "ClientPlace",
+    "Excluded",
+    "Placement",
+    "Reason",
+    "RoomPlace",
+    "rank",
+]
 
 CLIENT_ROLE = "media"
 
-LOAD_PENALTY_MS = {LoadClass.LOW: 0.0, LoadClass.BUSY: 15.0, LoadClass.HIGH: 60.0}
+LOAD_PENALTY_MS = {LoadClass.LOW: 0.0, LoadClass.BUSY: 15.0, LoadClass.HIGH: 60.0, LoadClass.FULL: 60.0}
 """What a longer way is worth to spare a loaded node: BUSY loses only within a metropolitan area, HIGH only
-within a continent (its networks span 30-60 ms).  A FULL node is no candidate."""
+within a continent (its networks span 30-60 ms)."""
 
-ROOM_BONUS_MS = 10.0
+HOP_MS = 10.0
 """Forwarding over one more node costs a jitter buffer's slack and two more hops through a kernel."""
+
+CLIENT_ERROR_MS = 4.0
+CLIENT_ERROR_RATIO = 0.03
+"""How far the best of three pings of a browser is off: its timers and Wi-Fi shake by some milliseconds, which is also
+what the SDK takes for a tie (8 ms between two nodes)."""
+
+UNKNOWN_LINK_MS = 150.0
+"""A link that nothing is known of: the middle between regions of different continents; off by as much again."""
+
+MOVE_MARGIN_MS = 25.0
+MOVE_RATIO = 0.8
+"""A move builds two peer connections anew and asks every publisher for a keyframe.  It has to win what people can
+notice: 25 ms there and back and a fifth of the way (delays above 150 ms one way disturb a talk: ITU-T G.114)."""
+
+MAX_ROOM_NODES = 32
+"""Nodes of a room that are looked at: the work of a question is bounded, and the farthest of 32 is far."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientPlace:
+    """What is known of where a client is.
+
+    Attributes:
+        rtts_ms: what it measured itself, by node; a node that it could not reach is not in it.
+        position: where it is on the map, if that is known.
+        node: the node that it is on, and stays on if no other is clearly better.
+        spread_key: something stable about it (never logged); breaks ties between equal nodes.
+    """
+
+    rtts_ms: Mapping[NodeId, float] = field(default_factory=lambda: MappingProxyType({}))
+    position: Position | None = None
+    node: NodeId | None = None
+    spread_key: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoomPlace:
+    """What is known of the client's room.
+
+    Attributes:
+        nodes: where it lives now.
+        people_ms: round trip from such a node to the farthest of its people, as far as it is known.
+        residency: tag that a node must carry to take the room's people; None when any will do.
+    """
+
+    nodes: frozenset[NodeId] = frozenset()
+    people_ms: Mapping[NodeId, float] = field(default_factory=lambda: MappingProxyType({}))
+    residency: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """One part of a candidate's cost.
+    """One part of why a candidate stands where it does.
 
     Attributes:
-        code: `distance`, `distance_unknown`, `load`, `room_here`.
+        code: `measured`, `position`, `distance_unknown`, `room_here`, `room_path`, `room_path_unknown`, `load`,
+            `full`, `stay`.
         text: for a human.
-        cost_ms: what it adds to the cost; negative is a bonus.
+        cost_ms: what it adds to the cost.
     """
 
     code: str
     text: str
-    cost_ms: float
+    cost_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +130,10 @@ class Candidate:
         public_url: where the client reaches it.
         region: the place it serves.
         load: its coarse load.
-        rtt_floor_ms: round trip that physics asks for at least; None when a position is unknown.
-        cost_ms: sum of the reasons; the order of the candidates.
+        first_hop: from the client to it; None when nothing is known.
+        farthest: the room's node that makes the worst path; None without one.
+        cost_ms: sum of the reasons.
+        error_ms: how far that may be off, either way.
         reasons: why it stands there, never empty.
     """
 
@@ -66,62 +141,213 @@ class Candidate:
     public_url: str
     region: str
     load: LoadClass
-    rtt_floor_ms: float | None
+    first_hop: RttEstimate | None
+    farthest: NodeId | None
     cost_ms: float
+    error_ms: float
     reasons: tuple[Reason, ...]
 
 
-def rank_candidates(
-    view: ClusterView,
-    *,
-    position: Position | None = None,
-    room_nodes: Collection[NodeId] = (),
-    spread_key: bytes = b"",
-) -> tuple[Candidate, ...]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Excluded:
+    """A node that is no candidate.
+
+    Attributes:
+        node_id: its stable id.
+        code: `not_alive`, `other_role`, `draining`, `protocol`, `residency`.
+        text: for a human.
+    """
+
+    node_id: NodeId
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """The answer: candidates, best first, and who is none."""
+
+    candidates: tuple[Candidate, ...]
+    excluded: tuple[Excluded, ...]
+
+
+def rank(view: ClusterView, rtts: RttMatrix, client: ClientPlace, room: RoomPlace | None = None) -> Placement:
     """Order the nodes for one client, best first.
 
     Args:
         view: the cluster as this node sees it.
-        position: where the client is, if known.
-        room_nodes: nodes where the client's room already lives.
-        spread_key: something stable about the client (never logged); breaks ties between equal nodes.
+        rtts: how far its nodes are from each other.
+        client: where the client is.
+        room: the room it wants to join, if any.
     """
-    candidates = (
-        _candidate(member, position, room_nodes)
-        for member in view.alive()
-        if member.is_serving and member.tags.role == CLIENT_ROLE and member.tags.load is not LoadClass.FULL
-    )
-    return tuple(
-        sorted(candidates, key=lambda c: (c.rtt_floor_ms is None, c.cost_ms, _spread(spread_key, c.node_id)))
-        if position is not None
-        else sorted(candidates, key=lambda c: (c.cost_ms, _spread(spread_key, c.node_id)))
-    )
+    asked = _living_room(view, room or RoomPlace())
+    me = view.members.get(view.own_id)
+    ranges = [view.members[node].tags for node in asked.nodes] + ([me.tags] if me is not None else [])
+    candidates: list[Candidate] = []
+    excluded: list[Excluded] = []
+    for _, member in sorted(view.members.items()):
+        refusal = _refusal(member, asked, ranges)
+        if refusal is None:
+            candidates.append(_candidate(member, rtts, client, asked))
+        else:
+            excluded.append(Excluded(node_id=member.node_id, code=refusal[0], text=refusal[1]))
+    tie = _Tie(view=view, client=client, room=asked)
+    ordered = [one for group in _groups(candidates) for one in _tiers(group, tie)]
+    return Placement(candidates=_stay(ordered, client.node), excluded=tuple(excluded))
 
 
-def _candidate(member: ViewMember, position: Position | None, room_nodes: Collection[NodeId]) -> Candidate:
+def _living_room(view: ClusterView, room: RoomPlace) -> RoomPlace:
+    """The room's nodes that are alive, and no more of them than can be looked at."""
+    alive = {member.node_id for member in view.alive()}
+    return replace(room, nodes=frozenset(sorted(room.nodes & alive)[:MAX_ROOM_NODES]))
+
+
+def _refusal(member: ViewMember, room: RoomPlace, others: Iterable[NodeTags]) -> tuple[str, str] | None:
+    """Why a node is no candidate; None for one that is."""
     tags = member.tags
-    reasons: list[Reason] = []
-    floor_ms: float | None = None
-    if position is not None and tags.latitude is not None and tags.longitude is not None:
-        floor_ms = rtt_floor_ms(position, Position(latitude=tags.latitude, longitude=tags.longitude))
-        reasons.append(Reason(code="distance", text=f"at least {floor_ms:.0f} ms away", cost_ms=floor_ms))
-    else:
-        whose = "the client" if position is None else "the node"
-        reasons.append(Reason(code="distance_unknown", text=f"position of {whose} is unknown", cost_ms=0.0))
+    if member.state is not MemberState.ALIVE:
+        return "not_alive", f"it has {member.state.value}"
+    if tags.role != CLIENT_ROLE:
+        return "other_role", f"it takes no clients: its role is {tags.role}"
+    if tags.state is NodeState.DRAINING:
+        return "draining", "it is being emptied and takes nobody new"
+    if any(tags.protocol_max < one.protocol_min or one.protocol_max < tags.protocol_min for one in others):
+        return "protocol", "it speaks no protocol in common with the nodes that it would have to talk to"
+    if room.residency is not None and tags.residency != room.residency:
+        where = "nothing about itself" if tags.residency is None else tags.residency
+        return "residency", f"the room must stay in {room.residency}, and the node says {where}"
+    return None
+
+
+def _candidate(member: ViewMember, rtts: RttMatrix, client: ClientPlace, room: RoomPlace) -> Candidate:
+    tags = member.tags
+    hop = _first_hop(member, client)
+    reasons = [_hop_reason(hop, client)]
+    errors_ms = [0.0 if hop is None else hop.error_ms]
+    farthest: NodeId | None = None
+    if room.nodes:
+        farthest, path_ms, path, is_known = _worst_path(member.node_id, rtts, room)
+        reasons.append(_path_reason(member.node_id, farthest, path_ms, is_known=is_known))
+        errors_ms.append(path.error_ms)
     penalty_ms = LOAD_PENALTY_MS[tags.load]
     if penalty_ms:
         reasons.append(Reason(code="load", text=f"load is {tags.load.name.lower()}", cost_ms=penalty_ms))
-    if member.node_id in room_nodes:
-        reasons.append(Reason(code="room_here", text="the room already lives here", cost_ms=-ROOM_BONUS_MS))
+    if tags.load is LoadClass.FULL:
+        reasons.append(Reason(code="full", text="it says that it is full: only if no other will do"))
     return Candidate(
         node_id=member.node_id,
         public_url=tags.public_url,
         region=tags.region,
         load=tags.load,
-        rtt_floor_ms=floor_ms,
+        first_hop=hop,
+        farthest=farthest,
         cost_ms=sum(reason.cost_ms for reason in reasons),
+        error_ms=math.hypot(*errors_ms),
         reasons=tuple(reasons),
     )
+
+
+def _first_hop(member: ViewMember, client: ClientPlace) -> RttEstimate | None:
+    """From the client to a node: what it measured, else the map."""
+    measured_ms = client.rtts_ms.get(member.node_id)
+    if measured_ms is not None:
+        return measured_rtt(measured_ms, error_ms=CLIENT_ERROR_MS, error_ratio=CLIENT_ERROR_RATIO)
+    position = position_of(member.tags)
+    return None if client.position is None or position is None else rtt_from_positions(client.position, position)
+
+
+def _hop_reason(hop: RttEstimate | None, client: ClientPlace) -> Reason:
+    if hop is None:
+        whose = "the client" if client.position is None else "the node"
+        return Reason(code="distance_unknown", text=f"position of {whose} is unknown, and nothing was measured")
+    if hop.source is RttSource.MEASURED:
+        return Reason(code="measured", text=f"{hop.rtt_ms:.0f} ms away, as the client measured", cost_ms=hop.rtt_ms)
+    return Reason(code="position", text=f"about {hop.rtt_ms:.0f} ms away, by the map", cost_ms=hop.rtt_ms)
+
+
+def _worst_path(node: NodeId, rtts: RttMatrix, room: RoomPlace) -> tuple[NodeId, float, RttEstimate, bool]:
+    """From a node to the farthest people of the room: by which node, how long, the link's estimate, if it is known."""
+    paths = []
+    for other in sorted(room.nodes):
+        known = rtts.between(node, other)
+        link = known or RttEstimate(rtt_ms=UNKNOWN_LINK_MS, error_ms=UNKNOWN_LINK_MS, source=RttSource.POSITIONS)
+        hop_ms = 0.0 if other == node else HOP_MS
+        paths.append((other, link.rtt_ms + hop_ms + room.people_ms.get(other, 0.0), link, known is not None))
+    return max(paths, key=lambda path: path[1])
+
+
+def _path_reason(node: NodeId, farthest: NodeId, path_ms: float, *, is_known: bool) -> Reason:
+    if farthest == node:
+        return Reason(
+            code="room_here", text="the room lives here and its people are nearest from here", cost_ms=path_ms
+        )
+    if not is_known:
+        text = f"how far the room's people on {farthest} are from here is unknown"
+        return Reason(code="room_path_unknown", text=text, cost_ms=path_ms)
+    text = f"{path_ms:.0f} ms on to the farthest of the room, on {farthest}"
+    return Reason(code="room_path", text=text, cost_ms=path_ms)
+
+
+def _groups(candidates: list[Candidate]) -> tuple[list[Candidate], ...]:
+    """Who has room before who is full; of each, whose distance is known before those of whom it is not."""
+    anything = any(one.first_hop is not None for one in candidates)
+    groups: tuple[list[Candidate], ...] = ([], [], [], [])
+    for one in candidates:
+        is_blind = anything and one.first_hop is None
+        groups[2 * (one.load is LoadClass.FULL) + is_blind].append(one)
+    return groups
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Tie:
+    """What decides between nodes that may be equally good: nothing that shakes with a measurement."""
+
+    view: ClusterView
+    client: ClientPlace
+    room: RoomPlace
+
+    def key(self, one: Candidate) -> tuple[bool, int, bool, float, bytes]:
+        """Smaller is better."""
+        position = position_of(self.view.members[one.node_id].tags)
+        floor_ms = rtt_floor_ms(self.client.position, position) if self.client.position and position else math.inf
+        # Whole milliseconds: nodes of one city stand at the same place.
+        return (
+            any(reason.code == "room_path_unknown" for reason in one.reasons),
+            int(one.load.value),
+            one.node_id not in self.room.nodes,
+            floor_ms if math.isinf(floor_ms) else round(floor_ms),
+            _spread(self.client.spread_key, one.node_id),
+        )
+
+
+def _tiers(candidates: list[Candidate], tie: _Tie) -> list[Candidate]:
+    """Cut into tiers of whoever may be as good as the best that is left, and order each by what does not shake."""
+    ordered: list[Candidate] = []
+    rest = candidates
+    while rest:
+        bound_ms = min(one.cost_ms + one.error_ms for one in rest)
+        ordered += sorted((one for one in rest if one.cost_ms - one.error_ms <= bound_ms), key=tie.key)
+        rest = [one for one in rest if one.cost_ms - one.error_ms > bound_ms]
+    return ordered
+
+
+def _stay(ordered: list[Candidate], node: NodeId | None) -> tuple[Candidate, ...]:
+    """Put the node that the client is on first, unless the best is clearly better."""
+    current = next((one for one in ordered if one.node_id == node), None)
+    if current is None or current is ordered[0] or current.load is LoadClass.FULL:
+        return tuple(ordered)
+    best = ordered[0]
+    if (
+        best.first_hop is not None
+        and current.first_hop is not None
+        and current.cost_ms - best.cost_ms >= MOVE_MARGIN_MS
+        and best.cost_ms <= MOVE_RATIO * current.cost_ms
+        and best.cost_ms + best.error_ms < current.cost_ms - current.error_ms
+    ):
+        return tuple(ordered)
+    text = f"the client is here, and {best.node_id} is not better by enough to move"
+    stays = replace(current, reasons=(*current.reasons, Reason(code="stay", text=text)))
+    return (stays, *(one for one in ordered if one is not current))
 
 
 def _spread(key: bytes, node_id: NodeId) -> bytes:

@@ -38,7 +38,7 @@ __all__ = [
 MAX_TAGS_BYTES = 512
 """Serf refuses a member whose encoded tags are larger (memberlist's limit for node meta data)."""
 
-OPTIONAL_TAGS = ("g", "m", "x")
+OPTIONAL_TAGS = ("e", "g", "m", "x")
 """Names that an encoding may lack, so that a change of tags has to delete them."""
 
 MAX_BOOT = 2**53 - 1
@@ -85,6 +85,7 @@ class NodeTags:
         region: free name of the place it serves.
         latitude: degrees north, 4 decimals (11 m); None when the operator gave no position.
         longitude: degrees east; None exactly when `latitude` is.
+        residency: tag of the place whose rules its data is under, such as `eu`; None when the operator says none.
         public_url: where clients reach it, `http(s)://host[:port]`.
         media_addresses: `ip:port` (IPv6 in brackets) of its media sockets.
         protocol_min: lowest mesh protocol it speaks.
@@ -103,6 +104,7 @@ class NodeTags:
     region: str
     latitude: float | None = None
     longitude: float | None = None
+    residency: str | None = None
     public_url: str
     media_addresses: tuple[str, ...] = ()
     protocol_min: int = 1
@@ -161,6 +163,8 @@ def encode_tags(tags: NodeTags) -> dict[str, str]:
     }
     if tags.latitude is not None and tags.longitude is not None:
         wire["g"] = f"{tags.latitude:.4f},{tags.longitude:.4f}"
+    if tags.residency is not None:
+        wire["e"] = tags.residency
     if tags.media_addresses:
         wire["m"] = ",".join(tags.media_addresses)
     if tags.certificate is not None:
@@ -199,6 +203,7 @@ def decode_tags(wire: Mapping[str, str]) -> NodeTags | UnusableTags:
             region=_matching(wire, "r", _WORD),
             latitude=latitude,
             longitude=longitude,
+            residency=_matching(wire, "e", _CLUSTER) if "e" in wire else None,
             public_url=_url(wire),
             media_addresses=_media_addresses(wire.get("m")),
             protocol_min=protocol_min,

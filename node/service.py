@@ -30,12 +30,15 @@ from membership import (
     NodeTags,
     ViewMember,
     open_membership,
+    rtt_matrix,
 )
 from node.admin import AdminDesk, open_admin
 from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
+from node.conductor.distances import rtts_now
 from node.config.derived import public_url
 from node.errors import EXIT_CONFIG, EXIT_FAILED, NodeStartError
+from node.geoip import GeoDatabase
 from node.http.api import make_api
 from node.http.app import build_app
 from node.http.server import PortTakenError, bind, open_http_server
@@ -62,7 +65,7 @@ from signalling.ids import NodeId
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from membership import Membership
+    from membership import Membership, RttMatrix
     from node.config import Config
     from node.http.server import HttpServer
     from node.identity import Identity
@@ -214,10 +217,16 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                 session_age_s=config.tokens.session_max_age_s,
             ),
         )
+        places = GeoDatabase(Path(config.placement.geoip_database)) if config.placement.geoip_database else None
+        if places is not None:
+            stack.callback(places.close)
         alone = _view_of_one(config, tags)
 
         def view() -> ClusterView:
             return alone if membership is None else membership.view
+
+        def rtts() -> RttMatrix:
+            return rtt_matrix(alone) if membership is None else rtts_now(membership, relay)
 
         conductor = await stack.enter_async_context(
             open_conductor(
@@ -231,7 +240,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         guests=config.tokens.guests,
                     ),
                     keys=identity.cluster_keys,
-                    directory=Directory(view=view),
+                    directory=Directory(view=view, rtts=rtts, map_of_addresses=places),
                     membership=membership,
                     relay=relay,
                     rooms=Rooms(NodeId(config.node.id)),
@@ -318,6 +327,7 @@ def _tags(config: Config, identity: Identity, url: str, media_addresses: tuple[s
         region=config.node.region,
         latitude=config.node.latitude,
         longitude=config.node.longitude,
+        residency=config.node.residency or None,
         public_url=url,
         media_addresses=media_addresses[:MAX_MEDIA_ADDRESSES],
         public_key=identity.public_key,

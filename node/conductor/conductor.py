@@ -60,17 +60,16 @@ if TYPE_CHECKING:
     from node.conductor.directory import Directory
     from node.conductor.ports import OtherNodes
     from node.http.backend import (
-        CandidateQuery,
         CloseCause,
         JoinGranted,
         JoinRequest,
-        NodeCandidate,
         ReadinessProblem,
         Reply,
         RoomRequest,
         Sample,
         SessionSocket,
     )
+    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained
     from session import ChatHistory as ChatLog
     from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
     from sfu import Engine
@@ -156,6 +155,14 @@ class Conductor:
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         """See :class:`node.http.backend.Backend`."""
         return self._directory.candidates(query, self.stage)
+
+    async def better_node(self, query: CandidateQuery) -> NodeCandidate | None:
+        """See :class:`node.http.backend.Backend`."""
+        return self._directory.better(query, self.stage)
+
+    async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
+        """See :class:`node.http.backend.Backend`."""
+        return self._directory.explain(query, self.stage)
 
     async def samples(self) -> tuple[Sample, ...]:
         """See :class:`node.http.backend.Backend`."""

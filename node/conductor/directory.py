@@ -1,19 +1,35 @@
-"""Which nodes there are."""
+"""Which nodes there are, and which of them a client should take."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from membership import Position, rank_candidates
-from node.http.backend import NodeCandidate
+from membership import ClientPlace, LoadClass, Position, RoomPlace, rank, rtt_matrix
+from node.http.candidates import CandidateReason, LeftOut, NodeCandidate, PlacementExplained, PositionShown, Way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from membership import ClusterView
+    from membership import Candidate, ClusterView, Placement, RttMatrix
     from node.conductor.stage import Stage
-    from node.http.backend import CandidateQuery
+    from node.geoip import GeoDatabase
+    from node.http.candidates import CandidateQuery
     from signalling.ids import NodeId
+
+MAX_WAYS: Final = 1024
+"""Pairs that an explanation lists: 32 candidates by 32 nodes of a room are more than anybody reads."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Placed:
+    """An answer with what it was made of."""
+
+    view: ClusterView
+    rtts: RttMatrix
+    position: PositionShown | None
+    room: RoomPlace
+    placement: Placement
 
 
 class Directory:
@@ -21,35 +37,52 @@ class Directory:
 
     Args:
         view: The cluster as this node sees it now; alone, it sees itself.
+        rtts: How far its nodes are from each other; by default what their positions say.
+        map_of_addresses: Where clients are by their IP addresses, if the operator has such a database.
     """
 
-    def __init__(self, *, view: Callable[[], ClusterView]) -> None:
+    def __init__(
+        self,
+        *,
+        view: Callable[[], ClusterView],
+        rtts: Callable[[], RttMatrix] | None = None,
+        map_of_addresses: GeoDatabase | None = None,
+    ) -> None:
         self._view = view
+        self._rtts = rtts or (lambda: rtt_matrix(view()))
+        self._map = map_of_addresses
 
     def candidates(self, query: CandidateQuery, stage: Stage) -> tuple[NodeCandidate, ...]:
         """Nodes that would take the client, best first."""
-        view = self._view()
-        position = (
-            Position(latitude=query.latitude, longitude=query.longitude)
-            if query.latitude is not None and query.longitude is not None
-            else None
-        )
-        room_nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
-        if query.room is not None and stage.rooms.snapshot(query.room):
-            room_nodes.add(view.own_id)
-        ranked = rank_candidates(view, position=position, room_nodes=room_nodes, spread_key=query.spread_key)
-        return tuple(
-            NodeCandidate(
-                node=one.node_id,
-                url=one.public_url,
-                region=one.region,
-                latitude=view.members[one.node_id].tags.latitude,
-                longitude=view.members[one.node_id].tags.longitude,
-                load=one.load.name.lower(),
-                rtt_ms=None if one.rtt_floor_ms is None else round(one.rtt_floor_ms, 1),
-                why=tuple(reason.text for reason in one.reasons),
-            )
-            for one in ranked
+        placed = self._place(query, stage)
+        return tuple(_shown(one, placed.view) for one in placed.placement.candidates)
+
+    def better(self, query: CandidateQuery, stage: Stage) -> NodeCandidate | None:
+        """The node that is clearly better for this client than this one, if it is known how far it is."""
+        own = self._view().own_id
+        placed = self._place(query, stage, node=own)
+        best = next(iter(placed.placement.candidates), None)
+        if best is None or best.node_id == own or best.first_hop is None or best.load is LoadClass.FULL:
+            return None
+        return _shown(best, placed.view)
+
+    def explain(self, query: CandidateQuery, stage: Stage) -> PlacementExplained:
+        """Why the client is sent where it is."""
+        placed = self._place(query, stage)
+        nodes = tuple(_shown(one, placed.view) for one in placed.placement.candidates)
+        left_out = tuple(LeftOut(node=one.node_id, code=one.code, text=one.text) for one in placed.placement.excluded)
+        pairs = [(one.node, other) for one in nodes for other in sorted(placed.room.nodes) if one.node != other]
+        return PlacementExplained(
+            asked=placed.view.own_id,
+            position=placed.position,
+            measured=query.rtts_ms,
+            room=query.room,
+            room_nodes=tuple(sorted(placed.room.nodes)),
+            residency=query.residency,
+            verdict=_verdict(nodes),
+            nodes=nodes,
+            left_out=left_out,
+            ways=tuple(_way(placed.rtts, a, b) for a, b in pairs[:MAX_WAYS]),
         )
 
     def url_of(self, node: NodeId) -> str:
@@ -60,3 +93,76 @@ class Directory:
     def member_urls(self) -> tuple[str, ...]:
         """Public URLs of the living members."""
         return tuple(member.tags.public_url for member in self._view().alive())
+
+    def _place(self, query: CandidateQuery, stage: Stage, *, node: NodeId | None = None) -> _Placed:
+        view, rtts, position = self._view(), self._rtts(), self._position(query)
+        nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
+        if query.room is not None and stage.rooms.snapshot(query.room):
+            nodes.add(view.own_id)
+        room = RoomPlace(nodes=frozenset(nodes), residency=query.residency)
+        client = ClientPlace(
+            rtts_ms=query.rtts_ms,
+            position=None if position is None else Position(latitude=position.latitude, longitude=position.longitude),
+            node=node,
+            spread_key=query.spread_key,
+        )
+        placement = rank(view, rtts, client, room)
+        return _Placed(view=view, rtts=rtts, position=position, room=room, placement=placement)
+
+    def _position(self, query: CandidateQuery) -> PositionShown | None:
+        """Where the client says it is, else where its address is."""
+        if query.latitude is not None and query.longitude is not None:
+            return PositionShown(latitude=query.latitude, longitude=query.longitude, source="client")
+        found = None if self._map is None else self._map.position_of(query.address)
+        if found is None:
+            return None
+        return PositionShown(latitude=found.latitude, longitude=found.longitude, source="geoip")
+
+
+def _shown(one: Candidate, view: ClusterView) -> NodeCandidate:
+    tags, hop = view.members[one.node_id].tags, one.first_hop
+    return NodeCandidate(
+        node=one.node_id,
+        url=one.public_url,
+        region=one.region,
+        latitude=tags.latitude,
+        longitude=tags.longitude,
+        load=one.load.name.lower(),
+        rtt_ms=None if hop is None else round(hop.rtt_ms, 1),
+        rtt_source=None if hop is None else hop.source.value,
+        confidence=None if hop is None else round(hop.confidence, 2),
+        cost_ms=round(one.cost_ms, 1),
+        error_ms=round(one.error_ms, 1),
+        reasons=tuple(
+            CandidateReason(code=reason.code, text=reason.text, cost_ms=round(reason.cost_ms, 1))
+            for reason in one.reasons
+        ),
+        why=tuple(reason.text for reason in one.reasons),
+    )
+
+
+def _verdict(nodes: tuple[NodeCandidate, ...]) -> str:
+    if not nodes:
+        return "No node takes this client: see left_out."
+    first, *rest = nodes
+    said = f"{first.node}, because {'; '.join(first.why)}"
+    if not rest:
+        return f"{said}. There is no other candidate."
+    second = rest[0]
+    if second.cost_ms - second.error_ms <= first.cost_ms + first.error_ms:
+        return f"{said}. {second.node} may be as near: load, the room and the map decided."
+    return f"{said}. Next is {second.node}, at {second.cost_ms - first.cost_ms:.0f} ms more."
+
+
+def _way(rtts: RttMatrix, a: NodeId, b: NodeId) -> Way:
+    known = rtts.between(a, b)
+    if known is None:
+        return Way(a=a, b=b, rtt_ms=None, error_ms=None, source=None, confidence=None)
+    return Way(
+        a=a,
+        b=b,
+        rtt_ms=round(known.rtt_ms, 1),
+        error_ms=round(known.error_ms, 1),
+        source=known.source.value,
+        confidence=round(known.confidence, 2),
+    )

@@ -33,6 +33,7 @@ class NodeConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         region: Free name of the place that this node serves.
         latitude: Degrees north; given together with ``longitude`` or not at all.
         longitude: Degrees east.
+        residency: Whose rules its data is under, such as ``eu``: rooms that must stay there find it by this.
         cluster: Name of the cluster: in tags, signatures, token issuer and Redis keys.
         public_url: Where clients reach this node. Empty: made of ``http.address`` and port.
         data_dir: Folder that outlives the process. Empty: ``$XDG_STATE_HOME/starling/<id>``.
@@ -43,6 +44,7 @@ class NodeConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     region: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?$")] = "local"
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    residency: Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?)?$")] = ""
     cluster: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$")] = "starling"
     public_url: str = ""
     data_dir: str = ""
@@ -148,6 +150,16 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return bool(self.gossip_key_file)
 
 
+class PlacementConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[placement]``: which node a client is sent to.
+
+    Attributes:
+        geoip_database: File that says where IP addresses are (MaxMind DB format, with positions). Empty: none.
+    """
+
+    geoip_database: str = ""
+
+
 class StoreConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``[store]``: the index of seats, and what outlives a process.
 
@@ -249,6 +261,7 @@ class Config(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     http: HttpConfig = HttpConfig()
     media: MediaConfig = MediaConfig()
     mesh: MeshConfig = MeshConfig()
+    placement: PlacementConfig = PlacementConfig()
     store: StoreConfig = StoreConfig()
     tokens: TokensConfig = TokensConfig()
     accounts: AccountsConfig = AccountsConfig()

@@ -71,11 +71,15 @@ class Api:
 
     def client_key(self) -> str:
         """Say whose request this is, in a form that one client cannot easily vary. Never log it."""
+        return limit_key(self.client_address())
+
+    def client_address(self) -> str:
+        """Say from which address this request is, as far as proxies can be trusted. Never log it."""
         peer = (request.scope.get("client") or ("",))[0]
         # A header may come in several lines, which count as one (RFC 9110, section 5.2).
         lines = {name: request.headers.getlist(name) for name in PROXY_HEADERS}
         headers = {name: ", ".join(values) for name, values in lines.items() if values}
-        return limit_key(self.proxies.client(peer, headers))
+        return self.proxies.client(peer, headers)
 
 
 def make_api(backend: Backend, config: HttpConfig, public_url: str) -> Api:

@@ -38,6 +38,7 @@ from signalling.client.messages import (
 from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
 if TYPE_CHECKING:
+    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained
     from node.http.room_backend import RoomBackend
     from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
     from signalling.client.admission import SessionGrant, SessionRequest
@@ -97,38 +98,6 @@ class JoinGranted(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomId
     participant: ParticipantId
     expires_in_s: float
-
-
-class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """``GET /v1/nodes``: which node should I take?
-
-    Attributes:
-        latitude: The client's position in degrees, when it says one.
-        longitude: Likewise.
-        room: The room it wants to join, when it says one.
-        spread_key: Something stable about the client, to spread ties; never logged.
-    """
-
-    latitude: float | None = None
-    longitude: float | None = None
-    room: RoomId | None = None
-    spread_key: bytes = b""
-
-
-class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A node that would take the client; ``why`` says why it stands where it does.
-
-    ``rtt_ms`` is the estimate that the order was made with, if there is any.
-    """
-
-    node: NodeId
-    url: str
-    region: str
-    latitude: float | None
-    longitude: float | None
-    load: str
-    rtt_ms: float | None
-    why: tuple[str, ...]
 
 
 class ReadinessProblem(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,6 +197,14 @@ class Backend(Protocol):
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         """Nodes for this client, best first."""
+        ...
+
+    async def better_node(self, query: CandidateQuery) -> NodeCandidate | None:
+        """A node that is clearly better for this client than this one."""
+        ...
+
+    async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
+        """Why the client is sent where it is."""
         ...
 
     async def samples(self) -> tuple[Sample, ...]:

@@ -62,6 +62,7 @@ tags = st.builds(
     region=st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?", fullmatch=True),
     latitude=degrees,
     longitude=degrees,
+    residency=st.sampled_from([None, "eu", "us-east.1"]),
     public_url=st.from_regex(r"https?://[!-~]{1,60}", fullmatch=True),
     media_addresses=st.lists(
         st.tuples(st.ip_addresses(v=4), st.integers(1, 65535)).map(lambda pair: f"{pair[0]}:{pair[1]}"), max_size=3

@@ -15,10 +15,10 @@ from node.http.api import make_api
 from node.http.app import build_app
 from node.http.backend import (
     JoinGranted,
-    NodeCandidate,
     OpenedSession,
     Sample,
 )
+from node.http.candidates import NodeCandidate, PlacementExplained
 from node.http.server import HttpServer, bind, open_http_server
 from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
 from signalling.client.admission import SessionGrant, SessionRequest
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from node.http.app import NodeApp
     from node.http.backend import (
         Backend,
-        CandidateQuery,
         CloseCause,
         JoinRequest,
         ReadinessProblem,
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
         RoomRequest,
         SessionSocket,
     )
+    from node.http.candidates import CandidateQuery
     from signalling.client.messages import Hello
     from signalling.ids import RoomId
 
@@ -59,7 +59,9 @@ class FakeBackend:
     failure: Exception | None = None
     problems: tuple[ReadinessProblem, ...] = ()
     urls: tuple[str, ...] = ()
+    better: NodeCandidate | None = None
     asked: list[object] = field(default_factory=list)
+    placed: list[CandidateQuery] = field(default_factory=list)
     sockets: dict[SessionId, SessionSocket] = field(default_factory=dict)
     closed: list[tuple[SessionId, CloseCause]] = field(default_factory=list)
 
@@ -132,6 +134,25 @@ class FakeBackend:
                 rtt_ms=None,
                 why=("position of the client is unknown",),
             ),
+        )
+
+    async def better_node(self, query: CandidateQuery) -> NodeCandidate | None:
+        await trio.lowlevel.checkpoint()
+        self.placed.append(query)
+        return self.better
+
+    async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
+        return PlacementExplained(
+            asked=NodeId("a"),
+            position=None,
+            measured=query.rtts_ms,
+            room=query.room,
+            room_nodes=(),
+            residency=query.residency,
+            verdict="a, because it is the only one.",
+            nodes=await self.candidates(query),
+            left_out=(),
+            ways=(),
         )
 
     async def samples(self) -> tuple[Sample, ...]:

@@ -6,7 +6,7 @@ import pytest
 import structlog
 import structlog.testing
 
-from node.http.backend import CandidateQuery, JoinRequest, ReadinessProblem
+from node.http.backend import JoinRequest, ReadinessProblem
 from signalling.client.accounts import LogIn, PasswordChange, Registration
 from signalling.client.admission import SessionRequest
 from signalling.client.rooms import RoomCreation
@@ -83,9 +83,6 @@ async def test_a_long_body_is_refused(client: TestClientProtocol) -> None:
         ("POST", "/", 405, "method_not_allowed"),
         ("GET", "/v1/rooms", 401, "token_invalid"),
         ("POST", "/v1/rooms/a%20b/join", 400, "room_invalid"),
-        ("GET", "/v1/nodes?latitude=1", 400, "malformed_message"),
-        ("GET", "/v1/nodes?latitude=nan&longitude=0", 400, "malformed_message"),
-        ("GET", "/v1/nodes?latitude=91&longitude=0", 400, "malformed_message"),
         ("GET", "/v1/nodes?room=%20", 400, "room_invalid"),
     ],
 )
@@ -146,14 +143,6 @@ async def test_changes_of_rooms_are_paced_by_address_and_reading_is_not(
     assert statuses[2] == 429
     assert 429 not in statuses[:2]
     assert (await client.get("/v1/rooms", headers=BEARER)).status_code == 200
-
-
-async def test_candidates_know_position_and_room(client: TestClientProtocol, backend: FakeBackend) -> None:
-    response = await client.get("/v1/nodes?latitude=52.5&longitude=13.4&room=den")
-    assert (await response.get_json())["nodes"][0]["why"]
-    (query,) = backend.asked
-    assert isinstance(query, CandidateQuery)
-    assert (query.latitude, query.longitude, query.room) == (52.5, 13.4, "den")
 
 
 async def test_health_and_readiness(client: TestClientProtocol, backend: FakeBackend) -> None:

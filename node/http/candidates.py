@@ -1,0 +1,135 @@
+"""What is asked and answered about which node a client should take."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from signalling.ids import NodeId, RoomId
+
+
+class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which node should I take?
+
+    Attributes:
+        latitude: The client's position in degrees, when it says one.
+        longitude: Likewise.
+        room: The room it wants to join, when it says one.
+        residency: Tag that a node must carry, when the room may not live anywhere.
+        rtts_ms: Round trips that the client measured, by node.
+        address: Its IP address, or the network of it, to be looked up on the map; never logged.
+        spread_key: Something stable about the client, to spread ties; never logged.
+    """
+
+    latitude: float | None = None
+    longitude: float | None = None
+    room: RoomId | None = None
+    residency: str | None = None
+    rtts_ms: dict[NodeId, float] = msgspec.field(default_factory=dict)
+    address: str = ""
+    spread_key: bytes = b""
+
+    def __repr__(self) -> str:
+        """Leave out who asks and from where: requests end up in tracebacks."""
+        return f"CandidateQuery(room={self.room!r}, measured={len(self.rtts_ms)})"
+
+
+class CandidateReason(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of why a node stands where it does, and what it adds to the cost."""
+
+    code: str
+    text: str
+    cost_ms: float
+
+
+class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that would take the client.
+
+    Attributes:
+        node: Its name.
+        url: Where the client reaches it.
+        region: The place that it serves.
+        latitude: Where it is, degrees; None when its operator does not say.
+        longitude: Likewise.
+        load: ``low``, ``busy``, ``high`` or ``full``.
+        rtt_ms: From the client to it, as well as it is known; None when it is not.
+        rtt_source: Where that comes from: ``measured`` or ``positions``.
+        confidence: How much to trust it, 0-1.
+        cost_ms: What it costs in all: the worst way to anybody in the room, there and back, and load.
+        error_ms: How far that may be off; nodes whose costs may be the same are ordered by what does not shake.
+        reasons: What the cost is made of.
+        why: The reasons' sentences.
+    """
+
+    node: NodeId
+    url: str
+    region: str
+    latitude: float | None
+    longitude: float | None
+    load: str
+    rtt_ms: float | None
+    rtt_source: str | None = None
+    confidence: float | None = None
+    cost_ms: float = 0.0
+    error_ms: float = 0.0
+    reasons: tuple[CandidateReason, ...] = ()
+    why: tuple[str, ...]
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that is no candidate, and why; ``code`` is stable."""
+
+    node: NodeId
+    code: str
+    text: str
+
+
+class PositionShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the client is taken to be, and who says so."""
+
+    latitude: float
+    longitude: float
+    source: Literal["client", "geoip"]
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """How far two nodes are, as this node knows it.
+
+    ``source`` is ``link``, ``coordinates`` or ``positions``, or None with the rest where nothing is known.
+    """
+
+    a: NodeId
+    b: NodeId
+    rtt_ms: float | None
+    error_ms: float | None
+    source: str | None
+    confidence: float | None
+
+
+class PlacementExplained(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a client is sent where it is sent: what went in, what came out, and what else there was.
+
+    Attributes:
+        asked: The node that answers, and whose view this is.
+        position: Where the client is taken to be; None when nobody knows.
+        measured: What the client says that it measured, milliseconds by node.
+        room: The room it asked for.
+        room_nodes: Where that room lives, as far as this node knows.
+        residency: The tag that a node must carry.
+        verdict: The outcome in a sentence.
+        nodes: The candidates, best first, each with its costs.
+        left_out: The nodes that are none.
+        ways: From each candidate to each of the room's nodes.
+    """
+
+    asked: NodeId
+    position: PositionShown | None
+    measured: dict[NodeId, float]
+    room: RoomId | None
+    room_nodes: tuple[NodeId, ...]
+    residency: str | None
+    verdict: str
+    nodes: tuple[NodeCandidate, ...]
+    left_out: tuple[LeftOut, ...]
+    ways: tuple[Way, ...]

@@ -1,0 +1,106 @@
+"""The directory: from a question to candidates, to the better node, and to the whole story."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from membership import LoadClass, Position
+from node.conductor.directory import Directory
+from node.http.candidates import CandidateQuery
+from signalling.ids import NodeId, RoomId
+from tests.unit.membership.places import member, on_a_line, view
+
+if TYPE_CHECKING:
+    from membership import ClusterView
+    from node.conductor.stage import Stage
+    from node.geoip import GeoDatabase
+
+ME, LONDON, TOKYO = NodeId("me"), NodeId("london"), NodeId("tokyo")
+CLUSTER = view(member("me", latitude=52.4, longitude=4.9), member("london"), member("tokyo"))
+DEN = RoomId("den")
+
+
+class FakeStage:
+    """A room on these nodes, and here or not."""
+
+    def __init__(self, *nodes: str, here: bool = False) -> None:
+        self._nodes, self._here = frozenset(map(NodeId, nodes)), here
+        self.rooms = self
+
+    def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
+        return self._nodes if room == DEN else frozenset()
+
+    def snapshot(self, room: RoomId) -> tuple[str, ...]:
+        return ("somebody",) if self._here and room == DEN else ()
+
+
+class OneAddress:
+    """A map with one address on it, in Tokyo."""
+
+    def position_of(self, address: str) -> Position | None:
+        return Position(latitude=35.7, longitude=139.7) if address == "198.51.100.7" else None
+
+
+def stage(*nodes: str, here: bool = False) -> Stage:
+    return cast("Stage", FakeStage(*nodes, here=here))
+
+
+def directory(cluster: ClusterView = CLUSTER, **at_ms: float) -> Directory:
+    return Directory(
+        view=lambda: cluster,
+        rtts=(lambda: on_a_line(cluster, at_ms)) if at_ms else None,
+        map_of_addresses=cast("GeoDatabase", OneAddress()),
+    )
+
+
+def test_an_address_on_the_map_places_a_client_that_says_nothing_else() -> None:
+    found = directory().candidates(CandidateQuery(address="198.51.100.7"), stage())
+    assert found[0].node == TOKYO
+    assert (found[0].rtt_source, found[0].why) == ("positions", ("about 0 ms away, by the map",))
+    said = directory().explain(CandidateQuery(address="198.51.100.7"), stage()).position
+    assert said is not None
+    assert said.source == "geoip"
+
+
+def test_what_the_client_says_of_itself_counts_more_than_its_address() -> None:
+    query = CandidateQuery(address="198.51.100.7", latitude=51.5, longitude=0.0)
+    explained = directory().explain(query, stage())
+    assert explained.nodes[0].node == LONDON
+    assert explained.position is not None
+    assert explained.position.source == "client"
+
+
+def test_a_room_that_lives_here_and_there_is_placed_between() -> None:
+    query = CandidateQuery(room=DEN, rtts_ms={ME: 60.0, LONDON: 40.0, TOKYO: 20.0})
+    explained = directory(me=0, london=50, tokyo=250).explain(query, stage("london", here=True))
+    assert explained.room_nodes == (LONDON, ME)
+    assert [one.node for one in explained.nodes] == [LONDON, ME, TOKYO]
+    assert {(way.a, way.b): way.source for way in explained.ways}[TOKYO, ME] == "coordinates"
+    assert explained.nodes[0].cost_ms == sum(reason.cost_ms for reason in explained.nodes[0].reasons)
+    assert explained.verdict.startswith("london, because 40 ms away")
+
+
+def test_who_is_left_out_and_that_nobody_is_left_is_said() -> None:
+    explained = directory().explain(CandidateQuery(residency="eu"), stage())
+    assert (explained.nodes, {one.code for one in explained.left_out}) == ((), {"residency"})
+    assert "left_out" in explained.verdict
+
+
+def test_another_node_is_better_only_when_it_is_clearly_so_and_known_to_be() -> None:
+    def better(query: CandidateQuery, cluster: ClusterView = CLUSTER) -> NodeId | None:
+        found = directory(cluster).better(query, stage())
+        return None if found is None else found.node
+
+    assert better(CandidateQuery()) is None
+    assert better(CandidateQuery(address="198.51.100.7")) == TOKYO
+    assert better(CandidateQuery(latitude=51.5, longitude=0.0)) is None, "London and Amsterdam are neighbours"
+    assert better(CandidateQuery(rtts_ms={ME: 200.0, LONDON: 20.0})) == LONDON
+    assert better(CandidateQuery(rtts_ms={ME: 40.0, LONDON: 20.0})) is None
+    assert better(CandidateQuery(rtts_ms={LONDON: 1.0})) is None, "how far this node is, nobody knows"
+    full = view(member("me", load=LoadClass.FULL), member("tokyo", load=LoadClass.FULL))
+    assert better(CandidateQuery(rtts_ms={ME: 200.0, TOKYO: 20.0}), full) is None
+
+
+def test_a_node_alone_is_never_worse() -> None:
+    alone = view(member("me"))
+    assert directory(alone).better(CandidateQuery(rtts_ms={ME: 900.0}), stage()) is None
