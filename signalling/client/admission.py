@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import httpx
 import msgspec
@@ -92,6 +92,7 @@ async def create_session(
     name: str,
     device: DeviceId | None = None,
     user_token: str | None = None,
+    stay: bool = False,
     ssl_context: ssl.SSLContext | None = None,
     timeout_s: float = 10.0,
 ) -> SessionGrant:
@@ -102,6 +103,7 @@ async def create_session(
         name: What others are to call you.
         device: The device that this is, if it has been here before.
         user_token: Who you are; a guest has none.
+        stay: Whether it has to be this node; otherwise one that is clearly nearer to you may answer in its place.
         ssl_context: For ``https``; the system's certificates otherwise.
         timeout_s: For the whole of it.
 
@@ -110,24 +112,38 @@ async def create_session(
         NodeUnreachableError: No connection, or an answer that no node gives, or none in time.
     """
     body = msgspec.json.encode(SessionRequest(name=name, device=device, token=user_token))
-    url = f"{base_url.rstrip('/')}/v1/sessions"
+    url = f"{base_url.rstrip('/')}/v1/sessions{'?stay=1' if stay else ''}"
     try:
         with trio.fail_after(timeout_s):
-            status, answer, retry_after_s = await _post(url, body, ssl_context, timeout_s)
+            answer = await _post(url, body, ssl_context, timeout_s)
+            if answer.status == httpx.codes.TEMPORARY_REDIRECT and _may_follow(url, answer.location):
+                answer = await _post(answer.location, body, ssl_context, timeout_s)
     except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
         raise NodeUnreachableError(f"no answer from {base_url}: {error!r}") from error
     try:
-        if status == httpx.codes.CREATED:
-            return msgspec.json.decode(answer, type=SessionGrant)
-        problem = msgspec.json.decode(answer, type=ProblemBody).error
+        if answer.status == httpx.codes.CREATED:
+            return msgspec.json.decode(answer.body, type=SessionGrant)
+        problem = msgspec.json.decode(answer.body, type=ProblemBody).error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise NodeUnreachableError(f"{base_url} answers {status}, but not as a node does") from error
-    raise RefusedByNodeError(problem.code, problem.message, problem.highest_attempt, retry_after_s=retry_after_s)
+        raise NodeUnreachableError(f"{base_url} answers {answer.status}, but not as a node does") from error
+    raise RefusedByNodeError(problem.code, problem.message, problem.highest_attempt, retry_after_s=answer.retry_after_s)
 
 
-async def _post(
-    url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeout_s: float
-) -> tuple[int, bytes, float | None]:
+class _Answer(NamedTuple):
+    """What of a node's answer counts."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None
+    location: str
+
+
+def _may_follow(url: str, onward: str) -> bool:
+    """Whether the body, which may hold a user token, may go there as well: to a node, and never out of TLS."""
+    return onward.startswith("https://") or (onward.startswith("http://") and url.startswith("http://"))
+
+
+async def _post(url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeout_s: float) -> _Answer:
     headers = {"content-type": "application/json"}
     # No proxies from the environment: the WebSocket that follows goes straight to the node, too.
     async with (
@@ -136,13 +152,18 @@ async def _post(
     ):
         # Read to the end even when it is too long: httpx's iterators must not be left half-way, and
         # the deadline ends what has no end.
-        answer, length = b"", 0
+        content, length = b"", 0
         async for chunk in response.aiter_bytes():
             length += len(chunk)
-            answer = answer + chunk if length <= MAX_ADMISSION_BYTES else b""
+            content = content + chunk if length <= MAX_ADMISSION_BYTES else b""
         if length > MAX_ADMISSION_BYTES:
             raise httpx.DecodingError(f"an answer of more than {MAX_ADMISSION_BYTES} bytes")
-        return response.status_code, answer, _seconds(response.headers.get("retry-after", ""))
+        return _Answer(
+            status=response.status_code,
+            body=content,
+            retry_after_s=_seconds(response.headers.get("retry-after", "")),
+            location=response.headers.get("location", ""),
+        )
 
 
 def _seconds(text: str) -> float | None:

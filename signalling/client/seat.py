@@ -309,7 +309,7 @@ async def open_seat(
     """
 
     async def admit(node: str, of: DeviceMemory) -> str:
-        return (await create_session(node, name=name, device=of.id, user_token=user_token)).token
+        return (await create_session(node, name=name, device=of.id, user_token=user_token, stay=True)).token
 
     def connect(node: str, token: str) -> AbstractAsyncContextManager[Client]:
         return open_client(_session_url(node), token=token, timeouts=timeouts)

@@ -1,16 +1,19 @@
-"""``/v1/sessions``: the way in."""
+"""``/v1/sessions``: the way in, or to the node where it is shorter."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from node.http.body import json_response, read_body
+from node.http.origins import origin_of
+from node.http.rest.placement_query import flag, read_query
 from signalling.client.admission import SessionRequest
 
 if TYPE_CHECKING:
     from node.http.api import Api
+    from node.http.candidates import NodeCandidate
 
 
 def sessions_blueprint(api: Api) -> Blueprint:
@@ -19,9 +22,38 @@ def sessions_blueprint(api: Api) -> Blueprint:
 
     @blueprint.post("/v1/sessions")
     async def create_session() -> Response:
-        """Turn a user token, or the wish to come in as a guest, into a session token."""
+        """Turn a user token, or the wish to come in as a guest, into a session token.
+
+        A client that is known to be much nearer to another node is told so by a 307, unless it says ``stay=1``.
+        """
         api.spend(api.session_pace, "sessions")
-        granted = await api.backend.create_session(await read_body(SessionRequest))
+        query, stays = read_query(api), flag("stay")
+        wanted = await read_body(SessionRequest)
+        if not stays and _may_be_sent_on(api):
+            better = await api.backend.better_node(query)
+            if better is not None:
+                return _sent_on(better)
+        granted = await api.backend.create_session(wanted)
         return json_response(granted, status=201)
 
     return blueprint
+
+
+def _may_be_sent_on(api: Api) -> bool:
+    """Whether whoever asks can follow: a program, or a page of this very node.
+
+    A page that asks across origins and is sent on to a third one says ``Origin: null`` there (Fetch standard,
+    "HTTP-redirect fetch"), and no node lets that in.
+    """
+    origin = request.headers.get("Origin")
+    return origin is None or origin_of(origin) in {
+        origin_of(api.public_url),
+        origin_of(f"{request.scheme}://{request.host}"),
+    }
+
+
+def _sent_on(better: NodeCandidate) -> Response:
+    """307: the same request, there; it is not sent on again, as two nodes may see the world differently."""
+    response = json_response({"better": better}, status=307)
+    response.headers["Location"] = f"{better.url.rstrip('/')}/v1/sessions?stay=1"
+    return response

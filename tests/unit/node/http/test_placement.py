@@ -1,4 +1,4 @@
-"""What a client may say of where it is, and what it is answered."""
+"""What a client may say of where it is, what it is answered, and when it is sent to another node."""
 
 from __future__ import annotations
 
@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node.http.candidates import CandidateQuery
+from node.http.candidates import CandidateQuery, NodeCandidate
 from node.http.rest.placement_query import MAX_MEASURED
+from signalling.ids import NodeId
 from tests.unit.node.http.fakes import FakeBackend, make_app
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from quart.typing import TestClientProtocol
+
+BETTER = NodeCandidate(
+    node=NodeId("b"),
+    url="https://b.example",
+    region="eu",
+    latitude=None,
+    longitude=None,
+    load="low",
+    rtt_ms=20.0,
+    why=("20 ms away, as the client measured",),
+)
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ async def test_a_question_knows_position_room_and_measurements(
     assert query.rtts_ms == {"a-1": 20.5, "b": 0}
 
 
-@pytest.mark.parametrize("path", ["/v1/nodes", "/v1/explain/placement"])
+@pytest.mark.parametrize("path", ["/v1/nodes", "/v1/explain/placement", "/v1/sessions"])
 @pytest.mark.parametrize(
     ("said", "word"),
     [
@@ -61,13 +73,70 @@ async def test_a_question_knows_position_room_and_measurements(
 async def test_what_makes_no_sense_is_refused_with_a_sentence(
     client: TestClientProtocol, path: str, said: str, word: str
 ) -> None:
-    response = await client.get(f"{path}?{said}")
+    response = await (client.post if path.endswith("sessions") else client.get)(f"{path}?{said}")
     error = (await response.get_json())["error"]
     assert (response.status_code, error["code"]) == (400, "malformed_message")
     assert word in error["message"]
+
+
+async def test_a_switch_is_1_or_0(client: TestClientProtocol) -> None:
+    assert (await client.post("/v1/sessions?stay=yes")).status_code == 400
 
 
 def test_a_query_that_is_printed_says_nothing_of_who_asked() -> None:
     query = CandidateQuery(latitude=52.51234, longitude=13.4, address="198.51.100.7", spread_key=b"198.51.100.7")
     assert "198.51" not in repr(query)
     assert "52.5" not in repr(query)
+
+
+# --- sending on ---------------------------------------------------------------------------
+
+
+async def test_a_client_that_is_much_nearer_to_another_node_is_sent_there(
+    client: TestClientProtocol, backend: FakeBackend
+) -> None:
+    backend.better = BETTER
+    response = await client.post("/v1/sessions?rtt=a:200&rtt=b:20", json={"name": "Ada"})
+    assert response.status_code == 307
+    assert response.headers["Location"] == "https://b.example/v1/sessions?stay=1"
+    assert (await response.get_json())["better"]["node"] == "b"
+    assert backend.placed[0].rtts_ms == {"a": 200, "b": 20}
+    assert not backend.asked, "no session was made"
+
+
+async def test_who_insists_stays(client: TestClientProtocol, backend: FakeBackend) -> None:
+    backend.better = BETTER
+    assert (await client.post("/v1/sessions?stay=1")).status_code == 201
+    assert not backend.placed
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 307),
+        ("http://node.test:8080", 307),
+        ("http://localhost", 307),
+        # It would say `Origin: null` at the third node, which lets nobody in that says so.
+        ("https://eu.example.org", 201),
+    ],
+)
+async def test_a_page_is_sent_on_only_where_it_can_follow(
+    backend: FakeBackend, web_root: Path, origin: str | None, status: int
+) -> None:
+    backend.better, backend.urls = BETTER, ("https://eu.example.org",)
+    client = make_app(backend, web_root).test_client()
+    response = await client.post("/v1/sessions", headers={} if origin is None else {"Origin": origin})
+    assert response.status_code == status
+
+
+async def test_a_body_that_does_not_fit_is_refused_here_already(
+    client: TestClientProtocol, backend: FakeBackend
+) -> None:
+    backend.better = BETTER
+    assert (await client.post("/v1/sessions", json={"nmae": "Ada"})).status_code == 400
+
+
+async def test_being_sent_on_counts_as_a_session(backend: FakeBackend, web_root: Path, autojump_clock: object) -> None:
+    backend.better = BETTER
+    client = make_app(backend, web_root, sessions_burst=2, sessions_per_minute=6).test_client()
+    assert [(await client.post("/v1/sessions")).status_code for _ in range(3)] == [307, 307, 429]

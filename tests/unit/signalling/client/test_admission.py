@@ -96,3 +96,30 @@ async def test_what_no_node_would_answer_is_no_node(status: str, body: bytes) ->
 async def test_where_nobody_answers_is_unreachable(url: str) -> None:
     with pytest.raises(NodeUnreachableError):
         await create_session(url, name="Ada")
+
+
+async def test_a_node_may_send_on_to_a_nearer_one_once() -> None:
+    async with answering("201 Created", json.dumps(GRANT).encode()) as (there, second):
+        onward = f"307 Temporary Redirect\r\nlocation: {there}v1/sessions?stay=1"
+        async with answering(onward, b"{}") as (here, first):
+            assert (await create_session(here, name="Ada")).token == "t"
+    assert first.request.startswith(b"POST /v1/sessions HTTP/1.1")
+    assert second.request.startswith(b"POST /v1/sessions?stay=1 HTTP/1.1")
+    assert b"Ada" in second.request
+
+
+async def test_nobody_is_sent_round_and_round_or_to_what_is_no_node() -> None:
+    async with answering("307 Temporary Redirect\r\nlocation: file:///etc/passwd", b"{}") as (here, _):
+        with pytest.raises(NodeUnreachableError):
+            await create_session(here, name="Ada")
+    async with answering("307 Temporary Redirect", b"{}") as (there, second):
+        async with answering(f"307 Temporary Redirect\r\nlocation: {there}", b"{}") as (here, _):
+            with pytest.raises(NodeUnreachableError):
+                await create_session(here, name="Ada")
+        assert second.request.count(b"POST") == 1
+
+
+async def test_who_insists_says_so() -> None:
+    async with answering("201 Created", json.dumps(GRANT).encode()) as (url, node):
+        await create_session(url, name="Ada", stay=True)
+    assert node.request.startswith(b"POST /v1/sessions?stay=1 HTTP/1.1")
