@@ -178,7 +178,11 @@ def measured_rtt(rtt_ms: float, *, error_ms: float, error_ratio: float) -> RttEs
 
 def rtt_from_positions(a: Position, b: Position) -> RttEstimate:
     """A guess from the map: the floor, made longer as real ways are."""
-    rtt_ms = PATH_STRETCH * rtt_floor_ms(a, b)
+    return _guess(rtt_floor_ms(a, b))
+
+
+def _guess(floor_ms: float) -> RttEstimate:
+    rtt_ms = PATH_STRETCH * floor_ms
     error_ms = POSITION_ERROR_MS + POSITION_ERROR_RATIO * rtt_ms
     return RttEstimate(rtt_ms=rtt_ms, error_ms=error_ms, source=RttSource.POSITIONS)
 
@@ -201,17 +205,15 @@ def best_rtt(
     if link_ms is not None:
         error_ms = max(LINK_ERROR_MS, LINK_ERROR_RATIO * link_ms)
         return RttEstimate(rtt_ms=link_ms, error_ms=error_ms, source=RttSource.LINK)
-    guess = None if positions is None else rtt_from_positions(*positions)
-    if coordinates is None:
-        return guess
+    # The map is looked at once a pair: this is the work of a question about a large room.
+    floor_ms = None if positions is None else rtt_floor_ms(*positions)
+    if coordinates is None or len(coordinates[0].coordinate.vector) != len(coordinates[1].coordinate.vector):
+        return None if floor_ms is None else _guess(floor_ms)
     a, b = coordinates
-    if len(a.coordinate.vector) != len(b.coordinate.vector):
-        return guess
     aged = COORDINATE_ERROR_PER_S * max(0.0, now_s - min(a.at_s, b.at_s))
     error_ratio = max(COORDINATE_ERROR_RATIO, a.coordinate.error, b.coordinate.error) + aged
-    if error_ratio >= BLIND_ERROR and guess is not None:
-        return guess
-    floor_ms = 0.0 if positions is None else rtt_floor_ms(*positions)
-    rtt_ms = max(floor_ms, a.coordinate.rtt_ms(b.coordinate))
+    if error_ratio >= BLIND_ERROR and floor_ms is not None:
+        return _guess(floor_ms)
+    rtt_ms = max(floor_ms or 0.0, a.coordinate.rtt_ms(b.coordinate))
     error_ms = max(COORDINATE_ERROR_MS, error_ratio * rtt_ms)
     return RttEstimate(rtt_ms=rtt_ms, error_ms=error_ms, source=RttSource.COORDINATES)

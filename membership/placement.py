@@ -69,8 +69,9 @@ MOVE_RATIO = 0.8
 """A move builds two peer connections anew and asks every publisher for a keyframe.  It has to win what people can
 notice: 25 ms there and back and a fifth of the way (delays above 150 ms one way disturb a talk: ITU-T G.114)."""
 
-MAX_ROOM_NODES = 32
-"""Nodes of a room that are looked at: the work of a question is bounded, and the farthest of 32 is far."""
+MAX_ROOM_NODES = 16
+"""Nodes of a room that are looked at: each costs an estimate a candidate, some 10 us, on the thread that everybody
+shares; and the farthest of 16 is far."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

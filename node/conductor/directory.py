@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from node.http.candidates import CandidateQuery
     from signalling.ids import NodeId
 
-MAX_WAYS: Final = 1024
-"""Pairs that an explanation lists: 32 candidates by 32 nodes of a room are more than anybody reads."""
+MAX_WAYS: Final = 256
+"""Pairs that an explanation lists: 16 candidates by the 16 nodes of a room that count are more than anybody reads."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
