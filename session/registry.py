@@ -120,8 +120,9 @@ class SeatRegistry:
             case JoinRequested():
                 self._joining.request(event, draining=self._draining)
             case ClaimAnswered(answer=answer):
-                self._heard(answer is not None, now)
+                # In this order: who gives way to the newcomer must not be stated to a store that came back.
                 self._joining.claim_answered(event, now)
+                self._heard(answer is not None, now)
             case RulesKnown(room=room, rules=rules):
                 for sitting in self._held.in_room(room):
                     if sitting.rules.revision < rules.revision:
@@ -337,6 +338,10 @@ class SeatRegistry:
                     provisional = held.seat.provisional and not asserted
                     held.seat = replace(held.seat, epoch=epoch, provisional=provisional)
                     held.unconfirmed = held.unconfirmed and not asserted
+                case Verdict.SUPERSEDED if self._is_gone_from_here(answer, seat.room):
+                    # Who came later is decided on this node, whatever order the two reached the store in.
+                    held.seat = replace(held.seat, epoch=max(held.seat.epoch, answer.epoch + 1))
+                    held.unconfirmed = True
                 case Verdict.SUPERSEDED:
                     if not self._claims.heir_of(seat):
                         moved_to = answer.by_node if answer.by_device == seat.device else None
@@ -355,6 +360,12 @@ class SeatRegistry:
             self._book.learn_nodes(room, nodes, asked_at=event.asked_at, now=now)
         if unknown:
             self._do(Assert(seats=tuple(unknown), asked_at=now))
+
+    def _is_gone_from_here(self, answer: SeatAnswer, room: RoomId) -> bool:
+        """Whether the store names a holder that sat on this very node and sits no more: its release is on the way."""
+        if answer.by_session is None or answer.by_node != self._config.node:
+            return False
+        return self._held.of(answer.by_session, room) is None
 
     def _heard(self, answered: bool, now: float) -> None:
         """Note whether the store is there; when it comes back, state everything."""

@@ -343,7 +343,22 @@ def _move(model: ClusterModel, name: str, index: int) -> None:
         model.time_out(index)
 
 
+GIVES_WAY_AS_THE_STORE_RETURNS: list[tuple[object, ...]] = [
+    ("join", "s1"),
+    ("move", 0),
+    ("empty_store",),
+    ("join", "s3"),
+    ("move", 0),
+    ("move", 0),
+    ("pass_time", 2.5),
+    ("forget_leases",),
+    ("time_out", 1),
+]
+"""Stated to the returned store a moment before it gave way, s1 was then newer there than s3, which lost its seat."""
+
+
 @settings(max_examples=600, deadline=None)
+@example(GIVES_WAY_AS_THE_STORE_RETURNS)
 @given(acts)
 def test_three_sessions_in_any_order(steps: list[tuple[object, ...]]) -> None:
     walk(steps)
