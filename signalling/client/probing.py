@@ -34,7 +34,7 @@ PINGS: Final = 5
 PROBE_DEADLINE_S: Final = 2.0
 """For all of it: 300 ms away takes four round trips over TLS before the first pong."""
 
-SETTLE_S: Final = 0.05
+SETTLE_S: Final = 0.1
 """What the others get beyond as long again, when the first is done."""
 
 CLOSE_S: Final = 0.5
@@ -60,7 +60,7 @@ async def probe_nodes(
         dial: Opens the WebSocket.
 
     Returns:
-        Milliseconds in the order of the URLs; None for a node that did not answer in time.
+        Milliseconds in the order of the URLs; None for a node that did not answer in time, or is far behind another.
 
     Raises:
         ValueError: Too many at once.

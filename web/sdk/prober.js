@@ -4,7 +4,7 @@
  * Theory of operation. A node names the candidates for our room. The first few are measured all at once, each by pings on
  * a WebSocket that says nothing else, so it never has a session: the middle of five counts, as one may wait behind
  * something. Once the first is done the others get as long again, which is enough for all that are not far behind: a node
- * that is dead or at the other end of the world delays nobody. With what was measured the node is asked once more, as it
+ * that is dead or at the other end of the world delays nobody, and is measured to the end while the room begins. With what was measured the node is asked once more, as it
  * alone knows how far its fellows are from each other, and so the longest way to anybody in the room. A node of an older
  * version knows nothing of that; then the nearest is taken.
  *
@@ -21,7 +21,7 @@ const PINGS = 5;
 /** Ms for all of it; 300 ms away takes four round trips over TLS before the first pong. */
 const PROBE_DEADLINE = 2_000;
 /** Ms that the others get beyond as long again, when the first is done. */
-const SETTLE = 50;
+const SETTLE = 100;
 /** Two round trips closer than this (ms) are the same; then the node's own order counts. */
 const RTT_TIE = 8;
 /** Ms that a figure holds, and that a node counts as dead. */
@@ -70,6 +70,12 @@ class Probe {
     return sorted.length ? sorted[(sorted.length - 1) >> 1] : null;
   }
 
+  /** Be done, and say nothing of it. */
+  abandon() {
+    this.ondone = () => {};
+    this.close();
+  }
+
   close() {
     if (this.done) return;
     this.done = true;
@@ -86,38 +92,44 @@ class Probe {
 }
 
 /**
- * Measure the round trips to nodes, in ms, all at once. Null for one that does not answer in time.
+ * Measure the round trips to nodes, in ms, all at once, in the order of the URLs.
  * @param {string[]} urls
- * @returns {Promise<(number | null)[]>} in the order of the URLs
+ * @returns {{soon: Promise<(number | null)[]>, all: Promise<(number | null)[]>}} `soon` is enough to choose by; in `all`,
+ *   null stands for one that does not answer
  */
 export function measure(urls) {
-  return new Promise((resolve) => {
-    const began = performance.now();
-    let probes = [];
-    let settling = 0;
+  const began = performance.now();
+  let probes = [];
+  let settling = 0;
+  let deadline = 0;
+  let settle = () => {};
+  const figures = () => probes.map(({ rtt }) => rtt);
+  const soon = new Promise((resolve) => {
+    settle = () => resolve(figures());
+  });
+  const all = new Promise((resolve) => {
     const finish = () => {
       clearTimeout(deadline);
       clearTimeout(settling);
-      for (const probe of probes) {
-        probe.ondone = () => {};
-        probe.close();
-      }
-      resolve(probes.map(({ rtt }) => rtt));
+      for (const probe of probes) probe.abandon();
+      settle();
+      resolve(figures());
     };
     const look = () => {
       if (probes.every(({ done }) => done)) return finish();
       const isFirst = !settling && probes.some(({ isComplete }) => isComplete);
-      if (isFirst) settling = setTimeout(finish, performance.now() - began + SETTLE);
+      if (isFirst) settling = setTimeout(settle, performance.now() - began + SETTLE);
       return undefined;
     };
-    const deadline = setTimeout(finish, PROBE_DEADLINE);
+    deadline = setTimeout(finish, PROBE_DEADLINE);
     probes = urls.map((url) => new Probe(url, look));
     look();
   });
+  return { soon, all };
 }
 
 /** The round trip to one node, in ms, or null. @param {string} url @returns {Promise<number | null>} */
-export const probe = async (url) => (await measure([url]))[0];
+export const probe = async (url) => (await measure([url]).all)[0];
 
 /** Finds the nodes for a room. Made for one Room, or for one question. */
 export class Prober {
@@ -139,7 +151,7 @@ export class Prober {
   }
 
   /**
-   * The nodes that take us, best first; those that did not answer last.
+   * The nodes that take us, best first; those that did not answer last. What is measured later is put into its place.
    * @param {string} base Whom to ask. @param {string} room
    * @returns {Promise<Candidate[]>}
    * @throws {StarlingError} of asking
@@ -147,16 +159,22 @@ export class Prober {
   async find(base, room) {
     let nodes = await askForNodes(base, room, this.rtts);
     const unknown = nodes.slice(0, PROBED_NODES).filter(({ url }) => !holds(this.#figures.get(url)));
-    if (unknown.length) {
-      const figures = this.#figures;
-      const rtts = await measure(unknown.map(({ url }) => url));
-      // Another network meanwhile: what was measured then is of neither.
-      if (figures === this.#figures) this.#learn(unknown, rtts);
-      const isNews = rtts.some((rtt) => rtt !== null) && weighs(nodes);
-      if (isNews) nodes = await askForNodes(base, room, this.rtts).catch(() => nodes);
-    }
-    const seen = nodes.map((node) => ({ ...node, measured: this.#measured(node), isSilent: this.#isSilent(node) }));
-    return ordered(seen, weighs(nodes));
+    if (!unknown.length) return this.#rank(nodes);
+    const figures = this.#figures;
+    const { soon, all } = measure(unknown.map(({ url }) => url));
+    const rtts = await soon;
+    // Another network meanwhile: what was measured then is of neither.
+    const isCurrent = () => figures === this.#figures;
+    if (isCurrent()) this.#learn(unknown, rtts, (rtt) => rtt !== null);
+    const isNews = rtts.some((rtt) => rtt !== null) && weighs(nodes);
+    if (isNews) nodes = await askForNodes(base, room, this.rtts).catch(() => nodes);
+    const found = this.#rank(nodes);
+    all.then((late) => {
+      if (!isCurrent()) return;
+      this.#learn(unknown, late, (_, place) => rtts[place] === null);
+      found.splice(0, found.length, ...this.#rank(nodes));
+    });
+    return found;
   }
 
   /** It did not let us in: measure it again before it is believed to be near. @param {string} url */
@@ -188,8 +206,15 @@ export class Prober {
     this.#pending = setTimeout(() => this.#changed(), CHANGE_PAUSE);
   }
 
-  #learn(nodes, rtts) {
+  #rank(nodes) {
+    const seen = nodes.map((node) => ({ ...node, measured: this.#measured(node), isSilent: this.#isSilent(node) }));
+    return ordered(seen, weighs(nodes));
+  }
+
+  /** @param {(rtt: number | null, place: number) => boolean} isNew Which of them are to be learnt. */
+  #learn(nodes, rtts, isNew) {
     nodes.forEach(({ node, url }, place) => {
+      if (!isNew(rtts[place], place)) return;
       this.#figures.delete(url);
       this.#figures.set(url, { node, rtt: rtts[place], at: Date.now() });
     });

@@ -42,7 +42,7 @@ test("the middle of the pings counts, and a probe never says who we are", async 
     world.nodes[socket.node] = delays.shift();
     return { topic: "pong" };
   };
-  const [rtt] = await measure([HERE]);
+  const [rtt] = await measure([HERE]).all;
   assert.ok(rtt < 20, `${rtt} ms`);
   assert.deepEqual([...new Set(world.asked.map(({ topic }) => topic))], ["ping"]);
   assert.equal(world.sockets[0].readyState, 3);
@@ -55,7 +55,19 @@ test("nodes that are silent, dead or no address come last and delay nobody", asy
   const found = await findNodes(HERE, "lobby");
   assert.ok(performance.now() - began < 700, `${performance.now() - began} ms`);
   assert.deepEqual(found.map(({ url, measured }) => [url, measured !== null]), [[HERE, true], ["http://mute.test", false], ["http://dead.test", false]]);
-  assert.deepEqual([await measure([]), await measure(["nonsense"])], [[], [null]]);
+  assert.deepEqual([await measure([]).soon, await measure(["nonsense"]).all], [[], [null]]);
+});
+
+test("a far node is measured to the end while the room begins, and then takes its place", async () => {
+  world.nodes = { "far.test": 200, "mute.test": 1, "a.test": 1 };
+  world.answers.ping = (_, socket) => (socket.node === "mute.test" ? null : { topic: "pong" });
+  const prober = new Prober();
+  const found = await prober.find(HERE, "lobby");
+  assert.deepEqual(found.map(({ url, measured }) => [url, measured !== null]), [[HERE, true], ["http://far.test", false], ["http://mute.test", false]]);
+  await until(() => found[1].measured >= 199);
+  assert.deepEqual(found.map(({ url, measured }) => [url, measured !== null]), [[HERE, true], ["http://far.test", true], ["http://mute.test", false]]);
+  await prober.find(HERE, "lobby");
+  assert.equal(openedTo("far.test"), 1);
 });
 
 test("what was measured holds over a reload, and not for ever", async () => {

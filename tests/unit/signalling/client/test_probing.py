@@ -74,7 +74,7 @@ async def test_all_at_once_and_who_is_dead_or_silent_delays_nobody(autojump_cloc
     world = World(a=0.02, b=0.03, silent=math.inf)
     began = trio.current_time()
     assert rounded(await probe_nodes(["silent", "b", "dead", "a"], dial=world.dial)) == [None, 30, None, 20]
-    assert trio.current_time() - began == pytest.approx(2 * 5 * 0.02 + 0.05)
+    assert trio.current_time() - began == pytest.approx(2 * 5 * 0.02 + 0.1)
     assert world.open == set()
 
 
