@@ -157,9 +157,10 @@ export class Prober {
    * @throws {StarlingError} of asking
    */
   async find(base, room) {
-    let nodes = await askForNodes(base, room, this.rtts);
+    let told = this.rtts;
+    let nodes = await askForNodes(base, room, told);
     const unknown = nodes.slice(0, PROBED_NODES).filter(({ url }) => !holds(this.#figures.get(url)));
-    if (!unknown.length) return this.#rank(nodes);
+    if (!unknown.length) return this.#rank(nodes, told);
     const figures = this.#figures;
     const { soon, all } = measure(unknown.map(({ url }) => url));
     const rtts = await soon;
@@ -167,12 +168,16 @@ export class Prober {
     const isCurrent = () => figures === this.#figures;
     if (isCurrent()) this.#learn(unknown, rtts, (rtt) => rtt !== null);
     const isNews = rtts.some((rtt) => rtt !== null) && weighs(nodes);
-    if (isNews) nodes = await askForNodes(base, room, this.rtts).catch(() => nodes);
-    const found = this.#rank(nodes);
+    if (isNews) {
+      const known = this.rtts;
+      const again = await askForNodes(base, room, known).catch(() => null);
+      if (again) [nodes, told] = [again, known];
+    }
+    const found = this.#rank(nodes, told);
     all.then((late) => {
       if (!isCurrent()) return;
       this.#learn(unknown, late, (_, place) => rtts[place] === null);
-      found.splice(0, found.length, ...this.#rank(nodes));
+      found.splice(0, found.length, ...this.#rank(nodes, told));
     });
     return found;
   }
@@ -206,9 +211,10 @@ export class Prober {
     this.#pending = setTimeout(() => this.#changed(), CHANGE_PAUSE);
   }
 
-  #rank(nodes) {
+  /** @param {any[]} nodes As a node ordered them. @param {Map<string, number>} told What it knew of our figures. */
+  #rank(nodes, told) {
     const seen = nodes.map((node) => ({ ...node, measured: this.#measured(node), isSilent: this.#isSilent(node) }));
-    return ordered(seen, weighs(nodes));
+    return ordered(seen, weighs(nodes) && told);
   }
 
   /** @param {(rtt: number | null, place: number) => boolean} isNew Which of them are to be learnt. */
@@ -259,13 +265,15 @@ const holds = (figure) => {
 /** All that a page may know of its network; some browsers say nothing. */
 const networkOf = (connection) => connection?.type ?? connection?.effectiveType ?? "";
 
-function ordered(nodes, areWeighed) {
+/** @param {any[]} nodes @param {Map<string, number> | false} weighed The figures that went into the order, if any did. */
+function ordered(nodes, weighed) {
   const reached = nodes.filter(({ measured }) => measured !== null);
   const rest = nodes.filter(({ measured }) => measured === null);
   const others = [...rest.filter(({ isSilent }) => !isSilent), ...rest.filter(({ isSilent }) => isSilent)];
   const best = Math.min(...reached.map(({ measured }) => measured));
   // The node's order knows load and where the room lives: it decides among those that are about as near as the nearest.
-  const near = areWeighed ? reached : reached.filter(({ measured }) => measured <= best + RTT_TIE);
+  const isNear = ({ node, measured }) => (weighed && weighed.size ? weighed.has(node) : measured <= best + RTT_TIE);
+  const near = reached.filter(isNear);
   const far = reached.filter((node) => !near.includes(node)).sort((a, b) => a.measured - b.measured);
   return [...near, ...far, ...others].map(({ isSilent: _, ...node }) => node);
 }

@@ -116,6 +116,16 @@ test("a node that weighs what we measured decides, as it knows the ways between 
   assert.deepEqual(requests.map(({ url }) => url.searchParams.getAll("rtt").map((text) => text.split(":")[0])), [[], ["a", "b"]]);
 });
 
+test("what a node could not weigh, as it was measured late, goes by how far it is", async () => {
+  world.nodes = { "a.test": 1, "far.test": 240, "mid.test": 120 };
+  says["/v1/nodes"] = () =>
+    answer({ nodes: ["far", "mid", "a"].map((node) => ({ node, url: `http://${node}.test`, region: "", why: [], rtt_source: null })) });
+  const found = await findNodes(HERE, "lobby");
+  assert.equal(found[0].node, "a");
+  await until(() => found.every(({ measured }) => measured !== null));
+  assert.deepEqual(places(found), ["a", "mid", "far"]);
+});
+
 test("another network is noticed once for many signs of it, and a new estimate is none", async () => {
   const prober = new Prober();
   let changes = 0;
