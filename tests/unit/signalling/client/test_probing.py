@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 class World:
     """Nodes by URL, each with the delays (seconds) of its pongs in turn; the last one stays."""
 
-    def __init__(self, **delays: float | Sequence[float]) -> None:
-        self.delays = {url: [each] if isinstance(each, int | float) else list(each) for url, each in delays.items()}
+    def __init__(self, **delays: float | list[float]) -> None:
+        self.delays: dict[str, list[float]] = {
+            url: each if isinstance(each, list) else [each] for url, each in delays.items()
+        }
         self.asked: list[object] = []
         self.open: set[str] = set()
 
