@@ -25,6 +25,7 @@ import trio
 
 from signalling.client.admission import create_session
 from signalling.client.chat_queue import ChatQueue
+from signalling.client.choosing import choose_nodes
 from signalling.client.connection import CLOSED_WITHOUT_FRAME, Client, ClientTimeouts, open_client
 from signalling.client.device_memory import MemoryDevice
 from signalling.client.messages import MAX_CHAT_SEEN, ChatMessage, ChatSent, Joined, NodeEvent, Replaced, SeatLost
@@ -288,6 +289,7 @@ async def open_seat(
     user_token: str | None = None,
     invitation: str | None = None,
     pin: str | None = None,
+    nearest: bool = False,
     policy: RetryPolicy | None = None,
     timeouts: ClientTimeouts | None = None,
 ) -> AsyncIterator[RoomSeat]:
@@ -301,6 +303,7 @@ async def open_seat(
         user_token: Who you are; a guest has none.
         invitation: What lets you into a room that takes no others.
         pin: Likewise, of a room with a PIN.
+        nearest: Ask these nodes which there are, measure them, and take the one that suits best.
         policy: For how long a broken connection is tried to be restored.
         timeouts: Of each connection.
 
@@ -314,6 +317,8 @@ async def open_seat(
     def connect(node: str, token: str) -> AbstractAsyncContextManager[Client]:
         return open_client(_session_url(node), token=token, timeouts=timeouts)
 
+    if nearest:
+        nodes = await _nearest(nodes, room)
     comeback = Comeback(nodes, draw=random.random, policy=policy or RetryPolicy())
     seat = RoomSeat(room, device or MemoryDevice(), comeback, connect, admit, invitation=invitation, pin=pin)
     async with hold(seat):
@@ -338,6 +343,14 @@ async def hold(seat: RoomSeat) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _nearest(nodes: Sequence[str], room: RoomId) -> Sequence[str]:
+    """The nodes as they suit us; those that are known, where none of them says."""
+    try:
+        return [choice.url for choice in await choose_nodes(nodes, room)] or nodes
+    except (NodeUnreachableError, RefusedByNodeError):
+        return nodes  # a later try, at the door, says better what is wrong
 
 
 async def _leave(seat: RoomSeat) -> None:

@@ -1,4 +1,4 @@
-"""A path to a node that can be cut: every connection breaks, and no new one comes about until it is mended."""
+"""A path to a node that may be long, and can be cut: every connection breaks, and none comes until it is mended."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from node.demo.ports import LOOPBACK
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-CHUNK_BYTES: Final = 65_536
+MAX_CHUNKS: Final = 256
+"""Under way in one direction at once; signalling has a few."""
 
 
 @dataclass(kw_only=True)
 class Path:
-    """The path: its URL, and whether it is whole."""
+    """The path: its URL, whether it is whole, and how long it is each way, which may change at any time."""
 
     url: str
     target: int
     is_cut: bool = False
+    delay_s: float = 0.0
     carried: set[trio.CancelScope] = field(default_factory=set)
 
     def cut(self) -> None:
@@ -50,15 +52,31 @@ class Path:
     async def _connect(self, client: trio.SocketStream, scope: trio.CancelScope) -> None:
         try:
             async with await trio.open_tcp_stream(LOOPBACK, self.target) as node, trio.open_nursery() as nursery:
-                nursery.start_soon(_pipe, client, node, scope)
-                nursery.start_soon(_pipe, node, client, scope)
+                for source, sink in ((client, node), (node, client)):
+                    way_in, way_out = trio.open_memory_channel[tuple[float, bytes]](MAX_CHUNKS)
+                    nursery.start_soon(self._take, source, way_in, scope)
+                    nursery.start_soon(_give, way_out, sink, scope)
         except OSError:
             return  # no node, no path
 
+    async def _take(
+        self, source: trio.SocketStream, way: trio.MemorySendChannel[tuple[float, bytes]], scope: trio.CancelScope
+    ) -> None:
+        try:
+            async with way:
+                async for chunk in source:
+                    await way.send((trio.current_time() + self.delay_s, bytes(chunk)))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            scope.cancel()
 
-async def _pipe(source: trio.SocketStream, sink: trio.SocketStream, scope: trio.CancelScope) -> None:
+
+async def _give(
+    way: trio.MemoryReceiveChannel[tuple[float, bytes]], sink: trio.SocketStream, scope: trio.CancelScope
+) -> None:
+    """Hand on what has arrived; when that was all, everything ends."""
     try:
-        async for chunk in source:
+        async for due, chunk in way:
+            await trio.sleep_until(due)
             await sink.send_all(chunk)
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass

@@ -67,11 +67,12 @@ function checkUrl(value, name) {
 }
 
 /** @param {Record<string, any>} who What a room is made of; without a `node` the nearest is taken. */
-export function checkRoom({ room, name, base, node, invitation, pin }) {
+export function checkRoom({ room, name, base, node, insist, invitation, pin }) {
   checkText(room, "room");
   checkText(name, "name");
   checkUrl(base, "base");
   if (node !== null) checkUrl(node, "node");
+  flag("insist", insist);
   if (invitation !== null) checkText(invitation, "invitation");
   if (pin !== null) checkText(pin, "pin");
 }

@@ -105,7 +105,7 @@ export class Connection {
         return await this.#connect(candidate);
       } catch (error) {
         if (error.final || this.#state === "closed") throw error;
-        if (isUnfit(error.code)) this.#unfit.add(candidate.url);
+        if (isUnfit(error.code)) this.#distrust(candidate.url);
         last = error;
       }
     }
@@ -183,7 +183,7 @@ export class Connection {
 
   async #reconnect(code) {
     this.#hangUp();
-    if (isUnfit(code) && code !== "connection_lost" && this.home) this.#unfit.add(this.home.url);
+    if (isUnfit(code) && code !== "connection_lost" && this.home) this.#distrust(this.home.url);
     this.#become("reconnecting");
     this.#tenant.emit("reconnecting", { code });
     const until = performance.now() + RETRY_DEADLINE;
@@ -205,12 +205,17 @@ export class Connection {
   /** @param {boolean} look Ask which nodes there are now. @returns {Promise<StarlingError | null>} why it failed */
   async #tryAgain(look) {
     try {
-      if (look) await this.#door.look().catch(() => {});
+      await (look ? this.#door.look().catch(() => {}) : this.#door.lookIfStale(REOPEN_DEADLINE));
       if (this.#isAway()) await this.#connectSomewhere();
       return null;
     } catch (failure) {
       return told(failure);
     }
+  }
+
+  #distrust(url) {
+    this.#unfit.add(url);
+    this.#door.doubt(url);
   }
 
   #isAway() {
@@ -248,6 +253,7 @@ export class Connection {
     if (this.#state === "closed") return;
     this.#hangUp();
     this.#awakening?.close();
+    this.#door.close();
     this.#tenant.close({ code, message });
     this.#become("closed");
     this.#tenant.emit("closed", { code, message });

@@ -2,7 +2,8 @@
 
 import { Device } from "./device.js";
 import { StarlingError } from "./errors.js";
-import { call, findNodes } from "./nodes.js";
+import { createSession } from "./nodes.js";
+import { Prober } from "./prober.js";
 
 /** @typedef {import("./nodes.js").Candidate} Candidate */
 
@@ -14,20 +15,27 @@ export class Door {
   token = null;
   /** The chat messages that were seen last, the newest at the end. @type {() => string[]} */
   seenChats = () => [];
+  #prober = new Prober();
+  /** Where a node sent us for the way in, as it takes that one to be nearer. @type {string | null} */
+  #sentTo = null;
+  /** A search for nodes that runs. @type {Promise<void> | null} */
+  #looking = null;
+  /** The network changed since the nodes were measured. */
+  #isStale = false;
   /** The device that the token speaks of. */
   #tokenOf = "";
   /** @type {Device | null} */
   device = null;
 
   /**
-   * @param {{room: string, name: string, base: string, node: string | null, userToken: string | null,
+   * @param {{room: string, name: string, base: string, node: string | null, insist?: boolean, userToken: string | null,
    *   invitation?: string | null, pin?: string | null}} who
    */
-  constructor({ room, name, base, node, userToken, invitation = null, pin = null }) {
+  constructor({ room, name, base, node, insist = false, userToken, invitation = null, pin = null }) {
     this.room = room;
     this.name = name;
     this.base = base;
-    this.fixedNode = node;
+    this.fixedNode = node ?? (insist ? base : null);
     this.userToken = userToken;
     /** What is shown at each join, after a reconnection too. */
     this.shown = { ...(invitation && { invitation }), ...(pin && { pin }) };
@@ -38,7 +46,14 @@ export class Door {
     this.device = await Device.mine();
     this.token = this.device.token(this.name, this.userToken);
     this.#tokenOf = this.device.id;
+    if (!this.fixedNode) this.#prober.watch(() => this.#lookAgain());
     await Promise.all([this.look(), this.token ? null : this.admit()]);
+    this.#heed();
+  }
+
+  /** No more looking. */
+  close() {
+    this.#prober.close();
   }
 
   /** A token of the device that this page is now. */
@@ -48,12 +63,44 @@ export class Door {
   }
 
   /** Look for nodes again. */
-  async look() {
+  look() {
+    this.#looking ??= this.#look()
+      .catch((error) => {
+        this.#isStale = true;
+        throw error;
+      })
+      .finally(() => {
+        this.#looking = null;
+      });
+    return this.#looking;
+  }
+
+  /**
+   * Wait for nodes as they are on the network that we have now, if it changed; no longer than a moment, as the nodes that
+   * we know may still do. @param {number} ms
+   */
+  async lookIfStale(ms) {
+    if (!this.#isStale && !this.#looking) return;
+    const late = new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
+    await Promise.race([this.look().catch(() => {}), late]);
+  }
+
+  /** That node failed us: it is not taken to be near until it is measured again. @param {string} url */
+  doubt(url) {
+    this.#prober.doubt(url);
+    const candidate = this.candidates.find((one) => one.url === url);
+    if (candidate) candidate.measured = null;
+  }
+
+  async #look() {
     if (this.fixedNode) {
       this.candidates = [{ node: "", url: this.fixedNode, region: "", why: ["chosen"], measured: null }];
       return;
     }
-    this.candidates = await this.#askAnyNode((url) => findNodes(url, this.room));
+    this.#isStale = false;
+    this.candidates = await this.#askAnyNode((url) => this.#prober.find(url, this.room));
     if (this.candidates.length === 0) throw new StarlingError("node_full", "No node takes people right now. Try later.");
   }
 
@@ -62,8 +109,11 @@ export class Door {
     await this.device.settled();
     const body = { name: this.name, device: this.device.id };
     if (this.userToken) body.token = this.userToken;
-    const ask = (url) => call(url, "/v1/sessions", body);
-    this.keepToken((await (this.fixedNode ? ask(this.fixedNode) : this.#askAnyNode(ask))).token);
+    const where = { stay: this.fixedNode !== null, room: this.room, rtts: this.#prober.rtts };
+    const ask = (url) => createSession(url, body, where);
+    const { token, sentTo } = await (this.fixedNode ? ask(this.fixedNode) : this.#askAnyNode(ask));
+    this.#sentTo = sentTo;
+    this.keepToken(token);
   }
 
   /**
@@ -95,6 +145,20 @@ export class Door {
     this.token = token;
     this.#tokenOf = this.device.id;
     this.device.keepToken(this.name, token, this.userToken);
+  }
+
+  /** The network is another one. A search that runs began on the one before. */
+  async #lookAgain() {
+    this.#isStale = true;
+    await this.#looking?.catch(() => {});
+    if (this.#isStale) await this.look().catch(() => {});
+  }
+
+  /** Where we could measure nothing, the word of the node that sent us on counts. */
+  #heed() {
+    const sentTo = this.candidates.find(({ url }) => new URL(url).origin === this.#sentTo);
+    if (!sentTo || this.candidates.some(({ measured }) => measured !== null)) return;
+    this.candidates = [sentTo, ...this.candidates.filter((one) => one !== sentTo)];
   }
 
   /** Any node will do: the one the page came from, else those it named. */

@@ -1,15 +1,8 @@
-/** Talking to nodes before there is a connection: HTTP, and finding the nearest by measuring. */
+/** Talking to nodes by HTTP, before there is a connection: which nodes there are, and the way in. */
 
 import { StarlingError } from "./errors.js";
 
 const HTTP_DEADLINE = 8_000;
-
-/** Probing: nodes measured at once, pings each, and ms for all of it together. */
-const PROBED_NODES = 5;
-const PROBE_PINGS = 3;
-const PROBE_DEADLINE = 2_000;
-/** Two round trips closer than this (ms) are the same; then the node's own order counts. */
-const RTT_TIE = 8;
 
 /**
  * @typedef {object} Candidate A node, as `GET /v1/nodes` gives it, and what this browser measured.
@@ -17,14 +10,18 @@ const RTT_TIE = 8;
  * @property {string} url
  * @property {string} region
  * @property {string[]} why
- * @property {number | null} measured Round trip in ms; null when not measured or not reached.
+ * @property {number | null} measured Round trip in ms, the middle of a few; null when not measured or not reached.
  */
 
 /**
  * GET, or POST when there is a body.
  * @param {string} base @param {string} path @param {object} [body]
+ * @returns {Promise<any>}
  */
-export async function call(base, path, body) {
+export const call = async (base, path, body) => (await exchange(base, path, body)).answer;
+
+/** What was answered, and the URL that answered, which is another one than was asked after a redirect. */
+async function exchange(base, path, body) {
   const unreachable = `${new URL(base).host} does not answer. Check the connection and try again.`;
   let response;
   let answer;
@@ -40,7 +37,7 @@ export async function call(base, path, body) {
   } catch {
     throw new StarlingError("node_unreachable", unreachable);
   }
-  if (response.ok) return answer;
+  if (response.ok) return { answer, from: response.redirected ? new URL(response.url).origin : null };
   const { code = "internal_error", message = unreachable } = answer?.error ?? {};
   throw new StarlingError(code, message, null, 1000 * (Number(response.headers?.get("retry-after")) || 0));
 }
@@ -49,62 +46,37 @@ export async function call(base, path, body) {
 export const socketUrl = (url) => new URL("/v1/session", url.replace(/^http/, "ws")).href;
 
 /**
- * Measure the round trip to a node, in ms: the best of a few pings. Null when it does not answer in time.
- * @param {string} url
- * @returns {Promise<number | null>}
+ * Ask a node for candidates, in the order that suits what was measured.
+ * @param {string} base @param {string} room @param {Map<string, number>} [rtts] ms by the node's name
+ * @returns {Promise<any[]>}
  */
-export function probe(url) {
-  return new Promise((resolve) => {
-    let best = null;
-    let sent = 0;
-    let at = 0;
-    let timer = 0;
-    let socket;
-    try {
-      socket = new WebSocket(socketUrl(url));
-    } catch {
-      resolve(null); // no valid address, or plain ws from a page that came by https
-      return;
-    }
-    const finish = () => {
-      clearTimeout(timer);
-      socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
-      socket.close();
-      resolve(best);
-    };
-    const ping = () => {
-      if (sent === PROBE_PINGS) return finish();
-      sent += 1;
-      at = performance.now();
-      socket.send(JSON.stringify({ topic: "ping", id: sent }));
-    };
-    timer = setTimeout(finish, PROBE_DEADLINE);
-    socket.onopen = ping;
-    socket.onerror = socket.onclose = finish;
-    socket.onmessage = () => {
-      const rtt = performance.now() - at;
-      best = best === null ? rtt : Math.min(best, rtt);
-      ping();
-    };
-  });
+export async function askForNodes(base, room, rtts = new Map()) {
+  return (await call(base, `/v1/nodes?${placementOf(room, rtts)}`)).nodes;
 }
 
 /**
- * Ask a node for candidates and measure the first few, all at once; the best comes first.
- * @param {string} base
- * @param {string} room
- * @returns {Promise<Candidate[]>}
+ * Get a session token. A node that knows a clearly nearer one answers 307, and the browser follows: no page may see where
+ * a redirect leads (Fetch standard, "opaque-redirect filtered response"), nor does it need to, as a 307 keeps the body and
+ * the user token lies in the body. An `Authorization` header would be dropped on the way to another origin.
+ * @param {string} base @param {object} body
+ * @param {{stay: boolean, room: string, rtts: Map<string, number>}} where `stay`: it has to be this node.
+ * @returns {Promise<{token: string, sentTo: string | null}>} `sentTo`: URL of the node that we were sent on to
+ * @throws {StarlingError}
  */
-export async function findNodes(base, room) {
-  const { nodes } = await call(base, `/v1/nodes?room=${encodeURIComponent(room)}`);
-  const measured = await Promise.all(
-    nodes.map(async (node, place) => ({ ...node, place, measured: place < PROBED_NODES ? await probe(node.url) : null })),
-  );
-  const reached = measured.filter((node) => node.measured !== null);
-  const best = Math.min(...reached.map((node) => node.measured));
-  // The node's order knows load and where the room lives: it decides among those that are about as near as the nearest.
-  const near = reached.filter((node) => node.measured <= best + RTT_TIE).sort((a, b) => a.place - b.place);
-  const far = reached.filter((node) => !near.includes(node)).sort((a, b) => a.measured - b.measured);
-  const rest = measured.filter((node) => node.measured === null);
-  return [...near, ...far, ...rest];
+export async function createSession(base, body, { stay, room, rtts }) {
+  const here = () => exchange(base, "/v1/sessions?stay=1", body);
+  const asked = stay ? here() : exchange(base, `/v1/sessions?${placementOf(room, rtts)}`, body).catch((error) => {
+    // The node that we were sent to may be the one that does not answer, which looks the same from here.
+    if (error.code !== "node_unreachable") throw error;
+    return here();
+  });
+  const { answer, from } = await asked;
+  return { token: answer.token, sentTo: from };
+}
+
+/** What a node is told of where we are. */
+function placementOf(room, rtts) {
+  const query = new URLSearchParams({ room });
+  for (const [node, ms] of rtts) query.append("rtt", `${node}:${ms.toFixed(1)}`);
+  return query;
 }

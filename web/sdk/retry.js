@@ -19,19 +19,28 @@ const UNFIT = new Set(["node_unreachable", "node_draining", "node_full", "deadli
 export const pauseBefore = (tries, random = Math.random, asked = 0) =>
   Math.min(asked, RETRY_DEADLINE) + random() * Math.min(LAST_BOUND, FIRST_BOUND * 2 ** tries);
 
+/** What going to another node has to win, ms and share of the round trip: a node weighs moves in the same way. */
+const MOVE_MARGIN = 25;
+const MOVE_RATIO = 0.8;
+
 /** @param {string} code of the refusal @returns {boolean} whether the next node may do better */
 export const isUnfit = (code) => UNFIT.has(code);
 
+/** Whether what we measured of both makes going elsewhere worth it. */
+const isClearlyNearer = (one, than) =>
+  one.measured !== null && than.measured - one.measured >= MOVE_MARGIN && one.measured <= MOVE_RATIO * than.measured;
+
 /**
- * Where to try, in this order: the node we were at, as most often only the path to it broke; then the nearest. Those that
- * failed since we were last connected come last, as the word of their recovery may not have reached us.
- * @template {{url: string}} Place
+ * Where to try, in this order: the node we were at, as most often only the path to it broke, unless it is clearly farther
+ * than the best on the network that we have now; then the nearest. Those that failed since we were last connected come
+ * last, as the word of their recovery may not have reached us.
+ * @template {{url: string, measured?: number | null}} Place
  * @param {Place[]} candidates nearest first @param {Place | null} home @param {Set<string>} unfit URLs
  * @returns {Place[]}
  */
 export function inOrder(candidates, home, unfit) {
   const known = home && candidates.find(({ url }) => url === home.url);
-  const first = known ? [known, ...candidates.filter((one) => one !== known)] : candidates;
+  const first = known && !isClearlyNearer(candidates[0], known) ? [known, ...candidates.filter((one) => one !== known)] : candidates;
   return [...first.filter(({ url }) => !unfit.has(url)), ...first.filter(({ url }) => unfit.has(url))];
 }
 

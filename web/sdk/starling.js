@@ -7,11 +7,11 @@
  *     await room.join();
  *     await room.publish(cameraTrack, { source: "camera" });
  *
- * Theory of operation. `GET /v1/nodes` names candidates; each is measured by pings on a WebSocket that says nothing
- * else. `POST /v1/sessions` gives a token, which is the first message on the WebSocket to the chosen node. Two peer
- * connections carry media: the publisher, where this side offers, and the subscriber, where the node offers, so offers
- * never cross. When the WebSocket breaks, the same device joins again with a higher attempt, and the room notices
- * nothing if that is soon enough. A seat that a newer join took is not fought for.
+ * Theory of operation. `GET /v1/nodes` names candidates; the first few are measured by pings on WebSockets that say
+ * nothing else, and again when the network changes. `POST /v1/sessions` gives a token, which is the first message on the
+ * WebSocket to the chosen node. Two peer connections carry media: the publisher, where this side offers, and the
+ * subscriber, where the node offers, so offers never cross. When the WebSocket breaks, the same device joins again with a
+ * higher attempt, and the room notices nothing if that is soon enough. A seat that a newer join took is not fought for.
  *
  * A camera is sent in three sizes, of which nodes forward to each the one that suits and tell us to stop the ones nobody
  * watches. What is shown by `attach` says by itself how large it is shown.
@@ -32,7 +32,7 @@ import { Preferences } from "./preferences.js";
 import { Publication } from "./publication.js";
 import { receivedOf, sentOf } from "./statistics.js";
 
-export { findNodes, probe } from "./nodes.js";
+export { findNodes, probe } from "./prober.js";
 export { Publication, StarlingError };
 
 /** @typedef {import("./nodes.js").Candidate} Candidate */
@@ -91,18 +91,19 @@ export class Room extends EventTarget {
    * @param {string} options.name What others are to call you.
    * @param {string} [options.base] URL of any node; the page's own by default.
    * @param {string} [options.node] URL of the node to use, instead of the nearest.
+   * @param {boolean} [options.insist] Stay at `base`, or at `node`, however far it is.
    * @param {string} [options.userToken] Who you are; a guest has none.
    * @param {string} [options.invitation] What lets you into a room that takes no others.
    * @param {string} [options.pin] Likewise, of a room with a PIN.
    * @param {Transforms} [options.transform] Sees every encoded frame, such as to encrypt it from end to end.
    * @throws {StarlingError} `argument_invalid`, `transform_unsupported`
    */
-  constructor({ room, name, base = location.origin, node = null, userToken = null, invitation = null, pin = null, transform = null }) {
+  constructor({ room, name, base = location.origin, node = null, insist = false, userToken = null, invitation = null, pin = null, transform = null }) {
     super();
-    given.checkRoom({ room, name, base, node, invitation, pin });
+    given.checkRoom({ room, name, base, node, insist, invitation, pin });
     this.room = room;
     this.name = name;
-    this.#door = new Door({ room, name, base, node, userToken, invitation, pin });
+    this.#door = new Door({ room, name, base, node, insist, userToken, invitation, pin });
     this.#door.seenChats = () => this.#chat.seen;
     this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
     this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));
