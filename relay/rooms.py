@@ -4,6 +4,9 @@ A node states each shared room as a whole, with a revision that grows, and again
 comes up. So a missed word heals with the next one, and what the far node does not state again within
 :data:`RESTATE_S` of the link's rise is over.
 
+Who tells us no more of a room because we left it says so (`kept`). Should we be back by then, its people stay
+until they are stated again, so that nobody who comes back sees them go and come.
+
 A dead link is no news: what was told over it stands until gossip, too, holds the node gone, or
 `forget_after_s` have passed without a new link. The node behind it has then died twice, or might as well.
 
@@ -172,7 +175,7 @@ class Rooms:
                 self._vanished.discard(node)
                 return ()
             case StateHeard():
-                return self._hear(event.node, event.state)
+                return self._hear(event.node, event.state, now)
             case RoomsDeadline():
                 return self._pass_deadlines(now)
 
@@ -227,12 +230,10 @@ class Rooms:
         else:
             self._shared.pop(event.room, None)
         unchanged = former if before is not None and before.participants == event.participants else frozenset()
-        told = dict.fromkeys(nodes - unchanged, event.participants) | dict.fromkeys(former - nodes, ())
-        return tuple(
-            TellRoom(node=node, state=RoomState(event.room, self._revision, participants))
-            for node, participants in sorted(told.items())
-            if node in self._up
-        )
+        whole = RoomState(event.room, self._revision, event.participants)
+        nothing = RoomState(event.room, self._revision, (), kept=bool(event.participants))
+        told = dict.fromkeys(nodes - unchanged, whole) | dict.fromkeys(former - nodes, nothing)
+        return tuple(TellRoom(node=node, state=state) for node, state in sorted(told.items()) if node in self._up)
 
     def _rise(self, event: LinkRisen, now: float) -> tuple[RoomsEffect, ...]:
         effects: list[RoomsEffect] = []
@@ -264,7 +265,7 @@ class Rooms:
         far.deadline = now + self._forget_after_s
         return ()
 
-    def _hear(self, node: NodeId, state: RoomState) -> tuple[RoomsEffect, ...]:
+    def _hear(self, node: NodeId, state: RoomState, now: float) -> tuple[RoomsEffect, ...]:
         far = self._far.get(node)
         if far is None or node not in self._up or not is_room_id(state.room):
             self.oddities["room_state_refused"] += 1
@@ -276,6 +277,11 @@ class Rooms:
         if known is not None and whole.revision <= known.revision:
             known.is_stated = known.is_stated or whole.revision == known.revision
             return self._learnt(node, whole.room, known) if is_again and known.is_stated else ()
+        if known is not None and whole.kept and whole.room in self._shared:
+            # We are in the room again, and its people are there: they say so as soon as they hear of us.
+            known.revision, known.is_stated = whole.revision, False
+            far.deadline = max(far.deadline or 0.0, now + RESTATE_S)
+            return ()
         own_words = tuple(participant for participant in whole.participants if participant.node == node)
         self.oddities["foreign_participants"] += len(whole.participants) - len(own_words)
         if not own_words:

@@ -33,13 +33,15 @@ class RoomState(_LinkWord, frozen=True, tag=1):
     ``revision`` grows with every change on the sending boot; an older one is ignored.
     An empty ``participants`` says that the room no longer lives here. A room too large for one
     message is stated in several of the same revision, one behind the other: ``more`` says that the
-    next one goes on.
+    next one goes on. ``kept`` says of an empty one that people are here still, and that I tell you no more of them
+    because nobody of the room is on your node.
     """
 
     room: RoomId
     revision: int
     participants: tuple[ParticipantInfo, ...]
     more: bool = False
+    kept: bool = False
 
 
 class Want(_LinkWord, frozen=True, tag=2):

@@ -226,6 +226,45 @@ def test_a_room_that_is_not_stated_again_after_a_rise_is_over() -> None:
     assert core.handle(RoomsDeadline(), 3.0 + RESTATE_S) == learnt()
 
 
+def test_who_comes_back_before_being_told_no_more_sees_nobody_go_and_come() -> None:
+    core = linked()
+    assert heard(core, 1, BOB) == learnt(BOB)
+    told(core, B)
+    told(core, B, people=())
+    told(core, B)
+    late = RoomState(ROOM, 2, (), kept=True)
+    assert core.handle(StateHeard(node=B, state=late), 1.0) == ()
+    assert heard(core, 3, BOB, at=2.0) == learnt(BOB)
+    assert core.handle(RoomsDeadline(), 1.0 + RESTATE_S) == ()
+
+
+def test_who_is_told_no_more_and_hears_nothing_else_sees_them_go_in_the_end() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    told(core, B)
+    core.handle(StateHeard(node=B, state=RoomState(ROOM, 2, (), kept=True)), 1.0)
+    assert core.next_deadline() == 1.0 + RESTATE_S
+    assert core.handle(RoomsDeadline(), 1.0 + RESTATE_S) == learnt()
+
+
+def test_who_is_not_in_the_room_forgets_at_once_what_they_are_told_no_more() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    assert core.handle(StateHeard(node=B, state=RoomState(ROOM, 2, (), kept=True)), 1.0) == learnt()
+
+
+def test_a_node_is_told_whether_the_room_is_over_or_only_told_of_no_more() -> None:
+    core = linked()
+    told(core, B)
+    (gone,) = core.handle(RoomShared(room=ROOM, nodes=frozenset({C}), participants=(ANN,)), 0.0)
+    assert isinstance(gone, TellRoom)
+    assert (gone.node, gone.state.participants, gone.state.kept) == (B, (), True)
+    told(core, B)
+    (over,) = core.handle(RoomShared(room=ROOM, nodes=frozenset({B}), participants=()), 0.0)
+    assert isinstance(over, TellRoom)
+    assert (over.state.participants, over.state.kept) == ((), False)
+
+
 def test_another_boot_knows_nobody_of_the_former_one() -> None:
     core = linked()
     heard(core, 9, BOB)
