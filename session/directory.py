@@ -90,6 +90,7 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
     media: RoomMedia = RoomMedia()
     created_at_ms: int = 0
     from_join: bool = False
+    closing: bool = False
     version: int = RECORD_VERSION
 
 
@@ -136,16 +137,21 @@ class RoomDirectory:
         self._owned = OwnedRooms(repository, max_per_owner=max_per_owner, owner_of=self._owner_of)
 
     async def create(self, definition: RoomDefinition) -> StoredRoom:
-        """Add a room.
+        """Add a room; one of that name that is being deleted goes first.
 
         Raises:
             Refused: `room_exists`, `rooms_full` when the directory takes no more rooms, `too_many_rooms` when its owner
                 has as many as one may.
         """
         room = definition.room
-        if await self._repository.count_scopes(Kind.ROOM) >= self._max_rooms:
-            if await self._repository.get(Kind.ROOM, room) is not None:
+        before = await self.find(room)
+        if before is not None:
+            if not before.definition.closing:
                 raise _taken(room)
+            await self.remove(before)
+        # The last tenth is for rooms that somebody makes on purpose.
+        most = self._max_rooms - self._max_rooms // 10 if definition.from_join else self._max_rooms
+        if await self._repository.count_scopes(Kind.ROOM) >= most:
             raise Refused(
                 ErrorCode.ROOMS_FULL,
                 "This mesh has as many rooms as it takes; delete one that is not needed, or ask its operator.",
@@ -163,6 +169,11 @@ class RoomDirectory:
 
     async def get(self, room: RoomId) -> StoredRoom | None:
         """The room of that name, if there is one."""
+        stored = await self.find(room)
+        return None if stored is None or stored.definition.closing else stored
+
+    async def find(self, room: RoomId) -> StoredRoom | None:
+        """As :meth:`get`, one that is being deleted included."""
         document = await self._repository.get(Kind.ROOM, room)
         return None if document is None else _read(document)
 
@@ -176,25 +187,50 @@ class RoomDirectory:
         revision = await self._repository.put(Kind.ROOM, definition.room, body=body, expected=stored.revision)
         return StoredRoom(definition, revision, body)
 
-    async def delete(self, room: RoomId, *, expected: int | None = None) -> bool:
-        """Remove a room and all that belongs to it; says whether it was there.
+    async def change(self, stored: StoredRoom, definition: RoomDefinition) -> StoredRoom:
+        """As :meth:`replace`; a new owner may not have more rooms than one may.
 
         Raises:
-            RevisionConflictError: it stands at another revision than the expected one.
+            RevisionConflictError: somebody else changed it.
+            Refused: `too_many_rooms`.
         """
-        stored = await self._repository.get(Kind.ROOM, room)
-        revision = ABSENT if stored is None else stored.revision
-        if expected not in (None, revision):
-            raise RevisionConflictError(revision)
-        # First what belongs to it: should the store fail between the two, nothing passes on to the next of that name.
+        before, after = stored.definition.owner, definition.owner
+        if after and after != before:
+            await self._owned.add(after, definition.room)
+        changed = await self.replace(stored, definition)
+        if before and after != before:
+            await self._owned.remove(before, definition.room)
+        return changed
+
+    async def close(self, stored: StoredRoom) -> StoredRoom:
+        """Decide that a room is deleted: from here on nobody finds it, and whatever fails then is done again.
+
+        Raises:
+            RevisionConflictError: somebody else changed it since it was read.
+        """
+        if stored.definition.closing:
+            return stored
+        return await self.replace(stored, msgspec.structs.replace(stored.definition, closing=True))
+
+    async def reopen(self, closed: StoredRoom) -> StoredRoom:
+        """Take :meth:`close` back.
+
+        Raises:
+            RevisionConflictError: it is gone already, or there is another of that name.
+        """
+        return await self.replace(closed, msgspec.structs.replace(closed.definition, closing=False))
+
+    async def remove(self, closed: StoredRoom) -> None:
+        """Remove a closed room and all that belongs to it, the room itself last; again is fine."""
+        room, owner = closed.definition.room, closed.definition.owner
         await self._repository.drop(room, (Kind.INVITATION, Kind.BAN, Kind.VISIT), (Log.CHAT,))
-        await self._repository.delete(Kind.ROOM, room, expected=expected)
-        # And what was said between the two.
-        await self._repository.drop(room, (), (Log.CHAT,))
-        owner = UserId("") if stored is None else _read(stored).definition.owner
+        try:
+            await self._repository.delete(Kind.ROOM, room, expected=closed.revision)
+        except RevisionConflictError:
+            # Somebody was as fast, and there may be another room of that name by now.
+            return
         if owner:
             await self._owned.remove(owner, room)
-        return stored is not None
 
     async def note_visit(self, room: RoomId, *, until_ms: int) -> None:
         """Somebody was in a room: until then (milliseconds since 1970) it is not unvisited."""
@@ -210,7 +246,10 @@ class RoomDirectory:
         return False
 
     async def rooms(self, *, after: str = "", limit: int = 100) -> tuple[StoredRoom, ...]:
-        """Up to `limit` rooms by name, beginning behind the name `after`; fewer only where there are no more."""
+        """Up to `limit` rooms by name, beginning behind the name `after`; fewer only where there are no more.
+
+        Those that are being deleted are among them.
+        """
         listed = await self._repository.listed(Kind.ROOM, after=after, limit=limit)
         return tuple(_read(document) for _, document in listed)
 

@@ -53,7 +53,7 @@ class OwnedRooms:
         if len(noted) >= self._max_per_owner and not await self._forget_gone(owner, noted):
             raise Refused(
                 ErrorCode.TOO_MANY_ROOMS,
-                f"You have {len(noted)} rooms, as many as one may; delete one that is not needed, then make this one.",
+                f"Nobody may have more than {len(noted)} rooms; delete one that is not needed, then ask again.",
             )
         await self._repository.put(Kind.OWNED, _scope(owner), room, body=b"{}")
 

@@ -6,10 +6,12 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
+import trio
 
 from durable.errors import StoreUnavailableError
 from durable.repository import RevisionConflictError
 from session.directory import StoredRoom, check_definition, define_room
+from signalling.client.keyed_pace import KeyedPace
 from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused, RevisionConflict
 from signalling.ids import RoomId
@@ -20,11 +22,16 @@ if TYPE_CHECKING:
     from session.config import SessionConfig
     from session.directory import RoomDefinition, RoomDirectory
     from session.room_media import RoomMedia
+    from signalling.ids import UserId
 
 __all__ = ["RoomDefinitions", "or_refused"]
 
 MAX_CHANGES: Final = 4
 """How often a change is made anew because somebody else was faster; each loses to one that won."""
+
+ROOMS_AT_ONCE: Final = 20
+ROOMS_PER_S: Final = 0.1
+"""Rooms that one user makes by joining: a person makes one now and then, and all share the mesh's bound."""
 
 _Answer = TypeVar("_Answer")
 
@@ -42,6 +49,8 @@ class RoomDefinitions:
         self._directory = directory
         self._cache: dict[RoomId, StoredRoom] = {}
         self._visited: dict[RoomId, None] = {}
+        self._making: set[RoomId] = set()
+        self._pace = KeyedPace(rate_per_s=ROOMS_PER_S, burst=ROOMS_AT_ONCE)
 
     def usual(self, room: str, *, owner: str = "") -> RoomDefinition:
         """A room of that name as this node's config would have it.
@@ -107,14 +116,15 @@ class RoomDefinitions:
 
         Raises:
             RevisionConflict: somebody else was faster.
-            Refused: `room_invalid`, `room_unknown` (it was deleted), `store_unavailable`.
+            Refused: `room_invalid`, `room_unknown` (it was deleted), `too_many_rooms` (its new owner has enough),
+                `store_unavailable`.
         """
         for _ in range(MAX_CHANGES):
             # Somebody cares for it: it is forgotten no longer.
             definition = msgspec.structs.replace(changed(stored.definition), from_join=False)
             check_definition(definition, max_grace_s=self._config.lease_s)
             try:
-                return self._keep(await or_refused(self._directory.replace(stored, definition)))
+                return self._keep(await or_refused(self._directory.change(stored, definition)))
             except RevisionConflictError as conflict:
                 if not conflict.revision:
                     self.forget(definition.room)
@@ -124,31 +134,60 @@ class RoomDefinitions:
                 stored = await self.get(definition.room)
         raise _conflict(stored.revision)
 
-    async def delete(self, room: RoomId, *, expected: int) -> None:
-        """Delete a room that stands at this revision, with its invitations, bans and chat.
+    async def to_delete(self, room: RoomId) -> StoredRoom:
+        """As `get`, and a room whose deletion began and did not end.
 
         Raises:
-            RevisionConflict: it stands at another.
-            Refused: `store_unavailable`.
+            Refused: `room_unknown`, `store_unavailable`.
+        """
+        found = await or_refused(self._directory.find(room))
+        if found is None:
+            self.forget(room)
+            raise _unknown(room)
+        return found
+
+    async def close(self, stored: StoredRoom) -> StoredRoom:
+        """Decide that a room is deleted; what follows may be repeated until :meth:`remove` succeeds.
+
+        Raises:
+            RevisionConflict: somebody else changed it since it was read.
+            Refused: `store_unavailable`: it may be decided all the same.
         """
         try:
-            await or_refused(self._directory.delete(room, expected=expected))
+            closed = await or_refused(self._directory.close(stored))
         except RevisionConflictError as conflict:
-            if conflict.revision:
-                raise _conflict(conflict.revision) from None
-        self.forget(room)
+            raise _conflict(conflict.revision) from None
+        self.forget(stored.definition.room)
+        return closed
 
-    async def for_join(self, room: RoomId) -> StoredRoom:
+    async def remove(self, closed: StoredRoom) -> None:
+        """Remove a closed room with its invitations, bans and chat.
+
+        Raises:
+            Refused: `store_unavailable`.
+        """
+        await or_refused(self._directory.remove(closed))
+
+    async def is_closing(self, room: RoomId) -> bool:
+        """Whether a room's deletion is decided and not done; unknown, and so not, while the store is away."""
+        try:
+            found = await self._directory.find(room)
+        except StoreUnavailableError:
+            return False
+        return found is not None and found.definition.closing
+
+    async def for_join(self, room: RoomId, by: UserId | None) -> StoredRoom:
         """The room's definition, made if need be; a store that is away keeps nobody out.
 
         Raises:
-            Refused: `room_unknown`, or `rooms_full` when no more rooms can be made.
+            Refused: `room_unknown`; `rooms_full` when no more rooms can be made, `rate_limited` when this user made
+                many just now.
         """
-        stored = self._cache.get(room) or await self.read_again(room)
+        stored = self._cache.get(room) or await self.read_again(room, by)
         self.note_visit(room)
         return stored
 
-    async def read_again(self, room: RoomId) -> StoredRoom:
+    async def read_again(self, room: RoomId, by: UserId | None = None) -> StoredRoom:
         """As `for_join`, and not from the cache while the store answers: the definition known here has been passed.
 
         Raises:
@@ -156,9 +195,12 @@ class RoomDefinitions:
         """
         wanted = msgspec.structs.replace(self.usual(room), from_join=True)
         try:
-            found = await self._directory.get(room)
-            if found is None and self._config.rooms_on_join:
-                found = await self._create_or_get(wanted)
+            found = await self._directory.find(room)
+            if found is not None and found.definition.closing and not found.definition.from_join:
+                self.forget(room)
+                raise _unknown(room)
+            if (found is None or found.definition.closing) and self._config.rooms_on_join:
+                found = await self._make(wanted, by)
         except StoreUnavailableError:
             return self._cache.get(room, StoredRoom(wanted))
         if found is None:
@@ -195,6 +237,23 @@ class RoomDefinitions:
         """See :meth:`session.service.Sessions.media_of`."""
         known = self._cache.get(room)
         return self._config.room_media if known is None else known.definition.media
+
+    async def _make(self, wanted: RoomDefinition, by: UserId | None) -> StoredRoom | None:
+        room = wanted.room
+        if room in self._making:
+            # Of those who come at once, one has made it, or pays for it.
+            return await self._create_or_get(wanted)
+        if by is not None and not self._pace.take(by, trio.current_time()):
+            raise Refused(
+                ErrorCode.RATE_LIMITED,
+                "You made many rooms by joining them; join one that exists, or make the next in a few seconds.",
+                retry_after_s=1 / ROOMS_PER_S,
+            )
+        self._making.add(room)
+        try:
+            return await self._create_or_get(wanted)
+        finally:
+            self._making.discard(room)
 
     async def _create_or_get(self, wanted: RoomDefinition) -> StoredRoom | None:
         try:

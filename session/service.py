@@ -212,7 +212,8 @@ class Sessions:
         waiter.count += 1
         try:
             with trio.move_on_after(self._config.join_deadline_s):
-                stored = await self._definitions.for_join(room)
+                record = self.record(session)
+                stored = await self._definitions.for_join(room, None if record is None else record.user)
                 if waiter.answer is None:
                     waiter.is_asked = True
                     self._post(JoinRequested(session=session, room=room, attempt=attempt, rules=stored.rules))

@@ -2,8 +2,8 @@
 
 A visit is a document of its own beside the room's, which expires: a room's own revision stays, and a join waits for
 nothing. Each node notes who came, and who is still there, now and then; whoever looks and finds a room without a visit
-asks the index of seats once more, and removes the room with its chat. A join that comes between the two makes
-the room anew.
+asks the index of seats, closes the room, asks once more, and removes it with its chat. A join that finds it closed
+makes it anew. Rooms whose deletion began and did not end are removed on the way.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ class UnvisitedRooms:
         while after is not None:
             page = await self._directory.rooms(after=after, limit=PAGE)
             for stored in page:
-                if stored.definition.from_join:
+                if stored.definition.closing:
+                    await self._directory.remove(stored)
+                elif stored.definition.from_join:
                     await self._forget_if_unvisited(stored)
             after = page[-1].definition.room if len(page) == PAGE else None
 
@@ -102,9 +104,14 @@ class UnvisitedRooms:
             await self._directory.note_visit(room, until_ms=self._visit_ends_ms())
             return
         try:
-            await self._directory.delete(room, expected=stored.revision)
+            closed = await self._directory.close(stored)
+            if await self._store.nodes_of(room):
+                # Somebody came between the two. Whoever comes from here on finds it closed, and makes it anew.
+                await self._directory.reopen(closed)
+                return
         except RevisionConflictError:
             return
+        await self._directory.remove(closed)
         self._definitions.forget(room)
         _log.info("room_forgotten", room=room)
 

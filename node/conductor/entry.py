@@ -115,7 +115,7 @@ class Entry:
             Refused: As :meth:`check` and :meth:`session.service.Sessions.join`; `room_changed`.
         """
         definitions = self._sessions.definitions
-        checked = await definitions.for_join(room)
+        checked = await definitions.for_join(room, caller.user)
         # Said once, before the seat: its own must not vouch for it.
         is_inside = self._is_session_inside(session, room)
         use = None if is_inside else await self._check(checked, caller, shown)

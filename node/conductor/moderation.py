@@ -149,15 +149,15 @@ class Moderation:
             self._send(node, RoomAltered(room, _new_order()))
 
     async def room_deleted(self, room: RoomId) -> None:
-        """End all seats in a room: here and over links at once, everywhere within a renewal."""
+        """End all seats in a room: here and over links at once, everywhere within a renewal.
+
+        Raises:
+            Refused: `store_unavailable`: nobody was told, and nobody's seat has ended.
+        """
+        await self._sessions.evict(room)
         for node in sorted(self._stage.nodes_of(room)):
             self._send(node, RoomAltered(room, _new_order(), is_deleted=True))
         self._empty(room)
-        try:
-            await self._sessions.evict(room)
-        except Refused as refused:
-            # The room is gone already: nothing is left to refuse.
-            _log.warning("eviction_not_stored", room=room, code=refused.code)
 
     # --- from other nodes -------------------------------------------------------------------
 
@@ -192,7 +192,8 @@ class Moderation:
     async def sweep(self) -> None:
         """Look for definitions that changed on nodes without a link to this one; runs until cancelled.
 
-        A room that is not in the store ends nothing: a store that lost its memory must not empty rooms.
+        A room that is not in the store ends nothing: a store that lost its memory must not empty rooms. One whose
+        deletion is decided there is emptied, in case nobody was told.
         """
         while True:
             await trio.sleep(SWEEP_S)
@@ -239,6 +240,8 @@ class Moderation:
         before = self._told.get(room, 0 if known is None else known.revision)
         stored = await definitions.peek(room)
         if stored is None:
+            if await definitions.is_closing(room):
+                self._empty(room)
             return
         if before:
             self._told.setdefault(room, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import trio
 from cryptography.fernet import Fernet, InvalidToken
 from msgspec import UNSET
 
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
 
 _SEALED: Final = "~"
 """Before a sealed name; no room's name begins so."""
+
+
+DELETE_DEADLINE_S: Final = 5.0
+"""For deleting a room, its caller gone or not: five questions to the store."""
 
 
 class RoomDesk:
@@ -136,10 +141,20 @@ class RoomDesk:
 
     async def delete(self, session_token: str, room: RoomId, *, revisions: Collection[int] | None) -> None:
         """See :class:`node.http.room_backend.RoomBackend`."""
-        stored = await self._decided(session_token, room)
-        _check_revision(stored, revisions)
-        await self._definitions.delete(room, expected=stored.revision)
-        await self._moderation.room_deleted(room)
+        caller = await self._caller(session_token)
+        stored = await self._definitions.to_delete(room)
+        self._check_may_decide(stored, caller)
+        if not stored.definition.closing:
+            _check_revision(stored, revisions)
+        is_done = False
+        # Whoever asked may hang up: what is decided is done all the same.
+        with trio.move_on_after(DELETE_DEADLINE_S, shield=True):
+            closed = await self._definitions.close(stored)
+            await self._moderation.room_deleted(room)
+            await self._definitions.remove(closed)
+            is_done = True
+        if not is_done:
+            raise Refused(ErrorCode.STORE_UNAVAILABLE, "The room is not wholly deleted yet; send the same once more.")
 
     async def participants(self, session_token: str, room: RoomId) -> ParticipantList:
         """See :class:`node.http.room_backend.RoomBackend`."""
@@ -250,7 +265,7 @@ class RoomDesk:
 
     def _may_know(self, stored: StoredRoom, caller: Caller) -> bool:
         definition = stored.definition
-        if not matches(caller.grants.rooms, definition.room):
+        if definition.closing or not matches(caller.grants.rooms, definition.room):
             return False
         if definition.access is not Access.INVITE or may_moderate(definition, caller):
             return True
@@ -268,10 +283,16 @@ class RoomDesk:
 
     async def _decided_by(self, caller: Caller, room: RoomId) -> StoredRoom:
         stored = await self._definitions.get(room)
+        self._check_may_decide(stored, caller)
+        return stored
+
+    def _check_may_decide(self, stored: StoredRoom, caller: Caller) -> None:
         if may_moderate(stored.definition, caller):
-            return stored
+            return
         if not self._may_know(stored, caller):
-            raise Refused(ErrorCode.ROOM_UNKNOWN, f"There is no room {room}; create it first.")
+            raise Refused(
+                ErrorCode.ROOM_UNKNOWN, f"There is no room {stored.definition.room}; look at the list of rooms."
+            )
         raise _may_not_decide(stored.definition)
 
     # --- changes ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -54,6 +55,7 @@ class Watch:
         self._since: dict[str, float] = {}
         self._epochs: dict[tuple[str, int], int] = {}
         self._shown: frozenset[str] = frozenset()
+        self._taken: dict[str, float] = {}
         self._gone: set[str] = set()
         self._inside: set[str] = set()
         self._used: dict[tuple[str, int], str] = {}
@@ -118,7 +120,10 @@ class Watch:
         if not self._store.is_steady or device.seat in self._store.shown(ROOM):
             return []
         # Where a newer join has the seat, this one hears of it by a renewal.
-        taken = any(seat.slot == held[0].slot for seat in self._store.seats(ROOM))
+        # Also when that one is gone again by now.
+        if any(seat.slot == held[0].slot for seat in self._store.seats(ROOM)):
+            self._taken[device.seat] = trio.current_time()
+        taken = trio.current_time() - self._taken.get(device.seat, -math.inf) < RENEWED_S
         wrong = f"{device.name} is in as {device.seat[:6]}, and the store does not know it"
         return [(wrong, RENEWED_S if taken or not self._store.was_steady else EVERY_S)]
 

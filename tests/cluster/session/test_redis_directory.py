@@ -51,6 +51,6 @@ async def test_rooms_of_the_former_version_are_brought_over_once(
     assert found is not None
     assert (found.definition.max_participants, found.definition.owner) == (7, "")
     assert await directory.get(RoomId("attic")) == kept
-    await directory.delete(RoomId("hall"))
+    await directory.remove(await directory.close(found))
     assert await bring_over_rooms(connection, repository, cluster=cluster) == 0
     assert await directory.get(RoomId("hall")) is None

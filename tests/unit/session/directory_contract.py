@@ -69,12 +69,47 @@ class RoomDirectoryContract:
         hall = RoomId("hall")
         created = await directory.create(definition(hall))
         await repository.put(Kind.BAN, hall, "bob", body=b"{}")
+        changed = await directory.replace(created, msgspec.structs.replace(created.definition, locked=True))
         with pytest.raises(RevisionConflictError):
-            await directory.delete(hall, expected=created.revision + 1)
-        assert await directory.delete(hall, expected=created.revision)
-        assert await directory.get(hall) is None
+            await directory.close(created)
+        assert await repository.get(Kind.BAN, hall, "bob") is not None, "who was too late has changed nothing"
+        closed = await directory.close(changed)
+        assert await directory.get(hall) is None, "from here on nobody finds it"
+        assert await directory.close(closed) == closed
+        await directory.remove(closed)
+        assert await directory.find(hall) is None
         assert await repository.get(Kind.BAN, hall, "bob") is None
-        assert not await directory.delete(hall)
+        await directory.remove(closed)
+
+    async def test_a_room_that_is_being_deleted_goes_before_the_next_of_its_name(
+        self, directory: RoomDirectory, repository: Repository
+    ) -> None:
+        hall = RoomId("hall")
+        closed = await directory.close(await directory.create(definition(hall)))
+        await repository.put(Kind.INVITATION, hall, "in_1", body=b"{}")
+        new = await directory.create(definition(hall))
+        assert await repository.get(Kind.INVITATION, hall, "in_1") is None
+        await directory.remove(closed)
+        assert await directory.get(hall) == new, "a late removal is of the former one"
+
+    async def test_joins_leave_a_tenth_for_rooms_made_on_purpose(self, repository: Repository) -> None:
+        directory = RoomDirectory(repository, max_rooms=10)
+        for n in range(9):
+            await directory.create(msgspec.structs.replace(definition(f"room-{n}"), from_join=True))
+        with pytest.raises(Refused) as refused:
+            await directory.create(msgspec.structs.replace(definition("by-join"), from_join=True))
+        assert refused.value.code is ErrorCode.ROOMS_FULL
+        await directory.create(definition("on-purpose"))
+
+    async def test_a_new_owner_may_not_have_more_rooms_than_one_may(self, repository: Repository) -> None:
+        directory = RoomDirectory(repository, max_rooms=9, max_per_owner=1)
+        theirs = await directory.create(msgspec.structs.replace(definition("a"), owner=UserId("ann")))
+        await directory.create(msgspec.structs.replace(definition("b"), owner=UserId("bob")))
+        with pytest.raises(Refused) as refused:
+            await directory.change(theirs, msgspec.structs.replace(theirs.definition, owner=UserId("bob")))
+        assert refused.value.code is ErrorCode.TOO_MANY_ROOMS
+        await directory.change(theirs, msgspec.structs.replace(theirs.definition, owner=UserId("eve")))
+        await directory.create(msgspec.structs.replace(definition("c"), owner=UserId("ann")))
 
     async def test_a_name_is_taken_once(self, directory: RoomDirectory) -> None:
         await directory.create(definition("hall"))
@@ -108,7 +143,9 @@ class RoomDirectoryContract:
         assert await create("a", "bob") is ErrorCode.ROOM_EXISTS
         assert [await create(room, "bob") for room in ("c", "d", "e")] == [None, None, ErrorCode.TOO_MANY_ROOMS]
         assert [await create(room, "") for room in ("f", "g", "h")] == [None] * 3, "what joins make is nobody's"
-        await directory.delete(RoomId("a"))
+        stored = await directory.get(RoomId("a"))
+        assert stored is not None
+        await directory.remove(await directory.close(stored))
         assert [await create(room) for room in ("i", "j")] == [None, ErrorCode.TOO_MANY_ROOMS]
         await repository.delete(Kind.ROOM, "i")
         assert await create("j") is None, "an older node deleted one, and could not say so"

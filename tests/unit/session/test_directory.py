@@ -85,11 +85,13 @@ class FailsToDelete(MemoryRepository):
 async def test_a_deletion_that_fails_half_way_leaves_nothing_to_the_next_of_that_name() -> None:
     repository = FailsToDelete()
     directory = RoomDirectory(repository, max_rooms=MAX_ROOMS)
-    await directory.create(definition("hall"))
+    created = await directory.create(definition("hall"))
     await repository.put(Kind.INVITATION, HALL, "in_1", body=b"{}")
+    closed = await directory.close(created)
     with pytest.raises(StoreUnavailableError):
-        await directory.delete(HALL)
-    assert await directory.get(HALL) is not None, "it is deleted when asked again"
+        await directory.remove(closed)
+    assert await directory.find(HALL) is not None, "it is deleted when asked again"
+    assert await directory.get(HALL) is None
     assert await repository.get(Kind.INVITATION, HALL, "in_1") is None
 
 

@@ -359,7 +359,7 @@ async def test_a_seat_that_went_before_its_owner_heard_of_it_is_refused(autojump
 class SlowDirectory(RoomDirectory):
     """Is away whenever it is asked, and says so slowly."""
 
-    async def get(self, room: RoomId) -> StoredRoom | None:
+    async def find(self, room: RoomId) -> StoredRoom | None:
         await trio.sleep(0.3)
         raise StoreUnavailableError("away")
 
@@ -495,7 +495,7 @@ async def test_joining_does_not_create_where_the_operator_says_so(autojump_clock
 
 
 class AwayDirectory(RoomDirectory):
-    async def get(self, room: RoomId) -> StoredRoom | None:
+    async def find(self, room: RoomId) -> StoredRoom | None:
         raise StoreUnavailableError("away")
 
 
@@ -512,11 +512,11 @@ class SilentDirectory(RoomDirectory):
 
     silence_s = 0.0
 
-    async def get(self, room: RoomId) -> StoredRoom | None:
+    async def find(self, room: RoomId) -> StoredRoom | None:
         await trio.sleep(self.silence_s)
         if self.silence_s:
             raise StoreOutcomeUnknownError("silent")
-        return await super().get(room)
+        return await super().find(room)
 
 
 async def test_a_join_without_the_store_waits_for_it_once(autojump_clock: MockClock, store: FlakyStore) -> None:

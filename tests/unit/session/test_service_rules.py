@@ -47,9 +47,9 @@ class Shelf(RoomDirectory):
         return StoredRoom(definition, await self.documents.put(Kind.ROOM, definition.room, body=body), body)
 
     @override
-    async def get(self, room: RoomId) -> StoredRoom | None:
+    async def find(self, room: RoomId) -> StoredRoom | None:
         self.reads += 1
-        return await super().get(room)
+        return await super().find(room)
 
 
 class House:
@@ -139,14 +139,14 @@ async def test_a_deleted_room_is_unknown_where_joins_make_none(autojump_clock: M
 
 async def test_a_room_that_never_stands_still_refuses_in_bounded_work(autojump_clock: MockClock, house: House) -> None:
     await house.join(house.enter(user="bob"))
-    plain_get = house.shelf.get
+    plain_find = house.shelf.find
 
     async def always_behind(room: RoomId) -> StoredRoom | None:
-        found = await plain_get(room)
+        found = await plain_find(room)
         await house.change()
         return found
 
-    house.shelf.get = always_behind  # type: ignore[method-assign]
+    house.shelf.find = always_behind  # type: ignore[method-assign]
     await house.change()
     assert await house.code_of_join(house.enter()) is ErrorCode.ROOM_CHANGED
     assert house.shelf.reads == 2

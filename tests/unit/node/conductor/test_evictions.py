@@ -10,6 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from durable.errors import StoreUnavailableError
+from node.conductor.moderation import SWEEP_S
 from relay import RemoteRoom
 from session import MemorySeatStore, Seat, SessionConfig
 from session.store import RoomPolicy, Verdict, slot_of
@@ -21,7 +22,7 @@ from signalling.mesh.link import KickOrder, MuteOrder, RoomAltered
 from tests.unit.node.conductor.house import HERE, ROOM, THERE, Mesh, open_house
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from trio.testing import MockClock
 
@@ -40,12 +41,14 @@ class Store(MemorySeatStore):
     def __init__(self) -> None:
         super().__init__(lease_s=SETTINGS.lease_s, tombstone_s=SETTINGS.tombstone_s)
         self.is_away = False
+        self.on_evict: Callable[[], None] = lambda: None
 
     async def evict(
         self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
     ) -> None:
         if self.is_away:
             raise StoreUnavailableError("away")
+        self.on_evict()
         await super().evict(room, participant=participant, user=user)
 
 
@@ -134,10 +137,40 @@ async def test_a_room_is_deleted_by_whoever_is_elsewhere(hall: Hall) -> None:
     assert await hall.verdict() is Verdict.DELETED
 
 
-async def test_a_room_that_is_gone_is_emptied_over_links_where_the_store_fails(hall: Hall) -> None:
+async def test_a_deletion_that_fails_half_way_is_done_when_it_is_asked_again(hall: Hall) -> None:
+    desk, token = hall.house.conductor.room_desk, hall.owner.token
     hall.store.is_away = True
-    await hall.house.conductor.room_desk.delete(hall.owner.token, ROOM, revisions=None)
+    with pytest.raises(Refused) as refused:
+        await desk.delete(token, ROOM, revisions=None)
+    assert refused.value.code is ErrorCode.STORE_UNAVAILABLE
+    assert hall.mesh.orders == []
+    with pytest.raises(Refused) as refused:
+        await desk.get(token, ROOM)
+    assert refused.value.code is ErrorCode.ROOM_UNKNOWN, "it is decided"
+    hall.store.is_away = False
+    await desk.delete(token, ROOM, revisions=None)
     assert [type(order) for _, order in hall.mesh.orders] == [RoomAltered]
+    assert await hall.verdict() is Verdict.DELETED
+
+
+async def test_a_deletion_that_nobody_asks_for_again_empties_the_room_by_the_sweep(
+    hall: Hall, autojump_clock: MockClock
+) -> None:
+    hall.store.is_away = True
+    with pytest.raises(Refused):
+        await hall.house.conductor.room_desk.delete(hall.owner.token, ROOM, revisions=None)
+    await trio.sleep(SWEEP_S + 1)
+    assert hall.owner.ear.take(SeatLost) == [SeatLost(reason="room_deleted")]
+
+
+async def test_a_deletion_goes_on_when_whoever_asked_hangs_up(hall: Hall) -> None:
+    with trio.CancelScope() as asking:
+        hall.store.on_evict = asking.cancel
+        await hall.house.conductor.room_desk.delete(hall.owner.token, ROOM, revisions=None)
+    assert await hall.verdict() is Verdict.DELETED
+    assert hall.owner.ear.take(SeatLost) == [SeatLost(reason="room_deleted")]
+    assert await hall.house.sessions.definitions.peek(ROOM) is None
+    assert not await hall.house.sessions.definitions.is_closing(ROOM)
 
 
 async def test_a_wish_to_mute_that_no_link_carries_is_refused(hall: Hall) -> None:
