@@ -271,6 +271,15 @@ class Sessions:
         """
         await or_refused(self._store.evict(room, participant=participant, user=user))
 
+    async def is_taken(self, seat: Seat) -> bool:
+        """Whether another device of a seat's user, or a newer join, has its place, on whatever node.
+
+        Raises:
+            Refused: `store_unavailable`.
+        """
+        (answer,) = await or_refused(self._store.touch((seat,)))
+        return answer.by_session is not None
+
     def rules_known(self, stored: StoredRoom) -> None:
         """A room's definition as it stands by now: its seats here go by it, whenever they were taken."""
         self._post(RulesKnown(room=stored.definition.room, rules=stored.rules))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from session.claims import RoomClaims
     from session.directory import RoomDefinition
     from session.invitations import Invitations
+    from session.store import Seat
     from signalling.ids import ParticipantId, RoomId, SessionId
 
 PINS_AT_ONCE: Final = 5
@@ -212,6 +213,7 @@ class Entry:
         if use is None:
             return
         is_counted = True
+        taken = self._sessions.seat(session, room)
         with trio.CancelScope(shield=True):
             with trio.move_on_after(COUNT_DEADLINE_S) as counting:
                 is_counted = await self._invitations.count(use, room=room)
@@ -219,11 +221,28 @@ class Entry:
             is_gone = seat is None or seat.attempt != attempt
             if is_counted and (is_gone or counting.cancelled_caught):
                 with trio.move_on_after(COUNT_DEADLINE_S):
-                    await self._invitations.uncount(use, room=room)
+                    if taken is None or not await self._sits_otherwise(taken):
+                        await self._invitations.uncount(use, room=room)
         if is_gone:
             raise Refused(ErrorCode.REPLACED, "You joined again, here or from another device, in the meantime.")
         if counting.cancelled_caught:
             raise Refused(ErrorCode.DEADLINE_EXCEEDED, "The invitation could not be counted in time; try again.")
+
+    async def _sits_otherwise(self, seat: Seat) -> bool:
+        """Whether a user has another seat than this one in its room: they came in by the use that was counted for it.
+
+        Where the store does not say they are taken to have one, for it would not take the use back either.
+        """
+        if any(info.user == seat.user for info in self._rooms.snapshot(seat.room)):
+            return True
+        for other in self._sessions.seats():
+            is_theirs = (other.room, other.user) == (seat.room, seat.user)
+            if is_theirs and (other.session, other.attempt) != (seat.session, seat.attempt):
+                return True
+        try:
+            return await self._sessions.is_taken(seat)
+        except Refused:
+            return True
 
     def _is_session_inside(self, session: SessionId, room: RoomId) -> bool:
         record = self._sessions.record(session)

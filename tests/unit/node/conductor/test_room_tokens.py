@@ -10,7 +10,6 @@ from trio.testing import wait_all_tasks_blocked
 
 from durable.errors import StoreUnavailableError
 from node.http.backend import JoinRequest
-from session.store import RoomPolicy
 from signalling.client.messages import Join, Joined, SeatLost
 from signalling.client.rooms import InvitationRequest, KickRequest, RoomCreation, RoomPatch
 from signalling.errors import ErrorCode, Refused
@@ -53,8 +52,8 @@ async def test_a_token_made_before_its_room_is_checked_where_it_is_used(is_close
     async with open_house() as house:
         eve, ann = await house.enter("Eve"), await house.enter("Ann")
         early = await token(eve, 1)
-        access = "invite" if is_closed else "open"
-        await house.conductor.room_desk.create(ann.token, RoomCreation(room=ROOM, access=access))
+        creation = RoomCreation(room=ROOM, access="invite" if is_closed else "open")
+        await house.conductor.room_desk.create(ann.token, creation)
         await ann.join()
         assert await redeemed(eve, 1, early) is (ErrorCode.ROOM_CHANGED if is_closed else None)
 
@@ -114,7 +113,7 @@ async def test_a_counted_invitation_is_good_whatever_became_of_the_settings() ->
         await desk.create(ann.token, RoomCreation(room=ROOM, access="invite"))
         made = await desk.invite(ann.token, ROOM, InvitationRequest(expires_in_s=60, max_uses=2))
         of_bob, of_eve = await token(bob, 1, invitation=made.token), await token(eve, 1, invitation=made.token)
-        await desk.patch(ann.token, ROOM, RoomPatch(on_join=RoomPolicy.MULTI), revisions=None)
+        await desk.patch(ann.token, ROOM, RoomPatch(on_join="multi"), revisions=None)
         assert await redeemed(bob, 1, of_bob) is None
         await desk.revoke_invitation(ann.token, ROOM, made.invitation)
         assert await redeemed(eve, 1, of_eve) is ErrorCode.INVITATION_INVALID
