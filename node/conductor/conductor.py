@@ -277,6 +277,7 @@ class Conductor:
             region=record.region,
             tracks=self._rooms.resumable(join.room, admitted.participant),
         )
+        self._moderation.room_entered(join.room, session)
         effects = self._rooms.admit(session, join.room, me)
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)

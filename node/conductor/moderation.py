@@ -13,9 +13,11 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 import trio
 
+from session.access import caller_of, may_moderate
 from signalling.client.messages import MuteAsked, ParticipantInfo, RoomChanged
 from signalling.errors import ErrorCode, Refused, RoomElsewhere
 from signalling.mesh.link import KickOrder, MuteOrder, RoomAltered
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from relay import RemoteOrder
     from session import Sessions, StoredRoom
     from signalling.client.messages import LeaveReason
-    from signalling.ids import NodeId, ParticipantId, RoomId, TrackId, UserId
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId, UserId
     from signalling.mesh.link import RoomOrder
 
 MAX_SEEN: Final = 1024
@@ -167,6 +169,19 @@ class Moderation:
 
     # --- about rooms ------------------------------------------------------------------------
 
+    def room_entered(self, room: RoomId, session: SessionId) -> None:
+        """A session comes into a room by the definition known here, which may be news to those inside.
+
+        It is told itself in the answer to its join.
+        """
+        known = self._sessions.definitions.known(room)
+        if known is None:
+            return
+        if self._stage.rooms.sessions_in(room):
+            self._tell(known, entering=session)
+        else:
+            self._told[room] = known.revision
+
     def room_changed(self, stored: StoredRoom) -> None:
         """Tell everybody in a room that its definition is another one."""
         room = stored.definition.room
@@ -275,7 +290,7 @@ class Moderation:
 
     # --- the parts --------------------------------------------------------------------------
 
-    def _tell(self, stored: StoredRoom) -> None:
+    def _tell(self, stored: StoredRoom, *, entering: SessionId | None = None) -> None:
         """Tell everybody here of a definition that is newer than what they were told of."""
         definition = stored.definition
         if stored.revision <= self._told.get(definition.room, 0):
@@ -290,7 +305,11 @@ class Moderation:
             owner=definition.owner,
             max_participants=definition.max_participants,
         )
-        self._stage.tell_room(definition.room, event)
+        for session in self._stage.rooms.sessions_in(definition.room):
+            record = self._sessions.record(session)
+            if record is not None and session != entering:
+                moderates = may_moderate(definition, caller_of(record))
+                self._stage.tell(session, msgspec.structs.replace(event, moderates=moderates))
 
     def _empty(self, room: RoomId) -> None:
         self._told.pop(room, None)
