@@ -71,7 +71,11 @@ class SessionClaims:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomClaims:
-    """The right of one session to take one seat with one attempt; `invitation` is counted once it sits."""
+    """The right of one session to take one seat with one attempt.
+
+    `invitation` is counted once it sits; `checked` is the room's revision by which it was let in, 0 before there was
+    the room, None of whoever has to be checked again.
+    """
 
     room: RoomId
     user: UserId
@@ -83,6 +87,7 @@ class RoomClaims:
     expires_at: float
     grants: Grants = ALL_BUT_ADMIN
     invitation: str | None = None
+    checked: int | None = None
 
 
 def is_user_id(text: str) -> bool:

@@ -12,7 +12,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from session.store import RoomRules, Seat
     from signalling.ids import RoomId, SessionId
@@ -127,6 +127,10 @@ class Claims:
     def is_on_way(self, session: SessionId, room: RoomId) -> bool:
         """Whether a session joins a room and still wants to."""
         return any(key[:2] == (session, room) and claiming.wanted for key, claiming in self._claiming.items())
+
+    def seats_wanted(self, room: RoomId) -> Iterator[Seat]:
+        """The seats that joins to a room on their way still want."""
+        return (each.seat for key, each in self._claiming.items() if key[1] == room and each.wanted)
 
     def heir_of(self, seat: Seat) -> bool:
         """Whether the same device joins here again, so that the answer to come hands the seat over without a gap."""

@@ -86,6 +86,9 @@ class RoomPayload(RegisteredPayload, frozen=True, kw_only=True):
     room: str
     attempt: int
     invitation: str | None = None
+    # The revision of the room by which its bearer was checked, 0 for none; absent of who was inside, and in tokens of
+    # older nodes.
+    checked: int | None = None
 
 
 def sign(payload: RegisteredPayload, kid: str, key: OKPKey) -> str:

@@ -31,6 +31,7 @@ ended, in seat_book.py.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from session.joining import Joining, refuse
@@ -67,6 +68,7 @@ from session.registry_events import (
 from session.seat_book import KnownSession, SeatBook
 from session.store import RoomPolicy, Seat, Verdict
 from signalling.errors import ErrorCode
+from signalling.ids import participant_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +77,7 @@ if TYPE_CHECKING:
     from session.held_seats import HeldSeat
     from session.records import SessionRecord
     from session.store import SeatAnswer
-    from signalling.ids import NodeId, RoomId, SessionId
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId
 
 __all__ = ["RegistryCounts", "SeatRegistry"]
 
@@ -193,6 +195,12 @@ class SeatRegistry:
         """The seat of that session in that room, in grace included."""
         held = self._held.of(session, room)
         return None if held is None else held.seat
+
+    def sessions_of(self, room: RoomId, participant: ParticipantId) -> tuple[SessionId, ...]:
+        """The sessions here with a participant's seat, or on their way to one."""
+        seats = chain((held.seat for held in self._held.in_room(room)), self._claims.seats_wanted(room))
+        whose = {seat.session: participant_id(room, seat.user, seat.device) for seat in seats}
+        return tuple(session for session, who in whose.items() if who == participant)
 
     def keeps_others_out(self, session: SessionId, room: RoomId) -> bool:
         """Whether a session has a seat, or is on its way to one, that `reject` keeps for it.

@@ -172,6 +172,10 @@ class Sessions:
         """The seat of that session in that room, in grace included."""
         return self._core.seat(session, room)
 
+    def sessions_of(self, room: RoomId, participant: ParticipantId) -> tuple[SessionId, ...]:
+        """The sessions here with a participant's seat, in grace included, or on their way to one."""
+        return self._core.sessions_of(room, participant)
+
     def keeps_others_out(self, session: SessionId, room: RoomId) -> bool:
         """Whether a session has a seat, or is on its way to one, that `reject` keeps for it while it is heard."""
         return self._core.keeps_others_out(session, room)
@@ -271,6 +275,15 @@ class Sessions:
             Refused: `store_unavailable`.
         """
         await or_refused(self._store.evict(room, participant=participant, user=user))
+
+    async def is_taken(self, seat: Seat) -> bool:
+        """Whether another device of a seat's user, or a newer join, has its place, on whatever node.
+
+        Raises:
+            Refused: `store_unavailable`.
+        """
+        (answer,) = await or_refused(self._store.touch((seat,)))
+        return answer.by_session is not None
 
     def rules_known(self, stored: StoredRoom) -> None:
         """A room's definition as it stands by now: its seats here go by it, whenever they were taken."""

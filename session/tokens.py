@@ -197,6 +197,7 @@ class Tokens:
         attempt: int,
         grants: Grants = ALL_BUT_ADMIN,
         invitation: str | None = None,
+        checked: int | None = None,
     ) -> str:
         """A room token; single use needs no store, for only the node of that session redeems it.
 
@@ -221,6 +222,7 @@ class Tokens:
                 attempt=attempt,
                 grants=grants_claim(grants.for_room(room)),
                 invitation=invitation,
+                checked=checked,
             )
         )
 
@@ -307,6 +309,7 @@ class Tokens:
             expires_at=float(payload.exp),
             grants=granted(payload),
             invitation=payload.invitation,
+            checked=payload.checked,
         )
 
     def sign(self, payload: Callable[[str], RegisteredPayload]) -> str:

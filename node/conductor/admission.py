@@ -18,9 +18,10 @@ from signalling.ids import (
 )
 
 if TYPE_CHECKING:
+    from node.conductor.entry import Passed
     from node.http.backend import JoinRequest
     from session import SessionRecord, Sessions, Tokens
-    from session.tokens import SessionClaims, UserClaims
+    from session.tokens import RoomClaims, SessionClaims, UserClaims
     from signalling.client.admission import SessionRequest
     from signalling.client.messages import Join
     from signalling.ids import RoomId, SessionId
@@ -105,12 +106,8 @@ class Admission:
         """
         return self._tokens.verify_session(session_token)
 
-    def join_token(
-        self, claims: SessionClaims, room: RoomId, request: JoinRequest, invitation: str | None = None
-    ) -> JoinGranted:
-        """Mint a room token for the session that a token with these claims names, whichever node holds it.
-
-        With `invitation`, the id of one, that node counts it once the bearer sits.
+    def check_join_request(self, claims: SessionClaims, room: RoomId, request: JoinRequest) -> None:
+        """Say whether a room token may be made for the session that a token with these claims names.
 
         Raises:
             Refused: The claims name no session, they do not allow this room, or the room's name or the attempt is
@@ -125,6 +122,10 @@ class Admission:
         claims.grants.check_room(room)
         if not 1 <= request.attempt <= MAX_ATTEMPT:
             raise Refused(ErrorCode.MALFORMED_MESSAGE, "An attempt counts from 1; raise it before every join.")
+
+    def join_token(self, claims: SessionClaims, room: RoomId, request: JoinRequest, passed: Passed) -> JoinGranted:
+        """Mint a room token for a session that was checked and let in, whichever node holds it."""
+        assert claims.session is not None, "checked"
         token = self._tokens.issue_room(
             room=room,
             user=claims.user,
@@ -133,7 +134,8 @@ class Admission:
             session=claims.session,
             attempt=request.attempt,
             grants=claims.grants,
-            invitation=invitation,
+            invitation=passed.invitation,
+            checked=passed.revision,
         )
         return JoinGranted(
             room_token=token,
@@ -142,10 +144,10 @@ class Admission:
             expires_in_s=self._tokens.lifetimes.room_s,
         )
 
-    def check_join(self, join: Join, record: SessionRecord) -> str | None:
+    def check_join(self, join: Join, record: SessionRecord) -> RoomClaims | None:
         """Check that a session may take the seat it asks for, and that its room token, if any, is for that seat.
 
-        Returns the invitation that the room token was given for, where it is still to be counted.
+        Returns what the room token says.
 
         Raises:
             Refused: It may not, or it is not.
@@ -160,7 +162,7 @@ class Admission:
             raise Refused(ErrorCode.TOKEN_INVALID, "The room token is for another user or device; ask for a new one.")
         if not claims.grants.is_within(record.grants, join.room):
             raise Refused(ErrorCode.NOT_PERMITTED, "The room token allows more than your session; ask for a new one.")
-        return claims.invitation
+        return claims
 
     def _name_session(self, record: SessionRecord) -> str:
         return self._tokens.issue_session(

@@ -139,11 +139,12 @@ class Conductor:
     async def join_token(self, session_token: str, room: RoomId, request: JoinRequest) -> JoinGranted:
         """See :class:`node.http.backend.Backend`."""
         claims = self._admission.check_session_token(session_token)
-        granted = self._admission.join_token(claims, room, request)
+        self._admission.check_join_request(claims, room, request)
         await self.accounts.check(claims.account)
         shown = Shown(invitation=request.invitation, pin=request.pin)
-        invitation = await self._entry.check(room, granted.participant, caller_of(claims), shown)
-        return granted if invitation is None else self._admission.join_token(claims, room, request, invitation)
+        who = participant_id(room, claims.user, claims.device)
+        passed = await self._entry.check(room, who, caller_of(claims), shown)
+        return self._admission.join_token(claims, room, request, passed)
 
     async def chat_page(self, session_token: str, room: RoomId, *, before: MessageId | None, limit: int) -> ChatPage:
         """See :class:`node.http.backend.Backend`."""
@@ -257,15 +258,12 @@ class Conductor:
 
     async def _join(self, session: SessionId, join: Join, reply: Reply) -> None:
         record = self._record(session)
-        invitation = self._admission.check_join(join, record)
+        granted = self._admission.check_join(join, record)
         caller = caller_of(record)
         stored = await self.chat.recall(join.room, join.chat_after)
         try:
-            if join.room_token is not None:
-                admitted = await self._entry.join_granted(session, join.room, join.attempt, caller, invitation)
-            else:
-                shown = Shown(invitation=join.invitation, pin=join.pin)
-                admitted = await self._entry.join(session, join.room, join.attempt, caller, shown)
+            shown = Shown(invitation=join.invitation, pin=join.pin)
+            admitted = await self._entry.join(session, join.room, join.attempt, caller, shown, granted)
         except AttemptStale as stale:
             reply(Error(code=stale.code, message=stale.message, highest_attempt=stale.highest_attempt))
             return
@@ -279,6 +277,7 @@ class Conductor:
             region=record.region,
             tracks=self._rooms.resumable(join.room, admitted.participant),
         )
+        self._moderation.room_entered(join.room, session)
         effects = self._rooms.admit(session, join.room, me)
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)

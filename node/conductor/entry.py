@@ -4,13 +4,16 @@ In one step, a join is checked by the definition that this node knows, and after
 that turned out to be an old one: so a room that is opened to everybody asks the store for nothing but the seat.
 Where neither the store nor this node knows the room, people come in unchecked at first (unchecked.py).
 Whoever is inside may come in again, whatever became of the invitation or the PIN: a reload is not a new visit.
-In two steps, the first one asks the store, and the room token says that the bearer was let in.
+In two steps, the first one asks the store, and the room token says by which definition the bearer was let in: where the
+room is another by the time it is used, they are checked again. Of somebody who was let in for being inside it says
+nothing, for they may have been sent away since.
 
 A PIN is guessed slowly: wrong ones, and no others, empty a bucket of the session, one of the user and one of the room.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import trio
@@ -23,14 +26,16 @@ from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import participant_id
 
-__all__ = ["Entry", "Shown"]
+__all__ = ["Entry", "Passed", "Shown"]
 
 if TYPE_CHECKING:
     from accounts import Passwords
     from session import Admitted, Rooms, Sessions, StoredRoom
     from session.access import Caller
+    from session.claims import RoomClaims
     from session.directory import RoomDefinition
     from session.invitations import Invitations
+    from session.store import Seat
     from signalling.ids import ParticipantId, RoomId, SessionId
 
 PINS_AT_ONCE: Final = 5
@@ -46,6 +51,20 @@ wait for it at once (66), so that people with the right PIN never keep each othe
 PINS_PER_S_IN_ROOM: Final = 1 / 2
 """From then on: 12 days for half of 6 digits, however many try. While they do, a newcomer waits its turn or brings an
 invitation; whoever is inside needs neither."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passed:
+    """What a room token says of the check before it was made.
+
+    Attributes:
+        revision: Of the definition by which somebody was let in, 0 where there was none; None for who was inside.
+        invitation: The one to be counted once they sit.
+    """
+
+    revision: int | None = None
+    invitation: str | None = None
+
 
 _Taken: TypeAlias = "list[tuple[KeyedPace, str]]"
 
@@ -75,8 +94,8 @@ class Entry:
         self._room_pace = KeyedPace(rate_per_s=PINS_PER_S_IN_ROOM, burst=PINS_AT_ONCE_IN_ROOM)
         self._unchecked = UncheckedSeats(sessions=sessions, check=self._check_and_count, passed=rooms.talk.release)
 
-    async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> str | None:
-        """Check by the store's definition, whoever is not inside; returns an invitation to count once they sit.
+    async def check(self, room: RoomId, participant: ParticipantId, caller: Caller, shown: Shown) -> Passed:
+        """Check by the store's definition, whoever is not inside.
 
         Raises:
             Refused: `invitation_required`, `invitation_invalid`, `pin_required`, `pin_wrong`, `rate_limited`;
@@ -85,18 +104,18 @@ class Entry:
         definitions = self._sessions.definitions
         if self._is_inside(room, participant):
             await trio.lowlevel.checkpoint()
-            return None
+            return Passed()
         try:
             stored = await definitions.get(room)
         except Refused as refused:
             if refused.code is ErrorCode.ROOM_UNKNOWN:
-                return None  # The join makes it.
+                return Passed(revision=0)  # The join makes it.
             known = definitions.known(room)
             if known is None:
                 raise
             stored = known
         use = await self._check(stored, caller, shown)
-        return None if use is None else use.invitation
+        return Passed(revision=stored.revision, invitation=None if use is None else use.invitation)
 
     def is_unchecked(self, session: SessionId, room: RoomId) -> bool:
         """Whether somebody sits there whom nobody could check yet: they may not read what was said before."""
@@ -106,67 +125,81 @@ class Entry:
         """Check those who could not be checked when they came, as soon as it can be done; runs until cancelled."""
         await self._unchecked.settle()
 
-    async def join(self, session: SessionId, room: RoomId, attempt: int, caller: Caller, shown: Shown) -> Admitted:
+    async def join(
+        self,
+        session: SessionId,
+        room: RoomId,
+        attempt: int,
+        caller: Caller,
+        shown: Shown,
+        granted: RoomClaims | None = None,
+    ) -> Admitted:
         """Check and take a seat.
 
         Cancelled, it gives the seat back.
-
-        Raises:
-            Refused: As :meth:`check` and :meth:`session.service.Sessions.join`; `room_changed`.
-        """
-        definitions = self._sessions.definitions
-        checked = await definitions.for_join(room, caller.user)
-        # Said once, before the seat: its own must not vouch for it.
-        is_inside = self._is_session_inside(session, room)
-        use = None if is_inside else await self._check(checked, caller, shown)
-        before = self._sessions.seat(session, room)
-        is_in = before is not None and before.attempt == attempt
-        try:
-            for _ in range(MAX_CHECKS):
-                admitted = await self._sessions.join(session, room, attempt)
-                known = definitions.known(room)
-                if known is None or known.revision == checked.revision:
-                    await self._count(use, session, room, attempt)
-                    is_in = True
-                    if checked.revision or is_inside:
-                        self._unchecked.discard(session, room)
-                    else:
-                        self._unchecked.add(session, room, caller, shown)
-                    return admitted
-                checked = known
-                if not is_inside:
-                    use = await self._check(checked, caller, shown)
-            raise Refused(ErrorCode.ROOM_CHANGED, "The room's settings changed while you joined; try again.")
-        finally:
-            if not is_in:
-                self._take_back(session, room, attempt)
-
-    async def join_granted(
-        self, session: SessionId, room: RoomId, attempt: int, caller: Caller, invitation: str | None
-    ) -> Admitted:
-        """Take a seat with a room token: whoever minted it has checked.
 
         Args:
             session: Whose seat.
             room: Which room.
             attempt: Of the session's device.
             caller: Who it is.
-            invitation: The one that the token was given for, to be counted.
+            shown: What they have to show, should they be checked here.
+            granted: What their room token says: whoever made it has checked.
 
         Raises:
-            Refused: As :meth:`session.service.Sessions.join`; `invitation_invalid`, `rate_limited`.
+            Refused: As :meth:`check` and :meth:`session.service.Sessions.join`; `room_changed`: while they came in, or
+                since their room token was made.
         """
-        use = None if invitation is None else Use(invitation=invitation, user=caller.user)
+        definitions = self._sessions.definitions
+        revision: int | None
+        # Whether somebody is inside is said once, before the seat: its own must not vouch for it.
+        if granted is None:
+            stored = await definitions.for_join(room, caller.user)
+            revision, is_inside = stored.revision, self._is_session_inside(session, room)
+            use = None if is_inside else await self._check(stored, caller, shown)
+        else:
+            revision, is_inside = granted.checked, self._is_session_inside(session, room)
+            use = None if granted.invitation is None else Use(invitation=granted.invitation, user=caller.user)
         before = self._sessions.seat(session, room)
         is_in = before is not None and before.attempt == attempt
         try:
-            admitted = await self._sessions.join(session, room, attempt)
-            await self._count(use, session, room, attempt)
-            is_in = True
+            for _ in range(MAX_CHECKS):
+                admitted = await self._sessions.join(session, room, attempt)
+                known = definitions.known(room)
+                # A token may be checked by a newer definition than this node can read: revisions only rise.
+                if known is None or (revision is not None and known.revision <= revision):
+                    await self._count(use, session, room, attempt)
+                    is_in = True
+                    if revision or is_inside:
+                        self._unchecked.discard(session, room)
+                    else:
+                        self._unchecked.add(session, room, caller, shown)
+                    return admitted
+                if not is_inside:
+                    use = await self._check_again(known, caller, shown, use, granted)
+                revision = known.revision
+            raise Refused(ErrorCode.ROOM_CHANGED, "The room's settings changed while you joined; try again.")
         finally:
             if not is_in:
                 self._take_back(session, room, attempt)
-        return admitted
+
+    async def _check_again(
+        self, stored: StoredRoom, caller: Caller, shown: Shown, use: Use | None, granted: RoomClaims | None
+    ) -> Use | None:
+        """Check somebody who sits by a definition that they were not checked by.
+
+        Raises:
+            Refused: As :meth:`check`; `room_changed`.
+        """
+        if granted is None or may_enter_unasked(stored.definition, caller):
+            return await self._check(stored, caller, shown)
+        if granted.invitation is not None:
+            return use  # It is for the room, whatever became of its settings; to count it is to check it.
+        if granted.checked is not None and shown == Shown():
+            raise Refused(
+                ErrorCode.ROOM_CHANGED, "The room was changed since this room token was made; ask for a new one."
+            )
+        return await self._check(stored, caller, shown)
 
     async def _count(self, use: Use | None, session: SessionId, room: RoomId, attempt: int) -> None:
         """Count an invitation for somebody who sits.
@@ -180,6 +213,7 @@ class Entry:
         if use is None:
             return
         is_counted = True
+        taken = self._sessions.seat(session, room)
         with trio.CancelScope(shield=True):
             with trio.move_on_after(COUNT_DEADLINE_S) as counting:
                 is_counted = await self._invitations.count(use, room=room)
@@ -187,11 +221,28 @@ class Entry:
             is_gone = seat is None or seat.attempt != attempt
             if is_counted and (is_gone or counting.cancelled_caught):
                 with trio.move_on_after(COUNT_DEADLINE_S):
-                    await self._invitations.uncount(use, room=room)
+                    if taken is None or not await self._sits_otherwise(taken):
+                        await self._invitations.uncount(use, room=room)
         if is_gone:
             raise Refused(ErrorCode.REPLACED, "You joined again, here or from another device, in the meantime.")
         if counting.cancelled_caught:
             raise Refused(ErrorCode.DEADLINE_EXCEEDED, "The invitation could not be counted in time; try again.")
+
+    async def _sits_otherwise(self, seat: Seat) -> bool:
+        """Whether a user has another seat than this one in its room: they came in by the use that was counted for it.
+
+        Where the store does not say they are taken to have one, for it would not take the use back either.
+        """
+        if any(info.user == seat.user for info in self._rooms.snapshot(seat.room)):
+            return True
+        for other in self._sessions.seats():
+            is_theirs = (other.room, other.user) == (seat.room, seat.user)
+            if is_theirs and (other.session, other.attempt) != (seat.session, seat.attempt):
+                return True
+        try:
+            return await self._sessions.is_taken(seat)
+        except Refused:
+            return True
 
     def _is_session_inside(self, session: SessionId, room: RoomId) -> bool:
         record = self._sessions.record(session)

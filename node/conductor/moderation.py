@@ -13,10 +13,12 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 import trio
 
-from signalling.client.messages import MuteAsked, RoomChanged
+from session.access import caller_of, may_moderate
+from signalling.client.messages import MuteAsked, ParticipantInfo, RoomChanged
 from signalling.errors import ErrorCode, Refused, RoomElsewhere
 from signalling.mesh.link import KickOrder, MuteOrder, RoomAltered
 
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from node.conductor.stage import Stage
     from relay import RemoteOrder
     from session import Sessions, StoredRoom
-    from signalling.client.messages import LeaveReason, ParticipantInfo
-    from signalling.ids import NodeId, ParticipantId, RoomId, TrackId, UserId
+    from signalling.client.messages import LeaveReason
+    from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId, UserId
     from signalling.mesh.link import RoomOrder
 
 MAX_SEEN: Final = 1024
@@ -85,10 +87,30 @@ class Moderation:
             Refused: `room_elsewhere`: this node does not see into the room; `participant_unknown`.
         """
         await self.check_reach(room)
-        for info in self._stage.rooms.snapshot(room):
-            if info.participant == participant:
-                return info
-        raise Refused(ErrorCode.PARTICIPANT_UNKNOWN, "Nobody of that id is in the room; look at who is.")
+        found = self._seen_now(room, participant)
+        if found is None:
+            raise _nobody()
+        return found
+
+    async def find_to_kick(self, room: RoomId, participant: ParticipantId) -> ParticipantInfo:
+        """Somebody in a room, or who was: where a link is lost, people are in a room that are not seen there.
+
+        Raises:
+            Refused: As :meth:`find`.
+        """
+        await self.check_reach(room)
+        found = self._seen_now(room, participant)
+        if found is not None:
+            return found
+        for seen in self._stage.rooms.last_seen(room):
+            if seen.participant == participant:
+                return ParticipantInfo(
+                    participant=participant, user=seen.user, name=seen.name, node=seen.node, region=seen.region
+                )
+        raise _nobody()
+
+    def _seen_now(self, room: RoomId, participant: ParticipantId) -> ParticipantInfo | None:
+        return next((info for info in self._stage.rooms.snapshot(room) if info.participant == participant), None)
 
     async def check_reach(self, room: RoomId) -> None:
         """Refuse what cannot be carried to everybody in a room from here.
@@ -108,19 +130,25 @@ class Moderation:
     async def kick(self, room: RoomId, info: ParticipantInfo) -> None:
         """End somebody's seat, wherever it is by now: here at once, elsewhere within a renewal at the latest.
 
+        A seat here may be an old one: they may have moved on a moment ago.
+
         Raises:
             Refused: `store_unavailable`: nothing was done, for it could not be made certain.
         """
-        if self._expel(room, info.participant):
-            await trio.lowlevel.checkpoint()
-            return
-        await self._sessions.evict(room, participant=info.participant, user=info.user)
+        was_here = self._expel(room, info.participant)
+        try:
+            await self._sessions.evict(room, participant=info.participant, user=info.user)
+        except Refused as refused:
+            if not was_here:
+                raise
+            _log.warning("eviction_not_stored", room=room, code=refused.code)
         self._send_kick(room, info)
 
     def kick_user(self, room: RoomId, user: UserId) -> None:
         """End all seats of a user that this node sees; whoever it does not see meets the ban at the next renewal."""
         for info in self._stage.rooms.snapshot(room):
-            if info.user == user and not self._expel(room, info.participant):
+            if info.user == user:
+                self._expel(room, info.participant)
                 self._send_kick(room, info)
 
     def ask_mute(self, room: RoomId, info: ParticipantInfo, track: TrackId, by: ParticipantId | None) -> None:
@@ -140,6 +168,19 @@ class Moderation:
             )
 
     # --- about rooms ------------------------------------------------------------------------
+
+    def room_entered(self, room: RoomId, session: SessionId) -> None:
+        """A session comes into a room by the definition known here, which may be news to those inside.
+
+        It is told itself in the answer to its join.
+        """
+        known = self._sessions.definitions.known(room)
+        if known is None:
+            return
+        if self._stage.rooms.sessions_in(room):
+            self._tell(known, entering=session)
+        else:
+            self._told[room] = known.revision
 
     def room_changed(self, stored: StoredRoom) -> None:
         """Tell everybody in a room that its definition is another one."""
@@ -252,7 +293,7 @@ class Moderation:
 
     # --- the parts --------------------------------------------------------------------------
 
-    def _tell(self, stored: StoredRoom) -> None:
+    def _tell(self, stored: StoredRoom, *, entering: SessionId | None = None) -> None:
         """Tell everybody here of a definition that is newer than what they were told of."""
         definition = stored.definition
         if stored.revision <= self._told.get(definition.room, 0):
@@ -267,7 +308,11 @@ class Moderation:
             owner=definition.owner,
             max_participants=definition.max_participants,
         )
-        self._stage.tell_room(definition.room, event)
+        for session in self._stage.rooms.sessions_in(definition.room):
+            record = self._sessions.record(session)
+            if record is not None and session != entering:
+                moderates = may_moderate(definition, caller_of(record))
+                self._stage.tell(session, msgspec.structs.replace(event, moderates=moderates))
 
     def _empty(self, room: RoomId) -> None:
         self._told.pop(room, None)
@@ -276,11 +321,11 @@ class Moderation:
             self._sessions.expel(session, room, "room_deleted")
 
     def _expel(self, room: RoomId, participant: ParticipantId, reason: LeaveReason = "kicked") -> bool:
-        """End the seat of somebody here; says whether they have one."""
-        session = self._stage.rooms.sitting(room, participant)
-        if session is not None:
+        """End the seat of somebody here, and their joins on the way to another; says whether there was any."""
+        found = self._sessions.sessions_of(room, participant)
+        for session in found:
             self._sessions.expel(session, room, reason)
-        return session is not None
+        return bool(found)
 
     def _ask_mute(self, room: RoomId, participant: ParticipantId, track: TrackId, by: ParticipantId | None) -> bool:
         """Ask somebody here; says whether they are."""
@@ -290,8 +335,9 @@ class Moderation:
         return session is not None
 
     def _send_kick(self, room: RoomId, info: ParticipantInfo) -> None:
-        if info.node != self._own:
-            self._send(info.node, KickOrder(room, _new_order(), info.participant))
+        # To all nodes of the room: who moves is seen where they were, and one that they are not on does nothing.
+        for node in sorted((self._stage.nodes_of(room) | {info.node}) - {self._own}):
+            self._send(node, KickOrder(room, _new_order(), info.participant))
 
     def _send(self, node: NodeId, order: RoomOrder) -> bool:
         """Send an order, if there is a link; says whether there is."""
@@ -300,6 +346,10 @@ class Moderation:
             return False
         self._relay.send_order(node, order)
         return True
+
+
+def _nobody() -> Refused:
+    return Refused(ErrorCode.PARTICIPANT_UNKNOWN, "Nobody of that id is in the room; look at who is.")
 
 
 def _new_order() -> str:

@@ -178,7 +178,7 @@ class RoomDesk:
             Refused: `not_permitted`, `participant_unknown`, `room_elsewhere`, `store_unavailable`.
         """
         stored = await self._decided_by(caller, room)
-        info = await self._moderation.find(room, participant)
+        info = await self._moderation.find_to_kick(room, participant)
         if ban_s is not None:
             _check_bannable(stored.definition, info.user)
             await self._bans.put(room, info.user, by=caller.user, ban_s=ban_s)

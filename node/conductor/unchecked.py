@@ -3,6 +3,7 @@
 They are let in, for a store that is away keeps nobody out, but they are told nothing of what was said before: they may
 not read the history, and what comes late from other nodes or out of the store is not for them. As soon
 as the room's definition can be read they are checked by it, with what they had shown; who does not pass is sent away.
+Where too many are checked at once, the others wait for their turn inside.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 LOOK_AGAIN_S: Final = 1.0
 """How often the store is asked for a room that it could not name; while it is away, one question for all rooms."""
 
+MAX_TURNS: Final = 30
+"""How often somebody waits for their turn: three times as long as a wrong PIN takes to be forgiven (10 s)."""
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("conductor")
 
 
@@ -34,6 +38,13 @@ class Shown:
 
     invitation: str | None = None
     pin: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class _Unchecked:
+    caller: Caller
+    shown: Shown
+    turns: int = 0
 
 
 class UncheckedSeats:
@@ -55,12 +66,12 @@ class UncheckedSeats:
         self._sessions = sessions
         self._check = check
         self._passed = passed
-        self._seats: dict[RoomId, dict[SessionId, tuple[Caller, Shown]]] = {}
+        self._seats: dict[RoomId, dict[SessionId, _Unchecked]] = {}
         self._added = trio.Event()
 
     def add(self, session: SessionId, room: RoomId, caller: Caller, shown: Shown) -> None:
         """Somebody took a seat unchecked."""
-        self._seats.setdefault(room, {})[session] = (caller, shown)
+        self._seats.setdefault(room, {})[session] = _Unchecked(caller=caller, shown=shown)
         self._added.set()
 
     def discard(self, session: SessionId, room: RoomId) -> None:
@@ -102,15 +113,18 @@ class UncheckedSeats:
                 for session in tuple(self._seats.get(room, ())):
                     self.discard(session, room)
                 continue
-            for session, (caller, shown) in tuple(self._seats.get(room, {}).items()):
-                await self._settle(session, stored, caller, shown)
+            for session, seat in tuple(self._seats.get(room, {}).items()):
+                await self._settle(session, stored, seat)
 
-    async def _settle(self, session: SessionId, stored: StoredRoom, caller: Caller, shown: Shown) -> None:
+    async def _settle(self, session: SessionId, stored: StoredRoom, seat: _Unchecked) -> None:
         room = stored.definition.room
         try:
-            await self._check(stored, caller, shown)
+            await self._check(stored, seat.caller, seat.shown)
         except Refused as refused:
             if refused.code is ErrorCode.STORE_UNAVAILABLE:
+                return
+            if refused.code is ErrorCode.RATE_LIMITED and seat.turns < MAX_TURNS:
+                seat.turns += 1
                 return
             if self.has(session, room):
                 _log.info("unchecked_refused", room=room, session=session, code=refused.code)

@@ -11,13 +11,14 @@ from session.directory import define_room
 from signalling.client.admission import SessionRequest
 from signalling.client.rooms import BanRequest, KickRequest, RoomPatch
 from signalling.errors import Refused
-from signalling.ids import DeviceId, UserId
+from signalling.ids import DeviceId, UserId, participant_id
 from tests.simulation.person import ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from session import RoomDirectory
+    from tests.simulation.faulty_store import FaultyStore
     from tests.simulation.simulated_node import SimulatedNode
     from tests.simulation.universe import Universe
 
@@ -38,10 +39,12 @@ class Moderator:
     Args:
         universe: gives the dice, and is told what holds.
         nodes: all of them.
+        store: what they share.
     """
 
     universe: Universe
     nodes: Sequence[SimulatedNode]
+    store: FaultyStore
 
     def __post_init__(self) -> None:
         self._dice = self.universe.dice("moderator")
@@ -91,4 +94,10 @@ class Moderator:
             case _:
                 seen = [info for info in node.rooms.snapshot(ROOM) if info.user == user]
                 for info in seen:
+                    seats = [
+                        seat
+                        for seat in self.store.seats(ROOM)
+                        if participant_id(ROOM, user, seat.device) == info.participant
+                    ]
                     await desk.kick(token, ROOM, info.participant, KickRequest())
+                    self.universe.kicked |= {(seat.session, seat.attempt): trio.current_time() for seat in seats}

@@ -92,7 +92,7 @@ async def _simulate(universe: Universe) -> list[str]:
         )
         for node in nodes:
             await nursery.start(node.live)
-        moderator = Moderator(universe, nodes)
+        moderator = Moderator(universe, nodes, store)
         await moderator.open_room(directory)
         devices = await _people(universe, nodes, nursery)
         for device in devices:

@@ -55,6 +55,8 @@ class Universe:
     """Since when the room is locked, if it is."""
     banned: dict[str, float] = field(default_factory=dict)
     """Who is banned, and since when."""
+    kicked: dict[tuple[str, int], float] = field(default_factory=dict)
+    """Whose seats, by session and attempt, stood when they were kicked, and when that was done."""
     former: set[str] = field(default_factory=set)
     """Sessions of nodes that were killed: nobody is left to release their seats."""
 

@@ -107,6 +107,9 @@ class Watch:
             banned_at = self._universe.banned.get(seat.user)
             if banned_at is not None and self._store.is_steady:
                 wrongs.append((f"{node.id} seats {seat.user}, banned at {banned_at:.1f}", RENEWED_S))
+            kicked_at = self._universe.kicked.get((seat.session, seat.attempt))
+            if kicked_at is not None and self._store.was_steady:
+                wrongs.append((f"{node.id} seats {seat.session[:6]}, kicked at {kicked_at:.1f}", RENEWED_S))
         return wrongs
 
     def _look_at_device(self, device: Device) -> list[tuple[str, float]]:

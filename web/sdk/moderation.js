@@ -50,8 +50,10 @@ export class Moderation {
   }
 
   /** The room is defined otherwise from now on. */
-  changed({ locked, metadata }) {
+  changed({ locked, metadata, moderates }) {
     this.locked = locked;
+    // A node of an older version does not say; the next join does.
+    this.moderates = moderates ?? this.moderates;
     this.#emit("roomchanged", { locked, metadata });
   }
 }

@@ -63,7 +63,7 @@ export { Publication, StarlingError };
  * - `chat` {id, participant, name, text, at: Date, mine}, each message once; `chatgap` {}: more was said meanwhile than the
  *   node still knows or sends;
  * - `muteasked` {publication, by: participant or null}: who moderates asks us to mute it; it is up to us, by `mute`;
- * - `roomchanged` {locked, metadata}: the room is defined otherwise from now on;
+ * - `roomchanged` {locked, metadata}: the room is defined otherwise from now on, and `moderates` may say another thing;
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
  * - `disconnected` {code}: the connection did not come back in time, and is not tried for any more;

@@ -196,13 +196,17 @@ class MuteAsked(Event, frozen=True, kw_only=True, tag="mute_asked"):
 
 
 class RoomChanged(Event, frozen=True, kw_only=True, tag="room_changed"):
-    """The room's definition is another one; told to everybody in it."""
+    """The room's definition is another one; told to everybody in it.
+
+    ``moderates`` says whether you may kick, ask to mute and lock from now on; nodes of before leave it out.
+    """
 
     room: RoomId
     locked: bool
     metadata: dict[str, Any]
     owner: UserId
     max_participants: int
+    moderates: bool | None = None
 
 
 class Restart(Event, frozen=True, kw_only=True, tag="restart"):

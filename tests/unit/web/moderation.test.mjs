@@ -75,6 +75,16 @@ test("the page hears which publication it is asked to mute and by whom, and noth
   await room.leave();
 });
 
+test("a page knows when its room is handed over, to it or to somebody else", async () => {
+  const room = await moderating();
+  const changed = { topic: "room_changed", room: "lobby", locked: false, metadata: {}, owner: "us_other", max_participants: 5 };
+  const seen = [];
+  room.addEventListener("roomchanged", () => seen.push(room.moderates));
+  for (const moderates of [false, true, undefined, false]) room.socket.say({ ...changed, moderates });
+  assert.deepEqual(seen, [false, true, true, false], "a node of an older version does not say");
+  await room.leave();
+});
+
 test("everybody hears of a lock, and knows it after a reconnection too", async () => {
   const room = await moderating();
   assert.equal(room.locked, false);

@@ -13,7 +13,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from durable.errors import StoreUnavailableError
-from node.conductor import entry
+from node.conductor import entry, unchecked
 from node.http.backend import JoinRequest
 from session import ChatHistory, RoomDirectory
 from session.directory import Access, define_room
@@ -107,6 +107,37 @@ async def test_who_came_in_unchecked_is_checked_when_the_store_returns(autojump_
         assert house.conductor.stage.rooms.sessions_in(ROOM) == (guest.session,)
         assert [lost.reason for lost in stranger.ear.take(SeatLost)] == ["kicked"]
         assert await refused(stranger, Join(room=ROOM, attempt=2)) is ErrorCode.PIN_REQUIRED
+
+
+async def test_who_has_to_wait_for_a_check_is_not_sent_away(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        guest = await house.enter("Guest")
+        repository.failure = AWAY
+        await guest.ask(Join(room=ROOM, attempt=1, pin="2468"))
+        repository.failure = None
+        busy = Refused(ErrorCode.RATE_LIMITED, "busy")
+        with patch.object(house.conductor._entry._pins, "check", side_effect=busy):
+            await trio.sleep(10)
+            assert house.conductor._entry.is_unchecked(guest.session, ROOM)
+        await trio.sleep(1.5)
+        assert not house.conductor._entry.is_unchecked(guest.session, ROOM)
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == (guest.session,)
+
+
+async def test_nobody_waits_for_a_check_for_ever(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await pin_room(repository)
+    async with open_house(repository=repository) as house:
+        guest = await house.enter("Guest")
+        repository.failure = AWAY
+        await guest.ask(Join(room=ROOM, attempt=1, pin="2468"))
+        repository.failure = None
+        busy = Refused(ErrorCode.RATE_LIMITED, "busy")
+        with patch.object(house.conductor._entry._pins, "check", side_effect=busy):
+            await trio.sleep(unchecked.MAX_TURNS * unchecked.LOOK_AGAIN_S + 5)
+        assert [lost.reason for lost in guest.ear.take(SeatLost)] == ["kicked"]
 
 
 async def test_the_store_is_asked_once_a_room_and_then_left_alone(autojump_clock: object) -> None:

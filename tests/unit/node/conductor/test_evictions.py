@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +17,7 @@ from session.store import RoomPolicy, Verdict, slot_of
 from signalling.client.messages import AskMute, Kick, ParticipantInfo, SeatLost, TrackInfo
 from signalling.client.rooms import KickRequest, RoomCreation
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import DeviceId, SessionId, TrackId, UserId, participant_id
+from signalling.ids import DeviceId, ParticipantId, SessionId, TrackId, UserId, participant_id
 from signalling.mesh.link import KickOrder, MuteOrder, RoomAltered
 from tests.unit.node.conductor.house import HERE, ROOM, THERE, Mesh, open_house
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from trio.testing import MockClock
 
-    from signalling.ids import ParticipantId, RoomId
+    from session.store import RoomRules, SeatAnswer
+    from signalling.ids import RoomId
     from tests.unit.node.conductor.house import House, Person
 
 FAR, LAPTOP, TRACK = UserId("us_far"), DeviceId("a-laptop"), TrackId("tr_far")
@@ -42,6 +43,12 @@ class Store(MemorySeatStore):
         super().__init__(lease_s=SETTINGS.lease_s, tombstone_s=SETTINGS.tombstone_s)
         self.is_away = False
         self.on_evict: Callable[[], None] = lambda: None
+        self.is_slow = False
+
+    async def claim(self, seat: Seat, rules: RoomRules, *, silent: SessionId | None = None) -> SeatAnswer:
+        if self.is_slow:
+            await trio.sleep(0.3)
+        return await super().claim(seat, rules, silent=silent)
 
     async def evict(
         self, room: RoomId, *, participant: ParticipantId | None = None, user: UserId | None = None
@@ -198,3 +205,71 @@ async def test_a_seat_here_ends_within_a_renewal_of_what_another_node_wrote(hall
     await hall.owner.join(2)
     await trio.sleep(2 * RENEWED_S)
     assert len(hall.owner.ear.take(SeatLost)) == 1
+
+
+async def test_whoever_moved_on_a_moment_ago_is_kicked_there(hall: Hall) -> None:
+    """The seat here is an old one; which node has the new one, nobody has said yet."""
+    guest = await hall.house.enter("Guest")
+    joined = await guest.join()
+    old = hall.house.sessions.seat(guest.session, ROOM)
+    rules = hall.house.sessions.definitions.known(ROOM)
+    assert old is not None
+    assert rules is not None
+    moved = replace(old, session=SessionId("moved"), attempt=2, node=THERE)
+    answer = await hall.store.claim(moved, rules.rules)
+    assert answer.verdict is Verdict.OK
+    await hall.owner.ask(Kick(participant=joined.participant))
+    (renewed,) = await hall.store.touch((replace(moved, epoch=answer.epoch),))
+    assert renewed.verdict is Verdict.KICKED
+    (order,) = [(node, order.participant) for node, order in hall.mesh.orders if isinstance(order, KickOrder)]
+    assert order == (THERE, joined.participant)
+
+
+async def test_a_store_that_is_away_keeps_nobody_in_who_sits_here(hall: Hall) -> None:
+    guest = await hall.house.enter("Guest")
+    joined = await guest.join()
+    hall.store.is_away = True
+    await hall.owner.ask(Kick(participant=joined.participant))
+    await wait_all_tasks_blocked()
+    assert guest.ear.take(SeatLost) == [SeatLost(reason="kicked")]
+
+
+async def test_a_reload_on_its_way_does_not_outlive_a_kick(hall: Hall) -> None:
+    guest = await hall.house.enter("Guest", "device-of-guest")
+    joined = await guest.join()
+    reloaded = await hall.house.enter_with(guest.token)
+    refusals: list[ErrorCode] = []
+    hall.store.is_slow = True
+
+    async def reload() -> None:
+        with pytest.raises(Refused) as refused:
+            await reloaded.join(2)
+        refusals.append(refused.value.code)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reload)
+        await wait_all_tasks_blocked()
+        await hall.owner.ask(Kick(participant=joined.participant))
+    assert refusals == [ErrorCode.NOT_PERMITTED]
+    await trio.sleep(RENEWED_S)
+    assert [seat.session for seat in hall.house.sessions.seats()] == [hall.owner.session]
+
+
+async def test_whoever_is_not_seen_any_more_for_a_lost_link_can_be_kicked(hall: Hall) -> None:
+    hall.mesh.cut_off.add(THERE)
+    await hall.mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(), is_lost=True))
+    await wait_all_tasks_blocked()
+    await hall.owner.ask(Kick(participant=FAR_IS))
+    assert await hall.verdict() is Verdict.KICKED
+    for request in (AskMute(participant=FAR_IS, track=TRACK), Kick(participant=ParticipantId("pa_nobody"))):
+        with pytest.raises(Refused) as refused:
+            await hall.owner.ask(request)
+        assert refused.value.code is ErrorCode.PARTICIPANT_UNKNOWN
+
+
+async def test_whoever_is_not_seen_any_more_for_a_lost_link_can_be_banned(hall: Hall) -> None:
+    await hall.mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(), is_lost=True))
+    await wait_all_tasks_blocked()
+    await hall.owner.ask(Kick(participant=FAR_IS, ban_s=60))
+    bans = await hall.house.conductor.room_desk.bans(hall.owner.token, ROOM, after="", limit=9)
+    assert [ban.user for ban in bans.bans] == [FAR]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from durable.repository import Kind
 from node.http.backend import JoinRequest
+from session import MemorySeatStore, SessionConfig
 from session.directory import Access, RoomDirectory, define_room
 from session.invitations import Invitations
+from session.store import Verdict
+from signalling.client.admission import SessionRequest
 from signalling.client.messages import Join
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import UserId
+from signalling.ids import SessionId, UserId
 from tests.unit.durable.memory_repository import MemoryRepository
-from tests.unit.node.conductor.house import ROOM, House, Person, open_house
+from tests.unit.node.conductor.house import HERE, ROOM, THERE, House, Person, open_house
 
 MOST_STEPS = 60
 """Above the turns that a join takes here, so that the last one of them is let run to its end."""
@@ -137,3 +143,80 @@ async def test_of_many_at_once_as_many_get_in_as_it_is_for() -> None:
         sitting = [person for person in people if house.sessions.seat(person.session, ROOM) is not None]
         assert len(sitting) == await invited.used() == 3
         assert refusals == [ErrorCode.INVITATION_INVALID] * 5
+
+
+class HeldUp(MemoryRepository):
+    """Writes a use of an invitation and does not say so for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_holding = False
+        self.held = trio.Event()
+        self.go_on = trio.Event()
+
+    async def put(
+        self,
+        kind: Kind,
+        scope: str,
+        key: str = "",
+        *,
+        body: bytes,
+        expected: int | None = None,
+        expires_at_ms: int | None = None,
+    ) -> int:
+        revision = await super().put(kind, scope, key, body=body, expected=expected, expires_at_ms=expires_at_ms)
+        if kind is Kind.INVITATION and self.is_holding:
+            self.held.set()
+            await self.go_on.wait()
+        return revision
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+async def test_a_use_is_not_taken_back_under_another_device_of_the_user(is_elsewhere: bool) -> None:
+    repository = HeldUp()
+    settings = SessionConfig(cluster="test", node=HERE)
+    store = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s, repository=repository)
+    async with open_house(repository=repository, store=store) as house:
+        invited = Invited(house, repository)
+        invitation = await invited.open(max_uses=1)
+        account = house.tokens.issue_user(user=UserId("us_ann"), name="Ann")
+        phone, laptop = [
+            await house.enter_with((await house.conductor.create_session(SessionRequest(token=account))).token)
+            for _ in range(2)
+        ]
+        eve = await house.enter("Eve")
+        repository.is_holding = True
+
+        async def come_by_phone() -> None:
+            with pytest.raises(Refused) as refused:
+                await invited.join(phone, invitation, two_steps=False)
+            assert refused.value.code is ErrorCode.REPLACED
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(come_by_phone)
+            await repository.held.wait()
+            if is_elsewhere:
+                await sit_elsewhere(house, store, phone, laptop)
+            else:
+                await invited.join(laptop, invitation, two_steps=False)
+            await wait_all_tasks_blocked()
+            repository.go_on.set()
+        assert await invited.used() == 1
+        with pytest.raises(Refused) as refused:
+            await invited.join(eve, invitation, two_steps=False)
+        assert refused.value.code is ErrorCode.INVITATION_INVALID
+
+
+async def sit_elsewhere(house: House, store: MemorySeatStore, one: Person, other: Person) -> None:
+    """The other device takes its user's seat at another node, and the first one's hears of it."""
+    seat, known = house.sessions.seat(one.session, ROOM), house.sessions.definitions.known(ROOM)
+    record = house.sessions.record(other.session)
+    assert seat is not None
+    assert known is not None
+    assert record is not None
+    far = replace(seat, session=SessionId("f" * 32), device=record.device, node=THERE, epoch=0)
+    answer = await store.claim(far, known.rules)
+    assert answer.verdict is Verdict.OK
+    house.sessions.check_seat(one.session, ROOM)
+    await wait_all_tasks_blocked()
+    assert house.sessions.seat(one.session, ROOM) is None

@@ -12,7 +12,9 @@ from trio.testing import wait_all_tasks_blocked
 from durable.errors import StoreUnavailableError
 from durable.repository import Kind
 from relay import RemoteOrder
+from session import RoomDirectory
 from signalling.client.messages import MuteAsked, RoomChanged, SeatLost
+from signalling.client.rooms import RoomCreation, RoomPatch
 from signalling.ids import TrackId
 from signalling.mesh.link import KickOrder, MuteOrder, RoomAltered
 from tests.unit.durable.memory_repository import MemoryRepository
@@ -36,6 +38,15 @@ class SlowRepository(MemoryRepository):
 
 def locked(definition: RoomDefinition) -> RoomDefinition:
     return msgspec.structs.replace(definition, locked=True)
+
+
+async def change_elsewhere(repository: MemoryRepository, **changes: object) -> None:
+    """Another node changes the room, by locking it where nothing else is named: this one is told nothing."""
+    directory = RoomDirectory(repository, max_rooms=10)
+    stored = await directory.get(ROOM)
+    assert stored is not None
+    definition = msgspec.structs.replace(stored.definition, **(changes or {"locked": True}))
+    await directory.replace(stored, definition)
 
 
 async def hear(mesh: Mesh, order: RoomOrder) -> None:
@@ -99,9 +110,11 @@ async def test_an_order_that_comes_late_does_not_empty_a_room_made_anew(autojump
         await ann.join()
         await hear(mesh, GONE)
         assert not ann.ear.take(SeatLost)
-        assert [event.room for event in ann.ear.take(RoomChanged)] == [ROOM], "but hears what stands now"
+        assert not ann.ear.take(RoomChanged), "she joined by what stands now"
+        await change_elsewhere(repository)
         await hear(mesh, GONE)
-        assert len(ann.ear.take(RoomChanged)) == 1
+        await hear(mesh, GONE)
+        assert [event.locked for event in ann.ear.take(RoomChanged)] == [True], "but hears what stands by then"
 
 
 async def test_many_orders_about_a_room_are_one_question_at_a_time(autojump_clock: MockClock) -> None:
@@ -130,6 +143,8 @@ async def test_while_the_store_is_away_an_order_waits_for_its_repeat(
         await ann.join()
         if is_deleted:
             await repository.delete(Kind.ROOM, ROOM)
+        else:
+            await change_elsewhere(repository)
         repository.failure = StoreUnavailableError("away")
         await hear(mesh, order)
         assert not ann.ear.take(SeatLost)
@@ -138,3 +153,47 @@ async def test_while_the_store_is_away_an_order_waits_for_its_repeat(
         await hear(mesh, order)
         assert len(ann.ear.take(SeatLost)) == int(is_deleted)
         assert len(ann.ear.take(RoomChanged)) == int(not is_deleted)
+
+
+async def test_those_inside_hear_what_a_join_found_changed(autojump_clock: MockClock) -> None:
+    """No link carried it, and the room has not been looked at since the first of them came."""
+    repository = MemoryRepository()
+    async with open_house(repository=repository) as house:
+        ann, bob = await house.enter("Ann"), await house.enter("Bob")
+        await house.conductor.room_desk.create(ann.token, RoomCreation(room=ROOM))
+        await ann.join()
+        await change_elsewhere(repository, metadata={"topic": "another"}, grace_s=1.0)
+        await bob.join()
+        assert [event.metadata for event in ann.ear.take(RoomChanged)] == [{"topic": "another"}]
+        assert not bob.ear.take(RoomChanged), "he was told in the answer to his join"
+        await trio.sleep(60)
+        assert len(ann.ear.take(RoomChanged)) == 1
+        assert not bob.ear.take(RoomChanged)
+        house.conductor.session_closed(ann.session, "gone")
+        await trio.sleep(2)
+        assert house.sessions.seat(ann.session, ROOM) is None, "the new grace holds for her as well"
+
+
+async def test_a_change_before_the_first_look_is_found_by_it(autojump_clock: MockClock) -> None:
+    repository = MemoryRepository()
+    async with open_house(repository=repository) as house:
+        ann, bob = await house.enter("Ann"), await house.enter("Bob")
+        await house.conductor.room_desk.create(ann.token, RoomCreation(room=ROOM))
+        await ann.join()
+        await change_elsewhere(repository)
+        await house.conductor.room_desk.get(bob.token, ROOM)  # Somebody reads it, who does not come in.
+        await trio.sleep(16)
+        assert [event.locked for event in ann.ear.take(RoomChanged)] == [True]
+
+
+async def test_everybody_hears_who_decides_from_now_on() -> None:
+    async with open_house() as house:
+        ann, bob, eve = [await house.enter(name) for name in ("Ann", "Bob", "Eve")]
+        await house.conductor.room_desk.create(ann.token, RoomCreation(room=ROOM))
+        for person in (ann, bob, eve):
+            await person.join()
+        record = house.sessions.record(bob.session)
+        assert record is not None
+        await house.conductor.room_desk.patch(ann.token, ROOM, RoomPatch(owner=record.user), revisions=None)
+        heard = [[event.moderates for event in person.ear.take(RoomChanged)] for person in (ann, bob, eve)]
+        assert heard == [[False], [True], [False]]
