@@ -212,20 +212,21 @@ class Entry:
         """
         if use is None:
             return
-        is_counted = True
+        is_counted, is_late, is_gone = True, False, False
         taken = self._sessions.seat(session, room)
         with trio.CancelScope(shield=True):
             with trio.move_on_after(COUNT_DEADLINE_S) as counting:
                 is_counted = await self._invitations.count(use, room=room)
+            is_late = counting.cancelled_caught
             seat = self._sessions.seat(session, room)
             is_gone = seat is None or seat.attempt != attempt
-            if is_counted and (is_gone or counting.cancelled_caught):
+            if is_counted and (is_gone or is_late):
                 with trio.move_on_after(COUNT_DEADLINE_S):
                     if taken is None or not await self._sits_otherwise(taken):
                         await self._invitations.uncount(use, room=room)
         if is_gone:
             raise Refused(ErrorCode.REPLACED, "You joined again, here or from another device, in the meantime.")
-        if counting.cancelled_caught:
+        if is_late:
             raise Refused(ErrorCode.DEADLINE_EXCEEDED, "The invitation could not be counted in time; try again.")
 
     async def _sits_otherwise(self, seat: Seat) -> bool:

@@ -21,6 +21,7 @@ import pytest
 import trio
 
 from node.garbage import collect_seldom
+from session.room_definitions import ROOMS_AT_ONCE
 from signalling.client.codec import encode
 from signalling.client.connection import converse
 from signalling.client.dialling import open_websocket
@@ -155,13 +156,14 @@ async def joins(node: Node) -> Crowd:
 
 async def _make_known(node: Node, rooms: list[RoomId]) -> None:
     """Look into each room once: its definition is read then, and again only when it changes."""
-    async with (
-        open_websocket(node.url, ssl_context=None, origin=None, connect_s=10, close_s=2) as ws,
-        converse(ws, token=node.session_token()) as client,
-    ):
-        for attempt, room in enumerate(rooms, start=1):
-            await client.join(room, attempt=attempt)
-            await client.leave()
+    for first in range(0, len(rooms), ROOMS_AT_ONCE):
+        async with (
+            open_websocket(node.url, ssl_context=None, origin=None, connect_s=10, close_s=2) as ws,
+            converse(ws, token=node.session_token()) as client,
+        ):
+            for attempt, room in enumerate(rooms[first : first + ROOMS_AT_ONCE], start=1):
+                await client.join(room, attempt=attempt)
+                await client.leave()
 
 
 async def _listen(events: trio.MemoryReceiveChannel[object]) -> None:
