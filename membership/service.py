@@ -25,7 +25,7 @@ from membership.revocations import read_revoked_keys
 from membership.room_queries import RoomQueries
 from membership.rpc.client import EventStream, SerfClient, open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
-from membership.rpc.records import MemberEvent, QueryEvent, SerfMember, UserEvent
+from membership.rpc.records import Gap, MemberEvent, QueryEvent, SerfMember, UserEvent
 from membership.rtt_matrix import RttMatrix, rtt_matrix
 from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
@@ -307,14 +307,11 @@ class Membership:
             log.warning("gossip agent unusable", agent=endpoint.name, reason=reasons_of(group))
 
     async def _read_stream(self, stream: EventStream, events: SerfClient, nursery: trio.Nursery) -> None:
-        lost = 0
         while True:
             record = await stream.receive()
-            if stream.dropped > lost:
-                self._records_dropped += stream.dropped - lost
-                lost = stream.dropped
-                self._feed(MembersHinted())
-            if isinstance(record, MemberEvent):
+            if isinstance(record, Gap):
+                self._records_dropped += record.lost
+            if isinstance(record, MemberEvent | Gap):
                 self._feed(MembersHinted())
             elif isinstance(record, UserEvent):
                 self._take_event(record)
