@@ -15,7 +15,6 @@ import trio
 
 from membership.room_query import decode_room_query, encode_room_query, mark_of
 from membership.room_questions import RoomQuestions
-from membership.rpc.client import open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from membership.rpc.records import QueryAnswer
 from signalling.cbor import GarbledError
@@ -136,7 +135,7 @@ class RoomQueries:
     async def _ask_agent(self, endpoint: AgentEndpoint, room: RoomId) -> None:
         mark = self._mark_of(room)
         deadline_s = self._config.call_deadline_s
-        async with open_serf_client(endpoint.rpc_port, endpoint.rpc_token, deadline_s=deadline_s) as client:
+        async with endpoint.connect(deadline_s=deadline_s) as client:
             answers = await client.query(QUERY_NAME, encode_room_query(mark), timeout_s=self._config.query_timeout_s)
             while (answer := await answers.receive()) is not None:
                 if isinstance(answer, QueryAnswer):

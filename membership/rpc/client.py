@@ -284,12 +284,15 @@ class SerfClient:
 
 
 @contextlib.asynccontextmanager
-async def open_serf_client(port: int, token: str, *, deadline_s: float) -> AsyncIterator[SerfClient]:
+async def open_serf_client(
+    port: int, token: str, *, host: str = "127.0.0.1", deadline_s: float
+) -> AsyncIterator[SerfClient]:
     """Connect to an agent on this machine and authenticate, for the length of the block.
 
     Args:
-        port: its RPC port on 127.0.0.1.
+        port: its RPC port.
         token: its RPC token.
+        host: its loopback address.
         deadline_s: for connecting, and the default for each call.
 
     Raises:
@@ -299,7 +302,7 @@ async def open_serf_client(port: int, token: str, *, deadline_s: float) -> Async
     """
     with trio.fail_after(deadline_s):
         try:
-            stream = await trio.open_tcp_stream("127.0.0.1", port)
+            stream = await trio.open_tcp_stream(host, port)
         except OSError as error:
             raise BrokenRpcError(f"no agent on port {port}: {error}") from error
     async with open_connection(stream) as connection:
