@@ -309,9 +309,12 @@ class Membership:
 
     async def _join_seeds(self, session: AgentSession, addresses: tuple[str, ...]) -> None:
         problem = await try_seeds(self._config, session.endpoint, addresses)
-        self._join_problem = problem
+        is_alone = len(self.view.alive()) <= 1
+        self._join_problem = problem if is_alone else None
         if problem is not None:
-            log.warning("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
+            # With others there, some seed is just gone: for who looks for it.
+            say = log.warning if is_alone else log.info
+            say("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
         self._has_joined.set()
         self._feed(SeedsTried(reached=problem is None))
 
