@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from membership.errors import GossipSetupError
+from membership.keyring import is_gossip_key
 from membership.tags import LoadClass, NodeState, NodeTags, is_cluster_name
 from signalling.ids import NodeId, is_node_id
 
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["MembershipConfig"]
-
-GOSSIP_KEY_SIZES_BYTES = (16, 24, 32)
-"""AES-128, AES-192 and AES-256: the key sizes Serf accepts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,11 +138,7 @@ class MembershipConfig:
 
 
 def _check_gossip_key(key: str) -> None:
-    try:
-        size = len(base64.b64decode(key, validate=True))
-    except (binascii.Error, ValueError):
-        size = 0
-    if size not in GOSSIP_KEY_SIZES_BYTES:
+    if not is_gossip_key(key):
         raise GossipSetupError(
             "gossip_key_invalid",
             "the gossip key is not base64 of 16, 24 or 32 bytes; make one with `starling keygen`",

@@ -47,6 +47,7 @@ def _problem(reason: str) -> GossipSetupError:
     if any(sign in reason for sign in WRONG_KEY_SIGNS):
         return GossipSetupError(
             "gossip_key_invalid",
-            "the seeds use another gossip key than this node; give every node of the cluster the same one",
+            "the seeds use another gossip key than this node; give every node of the cluster the same one "
+            "(after a rotation that it missed: the new one, in its key file)",
         )
     return GossipSetupError("seeds_unreachable", f"no seed could be joined, trying again: {reason}")

@@ -18,6 +18,8 @@ import trio
 
 from membership.coordinates import CoordinateReader
 from membership.errors import GossipSetupError, GossipUnavailableError
+from membership.gossip_keys import QUERY_NAME as KEYS_QUERY
+from membership.gossip_keys import GossipKeys
 from membership.history import ChangeHistory
 from membership.joining import try_seeds
 from membership.revocations import read_revoked_keys
@@ -93,11 +95,14 @@ class Membership:
         self._coordinates = CoordinateReader(lambda: self.view)
         self.history = ChangeHistory()
         """What happened to the members lately."""
-        self.rooms = RoomQueries(
+        self.keys = GossipKeys(
             config,
+            keyring=config.data_dir / "gossip" / "keyring.json",
             view=lambda: self.view,
-            endpoint=lambda: None if self._session is None else self._session.endpoint,
+            endpoint=self._endpoint,
         )
+        """The gossip keys of the whole cluster."""
+        self.rooms = RoomQueries(config, view=lambda: self.view, endpoint=self._endpoint)
         """Asks the mesh on which nodes a room lives, and answers others; for when the store is away."""
 
     @property
@@ -284,12 +289,15 @@ class Membership:
         except* (RpcError, trio.TooSlowError) as group:
             log.warning("gossip agent unusable", agent=endpoint.name, reason=reasons_of(group))
 
+    def _endpoint(self) -> AgentEndpoint | None:
+        return None if self._session is None else self._session.endpoint
+
     def _ears(self) -> Ears:
         return Ears(
             members=lambda: self._feed(MembersHinted()),
             lost=self._count_lost,
             user_event=self._events.take,
-            answerers={},
+            answerers={KEYS_QUERY: self.keys},
             others=self.rooms,
         )
 
