@@ -9,6 +9,7 @@ outside in:
   its stable id, and its newest boot alone speaks for it.
 - tags.py and certificate.py are what a node says of itself and why it is believed.
 - gossip_keys.py asks for and changes the keys of the gossip, keyring.py keeps this node's own.
+- external_agent.py uses an agent that somebody else runs, and pings.py asks whether a node is there whose agent is.
 - history.py is what happened to the members lately.
 - agent.py keeps the agent alive; tether.py and child.py see to it that no child outlives this process.
 - room_queries.py asks the mesh where a room lives while the store is away (room_query.py is what is said,

@@ -29,7 +29,8 @@ class GossipSetupError(MembershipError):
     """This machine's set-up keeps the node from joining its cluster.
 
     Codes: `serf_missing`, `serf_failed`, `gossip_port_taken`, `gossip_address_invalid`, `gossip_key_invalid`,
-    `gossip_key_required`, `data_dir_unusable`, `tags_invalid`.
+    `gossip_key_required`, `data_dir_unusable`, `tags_invalid`, `revoked_keys_invalid`; of an external agent
+    `agent_unreachable`, `agent_token_refused`, `agent_unsuitable`.
     """
 
 

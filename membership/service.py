@@ -18,10 +18,13 @@ import trio
 
 from membership.coordinates import CoordinateReader
 from membership.errors import GossipSetupError, GossipUnavailableError
+from membership.external_agent import ExternalAgent
 from membership.gossip_keys import QUERY_NAME as KEYS_QUERY
 from membership.gossip_keys import GossipKeys
 from membership.history import ChangeHistory
 from membership.joining import try_seeds
+from membership.pings import QUERY_NAME as PING_QUERY
+from membership.pings import Pings
 from membership.revocations import read_revoked_keys
 from membership.room_queries import RoomQueries
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
@@ -31,7 +34,7 @@ from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
 from membership.subscription import ChangeSubscription
 from membership.supervision import AgentSupervisor, draw_boot
-from membership.tags import OPTIONAL_TAGS, NodeTags, encode_tags
+from membership.tags import OPTIONAL_TAGS, AgentKind, NodeTags, encode_tags
 from membership.user_events import EVENT_NAME, MAX_EVENT_BYTES, UserEvents
 from membership.view import (
     AgentDown,
@@ -42,6 +45,7 @@ from membership.view import (
     MembersHinted,
     MembersRead,
     MemberView,
+    NodesSilent,
     PruneMember,
     Publish,
     ReadMembers,
@@ -72,6 +76,7 @@ class Membership:
         self._config = config
         self._tags = tags
         self._boot = self._agent_boot = boot
+        self._agent_kind = AgentKind.OWN if config.rpc is None else AgentKind.EXTERNAL
         self._seeds = tuple(seed for seed in config.seeds if seed not in own_addresses)
         self._core = MemberView(
             node_id=config.node_id,
@@ -83,7 +88,11 @@ class Membership:
             rejoin_interval_s=config.rejoin_interval_s,
         )
         self._deadline_moved = trio.Event()
-        self._supervisor = AgentSupervisor(config=config, boot=boot, tags=self._encoded_tags, use=self._use)
+        self._supervisor: AgentSupervisor | ExternalAgent = (
+            AgentSupervisor(config=config, boot=boot, tags=self._encoded_tags, use=self._use)
+            if config.rpc is None
+            else ExternalAgent(config=config, boot=boot, farewell=self._farewell_tags, use=self._use)
+        )
         self._session: AgentSession | None = None
         self._has_read = trio.Event()
         self._has_joined = trio.Event()
@@ -97,11 +106,17 @@ class Membership:
         """What happened to the members lately."""
         self.keys = GossipKeys(
             config,
-            keyring=config.data_dir / "gossip" / "keyring.json",
+            keyring=config.data_dir / "gossip" / "keyring.json" if config.rpc is None else None,
             view=lambda: self.view,
             endpoint=self._endpoint,
         )
         """The gossip keys of the whole cluster."""
+        self._pings = Pings(
+            config,
+            alive=self._core.alive_to_gossip,
+            endpoint=self._endpoint,
+            tell=lambda names: self._feed(NodesSilent(names=names)),
+        )
         self.rooms = RoomQueries(config, view=lambda: self.view, endpoint=self._endpoint)
         """Asks the mesh on which nodes a room lives, and answers others; for when the store is away."""
 
@@ -118,7 +133,7 @@ class Membership:
     @property
     def tags(self) -> NodeTags:
         """What this node says of itself."""
-        return self._tags.stamped(boot=self._boot, agent_boot=self._agent_boot)
+        return self._tags.stamped(boot=self._boot, agent_boot=self._agent_boot, agent=self._agent_kind)
 
     @property
     def user_events(self) -> trio.MemoryReceiveChannel[bytes]:
@@ -183,6 +198,13 @@ class Membership:
         The stream tells of a newcomer about a second after the agent knows it; at most one read is under way.
         """
         self._feed(MembersHinted())
+
+    def doubt(self, nodes: frozenset[NodeId]) -> None:
+        """Ask these nodes whether they are there, although gossip holds them alive: all whose link is down now.
+
+        One that does not answer counts as failed within some 8 s, until it answers or gossip knows better.
+        """
+        self._pings.doubt(nodes)
 
     def reload_revoked_keys(self) -> None:
         """Read the file of revoked node keys again; on an error those known stay.
@@ -297,7 +319,7 @@ class Membership:
             members=lambda: self._feed(MembersHinted()),
             lost=self._count_lost,
             user_event=self._events.take,
-            answerers={KEYS_QUERY: self.keys},
+            answerers={KEYS_QUERY: self.keys, PING_QUERY: self._pings},
             others=self.rooms,
         )
 
@@ -337,7 +359,13 @@ class Membership:
         await session.slow.set_tags(wire, delete=[name for name in OPTIONAL_TAGS if name not in wire])
 
     def _encoded_tags(self, agent_boot: int) -> dict[str, str]:
-        return encode_tags(self._tags.stamped(boot=self._boot, agent_boot=agent_boot))
+        return self._encode(agent_boot, self._agent_kind)
+
+    def _farewell_tags(self) -> dict[str, str]:
+        return self._encode(self._agent_boot, AgentKind.VACATED)
+
+    def _encode(self, agent_boot: int, agent: AgentKind) -> dict[str, str]:
+        return encode_tags(self._tags.stamped(boot=self._boot, agent_boot=agent_boot, agent=agent))
 
     @contextlib.contextmanager
     def _using_agent(self) -> Iterator[AgentSession]:
@@ -406,6 +434,7 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         nursery.start_soon(membership._watch_deadlines)
         nursery.start_soon(membership._supervisor.run)
         nursery.start_soon(membership.rooms.run)
+        nursery.start_soon(membership._pings.run)
         failure = await membership._wait_started()
         if failure is None:
             yield membership

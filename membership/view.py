@@ -36,6 +36,7 @@ from membership.snapshot import (
     changes_between,
 )
 from membership.standing import Rules, judge, revoked, speakers_of
+from membership.tags import AgentKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -274,6 +275,7 @@ class MemberView:
             for member in members
             if member.node_id == self.view.own_id
             and own_boot is not None
+            and member.tags.agent is AgentKind.OWN  # others' agents are theirs to end
             and member.tags.agent_boot < own_boot
             and member.state is not MemberState.ALIVE
             and member.serf_name not in self._pruned
