@@ -29,9 +29,11 @@ class Answerer(Protocol):
 
     def is_for_us(self, query: QueryEvent) -> bool:
         """Whether to answer at all: decided at once, so that a flood of queries starts no tasks."""
+        ...
 
     async def answer(self, client: SerfClient, query: QueryEvent) -> None:
         """Answer on the connection that told of the query."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

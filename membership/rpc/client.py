@@ -273,8 +273,8 @@ class SerfClient:
         try:
             answer = await self.connection.call(command, body, deadline_s=KEYS_DEADLINE_S)
         except RemoteRpcError as error:
-            # A node that could not is no failure of the call: the body says which.
-            if not isinstance(error.body, dict) or not error.body.get(b"NumErr"):
+            # A node that could not, or did not answer, is no failure of the call: the body says how many.
+            if not isinstance(error.body, dict) or not error.body.get(b"NumNodes"):
                 raise
             answer = error.body
         return records.read_keyring_answer(answer)

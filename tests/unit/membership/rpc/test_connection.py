@@ -5,7 +5,7 @@ import pytest
 import trio
 import trio.testing
 
-from membership.rpc.client import EventStream
+from membership.rpc.client import EventStream, SerfClient
 from membership.rpc.connection import MAX_UNSENT, RpcConnection, open_connection
 from membership.rpc.errors import BrokenRpcError, ClosedRpcError, RemoteRpcError
 from membership.rpc.records import Gap, UnknownRecord
@@ -133,6 +133,26 @@ async def test_a_gap_is_told_where_it_is_noticed(autojump_clock: trio.testing.Mo
         await connection.call("event", {"Name": "s"}, deadline_s=1)
         found = [await events.receive() for _ in range(5)]
         assert found == [Gap(lost=2), *(UnknownRecord(kind=f"kind-{number}") for number in (0, 1, 2, 5))]
+
+
+async def test_a_command_about_keys_that_some_agents_did_not_answer_is_told_as_such(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    stream, agent = pair()
+    async with open_connection(stream) as connection, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def speak() -> None:
+            for nodes in (3, 0):
+                _, seq = await agent.request()
+                body = {"NumNodes": nodes, "NumResp": 2, "NumErr": 0, "Messages": {}, "Keys": {"a2V5": 2}}
+                await agent.answer(seq, body, error="2/3 nodes reported success")
+
+        client = SerfClient(connection, deadline_s=1)
+        answer = await client.list_keys()
+        assert (answer.answered, answer.keys, answer.is_complete) == (2, {"a2V5": 2}, False)
+        with pytest.raises(RemoteRpcError):
+            await client.list_keys()
 
 
 async def test_a_stopped_stream_swallows_what_was_under_way(autojump_clock: trio.testing.MockClock) -> None:
