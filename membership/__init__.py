@@ -8,6 +8,9 @@ outside in:
 - view.py decides: a pure core that turns what the agent says into immutable snapshots.  A node is known by
   its stable id, and its newest boot alone speaks for it.
 - tags.py and certificate.py are what a node says of itself and why it is believed.
+- gossip_keys.py asks for and changes the keys of the gossip, keyring.py keeps this node's own.
+- external_agent.py uses an agent that somebody else runs, and pings.py asks whether a node is there whose agent is.
+- history.py is what happened to the members lately.
 - agent.py keeps the agent alive; tether.py and child.py see to it that no child outlives this process.
 - room_queries.py asks the mesh where a room lives while the store is away (room_query.py is what is said,
   room_questions.py when), and answers others.
@@ -22,7 +25,9 @@ certificate is listed with the reason and changes nothing.
 from membership.certificate import certificate_holds, certify_node
 from membership.config import MembershipConfig
 from membership.distance import NetworkCoordinate, Position, RttEstimate, RttSource, great_circle_km, rtt_floor_ms
-from membership.errors import GossipSetupError, GossipUnavailableError, MembershipError
+from membership.errors import GossipSetupError, GossipUnavailableError, KeysRefusedError, MembershipError
+from membership.gossip_keys import GossipKeys, KeyChange, KeysReport, NodeKeys
+from membership.history import ChangeHistory, HistoryEntry
 from membership.placement import Candidate, ClientPlace, Excluded, Placement, Reason, RoomPlace, rank
 from membership.room_queries import RoomFound, RoomQueries
 from membership.rtt_matrix import RttCell, RttMatrix, rtt_matrix
@@ -46,11 +51,17 @@ __all__ = [
     "MAX_EVENT_BYTES",
     "Candidate",
     "Change",
+    "ChangeHistory",
     "ClientPlace",
     "ClusterView",
     "Excluded",
+    "GossipKeys",
     "GossipSetupError",
     "GossipUnavailableError",
+    "HistoryEntry",
+    "KeyChange",
+    "KeysRefusedError",
+    "KeysReport",
     "LoadClass",
     "MemberRefused",
     "MemberState",
@@ -62,6 +73,7 @@ __all__ = [
     "NodeAppeared",
     "NodeChanged",
     "NodeGone",
+    "NodeKeys",
     "NodeState",
     "NodeTags",
     "Placement",

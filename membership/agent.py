@@ -21,8 +21,10 @@ from membership.rpc.errors import RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from membership.config import MembershipConfig
+    from membership.rpc.client import SerfClient
 
 __all__ = ["AgentEnd", "AgentEndpoint", "run_agent"]
 
@@ -42,14 +44,20 @@ class AgentEndpoint:
     Attributes:
         agent_boot: number of its start.
         name: its Serf name.
-        rpc_port: its RPC port on 127.0.0.1.
+        rpc_port: its RPC port.
         rpc_token: the RPC's secret.
+        rpc_host: its loopback address.
     """
 
     agent_boot: int
     name: str
     rpc_port: int
     rpc_token: str
+    rpc_host: str = "127.0.0.1"
+
+    def connect(self, *, deadline_s: float) -> AbstractAsyncContextManager[SerfClient]:
+        """Open a connection of its own; see `open_serf_client`."""
+        return open_serf_client(self.rpc_port, self.rpc_token, host=self.rpc_host, deadline_s=deadline_s)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +179,7 @@ def _why_not_started(config: MembershipConfig, child: TetheredChild) -> AgentEnd
 async def _wait_ready(endpoint: AgentEndpoint) -> None:
     while True:
         try:
-            async with open_serf_client(endpoint.rpc_port, endpoint.rpc_token, deadline_s=READY_CALL_DEADLINE_S):
+            async with endpoint.connect(deadline_s=READY_CALL_DEADLINE_S):
                 return
         except* (RpcError, trio.TooSlowError):
             pass  # not yet

@@ -2,8 +2,8 @@
 
     <data_dir>/gossip/boot        number of the last start, outlives everything
     <data_dir>/gossip/snapshot    Serf's own list of peers it knew
+    <data_dir>/gossip/keyring.json  the gossip keys, see keyring.py
     <private folder>/agent.json   configuration with the RPC token, for one start
-    <private folder>/keyring.json the gossip key, for one start
 
 The private folder is made anew for each start, readable by its owner alone, and removed after it: the RPC token
 reads the gossip keys, and whoever has those can forge anything but signatures.
@@ -12,13 +12,14 @@ reads the gossip keys, and whoever has those can forge anything but signatures.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from membership.keyring import prepare_keyring
+from membership.private_files import write_private
 from membership.tags import serf_name
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from membership.config import MembershipConfig
 
-__all__ = ["AgentFiles", "next_boot", "write_agent_files"]
+__all__ = ["AgentFiles", "gossip_folder", "next_boot", "write_agent_files"]
 
 RPC_TOKEN_BYTES = 24
 
@@ -62,15 +63,14 @@ def next_boot(data_dir: Path, *, now_s: float) -> int:
     Raises:
         OSError: the folder cannot be written.
     """
-    path = _gossip_folder(data_dir) / "boot"
+    path = gossip_folder(data_dir) / "boot"
     try:
         text = path.read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
         text = ""
     last = int(text) if text.isdecimal() and len(text) <= 15 else 0
     boot = max(last + 1, int(now_s))
-    _write_private(path.with_suffix(".new"), f"{boot}\n")
-    path.with_suffix(".new").replace(path)
+    write_private(path, f"{boot}\n")
     return boot
 
 
@@ -103,7 +103,7 @@ def write_agent_files(
         "user_event_size_limit": EVENT_SIZE_LIMIT_BYTES,
         "query_size_limit": EVENT_SIZE_LIMIT_BYTES,
         "query_response_size_limit": EVENT_SIZE_LIMIT_BYTES,
-        "snapshot_path": str(_gossip_folder(config.data_dir) / "snapshot"),
+        "snapshot_path": str(gossip_folder(config.data_dir) / "snapshot"),
         "rejoin_after_leave": True,
         "replay_on_join": False,
         # No start_join (it exits when seeds are down) and no retry_join (it stops after its first success):
@@ -119,25 +119,16 @@ def write_agent_files(
     if config.advertise is not None:
         settings["advertise"] = config.advertise
     if config.gossip_key is not None:
-        keyring = folder / "keyring.json"
-        _write_private(keyring, json.dumps([config.gossip_key]))
-        settings["keyring_file"] = str(keyring)
-    _write_private(files.config, json.dumps(settings))
+        settings["keyring_file"] = str(prepare_keyring(gossip_folder(config.data_dir), config.gossip_key))
+    write_private(files.config, json.dumps(settings))
     return files
 
 
-def _gossip_folder(data_dir: Path) -> Path:
+def gossip_folder(data_dir: Path) -> Path:
+    """The folder of what outlives agents; made if missing."""
     folder = data_dir / "gossip"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
-
-
-def _write_private(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _host_port(host: str, port: int) -> str:

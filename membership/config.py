@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from membership.errors import GossipSetupError
+from membership.keyring import is_gossip_key
 from membership.tags import LoadClass, NodeState, NodeTags, is_cluster_name
 from signalling.ids import NodeId, is_node_id
 
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["MembershipConfig"]
-
-GOSSIP_KEY_SIZES_BYTES = (16, 24, 32)
-"""AES-128, AES-192 and AES-256: the key sizes Serf accepts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +38,9 @@ class MembershipConfig:
         cluster_keys: raw 32-byte Ed25519 public keys of the cluster; when there are any, a member without
             a certificate by one of them is refused and shown.
         revoked_keys_file: node keys that are refused, see revocations.py; None for none.
+        rpc: `host:port` of the RPC of an external agent on a loopback address, which then takes the place of an own
+            one: everything about addresses, keys and the program is its operator's.
+        rpc_token: the RPC's secret.
         serf_path: the serf program, a path or a name to look up in PATH.
         start_deadline_s: from starting an agent until its RPC must answer.
         call_deadline_s: for one fast RPC call (members, event, coordinates).
@@ -49,6 +48,7 @@ class MembershipConfig:
         first_join_wait_s: how long start-up waits for the first attempt before going on without it.
         leave_deadline_s: for the graceful leave on close; after it the agent is ended.
         query_timeout_s: how long other nodes may answer a query; its gossip takes 0.1-0.7 s in 3-30 nodes.
+        ping_interval_s: between two rounds of pings of nodes with external agents, and of those whose link is down.
         refresh_interval_s: period of the full re-read of members that heals whatever a stream missed.
         rejoin_interval_s: period of joining the seeds again while none of them is alive.
         restart_backoff_s: first pause before a dead agent is started again, doubled each time.
@@ -70,6 +70,8 @@ class MembershipConfig:
     gossip_key: str | None = None
     cluster_keys: tuple[bytes, ...] = ()
     revoked_keys_file: Path | None = None
+    rpc: str | None = None
+    rpc_token: str = field(default="", repr=False)
     serf_path: str = "serf"
     start_deadline_s: float = 10.0
     call_deadline_s: float = 5.0
@@ -77,6 +79,7 @@ class MembershipConfig:
     first_join_wait_s: float = 3.0
     leave_deadline_s: float = 5.0
     query_timeout_s: float = 2.0
+    ping_interval_s: float = 3.0
     refresh_interval_s: float = 5.0
     rejoin_interval_s: float = 30.0
     restart_backoff_s: float = 0.25
@@ -102,7 +105,7 @@ class MembershipConfig:
                 "gossip_address_invalid",
                 f"the gossip address {self.bind_address!r} is not an IP address; write one of this machine",
             ) from None
-        if self.seeds and self.gossip_key is None:
+        if self.seeds and self.gossip_key is None and self.rpc is None:
             raise GossipSetupError(
                 "gossip_key_required",
                 "seeds are configured but no gossip key; make one with `starling keygen` and give it to every node",
@@ -142,11 +145,7 @@ class MembershipConfig:
 
 
 def _check_gossip_key(key: str) -> None:
-    try:
-        size = len(base64.b64decode(key, validate=True))
-    except (binascii.Error, ValueError):
-        size = 0
-    if size not in GOSSIP_KEY_SIZES_BYTES:
+    if not is_gossip_key(key):
         raise GossipSetupError(
             "gossip_key_invalid",
             "the gossip key is not base64 of 16, 24 or 32 bytes; make one with `starling keygen`",

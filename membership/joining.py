@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import trio
 
 from membership.errors import GossipSetupError
-from membership.rpc.client import open_serf_client
 from membership.rpc.errors import RemoteRpcError
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ async def try_seeds(
     """
     problem: GossipSetupError | None = None
     try:
-        async with open_serf_client(endpoint.rpc_port, endpoint.rpc_token, deadline_s=config.call_deadline_s) as client:
+        async with endpoint.connect(deadline_s=config.call_deadline_s) as client:
             await client.join(addresses, deadline_s=config.join_deadline_s)
     except* RemoteRpcError as refused:
         problem = _problem(" ".join(str(refused.exceptions[0]).split()))
@@ -48,6 +47,7 @@ def _problem(reason: str) -> GossipSetupError:
     if any(sign in reason for sign in WRONG_KEY_SIGNS):
         return GossipSetupError(
             "gossip_key_invalid",
-            "the seeds use another gossip key than this node; give every node of the cluster the same one",
+            "the seeds use another gossip key than this node; give every node of the cluster the same one "
+            "(after a rotation that it missed: the new one, in its key file)",
         )
     return GossipSetupError("seeds_unreachable", f"no seed could be joined, trying again: {reason}")

@@ -15,8 +15,8 @@ import trio
 
 from membership.room_query import decode_room_query, encode_room_query, mark_of
 from membership.room_questions import RoomQuestions
-from membership.rpc.client import open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
+from membership.rpc.records import QueryAnswer
 from signalling.cbor import GarbledError
 from signalling.client.pace import TokenBucket
 
@@ -135,10 +135,11 @@ class RoomQueries:
     async def _ask_agent(self, endpoint: AgentEndpoint, room: RoomId) -> None:
         mark = self._mark_of(room)
         deadline_s = self._config.call_deadline_s
-        async with open_serf_client(endpoint.rpc_port, endpoint.rpc_token, deadline_s=deadline_s) as client:
+        async with endpoint.connect(deadline_s=deadline_s) as client:
             answers = await client.query(QUERY_NAME, encode_room_query(mark), timeout_s=self._config.query_timeout_s)
             while (answer := await answers.receive()) is not None:
-                self._take_answer(room, mark, answer.sender, answer.payload)
+                if isinstance(answer, QueryAnswer):
+                    self._take_answer(room, mark, answer.sender, answer.payload)
 
     def _take_answer(self, room: RoomId, mark: RoomMark, sender: str, payload: bytes) -> None:
         """Believe an answer as far as one can: of a living node of this cluster, to the question asked."""

@@ -1,17 +1,15 @@
-"""The membership service: one agent, its connections, the view, and what the rest of the node does with them.
+"""The membership service: one agent, the view, and what the rest of the node does with them.
 
-Theory of operation.  The supervisor (supervision.py) runs agents; for each that is ready `_use` opens three
-connections by purpose, because the agent serves each strictly in order: `events` (the stream, and answers to the
-queries in it), `fast` (members, events, coordinates, gauges) and `slow` (tags, pruning).  A join takes up to 10 s
-per dead seed and gets a connection of its own, as does each query.  The core (view.py) is fed synchronously, so
-its state has one owner without locks, and its effects run as tasks of the session, so they end with it.  Whatever
-breaks in a session ends it: the agent is killed and the next one starts.
+Theory of operation.  The supervisor (supervision.py) runs agents; for each that is ready `_use` opens a session
+(session.py) of three connections by purpose.  The core (view.py) is fed synchronously, so its state has one owner
+without locks, and its effects run as tasks of the session, so they end with it.  Whatever breaks in a session ends
+it: the agent is killed and the next one starts.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,18 +18,24 @@ import trio
 
 from membership.coordinates import CoordinateReader
 from membership.errors import GossipSetupError, GossipUnavailableError
+from membership.external_agent import ExternalAgent
+from membership.gossip_keys import QUERY_NAME as KEYS_QUERY
+from membership.gossip_keys import GossipKeys
+from membership.history import ChangeHistory
 from membership.joining import try_seeds
+from membership.pings import QUERY_NAME as PING_QUERY
+from membership.pings import Pings
 from membership.revocations import read_revoked_keys
 from membership.room_queries import RoomQueries
-from membership.rpc.client import EventStream, SerfClient, open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
-from membership.rpc.records import MemberEvent, QueryEvent, SerfMember, UserEvent
 from membership.rtt_matrix import RttMatrix, rtt_matrix
+from membership.session import AgentSession, Ears, listen, open_session
 from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
 from membership.subscription import ChangeSubscription
 from membership.supervision import AgentSupervisor, draw_boot
-from membership.tags import OPTIONAL_TAGS, NodeTags, encode_tags
+from membership.tags import OPTIONAL_TAGS, AgentKind, NodeTags, encode_tags
+from membership.user_events import EVENT_NAME, MAX_EVENT_BYTES, UserEvents
 from membership.view import (
     AgentDown,
     AgentUp,
@@ -41,6 +45,7 @@ from membership.view import (
     MembersHinted,
     MembersRead,
     MemberView,
+    NodesSilent,
     PruneMember,
     Publish,
     ReadMembers,
@@ -54,30 +59,13 @@ if TYPE_CHECKING:
 
     from membership.agent import AgentEndpoint
     from membership.config import MembershipConfig
+    from membership.rpc.client import SerfClient
+    from membership.rpc.records import SerfMember
     from signalling.ids import NodeId
 
 __all__ = ["MAX_EVENT_BYTES", "Membership", "MembershipStatistics", "open_membership"]
 
-EVENT_NAME = "s"
-"""One constant name, short because every byte of an event is sent to every node several times."""
-
-MAX_EVENT_BYTES = 900
-"""Above ~1360 B encoded an event no longer fits a datagram, and Serf says OK and drops it; the rest is margin."""
-
-USER_EVENT_BUFFER = 512
-"""Events that wait for their consumer: half a minute of the whole cluster's budget (~15 events a second)."""
-
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Session:
-    """One agent in use."""
-
-    endpoint: AgentEndpoint
-    fast: SerfClient
-    slow: SerfClient
-    nursery: trio.Nursery
 
 
 class Membership:
@@ -88,6 +76,7 @@ class Membership:
         self._config = config
         self._tags = tags
         self._boot = self._agent_boot = boot
+        self._agent_kind = AgentKind.OWN if config.rpc is None else AgentKind.EXTERNAL
         self._seeds = tuple(seed for seed in config.seeds if seed not in own_addresses)
         self._core = MemberView(
             node_id=config.node_id,
@@ -99,21 +88,36 @@ class Membership:
             rejoin_interval_s=config.rejoin_interval_s,
         )
         self._deadline_moved = trio.Event()
-        self._supervisor = AgentSupervisor(config=config, boot=boot, tags=self._encoded_tags, use=self._use)
-        self._session: _Session | None = None
+        self._supervisor: AgentSupervisor | ExternalAgent = (
+            AgentSupervisor(config=config, boot=boot, tags=self._encoded_tags, use=self._use)
+            if config.rpc is None
+            else ExternalAgent(config=config, boot=boot, farewell=self._farewell_tags, use=self._use)
+        )
+        self._session: AgentSession | None = None
         self._has_read = trio.Event()
         self._has_joined = trio.Event()
         self._subscriptions: set[ChangeSubscription] = set()
-        self._events_in, self._events_out = trio.open_memory_channel[bytes](USER_EVENT_BUFFER)
-        self._sent = self._received = self._dropped = self._foreign = self._records_dropped = self._resets = 0
+        self._events = UserEvents()
+        self._records_dropped = self._resets = 0
         self._event_queue: int | None = None
         self._join_problem: GossipSetupError | None = None
         self._coordinates = CoordinateReader(lambda: self.view)
-        self.rooms = RoomQueries(
+        self.history = ChangeHistory()
+        """What happened to the members lately."""
+        self.keys = GossipKeys(
             config,
+            keyring=config.data_dir / "gossip" / "keyring.json" if config.rpc is None else None,
             view=lambda: self.view,
-            endpoint=lambda: None if self._session is None else self._session.endpoint,
+            endpoint=self._endpoint,
         )
+        """The gossip keys of the whole cluster."""
+        self._pings = Pings(
+            config,
+            alive=self._core.alive_to_gossip,
+            endpoint=self._endpoint,
+            tell=lambda names: self._feed(NodesSilent(names=names)),
+        )
+        self.rooms = RoomQueries(config, view=lambda: self.view, endpoint=self._endpoint)
         """Asks the mesh on which nodes a room lives, and answers others; for when the store is away."""
 
     @property
@@ -129,16 +133,16 @@ class Membership:
     @property
     def tags(self) -> NodeTags:
         """What this node says of itself."""
-        return self._tags.stamped(boot=self._boot, agent_boot=self._agent_boot)
+        return self._tags.stamped(boot=self._boot, agent_boot=self._agent_boot, agent=self._agent_kind)
 
     @property
     def user_events(self) -> trio.MemoryReceiveChannel[bytes]:
         """Payloads of user events of all nodes, the own ones included, for one consumer.
 
-        Unordered, at most once each within a node's life, possibly of senders that are gone.  At most
-        `USER_EVENT_BUFFER` wait; more are dropped and counted.
+        Unordered, at most once each within a node's life, possibly of senders that are gone.  Few hundred wait;
+        more are dropped and counted.
         """
-        return self._events_out
+        return self._events.payloads
 
     @contextlib.contextmanager
     def changes(self) -> Iterator[ChangeSubscription]:
@@ -168,7 +172,7 @@ class Membership:
             raise ValueError(f"an event of {len(payload)} bytes; at most {MAX_EVENT_BYTES} are gossiped")
         with self._using_agent() as session:
             await session.fast.send_event(EVENT_NAME, payload)
-        self._sent += 1
+        self._events.sent += 1
 
     async def set_tags(self, tags: NodeTags) -> None:
         """Replace what this node says of itself; the boots are stamped here.
@@ -194,6 +198,13 @@ class Membership:
         The stream tells of a newcomer about a second after the agent knows it; at most one read is under way.
         """
         self._feed(MembersHinted())
+
+    def doubt(self, nodes: frozenset[NodeId]) -> None:
+        """Ask these nodes whether they are there, although gossip holds them alive: all whose link is down now.
+
+        One that does not answer counts as failed within some 8 s, until it answers or gossip knows better.
+        """
+        self._pings.doubt(nodes)
 
     def reload_revoked_keys(self) -> None:
         """Read the file of revoked node keys again; on an error those known stay.
@@ -228,11 +239,12 @@ class Membership:
             agent_restarts=self._supervisor.restarts,
             members_alive=len(self.view.alive()),
             members_unusable=len(self.view.unusable),
-            events_sent=self._sent,
-            events_received=self._received,
-            events_dropped=self._dropped,
-            events_foreign=self._foreign,
+            events_sent=self._events.sent,
+            events_received=self._events.received,
+            events_dropped=self._events.dropped,
+            events_foreign=self._events.foreign,
             records_dropped=self._records_dropped,
+            flaps=self.history.flaps,
             resets=self._resets + sum(subscription.resets for subscription in self._subscriptions),
             event_queue=self._event_queue,
             rooms_asked=self.rooms.asked,
@@ -252,6 +264,7 @@ class Membership:
 
     def _run(self, effect: ViewEffect) -> None:
         if isinstance(effect, Publish):
+            self.history.add(effect.changes, at_ms=time.time_ns() // 1_000_000)
             for change in effect.changes:
                 if isinstance(change, MemberRefused):
                     refused = change.member
@@ -281,56 +294,37 @@ class Membership:
     # ---------------------------------------------------------------------------------------------- one agent's use
 
     async def _use(self, endpoint: AgentEndpoint) -> None:
-        port, token, deadline_s = endpoint.rpc_port, endpoint.rpc_token, self._config.call_deadline_s
         self._agent_boot = endpoint.agent_boot
         try:
-            async with (
-                open_serf_client(port, token, deadline_s=deadline_s) as events,
-                open_serf_client(port, token, deadline_s=deadline_s) as fast,
-                open_serf_client(port, token, deadline_s=deadline_s) as slow,
-                trio.open_nursery() as nursery,
-            ):
-                stream = await events.stream("*")
-                session = _Session(endpoint=endpoint, fast=fast, slow=slow, nursery=nursery)
+            async with open_session(endpoint, deadline_s=self._config.call_deadline_s) as session:
                 await self._announce(session)  # they may have changed since the agent's file was written
                 self._session = session
                 # Here and not after the nursery: whoever finds a session may start tasks in it.
                 try:
                     self._feed(AgentUp(agent_boot=endpoint.agent_boot))
-                    nursery.start_soon(self._watch_gauges, fast)
-                    nursery.start_soon(self._coordinates.run, fast)
-                    await self._read_stream(stream, events, nursery)
+                    session.nursery.start_soon(self._watch_gauges, session.fast)
+                    session.nursery.start_soon(self._coordinates.run, session.fast)
+                    await listen(session, self._ears())
                 finally:
                     self._session = None
                     self._feed(AgentDown())
         except* (RpcError, trio.TooSlowError) as group:
             log.warning("gossip agent unusable", agent=endpoint.name, reason=reasons_of(group))
 
-    async def _read_stream(self, stream: EventStream, events: SerfClient, nursery: trio.Nursery) -> None:
-        lost = 0
-        while True:
-            record = await stream.receive()
-            if stream.dropped > lost:
-                self._records_dropped += stream.dropped - lost
-                lost = stream.dropped
-                self._feed(MembersHinted())
-            if isinstance(record, MemberEvent):
-                self._feed(MembersHinted())
-            elif isinstance(record, UserEvent):
-                self._take_event(record)
-            elif isinstance(record, QueryEvent) and self.rooms.is_for_us(record):
-                # The agent takes the answer only from the connection on which it told of the query.
-                nursery.start_soon(self.rooms.answer, events, record)
+    def _endpoint(self) -> AgentEndpoint | None:
+        return None if self._session is None else self._session.endpoint
 
-    def _take_event(self, event: UserEvent) -> None:
-        if event.name != EVENT_NAME or len(event.payload) > MAX_EVENT_BYTES:
-            self._foreign += 1
-            return
-        try:
-            self._events_in.send_nowait(event.payload)
-            self._received += 1
-        except (trio.WouldBlock, trio.BrokenResourceError):  # full, or its consumer is gone
-            self._dropped += 1
+    def _ears(self) -> Ears:
+        return Ears(
+            members=lambda: self._feed(MembersHinted()),
+            lost=self._count_lost,
+            user_event=self._events.take,
+            answerers={KEYS_QUERY: self.keys, PING_QUERY: self._pings},
+            others=self.rooms,
+        )
+
+    def _count_lost(self, records: int) -> None:
+        self._records_dropped += records
 
     async def _watch_gauges(self, client: SerfClient) -> None:
         """Read the agent's gauges now and then; an agent that hangs is noticed by it."""
@@ -338,34 +332,43 @@ class Membership:
             self._event_queue = (await client.stats()).event_queue
             await trio.sleep(self._config.refresh_interval_s)
 
-    async def _read_members(self, session: _Session) -> None:
+    async def _read_members(self, session: AgentSession) -> None:
         members = await session.fast.members()
         self._feed(MembersRead(members=members))
         self._has_read.set()
 
-    async def _join_seeds(self, session: _Session, addresses: tuple[str, ...]) -> None:
+    async def _join_seeds(self, session: AgentSession, addresses: tuple[str, ...]) -> None:
         problem = await try_seeds(self._config, session.endpoint, addresses)
-        self._join_problem = problem
+        is_alone = len(self.view.alive()) <= 1
+        self._join_problem = problem if is_alone else None
         if problem is not None:
-            log.warning("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
+            # With others there, some seed is just gone: for who looks for it.
+            say = log.warning if is_alone else log.info
+            say("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
         self._has_joined.set()
         self._feed(SeedsTried(reached=problem is None))
 
-    async def _prune(self, session: _Session, name: str) -> None:
+    async def _prune(self, session: AgentSession, name: str) -> None:
         try:
             await session.slow.prune(name)
         except RemoteRpcError as error:
             log.warning("old name not pruned", member=name, reason=error.reason)
 
-    async def _announce(self, session: _Session) -> None:
+    async def _announce(self, session: AgentSession) -> None:
         wire = self._encoded_tags(session.endpoint.agent_boot)
         await session.slow.set_tags(wire, delete=[name for name in OPTIONAL_TAGS if name not in wire])
 
     def _encoded_tags(self, agent_boot: int) -> dict[str, str]:
-        return encode_tags(self._tags.stamped(boot=self._boot, agent_boot=agent_boot))
+        return self._encode(agent_boot, self._agent_kind)
+
+    def _farewell_tags(self) -> dict[str, str]:
+        return self._encode(self._agent_boot, AgentKind.VACATED)
+
+    def _encode(self, agent_boot: int, agent: AgentKind) -> dict[str, str]:
+        return encode_tags(self._tags.stamped(boot=self._boot, agent_boot=agent_boot, agent=agent))
 
     @contextlib.contextmanager
-    def _using_agent(self) -> Iterator[_Session]:
+    def _using_agent(self) -> Iterator[AgentSession]:
         if self._session is None:
             raise GossipUnavailableError("the gossip agent is being started; try again in a moment")
         try:
@@ -431,6 +434,7 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         nursery.start_soon(membership._watch_deadlines)
         nursery.start_soon(membership._supervisor.run)
         nursery.start_soon(membership.rooms.run)
+        nursery.start_soon(membership._pings.run)
         failure = await membership._wait_started()
         if failure is None:
             yield membership

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from membership.certificate import certificate_holds
 from membership.snapshot import MemberState, UnusableMember, ViewMember
-from membership.tags import UnusableTags, decode_tags, serf_name
+from membership.tags import AgentKind, UnusableTags, decode_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,11 +66,14 @@ def judge(member: SerfMember, rules: Rules) -> ViewMember | UnusableMember:
         return _unusable(member, tags.code, tags.message)
     if tags.cluster != rules.cluster:
         return _unusable(member, "foreign_cluster", f"belongs to cluster {tags.cluster!r}, not {rules.cluster!r}")
-    if member.name != serf_name(tags.node_id, tags.agent_boot):
-        return _unusable(member, "name_mismatch", f"tags claim to be {serf_name(tags.node_id, tags.agent_boot)!r}")
+    if member.name != tags.serf_name:
+        return _unusable(member, "name_mismatch", f"tags claim to be {tags.serf_name!r}")
     if rules.cluster_keys and not _is_certified(tags, rules):
         return _unusable(member, "uncertified", "its node key carries no certificate by this cluster's key")
-    node = ViewMember(serf_name=member.name, address=member.address, port=member.port, state=_state(member), tags=tags)
+    state = _state(member)
+    if tags.agent is AgentKind.VACATED and state is MemberState.ALIVE:
+        state = MemberState.LEFT  # the agent lives on, the node does not
+    node = ViewMember(serf_name=member.name, address=member.address, port=member.port, state=state, tags=tags)
     return revoked(node) if tags.public_key in rules.revoked_keys else node
 
 

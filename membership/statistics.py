@@ -22,6 +22,7 @@ class MembershipStatistics:
         events_dropped: user events lost because the consumer was slow.
         events_foreign: events that are not ours by name or size.
         records_dropped: stream records lost because this process was slow.
+        flaps: times that a node was gone and came back as the same boot.
         resets: subscriptions that fell behind and started over.
         event_queue: events waiting in the agent at the last look; < 10 healthy, > 100 over budget; None if unknown.
         rooms_asked: queries for a room's nodes sent while the store was away.
@@ -42,6 +43,7 @@ class MembershipStatistics:
     events_dropped: int
     events_foreign: int
     records_dropped: int
+    flaps: int
     resets: int
     event_queue: int | None
     rooms_asked: int

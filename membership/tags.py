@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_TAGS_BYTES",
     "OPTIONAL_TAGS",
+    "AgentKind",
     "LoadClass",
     "NodeState",
     "NodeTags",
@@ -38,7 +39,7 @@ __all__ = [
 MAX_TAGS_BYTES = 512
 """Serf refuses a member whose encoded tags are larger (memberlist's limit for node meta data)."""
 
-OPTIONAL_TAGS = ("e", "g", "m", "x")
+OPTIONAL_TAGS = ("e", "g", "m", "x", "y")
 """Names that an encoding may lack, so that a change of tags has to delete them."""
 
 MAX_BOOT = 2**53 - 1
@@ -61,6 +62,16 @@ class NodeState(enum.Enum):
 
     SERVING = "s"
     DRAINING = "d"
+
+
+class AgentKind(enum.Enum):
+    """Whose agent speaks for a node; the value is its form on the wire, which own ones go without."""
+
+    OWN = ""
+    EXTERNAL = "e"
+    """Somebody else's: its Serf name is the node's id, and it outlives the node."""
+    VACATED = "v"
+    """An external one whose node has ended in good order."""
 
 
 class LoadClass(enum.Enum):
@@ -92,6 +103,7 @@ class NodeTags:
         protocol_max: highest mesh protocol it speaks.
         state: serving or draining.
         load: coarse load class.
+        agent: whose agent it is.
         public_key: raw Ed25519 public key (32 bytes) that signs its mesh messages.
         certificate: the cluster key's signature (64 bytes) over cluster, id and key; None on a lone node.
     """
@@ -111,12 +123,18 @@ class NodeTags:
     protocol_max: int = 1
     state: NodeState = NodeState.SERVING
     load: LoadClass = LoadClass.LOW
+    agent: AgentKind = AgentKind.OWN
     public_key: bytes
     certificate: bytes | None = None
 
-    def stamped(self, *, boot: int, agent_boot: int) -> NodeTags:
-        """The same tags under these boots."""
-        return replace(self, boot=boot, agent_boot=agent_boot)
+    @property
+    def serf_name(self) -> str:
+        """The only name under which a member may say this."""
+        return serf_name(self.node_id, self.agent_boot) if self.agent is AgentKind.OWN else self.node_id
+
+    def stamped(self, *, boot: int, agent_boot: int, agent: AgentKind = AgentKind.OWN) -> NodeTags:
+        """The same tags under these boots, of such an agent."""
+        return replace(self, boot=boot, agent_boot=agent_boot, agent=agent)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +185,8 @@ def encode_tags(tags: NodeTags) -> dict[str, str]:
         wire["e"] = tags.residency
     if tags.media_addresses:
         wire["m"] = ",".join(tags.media_addresses)
+    if tags.agent is not AgentKind.OWN:
+        wire["y"] = tags.agent.value
     if tags.certificate is not None:
         wire["x"] = _to_base64(tags.certificate)
     # One set of rules: what a peer would refuse is never sent.
@@ -210,6 +230,7 @@ def decode_tags(wire: Mapping[str, str]) -> NodeTags | UnusableTags:
             protocol_max=protocol_max,
             state=NodeState(_required(wire, "s")),
             load=LoadClass(_required(wire, "l")),
+            agent=AgentKind(wire.get("y", "")),
             public_key=_bytes(wire, "k", PUBLIC_KEY_BYTES),
             certificate=_bytes(wire, "x", CERTIFICATE_BYTES) if "x" in wire else None,
         )

@@ -11,8 +11,9 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     MembersHinted     read members, or once more if a read is under way
     MembersRead       new snapshot; own older names that are dead are pruned
     KeysRevoked       judge everybody anew, also who is held
+    NodesSilent       who is alive to gossip and does not answer counts as failed (pings.py says who that is)
     SeedsTried        next look at the seeds: soon after a failure (doubling), else after the interval
-    DeadlineReached   periodic re-read; join the seeds again if none of them is alive; end of holding
+    DeadlineReached   periodic re-read; join seeds that are missing (seed_watch.py); end of holding
 
 A node is known by its stable id.  Of several names under one id the newest boot alone speaks: after a quick restart
 the old name turns `failed` while the new one lives.
@@ -25,6 +26,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from membership.seed_watch import SeedWatch
 from membership.snapshot import (
     Change,
     ClusterView,
@@ -34,6 +36,7 @@ from membership.snapshot import (
     changes_between,
 )
 from membership.standing import Rules, judge, revoked, speakers_of
+from membership.tags import AgentKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -50,6 +53,7 @@ __all__ = [
     "MemberView",
     "MembersHinted",
     "MembersRead",
+    "NodesSilent",
     "PruneMember",
     "Publish",
     "ReadMembers",
@@ -61,9 +65,6 @@ __all__ = [
 RESYNC_S = 10.0
 """How long a node that was alive stays so although a restarted agent does not list it yet: a join takes up to
 a few seconds, and a node that died meanwhile is missed by its links long before."""
-
-FIRST_REJOIN_S = 0.5
-"""First pause after a failed join; doubled up to the configured interval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +96,13 @@ class KeysRevoked:
     """The operator's whole list of node keys that are refused, as raw bytes."""
 
     keys: frozenset[bytes]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NodesSilent:
+    """All Serf names whose agents live and whose nodes do not answer."""
+
+    names: frozenset[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +144,7 @@ class Publish:
     changes: tuple[Change, ...]
 
 
-ViewEvent = AgentUp | AgentDown | KeysRevoked | MembersHinted | MembersRead | SeedsTried | DeadlineReached
+ViewEvent = AgentUp | AgentDown | KeysRevoked | MembersHinted | MembersRead | NodesSilent | SeedsTried | DeadlineReached
 ViewEffect = ReadMembers | JoinSeeds | PruneMember | Publish
 
 
@@ -163,25 +171,28 @@ class MemberView:
             revoked_keys: raw public keys of nodes that are refused.
             seeds: `host:port` of others; without the own address.
             refresh_interval_s: period of re-reading members.
-            rejoin_interval_s: period of joining the seeds while none is alive.
+            rejoin_interval_s: period of joining seeds while some are missing.
         """
         self.view = ClusterView(own_id=node_id)
         self._rules = Rules(cluster=cluster, cluster_keys=tuple(cluster_keys), revoked_keys=frozenset(revoked_keys))
-        self._seeds = tuple(seeds)
+        self._seeds = SeedWatch(seeds, interval_s=rejoin_interval_s)
         self._refresh_interval_s = refresh_interval_s
-        self._rejoin_interval_s = rejoin_interval_s
-        self._rejoin_pause_s = FIRST_REJOIN_S
         self._agent_boot: int | None = None
         self._reading = self._read_again = False
-        self._refresh_at = self._join_at = self._held_until = math.inf
+        self._refresh_at = self._held_until = math.inf
+        self._silent: frozenset[str] = frozenset()
         self._held: dict[NodeId, ViewMember] = {}
         self._listed: dict[NodeId, ViewMember] = {}
         self._judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
         self._pruned: set[str] = set()
 
+    def alive_to_gossip(self) -> tuple[ViewMember, ...]:
+        """The nodes whose agents live, those that do not answer included."""
+        return tuple(m for m in self._listed.values() if m.state is MemberState.ALIVE)
+
     def next_deadline(self) -> float:
         """When `DeadlineReached` is due; infinity if never."""
-        return min(self._refresh_at, self._join_at, self._held_until)
+        return min(self._refresh_at, self._seeds.at, self._held_until)
 
     def handle(self, event: ViewEvent, now: float) -> tuple[ViewEffect, ...]:
         """Take an event; returns what to do, in order."""
@@ -190,7 +201,8 @@ class MemberView:
                 return self._agent_up(event.agent_boot, now)
             case AgentDown():
                 self._agent_boot = None
-                self._refresh_at = self._join_at = self._held_until = math.inf
+                self._refresh_at = self._held_until = math.inf
+                self._seeds.stop()
                 return self._publish(self.view.members.values(), self.view.unusable)
             case KeysRevoked():
                 return self._revoke(event.keys, now)
@@ -200,10 +212,10 @@ class MemberView:
                 return self._read(now)
             case MembersRead():
                 return self._members_read(event.members, now)
+            case NodesSilent():
+                return self._silence(event.names)
             case SeedsTried():
-                pause_s = self._rejoin_interval_s if event.reached else self._rejoin_pause_s
-                self._rejoin_pause_s = FIRST_REJOIN_S if event.reached else min(pause_s * 2, self._rejoin_interval_s)
-                self._join_at = now + pause_s
+                self._seeds.tried(reached=event.reached, now=now)
                 return self._read(now) if event.reached else ()
             case DeadlineReached():
                 return self._deadline(now)
@@ -214,9 +226,7 @@ class MemberView:
         self._pruned.clear()
         self._held = {member.node_id: member for member in self.view.alive()}
         self._held_until = now + RESYNC_S if self._held else math.inf
-        self._rejoin_pause_s = FIRST_REJOIN_S
-        joins = (JoinSeeds(addresses=self._seeds),) if self._seeds else ()
-        return (*self._read(now), *joins)
+        return (*self._read(now), *_joins(self._seeds.start(now)))
 
     def _read(self, now: float) -> tuple[ViewEffect, ...]:
         self._refresh_at = now + self._refresh_interval_s
@@ -243,7 +253,7 @@ class MemberView:
             self._held.pop(node_id, None)
         refused = (*(v for v in verdicts if isinstance(v, UnusableMember)), *speakers.refused)
         unusable = sorted(refused, key=lambda member: member.serf_name)
-        effects = self._publish((*self._listed.values(), *self._held.values()), unusable, fresh=True)
+        effects = self._publish(self._known(), unusable, fresh=True)
         again = self._read(now) if self._read_again else ()
         return (*effects, *self._prune(usable), *again)
 
@@ -265,6 +275,7 @@ class MemberView:
             for member in members
             if member.node_id == self.view.own_id
             and own_boot is not None
+            and member.tags.agent is AgentKind.OWN  # others' agents are theirs to end
             and member.tags.agent_boot < own_boot
             and member.state is not MemberState.ALIVE
             and member.serf_name not in self._pruned
@@ -280,17 +291,16 @@ class MemberView:
             effects += self._publish(self._listed.values(), self.view.unusable, fresh=self.view.is_fresh)
         if now >= self._refresh_at:
             effects += self._read(now)
-        if now >= self._join_at:
-            if self._is_seed_alive():
-                self._join_at = now + self._rejoin_interval_s
-            else:
-                self._join_at = math.inf  # until SeedsTried
-                effects.append(JoinSeeds(addresses=self._seeds))
-        return tuple(effects)
+        return (*effects, *_joins(self._seeds.look(self.view, now)))
 
-    def _is_seed_alive(self) -> bool:
-        # A seed given by name matches no address and is joined again each interval, which costs one exchange.
-        return any(_address(m) in self._seeds for m in self.view.alive() if m.node_id != self.view.own_id)
+    def _silence(self, names: frozenset[str]) -> tuple[ViewEffect, ...]:
+        if names == self._silent:
+            return ()
+        self._silent = names
+        return self._publish(self._known(), self.view.unusable, fresh=self.view.is_fresh)
+
+    def _known(self) -> tuple[ViewMember, ...]:
+        return (*self._listed.values(), *self._held.values())
 
     def _publish(
         self, members: Iterable[ViewMember], unusable: Iterable[UnusableMember], *, fresh: bool = False
@@ -298,7 +308,7 @@ class MemberView:
         old = self.view
         new = replace(
             old,
-            members=MappingProxyType({member.node_id: member for member in members}),
+            members=MappingProxyType({member.node_id: self._as_it_answers(member) for member in members}),
             unusable=tuple(unusable),
             is_fresh=fresh,
         )
@@ -307,6 +317,10 @@ class MemberView:
         self.view = replace(new, number=old.number + 1)
         return (Publish(view=self.view, changes=changes_between(old, self.view)),)
 
+    def _as_it_answers(self, member: ViewMember) -> ViewMember:
+        is_silent = member.serf_name in self._silent and member.state is MemberState.ALIVE
+        return replace(member, state=MemberState.FAILED) if is_silent else member
 
-def _address(member: ViewMember) -> str:
-    return f"[{member.address}]:{member.port}" if ":" in member.address else f"{member.address}:{member.port}"
+
+def _joins(addresses: tuple[str, ...]) -> tuple[JoinSeeds, ...]:
+    return (JoinSeeds(addresses=addresses),) if addresses else ()

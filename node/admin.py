@@ -23,6 +23,7 @@ from membership import MemberState
 from node.account_orders import AccountAnswer, AccountOrder, carry_out
 from node.conductor.distances import rtts_now
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
+from node.mesh_orders import HistoryAnswer, KeysAnswer, MeshOrder, carry_out_keys, read_history
 from node.private_files import read_private, write_private
 from relay.link_peer import node_of_link
 from sfu import EngineLostError
@@ -55,10 +56,13 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 DEADLINE_S: Final = 5.0
 """For one question, from the connection to the answer."""
 
+KEYS_DEADLINE_S: Final = 60.0
+"""For a rotation: three changes and two reports, each up to 10 s where agents do not answer."""
+
 MAX_CONNECTIONS: Final = 16
 """People and their scripts; a question takes milliseconds."""
 
-Topic: TypeAlias = Literal["status", "members", "links", "audit", "accounts"]
+Topic: TypeAlias = Literal["status", "members", "links", "audit", "accounts", "keys", "history"]
 
 _Answer = TypeVar("_Answer")
 
@@ -77,6 +81,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     topic: Topic
     order: AccountOrder = AccountOrder(action="list")
+    mesh_order: MeshOrder = MeshOrder()
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,7 +167,9 @@ class AdminDesk:
     alone: ClusterView
     auditor: Auditor
 
-    async def answer(self, question: Question) -> StatusReport | Members | Links | AuditReport | AccountAnswer:
+    async def answer(
+        self, question: Question
+    ) -> StatusReport | Members | Links | AuditReport | AccountAnswer | KeysAnswer | HistoryAnswer:
         """Say how things are now, or do what is ordered."""
         match question.topic:
             case "status":
@@ -175,6 +182,10 @@ class AdminDesk:
                 return await self.auditor.audit()
             case "accounts":
                 return await carry_out(self.conductor.accounts, question.order)
+            case "keys":
+                return await carry_out_keys(self.membership, question.mesh_order)
+            case "history":
+                return read_history(self.membership, question.mesh_order)
 
     def _status(self) -> StatusReport:
         problems = self.conductor.readiness()
@@ -289,11 +300,12 @@ async def open_admin(data_dir: Path, desk: AdminDesk) -> AsyncIterator[None]:
 
 
 async def _serve(stream: trio.SocketStream, desk: AdminDesk, token: str, limit: trio.CapacityLimiter) -> None:
-    with trio.move_on_after(DEADLINE_S):
+    with trio.move_on_after(DEADLINE_S) as patience:
         async with stream, limit:
             try:
                 question = msgspec.json.decode(await _read_line(stream, MAX_QUESTION_BYTES), type=Question)
                 if hmac.compare_digest(question.token.encode(), token.encode()):
+                    patience.deadline = trio.current_time() + _deadline_s(question.topic)
                     await stream.send_all(msgspec.json.encode(await desk.answer(question)) + b"\n")
             except (msgspec.DecodeError, ValueError, trio.BrokenResourceError):
                 return
@@ -301,8 +313,14 @@ async def _serve(stream: trio.SocketStream, desk: AdminDesk, token: str, limit: 
                 log.exception("admin_question_failed")
 
 
-async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer], order: AccountOrder | None = None) -> _Answer:
-    """Ask the node that runs in this data folder; an order goes with the topic `accounts`.
+def _deadline_s(topic: Topic) -> float:
+    return KEYS_DEADLINE_S if topic == "keys" else DEADLINE_S
+
+
+async def ask_node(
+    data_dir: Path, topic: Topic, kind: type[_Answer], order: AccountOrder | MeshOrder | None = None
+) -> _Answer:
+    """Ask the node that runs in this data folder; an order goes with the topics `accounts`, `keys` and `history`.
 
     Raises:
         NodeStartError: ``not_running``: none does, or it does not answer.
@@ -320,10 +338,11 @@ async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer], order: Acc
         ) from None
     question = Question(token=admin.token, topic=topic)
     if order is not None:
-        question = msgspec.structs.replace(question, order=order)
+        field = "mesh_order" if isinstance(order, MeshOrder) else "order"
+        question = msgspec.structs.replace(question, **{field: order})
     asked = _line(question)
     answer = b""
-    with trio.move_on_after(DEADLINE_S):
+    with trio.move_on_after(_deadline_s(topic)):
         try:
             async with await trio.open_tcp_stream(LOOPBACK, admin.port) as stream:
                 await stream.send_all(asked)

@@ -115,6 +115,16 @@ def load_gossip_key(config: Config) -> str:
     return data.decode("ascii", "replace").strip()
 
 
+def load_rpc_token(config: Config) -> str:
+    """Read the token of an external agent's RPC.
+
+    Raises:
+        NodeStartError: The file cannot be used.
+    """
+    data = read_private(Path(config.mesh.rpc_token_file), what="The RPC token file")
+    return data.decode("utf-8", "replace").strip()
+
+
 def _load_cluster_keys(config: Config) -> ClusterKeys:
     path = Path(config.tokens.cluster_keys_file)
     # Nodes of a mesh must share their keys, so only a node alone may draw its own.

@@ -43,7 +43,8 @@ from node.http.api import make_api
 from node.http.app import build_app
 from node.http.server import PortTakenError, bind, open_http_server
 from node.http.tls import CertificateError
-from node.identity import hold_data_dir, load_gossip_key, load_identity
+from node.identity import hold_data_dir, load_gossip_key, load_identity, load_rpc_token
+from node.link_doubts import doubting
 from node.signals import watch_signals
 from node.stores import open_stores
 from relay import RelayConfig, open_relay
@@ -84,7 +85,14 @@ MAX_MEDIA_ADDRESSES: Final = 8
 """What fits into a node's tags; others learn all candidates with the offer of a link."""
 
 CONFIG_CODES: Final = frozenset(
-    {"gossip_key_invalid", "gossip_key_required", "gossip_address_invalid", "keys_missing", "keys_readable_by_others"}
+    {
+        "gossip_key_invalid",
+        "gossip_key_required",
+        "gossip_address_invalid",
+        "agent_token_refused",
+        "keys_missing",
+        "keys_readable_by_others",
+    }
     | {"keys_invalid", "api_keys_invalid", "revoked_keys_invalid", "tags_too_large", "tags_invalid"}
 )
 """Setup problems that changing the configuration cures."""
@@ -96,6 +104,7 @@ SETTING_OF: Final = MappingProxyType(
         "gossip_port_taken": "mesh.port",
         "gossip_address_invalid": "mesh.address",
         "gossip_key_invalid": "mesh.gossip_key_file",
+        "agent_unsuitable": "mesh.rpc",
         "store_unavailable": "store.url",
         "api_keys_invalid": "tokens.api_keys_file",
         "revoked_keys_invalid": "mesh.revoked_keys_file",
@@ -207,6 +216,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     engine,
                 )
             )
+            await stack.enter_async_context(doubting(membership, relay))
         tokens = Tokens(
             identity.cluster_keys,
             api_keys=api_keys,
@@ -349,7 +359,9 @@ def _membership_config(config: Config, identity: Identity) -> MembershipConfig:
         bind_port=mesh.port,
         advertise=mesh.advertise or None,
         seeds=mesh.seeds,
-        gossip_key=load_gossip_key(config),
+        gossip_key=None if mesh.rpc else load_gossip_key(config),
+        rpc=mesh.rpc or None,
+        rpc_token=load_rpc_token(config) if mesh.rpc else "",
         cluster_keys=identity.cluster_keys.public_keys,
         revoked_keys_file=Path(mesh.revoked_keys_file) if mesh.revoked_keys_file else None,
         serf_path=mesh.serf,

@@ -10,7 +10,12 @@ one method per command.  One connection is served strictly in order by the agent
 from membership.rpc.client import SerfClient, open_serf_client
 from membership.rpc.errors import BrokenRpcError, ClosedRpcError, RemoteRpcError, RpcError
 from membership.rpc.records import (
+    Gap,
+    KeyringAnswer,
     MemberEvent,
+    QueryAcknowledged,
+    QueryAnswer,
+    QueryEvent,
     SerfMember,
     SerfStats,
     StreamRecord,
@@ -21,7 +26,12 @@ from membership.rpc.records import (
 __all__ = [
     "BrokenRpcError",
     "ClosedRpcError",
+    "Gap",
+    "KeyringAnswer",
     "MemberEvent",
+    "QueryAcknowledged",
+    "QueryAnswer",
+    "QueryEvent",
     "RemoteRpcError",
     "RpcError",
     "SerfClient",

@@ -137,7 +137,7 @@ class RpcConnection:
             assert self._failure is not None  # only _fail answers with nothing
             raise self._failure
         if pending.answer.error:
-            raise RemoteRpcError(command, pending.answer.error)
+            raise RemoteRpcError(command, pending.answer.error, pending.answer.body)
         return pending.answer
 
     def _fail(self, failure: RpcError) -> None:

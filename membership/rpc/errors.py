@@ -26,12 +26,14 @@ class RemoteRpcError(RpcError):
     Attributes:
         command: the request.
         reason: the agent's own words.
+        body: the undecoded body that came with the refusal, None where the command has none.
     """
 
-    def __init__(self, command: str, reason: str) -> None:
+    def __init__(self, command: str, reason: str, body: object = None) -> None:
         super().__init__(f"{command}: {reason}")
         self.command = command
         self.reason = reason
+        self.body = body
 
 
 def reasons_of(group: BaseExceptionGroup[BaseException]) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "Gap",
+    "KeyringAnswer",
     "MemberEvent",
+    "QueryAcknowledged",
     "QueryAnswer",
     "QueryEvent",
     "SerfMember",
@@ -30,6 +33,8 @@ __all__ = [
     "UserEvent",
     "read_coordinate",
     "read_joined",
+    "read_keyring_answer",
+    "read_log_line",
     "read_members",
     "read_query_record",
     "read_record",
@@ -93,13 +98,51 @@ class QueryAnswer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class QueryAcknowledged:
+    """A node has our query, whatever it will answer; the Serf name of its sender can be forged."""
+
+    sender: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class UnknownRecord:
     """A record of a kind we have no use for."""
 
     kind: str
 
 
-StreamRecord = MemberEvent | UserEvent | QueryEvent | UnknownRecord
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """So many records were lost here since the last gap: whoever follows members reads them anew."""
+
+    lost: int
+
+
+StreamRecord = MemberEvent | UserEvent | QueryEvent | UnknownRecord | Gap
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyringAnswer:
+    """What the agents of the cluster made of a command about gossip keys.
+
+    Attributes:
+        nodes: living agents, as the asked one counts them.
+        answered: of these, how many answered in time.
+        failed: of these, how many could not do it.
+        messages: what the agents that could not say, by Serf name.
+        keys: in how many keyrings each key is, in base64; only of `list-keys`.
+    """
+
+    nodes: int
+    answered: int
+    failed: int
+    messages: Mapping[str, str]
+    keys: Mapping[str, int]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every agent did it."""
+        return self.failed == 0 and self.answered >= self.nodes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,12 +154,16 @@ class SerfStats:
         intent_queue: joins and leaves waiting to be gossiped.
         query_queue: queries waiting to be gossiped.
         health_score: 0 is healthy; grows while the agent itself is too slow to answer probes.
+        is_encrypted: whether it has a gossip key.
+        agent_name: its own Serf name.
     """
 
     event_queue: int
     intent_queue: int
     query_queue: int
     health_score: int
+    is_encrypted: bool
+    agent_name: str
 
 
 def read_members(body: object) -> tuple[SerfMember, ...]:
@@ -145,7 +192,34 @@ def read_stats(body: object) -> SerfStats:
         intent_queue=gauge(b"intent_queue"),
         query_queue=gauge(b"query_queue"),
         health_score=gauge(b"health_score"),
+        is_encrypted=_field(serf, b"encrypted", bytes) == b"true",
+        agent_name=_text(_field(_map(_field(sections, b"agent", object)), b"name", bytes)),
     )
+
+
+def read_keyring_answer(body: object) -> KeyringAnswer:
+    """The answer to `install-key`, `use-key`, `remove-key` and `list-keys`, also when they are refused."""
+    fields = _map(body)
+    messages, keys = fields.get(b"Messages"), fields.get(b"Keys")
+    counts: dict[str, int] = {}
+    for key, count in ({} if keys is None else _map(keys)).items():
+        if type(count) is not int:
+            raise BrokenRpcError(f"expected a count of keyrings, got {type(count).__name__}")
+        counts[_text(key)] = count
+    return KeyringAnswer(
+        nodes=_field(fields, b"NumNodes", int),
+        answered=_field(fields, b"NumResp", int),
+        failed=_field(fields, b"NumErr", int),
+        messages=MappingProxyType(
+            {_text(k): _text(v) for k, v in ({} if messages is None else _map(messages)).items()}
+        ),
+        keys=MappingProxyType(counts),
+    )
+
+
+def read_log_line(body: object) -> str:
+    """One record of a `monitor`."""
+    return _text(_field(_map(body), b"Log", bytes)).rstrip("\n")
 
 
 def read_coordinate(body: object) -> NetworkCoordinate | None:
@@ -182,14 +256,16 @@ def read_record(body: object) -> StreamRecord:
     return UnknownRecord(kind=kind)
 
 
-def read_query_record(body: object) -> QueryAnswer | UnknownRecord | None:
-    """One record of a `query`: an answer, None at its end, or one of no use (acknowledgements, those of nobody)."""
+def read_query_record(body: object) -> QueryAnswer | QueryAcknowledged | UnknownRecord | None:
+    """One record of a `query`: an answer, an acknowledgement, None at its end, or one of no use (those of nobody)."""
     fields = _map(body)
     kind = _text(_field(fields, b"Type", bytes))
     if kind == "done":
         return None
     sender = _text(_field(fields, b"From", bytes))
     # The agent makes up records without a sender when the time is over.
+    if kind == "ack" and sender:
+        return QueryAcknowledged(sender=sender)
     if kind != "response" or not sender:
         return UnknownRecord(kind=kind)
     return QueryAnswer(sender=sender, payload=_optional_bytes(fields.get(b"Payload")))
@@ -197,12 +273,11 @@ def read_query_record(body: object) -> QueryAnswer | UnknownRecord | None:
 
 def _member(body: object) -> SerfMember:
     fields = _map(body)
-    tags = fields.get(b"Tags")
     return SerfMember(
         name=_text(_field(fields, b"Name", bytes)),
         address=_address(_optional_bytes(fields.get(b"Addr"))),
         port=_field(fields, b"Port", int),
-        tags=MappingProxyType({_text(k): _text(v) for k, v in ({} if tags is None else _map(tags)).items()}),
+        tags=_texts(fields.get(b"Tags")),
         status=_text(_field(fields, b"Status", bytes)),
     )
 
@@ -219,6 +294,11 @@ def _text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "backslashreplace")
     raise BrokenRpcError(f"expected a text, got {type(value).__name__}")
+
+
+def _texts(value: object) -> Mapping[str, str]:
+    # Go's empty map is nil.
+    return MappingProxyType({_text(k): _text(v) for k, v in ({} if value is None else _map(value)).items()})
 
 
 def _optional_bytes(value: object) -> bytes:

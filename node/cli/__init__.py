@@ -26,10 +26,12 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "demo": "run three nodes with people in them on this machine, and watch",
         "status": "ask the local node how it is",
         "members": "list the nodes of the cluster as the local node sees them",
+        "events": "watch nodes come and go, or list what happened lately",
         "links": "list the local node's links to other nodes",
         "audit": "compare the store's seats with those of the local node",
         "account": "create accounts, set passwords, log people out",
         "keygen": "make the keys that the nodes of a cluster share",
+        "keys": "list, check and rotate the keys of the cluster's gossip",
         "token": "make keys and tokens for your own service, read tokens, rotate the cluster's keys",
         "version": "print the versions of the program and its parts",
     }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from node.account_orders import AccountAnswer, AccountOrder
     from node.admin import Topic
+    from node.mesh_orders import HistoryAnswer, KeysAnswer, MeshOrder
 
 T = TypeVar("T")
 
@@ -46,6 +47,30 @@ def order_local(config: Path | None, data_dir: Path | None, order: AccountOrder)
     if data_dir is None:
         data_dir = Path(read_settings(config, {}).node.data_dir)
     return trio.run(ask_node, data_dir, "accounts", AccountAnswer, order)
+
+
+def order_mesh(config: Path | None, data_dir: Path | None, order: MeshOrder) -> KeysAnswer:
+    """Give an order about gossip keys to the node that :func:`ask_local` would ask; raises as it does."""
+    import trio
+
+    from node.admin import ask_node
+    from node.mesh_orders import KeysAnswer
+
+    if data_dir is None:
+        data_dir = Path(read_settings(config, {}).node.data_dir)
+    return trio.run(ask_node, data_dir, "keys", KeysAnswer, order)
+
+
+def ask_history(config: Path | None, data_dir: Path | None, after: int) -> HistoryAnswer:
+    """Ask what happened behind this number; asks and raises as :func:`ask_local` does."""
+    import trio
+
+    from node.admin import ask_node
+    from node.mesh_orders import HistoryAnswer, MeshOrder
+
+    if data_dir is None:
+        data_dir = Path(read_settings(config, {}).node.data_dir)
+    return trio.run(ask_node, data_dir, "history", HistoryAnswer, MeshOrder(after=after))
 
 
 def print_json(answer: object) -> None:

@@ -24,9 +24,6 @@ def keygen(
     Copy both to every node, and name them there as mesh.gossip_key_file and
     tokens.cluster_keys_file. Files that are there already are never overwritten.
     """
-    import base64
-    import os
-
     from node.errors import NodeStartError
     from node.private_files import write_private
     from session import ClusterKeys
@@ -41,7 +38,7 @@ def keygen(
             raise NodeStartError("file_exists", f"{path} is there already: remove it, or choose another folder")
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_private(gossip, base64.b64encode(os.urandom(GOSSIP_KEY_BYTES)) + b"\n", replace=False)
+        write_private(gossip, new_gossip_key(), replace=False)
         ClusterKeys.generate().save(cluster)
     except OSError as error:
         reason = (error.strerror or "unknown error").lower()
@@ -57,3 +54,11 @@ def keygen(
             f'  mesh.gossip_key_file = "{gossip.resolve()}"\n'
             f'  tokens.cluster_keys_file = "{cluster.resolve()}"\n'
         )
+
+
+def new_gossip_key() -> bytes:
+    """Draw a gossip key, as it stands in its file."""
+    import base64
+    import os
+
+    return base64.b64encode(os.urandom(GOSSIP_KEY_BYTES)) + b"\n"

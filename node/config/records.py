@@ -116,7 +116,7 @@ class MediaConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``[mesh]``: the other nodes. A gossip key turns the mesh on; without one the node is alone.
+    """``[mesh]``: the other nodes. A gossip key, or an external agent, turns the mesh on; else the node is alone.
 
     Attributes:
         gossip_key_file: File with the gossip key in base64, the same on every node.
@@ -126,6 +126,8 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         seeds: ``host:port`` of nodes to join.
         warm_links: Peers that are linked as soon as they appear.
         revoked_keys_file: File with node keys that are refused, one a line. Empty: none.
+        rpc: ``host:port`` of the RPC of an external serf agent, used instead of an own one. Empty: an own one.
+        rpc_token_file: File with that agent's ``rpc_auth``.
         serf: The serf program: a path, or a name to look up in ``PATH``.
         start_deadline_s: For a new serf agent to answer.
         call_deadline_s: For one quick call to the agent.
@@ -139,6 +141,8 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     seeds: tuple[str, ...] = ()
     warm_links: Annotated[int, Meta(ge=0, le=64)] = 8
     revoked_keys_file: str = ""
+    rpc: str = ""
+    rpc_token_file: str = ""
     serf: Annotated[str, Meta(min_length=1)] = "serf"
     start_deadline_s: Seconds = 10.0
     call_deadline_s: Seconds = 5.0
@@ -147,7 +151,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     @property
     def is_on(self) -> bool:
         """Whether this node looks for others."""
-        return bool(self.gossip_key_file)
+        return bool(self.gossip_key_file or self.rpc)
 
 
 class PlacementConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_PORT = 65_535
 
+_OF_OWN_AGENTS = ("gossip_key_file", "address", "port", "advertise", "serf", "start_deadline_s")
+"""Settings of ``[mesh]`` that an external agent has for itself."""
+
 
 def check_rules(config: Config, origins: Mapping[Key, str]) -> None:
     """Check all rules; ``origins`` says where each key that was set came from.
@@ -81,10 +84,12 @@ class _Rules:
             self._check_host_port(("mesh", "advertise"), mesh.advertise)
         for seed in mesh.seeds:
             self._check_host_port(("mesh", "seeds"), seed)
+        if mesh.rpc:
+            self._check_external_agent(mesh)
         if mesh.is_on:
             if not self._config.tokens.cluster_keys_file:
                 self._refuse(
-                    ("mesh", "gossip_key_file"),
+                    ("mesh", "rpc" if mesh.rpc else "gossip_key_file"),
                     "nodes of a mesh know each other's tokens by shared keys: set "
                     "tokens.cluster_keys_file to the same keys on every node (`starling keygen` makes them)",
                 )
@@ -96,11 +101,32 @@ class _Rules:
                 "every node (`starling keygen` makes one)",
             )
         for key in MeshConfig.__struct_fields__:
-            if ("mesh", key) in self._origins and key != "gossip_key_file":
+            if ("mesh", key) in self._origins and key not in ("gossip_key_file", "rpc"):
                 self._refuse(
                     ("mesh", key),
                     "the mesh is off, because mesh.gossip_key_file is not set (`starling keygen` makes a key)",
                 )
+
+    def _check_external_agent(self, mesh: MeshConfig) -> None:
+        self._check_host_port(("mesh", "rpc"), mesh.rpc)
+        try:
+            is_near = ipaddress.ip_address(mesh.rpc.rpartition(":")[0].strip("[]")).is_loopback
+        except ValueError:
+            is_near = False
+        if not is_near:
+            self._refuse(
+                ("mesh", "rpc"),
+                "the RPC tells the gossip keys and goes unencrypted: give a loopback address, such as 127.0.0.1:7373",
+            )
+        if not mesh.rpc_token_file:
+            self._refuse(
+                ("mesh", "rpc"),
+                "the RPC tells the gossip keys: give the agent a token (rpc_auth), and set mesh.rpc_token_file to its "
+                "file",
+            )
+        for key in _OF_OWN_AGENTS:
+            if ("mesh", key) in self._origins:
+                self._refuse(("mesh", key), "this is the external agent's to say: leave it out, or leave out mesh.rpc")
 
     def _check_store(self) -> None:
         store = self._config.store
@@ -108,7 +134,7 @@ class _Rules:
         if mesh.is_on and store.kind == "memory":
             # The first node of a mesh has no seeds; those that come to it would look elsewhere for its seats.
             self._refuse(
-                ("mesh", "seeds" if mesh.seeds else "gossip_key_file"),
+                ("mesh", "seeds" if mesh.seeds else "rpc" if mesh.rpc else "gossip_key_file"),
                 'several nodes need a store that they share: set store.kind = "redis" and store.url',
             )
         if urlsplit(store.url).scheme not in ("redis", "rediss", "unix"):

@@ -7,7 +7,7 @@ from membership import Membership, RoomFound
 from membership.rpc import open_serf_client
 from signalling.ids import NodeId, RoomId
 from tests.cluster.membership.conftest import Configure, wait_until
-from tests.cluster.membership.test_service import cluster, opened, sees
+from tests.cluster.membership.nodes import cluster, opened, sees
 
 pytestmark = pytest.mark.cluster
 

@@ -1,17 +1,19 @@
 """The RPC client against a real agent, the traps of its wire included."""
 
-import contextlib
 import random
+from typing import Any
 
 import pytest
 import trio
 
 from membership.agent import AgentEndpoint
-from membership.rpc import RemoteRpcError, UserEvent, open_serf_client
-from membership.rpc.client import EventStream
+from membership.rpc import QueryAcknowledged, QueryAnswer, QueryEvent, RemoteRpcError, UserEvent, open_serf_client
+from membership.rpc.client import EventStream, LogStream
 from membership.rpc.connection import open_connection
 from membership.rpc.errors import BrokenRpcError
 from membership.rpc.wire import encode_request
+from tests.cluster.membership.conftest import new_key
+from tests.unit.membership.samples import packed
 
 pytestmark = pytest.mark.cluster
 
@@ -35,6 +37,135 @@ async def test_every_command_we_use(agent: AgentEndpoint) -> None:
         assert coordinate.rtt_ms(coordinate) >= 0
         assert await client.coordinate("nobody") is None
         await client.prune("nobody")
+        await client.force_leave("lone-1")
+        assert (await client.members())[0].status == "alive"  # it contradicts
+
+
+async def test_members_are_filtered_by_expressions_for_the_whole_text(agent: AgentEndpoint) -> None:
+    async with open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as client:
+        for name, status, tags, found in (
+            ("lone-.*", "alive", {"c": "te.t"}, 1),
+            ("lone", "", {}, 0),
+            ("", "failed", {}, 0),
+            ("", "", {"c": "te"}, 0),
+            ("", "", {"nobody": "x"}, 0),
+        ):
+            assert len(await client.members_filtered(name=name, status=status, tags=tags)) == found
+        with pytest.raises(BrokenRpcError, match="closed"):
+            await client.members_filtered(name="(")
+
+
+async def test_queries_reach_whom_they_name_and_are_answered_once(agent: AgentEndpoint) -> None:
+    async with (
+        open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as listener,
+        open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as asker,
+    ):
+        stream = await listener.stream("query")
+
+        async def ask(**filters: Any) -> list[QueryAnswer | QueryAcknowledged]:
+            answers = await asker.query("q", b"why", timeout_s=0.3, **filters)
+            found = []
+            while (answer := await answers.receive()) is not None:
+                found.append(answer)
+            return found
+
+        async def respond() -> None:
+            while True:
+                query = await stream.receive()
+                assert isinstance(query, QueryEvent)
+                assert (query.name, query.payload) == ("q", b"why")
+                await listener.respond(query.id, b"because")
+                with pytest.raises(RemoteRpcError):
+                    await listener.respond(query.id, b"again")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(respond)
+            acknowledged, answered = (
+                QueryAcknowledged(sender="lone-1"),
+                QueryAnswer(sender="lone-1", payload=b"because"),
+            )
+            with trio.fail_after(10):
+                assert await ask() == [answered]
+                both = await ask(acknowledged=True, relays=0)
+                assert sorted(both, key=repr) == [acknowledged, answered]
+                assert await ask(nodes=["lone-1", "other"]) == [answered]
+                assert await ask(nodes=["other"]) == []
+                assert await ask(tags={"c": "t.*"}) == [answered]
+                assert await ask(tags={"c": "x"}) == []
+            nursery.cancel_scope.cancel()
+        with pytest.raises(RemoteRpcError):
+            await listener.respond(999, b"to nobody")
+
+
+async def test_the_log_is_read_until_it_is_stopped(agent: AgentEndpoint) -> None:
+    async with open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as client:
+        log = await client.monitor("INFO")
+        with trio.fail_after(5):
+            while "Accepted client" not in await log.receive():
+                pass
+        await client.stop(log)
+        with pytest.raises(BrokenRpcError):
+            await drain(log)
+        with pytest.raises(RemoteRpcError):
+            await client.monitor("LOUD")
+        assert log.dropped == 0
+        assert len(await client.members()) == 1
+
+
+async def test_without_a_keyring_every_command_about_keys_is_refused(agent: AgentEndpoint) -> None:
+    async with open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as client:
+        for command in (client.install_key, client.use_key, client.remove_key):
+            answer = await command(new_key())
+            assert (answer.is_complete, answer.nodes, answer.failed) == (False, 1, 1)
+        assert (await client.list_keys()).keys == {}
+        assert len(await client.members()) == 1
+
+
+USER_MESSAGE, USER_EVENT = 8, 3
+"""Types of a message in memberlist, and of one in Serf inside of it."""
+
+
+def forged(name: bytes, payload: bytes, lamport_time: int = 5) -> bytes:
+    """A datagram that gossips a user event of nobody; an agent without a key takes it."""
+    event = {b"LTime": lamport_time, b"Name": name, b"Payload": payload, b"CC": False}
+    return bytes([USER_MESSAGE, USER_EVENT]) + packed(event, old_form=True)
+
+
+async def test_forged_datagrams_of_any_content_end_no_client(agent: AgentEndpoint) -> None:
+    bomb = b"\xdd\xff\xff\xff\xff" * 20
+    events = [
+        (b"\xff\xfe\x80", b"\x00\xff"),
+        (b"n" * 10_000, b""),
+        (b"bomb", bomb),
+        (b"deep", b"\x91" * 5000),
+        (b"", b""),
+        (b"clock", b"wrapped"),
+    ]
+    async with open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as client:
+        (me,) = await client.members()
+        stream = await client.stream("*")
+        with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sender:
+            for number, (name, payload) in enumerate(events):
+                lamport_time = 2**64 - 1 if name == b"clock" else number + 1
+                await sender.sendto(forged(name, payload, lamport_time), (me.address, me.port))
+            for garbage in (
+                b"",
+                b"\x08",
+                b"\x08\x03",
+                b"\x08\x03" + bomb,
+                b"\xff" * 9000,
+                random.Random(1).randbytes(1200),
+            ):
+                await sender.sendto(garbage, (me.address, me.port))
+        heard: set[tuple[str, bytes]] = set()
+        with trio.fail_after(5):
+            while len(heard) < len(events):
+                record = await stream.receive()
+                if isinstance(record, UserEvent):
+                    heard.add((record.name, record.payload))
+        assert heard == {(name.decode("utf-8", "backslashreplace"), payload) for name, payload in events}
+        await client.send_event("s", b"after")
+        assert len(await client.members()) == 1
 
 
 async def test_refusals_with_and_without_a_body_leave_the_wire_in_step(agent: AgentEndpoint) -> None:
@@ -127,7 +258,7 @@ async def test_ten_events_of_one_name_stay_ten(agent: AgentEndpoint) -> None:
         assert sorted(payloads) == [bytes([number]) for number in range(10)]
 
 
-async def drain(stream: EventStream) -> None:
+async def drain(stream: EventStream | LogStream) -> None:
     with trio.fail_after(5):
         while True:
             await stream.receive()
@@ -136,7 +267,6 @@ async def drain(stream: EventStream) -> None:
 async def test_the_end_of_the_agent_is_told(agent: AgentEndpoint) -> None:
     async with open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as client:
         stream = await client.stream("*")
-        with contextlib.suppress(BrokenRpcError):  # it may be gone before its answer is read
-            await client.connection.call("leave", deadline_s=5)
+        await client.leave(deadline_s=5)
         with pytest.raises(BrokenRpcError):
             await drain(stream)

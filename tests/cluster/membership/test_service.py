@@ -1,12 +1,11 @@
 """Whole memberships on loopback: finding each other, surviving their agents, refusing what is wrong."""
 
-import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from membership import (
     GossipSetupError,
     GossipUnavailableError,
     LoadClass,
-    Membership,
     MembershipConfig,
     MemberState,
     NodeChanged,
@@ -30,54 +28,9 @@ from membership import (
 from membership.agent import free_port
 from signalling.ids import NodeId
 from tests.cluster.membership.conftest import Configure, new_key, processes_with, wait_until
+from tests.cluster.membership.nodes import cluster, enter, opened, sees, serf_pids
 
 pytestmark = pytest.mark.cluster
-
-
-@contextlib.asynccontextmanager
-async def opened(*configs: MembershipConfig) -> AsyncIterator[list[Membership]]:
-    """Several nodes at once; they also leave at once."""
-    async with trio.open_nursery() as nursery:
-        ready, memberships = trio.open_memory_channel[Membership](len(configs))
-
-        async def run(config: MembershipConfig) -> None:
-            tags = config.tags(public_url=f"http://127.0.0.1/{config.node_id}", public_key=bytes(32))
-            async with open_membership(config, tags) as membership:
-                await ready.send(membership)
-                await trio.sleep_forever()
-
-        for config in configs:
-            nursery.start_soon(run, config)
-        with trio.fail_after(20):
-            found = [await memberships.receive() for _ in configs]
-        yield sorted(found, key=lambda membership: membership.view.own_id)
-        nursery.cancel_scope.cancel()
-
-
-def cluster(configure: Configure, *names: str, **settings: object) -> list[MembershipConfig]:
-    """Configurations of nodes that have each other as seeds and share a key."""
-    ports = [free_port() for _ in names]
-    seeds = tuple(f"127.0.0.1:{port}" for port in ports)
-    key = new_key()
-    return [
-        configure(name, bind_port=port, seeds=seeds, gossip_key=key, **settings)
-        for name, port in zip(names, ports, strict=True)
-    ]
-
-
-def sees(membership: Membership, *names: str) -> bool:
-    return {str(member.node_id) for member in membership.view.alive()} == set(names)
-
-
-def serf_pids(membership: Membership) -> list[int]:
-    """The agent's process, without its tether."""
-    name = f'"{membership.view.own_id}-'
-    found = []
-    for pid in processes_with("agent.json"):
-        program, *_, config = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")
-        if program.endswith("serf") and name in Path(config).read_text():
-            found.append(pid)
-    return found
 
 
 async def test_three_nodes_find_each_other_and_talk(configure: Configure) -> None:
@@ -192,12 +145,6 @@ async def test_seeds_that_come_later_are_joined(configure: Configure) -> None:
         assert "seeds_unreachable" in (ada.statistics().join_problem or "")
         async with opened(second):
             await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=5)
-
-
-async def enter(config: MembershipConfig) -> None:
-    tags = config.tags(public_url="http://127.0.0.1", public_key=bytes(32))
-    async with open_membership(config, tags):
-        pytest.fail("it started")
 
 
 async def test_a_setup_that_cannot_work_says_why(configure: Configure, tmp_path: Path) -> None:

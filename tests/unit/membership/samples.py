@@ -6,7 +6,7 @@ import msgpack  # type: ignore[import-untyped]
 from hypothesis import strategies as st
 
 from membership.rpc.records import SerfMember
-from membership.tags import LoadClass, NodeState, NodeTags, encode_tags, serf_name
+from membership.tags import AgentKind, LoadClass, NodeState, NodeTags, encode_tags, serf_name
 from signalling.ids import NodeId
 
 TAGS = NodeTags(
@@ -71,6 +71,7 @@ tags = st.builds(
     protocol_max=st.integers(3, 9),
     state=st.sampled_from(NodeState),
     load=st.sampled_from(LoadClass),
+    agent=st.sampled_from(AgentKind),
     public_key=st.binary(min_size=32, max_size=32),
     certificate=st.none() | st.binary(min_size=64, max_size=64),
 )

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from membership.certificate import certify_node
 from membership.rpc.records import SerfMember
+from membership.seed_watch import FIRST_REJOIN_S
 from membership.snapshot import (
     Change,
     ClusterView,
@@ -24,7 +25,6 @@ from membership.snapshot import (
 from membership.standing import Speakers
 from membership.tags import NodeState
 from membership.view import (
-    FIRST_REJOIN_S,
     RESYNC_S,
     AgentDown,
     AgentUp,
@@ -34,6 +34,7 @@ from membership.view import (
     MembersHinted,
     MembersRead,
     MemberView,
+    NodesSilent,
     PruneMember,
     Publish,
     ReadMembers,
@@ -375,3 +376,20 @@ def test_any_order_of_events_keeps_snapshots_numbered_and_deadlines_ahead(sequen
                 last = effect.view
         assert view.view == last
         assert view.next_deadline() > now or not isinstance(event, DeadlineReached)
+
+
+def test_a_node_that_does_not_answer_counts_as_failed_although_its_agent_lives() -> None:
+    core = a_view()
+    core.handle(AgentUp(agent_boot=1), 0)
+    core.handle(MembersRead(members=(a_member("ada"), a_member("bob"))), 0)
+    (gone,) = core.handle(NodesSilent(names=frozenset({"bob-1", "nobody-1"})), 1)
+    assert isinstance(gone, Publish)
+    assert [type(change) for change in gone.changes] == [NodeGone]
+    assert [member.node_id for member in core.view.alive()] == ["ada"]
+    assert {member.node_id for member in core.alive_to_gossip()} == {"ada", "bob"}
+    assert core.handle(NodesSilent(names=frozenset({"bob-1", "nobody-1"})), 2) == ()
+    core.handle(MembersRead(members=(a_member("ada"), a_member("bob"))), 3)
+    assert core.view.members[NodeId("bob")].state is MemberState.FAILED
+    (back,) = core.handle(NodesSilent(names=frozenset()), 4)
+    assert isinstance(back, Publish)
+    assert [type(change) for change in back.changes] == [NodeAppeared]

@@ -58,7 +58,7 @@ async def test_nobody_else_gets_a_word(tmp_path: Path) -> None:
         for data in (
             b'{"token": "guess", "topic": "status"}\n',
             '{"token": "gu\u00e9ss", "topic": "status"}\n'.encode(),
-            f'{{"token": "{admin.token}", "topic": "keys"}}\n'.encode(),
+            f'{{"token": "{admin.token}", "topic": "secrets"}}\n'.encode(),
             b"garbage\n",
             b"\xff\xfe\n",
             b"x" * 5000,

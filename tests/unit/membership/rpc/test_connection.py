@@ -5,8 +5,10 @@ import pytest
 import trio
 import trio.testing
 
+from membership.rpc.client import EventStream, SerfClient
 from membership.rpc.connection import MAX_UNSENT, RpcConnection, open_connection
 from membership.rpc.errors import BrokenRpcError, ClosedRpcError, RemoteRpcError
+from membership.rpc.records import Gap, UnknownRecord
 from tests.unit.membership.samples import packed
 
 
@@ -111,6 +113,46 @@ async def test_a_slow_reader_of_a_stream_loses_records_counted_and_stops_nobody(
         await connection.call("event", {"Name": "s"}, deadline_s=1)
         assert records.dropped == 2
         assert [await records.receive() for _ in range(3)] == [{b"n": n} for n in range(3)]
+
+
+async def test_a_gap_is_told_where_it_is_noticed(autojump_clock: trio.testing.MockClock) -> None:
+    stream, agent = pair()
+    async with open_connection(stream) as connection, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def speak() -> None:
+            _, seq = await agent.request()
+            await agent.say({"Seq": seq, "Error": ""})
+            for number in range(5):
+                await agent.say({"Seq": seq, "Error": ""}, {"Event": f"kind-{number}"})
+            _, after = await agent.request()
+            await agent.answer(after)
+            await agent.say({"Seq": seq, "Error": ""}, {"Event": "kind-5"})
+
+        events = EventStream(await connection.open_stream("stream", {"Type": "*"}, buffer=3, deadline_s=1))
+        await connection.call("event", {"Name": "s"}, deadline_s=1)
+        found = [await events.receive() for _ in range(5)]
+        assert found == [Gap(lost=2), *(UnknownRecord(kind=f"kind-{number}") for number in (0, 1, 2, 5))]
+
+
+async def test_a_command_about_keys_that_some_agents_did_not_answer_is_told_as_such(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    stream, agent = pair()
+    async with open_connection(stream) as connection, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def speak() -> None:
+            for nodes in (3, 0):
+                _, seq = await agent.request()
+                body = {"NumNodes": nodes, "NumResp": 2, "NumErr": 0, "Messages": {}, "Keys": {"a2V5": 2}}
+                await agent.answer(seq, body, error="2/3 nodes reported success")
+
+        client = SerfClient(connection, deadline_s=1)
+        answer = await client.list_keys()
+        assert (answer.answered, answer.keys, answer.is_complete) == (2, {"a2V5": 2}, False)
+        with pytest.raises(RemoteRpcError):
+            await client.list_keys()
 
 
 async def test_a_stopped_stream_swallows_what_was_under_way(autojump_clock: trio.testing.MockClock) -> None:

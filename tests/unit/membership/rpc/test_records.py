@@ -1,11 +1,29 @@
 """Typed records: the agent is taken at its word about shapes, its peers about nothing."""
 
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from membership.distance import NetworkCoordinate
 from membership.rpc import records
 from membership.rpc.errors import BrokenRpcError
-from membership.rpc.records import MemberEvent, QueryAnswer, QueryEvent, SerfMember, UnknownRecord, UserEvent
+from membership.rpc.records import (
+    MemberEvent,
+    QueryAcknowledged,
+    QueryAnswer,
+    QueryEvent,
+    SerfMember,
+    UnknownRecord,
+    UserEvent,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RAW_MEMBER: dict[bytes, object] = {
     b"Name": b"ada-1",
@@ -62,9 +80,53 @@ def test_coordinates() -> None:
 
 def test_stats_are_texts() -> None:
     serf = {b"event_queue": b"12", b"intent_queue": b"0", b"query_queue": b"0", b"health_score": b"1"}
-    assert records.read_stats({b"serf": serf, b"agent": {}}).event_queue == 12
+    serf[b"encrypted"], agent = b"true", {b"name": b"ada-1"}
+    stats = records.read_stats({b"serf": serf, b"agent": agent})
+    assert (stats.event_queue, stats.is_encrypted, stats.agent_name) == (12, True, "ada-1")
     with pytest.raises(BrokenRpcError):
-        records.read_stats({b"serf": serf | {b"event_queue": b"-"}})
+        records.read_stats({b"serf": serf | {b"event_queue": b"-"}, b"agent": agent})
+
+
+def test_what_became_of_keys() -> None:
+    raw: dict[bytes, object] = {b"NumNodes": 3, b"NumResp": 2, b"NumErr": 1, b"Keys": {b"a2V5": 2}}
+    answer = records.read_keyring_answer(raw | {b"Messages": {b"ada-1": b"no \xff"}})
+    assert (answer.messages, answer.keys, answer.is_complete) == ({"ada-1": "no \\xff"}, {"a2V5": 2}, False)
+    done = records.read_keyring_answer(raw | {b"NumResp": 3, b"NumErr": 0, b"Keys": None, b"Messages": None})
+    assert (done.messages, done.keys, done.is_complete) == ({}, {}, True)
+    wrong: tuple[dict[bytes, object], ...] = ({b"Keys": {b"a2V5": b"2"}}, {b"NumNodes": True}, {b"Messages": []})
+    for broken in wrong:
+        with pytest.raises(BrokenRpcError):
+            records.read_keyring_answer(raw | broken)
+
+
+def test_log_lines_are_any_bytes() -> None:
+    assert records.read_log_line({b"Log": b"\xff said\n"}) == "\\xff said"
+
+
+names = st.binary(max_size=64) | st.just(b"\xff" * 10_000)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | names,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=12,
+)
+NAMES = (
+    "Event Name Payload LTime Members Tags Type From ID Keys NumNodes NumResp NumErr Messages Log Num serf agent Ok "
+    "Coord Vec"
+)
+fields = st.sampled_from([name.encode() for name in NAMES.split()])
+kinds = st.sampled_from([b"user", b"query", b"member-join", b"response", b"done", b"ack"])
+bodies = values | st.dictionaries(fields, values | kinds)
+
+
+@given(bodies)
+def test_whatever_comes_is_a_record_or_a_broken_connection(body: object) -> None:
+    readers: list[Callable[[object], object]] = [
+        records.read_members, records.read_joined, records.read_stats, records.read_coordinate, records.read_record,
+        records.read_query_record, records.read_keyring_answer, records.read_log_line,
+    ]  # fmt: skip
+    for read in readers:
+        with contextlib.suppress(BrokenRpcError):
+            read(body)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +148,8 @@ def test_a_query_and_its_answers() -> None:
     assert records.read_query_record(answer) == QueryAnswer(sender="ada-1", payload=b"here")
     assert records.read_query_record(answer | {b"Payload": None}) == QueryAnswer(sender="ada-1", payload=b"")
     assert records.read_query_record(answer | {b"From": b""}) == UnknownRecord(kind="response")
-    assert records.read_query_record(answer | {b"Type": b"ack"}) == UnknownRecord(kind="ack")
+    assert records.read_query_record(answer | {b"Type": b"ack"}) == QueryAcknowledged(sender="ada-1")
+    assert records.read_query_record(answer | {b"Type": b"ack", b"From": b""}) == UnknownRecord(kind="ack")
     assert records.read_query_record(answer | {b"Type": b"done"}) is None
     with pytest.raises(BrokenRpcError):
         records.read_query_record({b"Type": b"response", b"Payload": b""})

@@ -43,7 +43,9 @@ def test_every_verb_teaches(capsys: pytest.CaptureFixture[str], verb: str) -> No
     assert len(out.splitlines()) > 5
 
 
-@pytest.mark.parametrize("verb", ["members", "links", "status", "audit", "account", "keygen", "version", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["members", "events", "links", "status", "audit", "account", "keys", "keygen", "version", "demo"]
+)
 def test_what_prints_data_prints_json(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     assert "--json" in run(capsys, verb, "--help")[1]
 
@@ -83,7 +85,7 @@ def test_bad_configuration_is_78_and_one_line(
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("verb", ["members", "links", "status", "audit"])
+@pytest.mark.parametrize("verb", ["members", "events", "links", "status", "audit"])
 def test_without_a_node_to_ask_it_is_3(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     code, out, err = run(capsys, verb)
     assert (code, out) == (3, "")

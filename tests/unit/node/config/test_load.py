@@ -125,6 +125,17 @@ WRONG = {
         ["mesh.seeds", "'1.2.3.4'", "host:port"],
     ),
     "seeds without gossip key": ("[mesh]\nseeds = ['a:1']", ["mesh.seeds", "mesh.gossip_key_file", "keygen"]),
+    "external agent elsewhere": (
+        "[mesh]\nrpc = '192.0.2.1:7373'\nrpc_token_file = 't'",
+        ["mesh.rpc", "loopback", "127.0.0.1:7373"],
+    ),
+    "external agent without token": ("[mesh]\nrpc = '[::1]:7373'", ["mesh.rpc", "mesh.rpc_token_file"]),
+    "external agent without port": ("[mesh]\nrpc = '127.0.0.1'\nrpc_token_file = 't'", ["mesh.rpc", "host:port"]),
+    "external agent with a port of its own": (
+        "[mesh]\nrpc = '127.0.0.1:7373'\nrpc_token_file = 't'\nport = 1",
+        ["mesh.port", "leave out mesh.rpc"],
+    ),
+    "external agent's token alone": ("[mesh]\nrpc_token_file = 't'", ["mesh.rpc_token_file", "mesh is off"]),
     "mesh without gossip key": ("[mesh]\nport = 1", ["mesh.port", "mesh is off", "mesh.gossip_key_file"]),
     "mesh without cluster keys": (
         "[mesh]\ngossip_key_file = 'k'",

@@ -1,0 +1,210 @@
+"""What the operator may ask and order about the mesh through the admin listener: gossip keys, and what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import msgspec
+
+from membership import GossipUnavailableError, KeysRefusedError
+
+if TYPE_CHECKING:
+    from membership import KeyChange, KeysReport, Membership
+
+KeysAction: TypeAlias = Literal["list", "install", "use", "remove", "rotate"]
+
+ALONE = "this node is alone: mesh.gossip_key_file is not set"
+
+
+class MeshOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One order; what the action does not need stays empty.
+
+    Attributes:
+        action: What to do with gossip keys.
+        key: A key in base64, to install or to rotate to.
+        fingerprint: Of the key to use or to remove.
+        force: Also while nodes are down or silent.
+        after: Of the history, the number behind which it begins.
+    """
+
+    action: KeysAction = "list"
+    key: str = ""
+    fingerprint: str = ""
+    force: bool = False
+    after: int = 0
+
+    def __repr__(self) -> str:
+        """Name it without the key."""
+        return f"MeshOrder(action={self.action!r}, fingerprint={self.fingerprint!r}, force={self.force})"
+
+
+class NodeKeysLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One node's keyring in fingerprints, the key in use first."""
+
+    node: str
+    state: str
+    answered: bool
+    keys: tuple[str, ...]
+
+
+class KeyLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One key, and in how many keyrings of living agents it is."""
+
+    key: str
+    agents: int
+
+
+class KeyChangeLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One change, and what agents said that could not do it."""
+
+    action: str
+    key: str
+    done: bool
+    agents: int
+    answered: int
+    failed: dict[str, str]
+
+
+class KeyProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing about the keys that is not as it should be."""
+
+    code: str
+    message: str
+
+
+class KeysAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys as they are now, behind what was ordered; with a ``code``, nothing was done."""
+
+    nodes: tuple[NodeKeysLine, ...] = ()
+    keys: tuple[KeyLine, ...] = ()
+    changes: tuple[KeyChangeLine, ...] = ()
+    problems: tuple[KeyProblem, ...] = ()
+    code: str = ""
+    message: str = ""
+
+
+class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of the members; ``back`` is a flap: the same boot was gone and is there again."""
+
+    number: int
+    at_ms: int
+    kind: str
+    node: str
+    member: str
+    detail: str
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened lately, the oldest first, and how often each node flapped since this one started."""
+
+    events: tuple[HistoryLine, ...] = ()
+    flaps: dict[str, int] = {}
+
+
+async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> KeysAnswer:
+    """Do what the operator wants with the keys; a refusal is an answer."""
+    if membership is None:
+        return KeysAnswer(code="mesh_off", message=ALONE)
+    changes: tuple[KeyChange, ...] = ()
+    try:
+        match order.action:
+            case "list":
+                pass
+            case "install":
+                changes = (await membership.keys.install(order.key, force=order.force),)
+            case "use":
+                changes = (await membership.keys.use(order.fingerprint, force=order.force),)
+            case "remove":
+                changes = (await membership.keys.remove(order.fingerprint, force=order.force),)
+            case "rotate":
+                changes = await membership.keys.rotate(order.key, force=order.force)
+        report = await membership.keys.report()
+    except (KeysRefusedError, GossipUnavailableError) as error:
+        return KeysAnswer(code=error.code, message=error.message, changes=tuple(map(_change_line, changes)))
+    return KeysAnswer(
+        nodes=tuple(
+            NodeKeysLine(node=one.node, state=one.state.value, answered=one.has_answered, keys=one.keys)
+            for one in report.nodes
+        ),
+        keys=tuple(KeyLine(key=key, agents=agents) for key, agents in report.agents_with.items()),
+        changes=tuple(map(_change_line, changes)),
+        problems=tuple(find_problems(report)),
+    )
+
+
+def read_history(membership: Membership | None, order: MeshOrder) -> HistoryAnswer:
+    """Tell what happened behind a number; nothing happens to a node alone."""
+    if membership is None:
+        return HistoryAnswer()
+    history = membership.history
+    flaps = {node_id: history.flaps_of(node_id) for node_id in sorted(membership.view.members)}
+    return HistoryAnswer(
+        events=tuple(
+            HistoryLine(
+                number=entry.number,
+                at_ms=entry.at_ms,
+                kind=entry.kind,
+                node=entry.node,
+                member=entry.serf_name,
+                detail=entry.detail,
+            )
+            for entry in history.entries(after=order.after)
+        ),
+        flaps={node_id: count for node_id, count in flaps.items() if count},
+    )
+
+
+def find_problems(report: KeysReport) -> list[KeyProblem]:
+    """Say what is wrong with the keys, and what to do about it."""
+    found = []
+    if report.silent:
+        found.append(
+            KeyProblem(
+                code="nodes_missing",
+                message=f"{', '.join(report.silent)}: down or silent, so nobody knows their keys; bring them up",
+            )
+        )
+    in_use = {one.keys[0] for one in report.nodes if one.keys}
+    if len(in_use) > 1:
+        found.append(
+            KeyProblem(code="keys_differ", message="nodes encrypt with different keys: `starling keys use` one of them")
+        )
+    if len(report.agents_with) > 1:
+        found.append(
+            KeyProblem(
+                code="keys_left_over",
+                message="a rotation was not finished: `starling keys use` and `remove`, or `rotate` again to its key",
+            )
+        )
+    if any(agents < report.agents for key, agents in report.agents_with.items() if key in in_use):
+        found.append(
+            KeyProblem(code="key_not_everywhere", message="a key in use is not in every keyring: install it again")
+        )
+    if report.own_file is not None and in_use and report.own_file not in in_use:
+        found.append(
+            KeyProblem(
+                code="key_file_behind",
+                message="mesh.gossip_key_file of this node holds another key than the one in use: this node restarts "
+                "with its keyring, but a new node would begin with a key that nobody speaks; copy the new key there",
+            )
+        )
+    if report.strangers:
+        found.append(
+            KeyProblem(
+                code="strangers_listen",
+                message=f"{', '.join(report.strangers)}: no node of this cluster, but in its gossip, and told every "
+                "new key; write another key into the key files of all nodes by hand and restart them to shut it out",
+            )
+        )
+    return found
+
+
+def _change_line(change: KeyChange) -> KeyChangeLine:
+    return KeyChangeLine(
+        action=change.action,
+        key=change.fingerprint,
+        done=change.is_done,
+        agents=change.nodes,
+        answered=change.answered,
+        failed=change.failed,
+    )

@@ -1,0 +1,125 @@
+"""``starling keys`` and ``events``, against answers that the test makes up."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from membership.keyring import is_gossip_key
+from node.cli import events, keys, main
+from node.mesh_orders import (
+    HistoryAnswer,
+    HistoryLine,
+    KeyChangeLine,
+    KeyLine,
+    KeyProblem,
+    KeysAnswer,
+    MeshOrder,
+    NodeKeysLine,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "0123456789abcdef"
+NOW = KeysAnswer(
+    nodes=(NodeKeysLine(node="ada", state="alive", answered=True, keys=(NAME,)),), keys=(KeyLine(key=NAME, agents=1),)
+)
+DONE = KeyChangeLine(action="install", key=NAME, done=True, agents=1, answered=1, failed={})
+
+
+class Node:
+    """Answers each order with the same."""
+
+    def __init__(self, answer: KeysAnswer) -> None:
+        self.answer = answer
+        self.orders: list[MeshOrder] = []
+
+    def order(self, config: object, data_dir: object, order: MeshOrder) -> KeysAnswer:
+        self.orders.append(order)
+        return self.answer
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
+    made = Node(NOW)
+    monkeypatch.setattr(keys, "order_mesh", made.order)
+    return made
+
+
+def exit_code(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code
+
+
+def test_a_new_key_is_made_in_the_file_and_not_shown(
+    node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "new.key"
+    node.answer = KeysAnswer(nodes=NOW.nodes, keys=NOW.keys, changes=(DONE,))
+    assert exit_code("keys", "rotate", str(file)) == 0
+    assert exit_code("keys", "rotate", str(file), "--force") == 0
+    key = file.read_text().strip()
+    assert is_gossip_key(key)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [(order.action, order.key, order.force) for order in node.orders] == [
+        ("rotate", key, False),
+        ("rotate", key, True),
+    ]
+    shown = capsys.readouterr()
+    assert key not in shown.out + shown.err
+    assert f"install {NAME}: done by 1 of 1 agents" in shown.out
+
+
+def test_only_check_minds_problems(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("keys", "check") == 0
+    node.answer = KeysAnswer(problems=(KeyProblem(code="keys_left_over", message="why"),))
+    assert exit_code("keys", "list") == 0
+    assert exit_code("keys", "check") == 1
+    assert "keys_left_over: why" in capsys.readouterr().out
+    assert {order.action for order in node.orders} == {"list"}
+
+
+def test_what_was_refused_or_not_done_everywhere_is_1(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
+    node.answer = KeysAnswer(code="nodes_missing", message="bob would miss this")
+    assert exit_code("keys", "use", NAME, "--json") == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "nodes_missing"
+    failed = KeyChangeLine(action="use", key=NAME, done=False, agents=2, answered=1, failed={"bob-1": "cannot"})
+    node.answer = KeysAnswer(changes=(failed,))
+    assert exit_code("keys", "use", NAME) == 1
+    assert "NOT done by 1 of 2 agents; bob-1: cannot" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [("rotate",), ("install",), ("use",), ("remove",), ("nonsense",), ()])
+def test_what_is_missing_is_asked_for(arguments: tuple[str, ...], node: Node) -> None:
+    assert exit_code("keys", *arguments) == 2
+    assert node.orders == []
+
+
+def test_history_is_printed_and_live_events_go_on_from_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = HistoryLine(number=1, at_ms=0, kind="appeared", node="ada", member="ada-1", detail="eu")
+    new = HistoryLine(number=2, at_ms=1000, kind="back", node="ada", member="ada-1", detail="eu")
+    asked: list[int] = []
+
+    def ask(config: object, data_dir: object, after: int) -> HistoryAnswer:
+        asked.append(after)
+        if len(asked) == 5:
+            raise KeyboardInterrupt
+        return HistoryAnswer(
+            events=tuple(one for one in (old, new)[: len(asked)] if one.number > after), flaps={"ada": 1}
+        )
+
+    monkeypatch.setattr(events, "ask_history", ask)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert exit_code("events", "--history") == 0
+    assert "1970-01-01 00:00:00 UTC" in (shown := capsys.readouterr().out)
+    assert "ada 1" in shown
+    asked.clear()
+    assert exit_code("events", "--json") == 130
+    assert asked == [0, 1, 2, 2, 2]
+    assert [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()] == [2]
