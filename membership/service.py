@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from membership.change_log import log_changes
 from membership.coordinates import CoordinateReader
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.joining import try_seeds
@@ -27,7 +28,6 @@ from membership.rpc.client import EventStream, SerfClient, open_serf_client
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from membership.rpc.records import MemberEvent, QueryEvent, SerfMember, UserEvent
 from membership.rtt_matrix import RttMatrix, rtt_matrix
-from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
 from membership.subscription import ChangeSubscription
 from membership.supervision import AgentSupervisor, draw_boot
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from membership.agent import AgentEndpoint
     from membership.config import MembershipConfig
+    from membership.snapshot import ClusterView
     from signalling.ids import NodeId
 
 __all__ = ["MAX_EVENT_BYTES", "Membership", "MembershipStatistics", "open_membership"]
@@ -252,10 +253,7 @@ class Membership:
 
     def _run(self, effect: ViewEffect) -> None:
         if isinstance(effect, Publish):
-            for change in effect.changes:
-                if isinstance(change, MemberRefused):
-                    refused = change.member
-                    log.warning("member refused", member=refused.serf_name, code=refused.code, reason=refused.message)
+            log_changes(effect.changes)
             for subscription in self._subscriptions:
                 subscription.put(effect.view, effect.changes)
             return
