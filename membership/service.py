@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
+from membership.change_log import log_changes
 from membership.coordinates import CoordinateReader
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.external_agent import ExternalAgent
@@ -30,7 +31,6 @@ from membership.room_queries import RoomQueries
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from membership.rtt_matrix import RttMatrix, rtt_matrix
 from membership.session import AgentSession, Ears, listen, open_session
-from membership.snapshot import ClusterView, MemberRefused
 from membership.statistics import MembershipStatistics
 from membership.subscription import ChangeSubscription
 from membership.supervision import AgentSupervisor, draw_boot
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from membership.config import MembershipConfig
     from membership.rpc.client import SerfClient
     from membership.rpc.records import SerfMember
+    from membership.snapshot import ClusterView
     from signalling.ids import NodeId
 
 __all__ = ["MAX_EVENT_BYTES", "Membership", "MembershipStatistics", "open_membership"]
@@ -265,10 +266,7 @@ class Membership:
     def _run(self, effect: ViewEffect) -> None:
         if isinstance(effect, Publish):
             self.history.add(effect.changes, at_ms=time.time_ns() // 1_000_000)
-            for change in effect.changes:
-                if isinstance(change, MemberRefused):
-                    refused = change.member
-                    log.warning("member refused", member=refused.serf_name, code=refused.code, reason=refused.message)
+            log_changes(effect.changes)
             for subscription in self._subscriptions:
                 subscription.put(effect.view, effect.changes)
             return

@@ -23,7 +23,8 @@ def main(wanted: list[str]) -> int:
         return 0
     files = [FOLDER / f"test_{name}.py" for name in wanted or known]
     # A benchmark runs as long as its rounds take; the person at the terminal is its deadline.
-    return subprocess.run([sys.executable, "-m", "pytest", "-m", "bench", "-s", *files], check=False).returncode
+    options = ["-m", "bench", "-s", "-o", "faulthandler_timeout=0"]
+    return subprocess.run([sys.executable, "-m", "pytest", *options, *files], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Real nodes, each on a host of an emulated network, with real serf agents and a Redis that all of them reach.
 
-Light enough for twelve of them on two cores: one media worker each, no links but wanted ones, started three at a time.
-At the end of the block they are killed, not asked to leave; a test of leaving stops its nodes itself.
+A node has the name of the host that it begins on, and keeps it when it moves to another. Light enough for twelve on two
+cores: one media worker each, no links but wanted ones, started three at a time. At the end of the block all are killed;
+a test of leaving stops its nodes itself.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import json
 import socket
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +26,6 @@ from signalling.ids import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from pathlib import Path
 
     from lab import Wan
     from membership.child import TetheredChild
@@ -52,7 +53,7 @@ Settings = MappingProxyType[str, "Mapping[str, object]"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WanNode:
-    """A node: the host it is on, whose name is its id, its folder and what it has printed."""
+    """A node: the host it is on, its folder and what it has printed since it was started last."""
 
     host: str
     address: str
@@ -69,9 +70,10 @@ class WanNode:
 class WanNodes:
     """The nodes of a network; made by :func:`open_wan_nodes`."""
 
-    def __init__(self, wan: Wan, nodes: Mapping[str, WanNode], nursery: trio.Nursery) -> None:
+    def __init__(self, wan: Wan, nodes: dict[str, WanNode], nursery: trio.Nursery) -> None:
         self.wan: Final = wan
-        self.nodes: Final = nodes
+        self.nodes: Final[Mapping[str, WanNode]] = nodes
+        self._nodes = nodes
         self._nursery = nursery
         self._processes: dict[str, TetheredChild] = {}
         self._starting = trio.CapacityLimiter(AT_A_TIME)
@@ -99,6 +101,24 @@ class WanNodes:
     async def kill(self, host: str) -> None:
         """SIGKILL a node; its serf agent and its engine end with it."""
         await self._processes[host].kill()
+
+    def move(self, name: str, host: str) -> None:
+        """Give a node that does not run another host, and so another address; it keeps its name and its folder."""
+        node, address = self.nodes[name], self.wan.address(host)
+        node.config.write_text(node.config.read_text().replace(f'"{node.address}"', f'"{address}"'))
+        self._nodes[name] = replace(node, host=host, address=address)
+
+    def forget_peers(self, name: str) -> None:
+        """Let a node that does not run know nobody but the seeds when it comes back: Serf keeps whom it knew."""
+        (self.nodes[name].data_dir / "gossip" / "snapshot").unlink(missing_ok=True)
+
+    def agent_pid(self, name: str) -> int:
+        """Process id of a running node's serf agent.
+
+        Raises:
+            LookupError: It has none now.
+        """
+        return find_descendant(self.pid(name), "serf")
 
     def pid(self, host: str) -> int:
         """Process id of a running node itself, such as to stop it for a while with SIGSTOP."""
@@ -142,7 +162,7 @@ class WanNodes:
         """What `starling members --json` prints on the node's host."""
         said: list[str] = []
         command = [sys.executable, "-m", "node", "members", "--json", "--data-dir", str(self.nodes[host].data_dir)]
-        async with self.wan.run_in(host, command, on_line=said.append) as process:
+        async with self.wan.run_in(self.nodes[host].host, command, on_line=said.append) as process:
             code = await process.wait()
         text = "\n".join(said)
         assert code == 0, text
@@ -182,12 +202,14 @@ class WanNodes:
     async def _live(self, host: str, *, task_status: trio.TaskStatus[TetheredChild]) -> None:
         node = self.nodes[host]
         command = [sys.executable, "-m", "node", "up", "--config", str(node.config)]
-        async with self.wan.run_in(host, command, close_grace_s=ENDS_AT_ONCE_S, on_line=node.lines.append) as process:
+        async with self.wan.run_in(
+            node.host, command, close_grace_s=ENDS_AT_ONCE_S, on_line=node.lines.append
+        ) as process:
             task_status.started(process)
             await process.wait()
 
     async def _ask(self, host: str, address: tuple[str, int], request: bytes) -> bytes:
-        with trio.fail_after(ANSWER_DEADLINE_S), _tcp(self.wan, host) as stream:
+        with trio.fail_after(ANSWER_DEADLINE_S), _tcp(self.wan, self.nodes[host].host) as stream:
             await stream.connect(address)
             rest = request
             while rest:
@@ -206,9 +228,10 @@ async def open_wan_nodes(
     hosts: Sequence[str] | None = None,
     redis_host: str | None = None,
     seeds: Sequence[str] | None = None,
+    begin: Sequence[str] | None = None,
     settings: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
 ) -> AsyncIterator[WanNodes]:
-    """Start Redis and a node on each host, and wait until all have met.
+    """Start Redis and nodes, and wait until all have met.
 
     Args:
         wan: The network.
@@ -217,6 +240,7 @@ async def open_wan_nodes(
         redis_host: The host that Redis is on, for a store with a distance; without it Redis is a socket in the folder,
             near everybody and beyond every cut.
         seeds: Hosts whose nodes the others join; the first and the last unless said.
+        begin: Which nodes to start; all unless said. The others are for :meth:`WanNodes.start`.
         settings: More settings for every node, by section and key.
 
     Raises:
@@ -262,9 +286,9 @@ async def open_wan_nodes(
     ):
         running = WanNodes(wan, nodes, nursery)
         async with trio.open_nursery() as starting:
-            for host in chosen:
+            for host in chosen if begin is None else begin:
                 starting.start_soon(running.start, host)
-        await running.wait_until_met()
+        await running.wait_until_met(begin)
         yield running
         nursery.cancel_scope.cancel()
 
@@ -290,3 +314,22 @@ def _tcp(wan: Wan, host: str) -> trio.socket.SocketType:
         return made
 
     return trio.socket.from_stdlib_socket(wan.in_namespace(host, make))
+
+
+def find_descendant(pid: int, program: str) -> int:
+    """Process id of a running program that a process has started, itself or by another.
+
+    Raises:
+        LookupError: There is none.
+    """
+    below = [pid]
+    while below:
+        one = below.pop()
+        try:
+            if Path(f"/proc/{one}/comm").read_text().strip() == program:
+                return one
+            for children in Path(f"/proc/{one}/task").glob("*/children"):
+                below += map(int, children.read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    raise LookupError(f"no process {program!r} below {pid}")

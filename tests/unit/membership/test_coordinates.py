@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import trio
@@ -75,3 +76,29 @@ async def test_who_left_is_forgotten_and_an_empty_cluster_is_waited_for(autojump
         await trio.sleep(2 * ROUND_S)
         assert not reader.seen
         nursery.cancel_scope.cancel()
+
+
+class JumpyAgent(FakeAgent):
+    """A node with a neighbour in the same room: its error jumps now and then, and decays."""
+
+    def __init__(self, *errors: float) -> None:
+        super().__init__()
+        self._errors = list(errors)
+
+    async def coordinate(self, name: str) -> NetworkCoordinate | None:
+        await super().coordinate(name)
+        return replace(SOMEWHERE, error=self._errors.pop(0) if len(self._errors) > 1 else self._errors[0])
+
+
+async def test_an_error_that_jumps_for_a_moment_is_not_believed_and_one_that_stays_is(
+    autojump_clock: MockClock,
+) -> None:
+    reader = CoordinateReader(lambda: view(member("a")))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reader.run, cast("SerfClient", JumpyAgent(1.5, 0.4, 1.5)))
+        errors = []
+        for _ in range(6):
+            await trio.sleep(ROUND_S)
+            errors.append(reader.seen[NodeId("a")].coordinate.error)
+        nursery.cancel_scope.cancel()
+    assert errors == [0.4, 0.4, 0.4, 0.4, 1.5, 1.5]
