@@ -22,7 +22,6 @@ What comes from a peer is never trusted: a member with unusable tags, of another
 certificate is listed with the reason and changes nothing.
 """
 
-from membership.certificate import certificate_holds, certify_node
 from membership.config import MembershipConfig
 from membership.distance import NetworkCoordinate, Position, RttEstimate, RttSource, great_circle_km, rtt_floor_ms
 from membership.errors import GossipSetupError, GossipUnavailableError, KeysRefusedError, MembershipError
@@ -89,8 +88,6 @@ __all__ = [
     "UnusableMember",
     "ViewMember",
     "ViewReset",
-    "certificate_holds",
-    "certify_node",
     "great_circle_km",
     "open_membership",
     "rank",

@@ -1,50 +1,47 @@
-"""The certificate of a node key: the cluster key's signature over (cluster, node id, node public key).
+"""The certificate of a node: the cluster key's signature over everything that the node says of itself.
 
-A node makes its Ed25519 key at its first start and signs mesh messages with it.  Whoever holds the gossip
-key can put any key into a tag; only who holds the cluster key can certify it.
+A node makes its Ed25519 key at its first start, signs mesh messages with it, and names it in its tags. Whoever holds
+the gossip key can put anything into tags, also what another node said with one word changed; only who holds the
+cluster's key can certify it. So the certificate covers every tag but itself, boots and names to come included, and is
+made anew whenever a tag changes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+__all__ = ["CERTIFICATE_TAG", "certificate_holds", "statement"]
 
-__all__ = ["certificate_holds", "certify_node"]
+CERTIFICATE_TAG: Final = "x"
 
-_PURPOSE = b"starling/node-certificate/1"
+_PURPOSE = b"starling/node-certificate/2"
 """Keeps a signature made for another purpose with the same key from passing as a certificate."""
 
 
-def certify_node(cluster_key: Ed25519PrivateKey, *, cluster: str, node_id: str, public_key: bytes) -> bytes:
-    """Sign a node's public key (32 raw bytes) with the cluster key; 64 bytes."""
-    return cluster_key.sign(_statement(cluster, node_id, public_key))
+def statement(wire: Mapping[str, str]) -> bytes:
+    """What is signed for these tags, in the form that gossip carries them."""
+    pairs = sorted((name, value) for name, value in wire.items() if name != CERTIFICATE_TAG)
+    fields = (_PURPOSE, *(text.encode() for pair in pairs for text in pair))
+    # Every field behind its length: no two sets of tags share a statement.
+    return b"".join(len(field).to_bytes(2, "big") + field for field in fields)
 
 
-def certificate_holds(
-    cluster_keys: Iterable[bytes], *, cluster: str, node_id: str, public_key: bytes, certificate: bytes
-) -> bool:
-    """Whether one of the cluster's public keys (32 raw bytes each) has signed this node key.
+def certificate_holds(cluster_keys: Iterable[bytes], *, wire: Mapping[str, str], certificate: bytes) -> bool:
+    """Whether one of the cluster's public keys (32 raw bytes each) has signed these tags.
 
     Two cluster keys may be live at a time, so that they can be rotated.
     """
-    statement = _statement(cluster, node_id, public_key)
+    signed = statement(wire)
     for cluster_key in cluster_keys:
         try:
-            Ed25519PublicKey.from_public_bytes(cluster_key).verify(certificate, statement)
+            Ed25519PublicKey.from_public_bytes(cluster_key).verify(certificate, signed)
         except InvalidSignature:
             continue
         return True
     return False
-
-
-def _statement(cluster: str, node_id: str, public_key: bytes) -> bytes:
-    # Every field behind its length: no two triples share a statement.
-    fields = (_PURPOSE, cluster.encode(), node_id.encode(), public_key)
-    return b"".join(len(field).to_bytes(2, "big") + field for field in fields)

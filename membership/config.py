@@ -12,6 +12,7 @@ from membership.tags import LoadClass, NodeState, NodeTags, is_cluster_name
 from signalling.ids import NodeId, is_node_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["MembershipConfig"]
@@ -37,6 +38,7 @@ class MembershipConfig:
         gossip_key: base64 of 16, 24 or 32 bytes; needed as soon as there are seeds.
         cluster_keys: raw 32-byte Ed25519 public keys of the cluster; when there are any, a member without
             a certificate by one of them is refused and shown.
+        certify: signs with the cluster's key what this node says of itself (64 bytes); None on a node without one.
         revoked_keys_file: node keys that are refused, see revocations.py; None for none.
         rpc: `host:port` of the RPC of an external agent on a loopback address, which then takes the place of an own
             one: everything about addresses, keys and the program is its operator's.
@@ -69,6 +71,7 @@ class MembershipConfig:
     seeds: tuple[str, ...] = ()
     gossip_key: str | None = None
     cluster_keys: tuple[bytes, ...] = ()
+    certify: Callable[[bytes], bytes] | None = None
     revoked_keys_file: Path | None = None
     rpc: str | None = None
     rpc_token: str = field(default="", repr=False)
@@ -119,7 +122,6 @@ class MembershipConfig:
         public_url: str,
         public_key: bytes,
         media_addresses: tuple[str, ...] = (),
-        certificate: bytes | None = None,
         protocol_min: int = 1,
         protocol_max: int = 1,
         state: NodeState = NodeState.SERVING,
@@ -140,7 +142,6 @@ class MembershipConfig:
             state=state,
             load=load,
             public_key=public_key,
-            certificate=certificate,
         )
 
 

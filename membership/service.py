@@ -187,7 +187,7 @@ class Membership:
         """
         if (tags.cluster, tags.node_id) != (self._config.cluster, self._config.node_id):
             raise ValueError("tags of another node or cluster")
-        encode_tags(tags)
+        encode_tags(tags, certify=self._config.certify)
         self._tags = tags
         with self._using_agent() as session:
             await self._announce(session)
@@ -363,7 +363,8 @@ class Membership:
         return self._encode(self._agent_boot, AgentKind.VACATED)
 
     def _encode(self, agent_boot: int, agent: AgentKind) -> dict[str, str]:
-        return encode_tags(self._tags.stamped(boot=self._boot, agent_boot=agent_boot, agent=agent))
+        tags = self._tags.stamped(boot=self._boot, agent_boot=agent_boot, agent=agent)
+        return encode_tags(tags, certify=self._config.certify)
 
     @contextlib.contextmanager
     def _using_agent(self) -> Iterator[AgentSession]:
@@ -418,7 +419,7 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         ExceptionGroup: of what the block raises.
     """
     try:
-        encode_tags(tags)
+        encode_tags(tags, certify=config.certify)
     except ValueError as error:
         raise GossipSetupError("tags_invalid", f"this node cannot describe itself: {error}") from error
     if tags.public_key in _revoked_keys(config):

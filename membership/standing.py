@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from membership.rpc.records import SerfMember
-    from membership.tags import NodeTags
     from signalling.ids import NodeId
 
 __all__ = ["Rules", "Speakers", "judge", "revoked", "speakers_of"]
@@ -68,8 +67,8 @@ def judge(member: SerfMember, rules: Rules) -> ViewMember | UnusableMember:
         return _unusable(member, "foreign_cluster", f"belongs to cluster {tags.cluster!r}, not {rules.cluster!r}")
     if member.name != tags.serf_name:
         return _unusable(member, "name_mismatch", f"tags claim to be {tags.serf_name!r}")
-    if rules.cluster_keys and not _is_certified(tags, rules):
-        return _unusable(member, "uncertified", "its node key carries no certificate by this cluster's key")
+    if rules.cluster_keys and not _is_certified(member, tags.certificate, rules):
+        return _unusable(member, "uncertified", "what it says of itself carries no certificate by this cluster's key")
     state = _state(member)
     if tags.agent is AgentKind.VACATED and state is MemberState.ALIVE:
         state = MemberState.LEFT  # the agent lives on, the node does not
@@ -100,14 +99,10 @@ def speakers_of(members: Iterable[ViewMember]) -> Speakers:
     return Speakers(by_node=by_node, refused=tuple(refused))
 
 
-def _is_certified(tags: NodeTags, rules: Rules) -> bool:
-    return tags.certificate is not None and certificate_holds(
-        rules.cluster_keys,
-        cluster=tags.cluster,
-        node_id=tags.node_id,
-        public_key=tags.public_key,
-        certificate=tags.certificate,
-    )
+def _is_certified(member: SerfMember, certificate: bytes | None, rules: Rules) -> bool:
+    if certificate is None:
+        return False
+    return certificate_holds(rules.cluster_keys, wire=member.tags, certificate=certificate)
 
 
 def _unusable(member: SerfMember | ViewMember, code: str, message: str) -> UnusableMember:

@@ -16,10 +16,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from membership.certificate import CERTIFICATE_TAG, statement
 from signalling.ids import NodeId, is_node_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "MAX_TAGS_BYTES",
@@ -105,7 +106,7 @@ class NodeTags:
         load: coarse load class.
         agent: whose agent it is.
         public_key: raw Ed25519 public key (32 bytes) that signs its mesh messages.
-        certificate: the cluster key's signature (64 bytes) over cluster, id and key; None on a lone node.
+        certificate: the cluster key's signature (64 bytes) over all the other tags; None on a lone node.
     """
 
     cluster: str
@@ -160,8 +161,12 @@ def serf_name(node_id: NodeId, agent_boot: int) -> str:
     return f"{node_id}-{agent_boot}"
 
 
-def encode_tags(tags: NodeTags) -> dict[str, str]:
+def encode_tags(tags: NodeTags, *, certify: Callable[[bytes], bytes] | None = None) -> dict[str, str]:
     """Tags as Serf carries them.
+
+    Args:
+        tags: what is said.
+        certify: signs with the cluster's key (64 bytes); without it the certificate of `tags` goes along, if any.
 
     Raises:
         ValueError: a field is outside of its range, or all together exceed `MAX_TAGS_BYTES`.
@@ -187,8 +192,9 @@ def encode_tags(tags: NodeTags) -> dict[str, str]:
         wire["m"] = ",".join(tags.media_addresses)
     if tags.agent is not AgentKind.OWN:
         wire["y"] = tags.agent.value
-    if tags.certificate is not None:
-        wire["x"] = _to_base64(tags.certificate)
+    certificate = tags.certificate if certify is None else certify(statement(wire))
+    if certificate is not None:
+        wire[CERTIFICATE_TAG] = _to_base64(certificate)
     # One set of rules: what a peer would refuse is never sent.
     decoded = decode_tags(wire)
     if isinstance(decoded, UnusableTags):
@@ -232,7 +238,7 @@ def decode_tags(wire: Mapping[str, str]) -> NodeTags | UnusableTags:
             load=LoadClass(_required(wire, "l")),
             agent=AgentKind(wire.get("y", "")),
             public_key=_bytes(wire, "k", PUBLIC_KEY_BYTES),
-            certificate=_bytes(wire, "x", CERTIFICATE_BYTES) if "x" in wire else None,
+            certificate=_bytes(wire, CERTIFICATE_TAG, CERTIFICATE_BYTES) if CERTIFICATE_TAG in wire else None,
         )
     except ValueError as error:
         return UnusableTags(code="tags_malformed", message=str(error))

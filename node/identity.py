@@ -1,7 +1,7 @@
 """Who this node is, kept in its data folder: the folder itself, the node's key, the cluster's keys.
 
 A node makes its Ed25519 key at its first start. It signs mesh messages with it and nothing else;
-the cluster's key certifies it, and the certificate travels in the node's tags.
+the cluster's key certifies it with all else that the node says of itself (membership/certificate.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from membership import certify_node
 from node.errors import EXIT_CONFIG, NodeStartError
 from node.private_files import read_private, write_private
 from session import ClusterKeys
@@ -42,12 +41,10 @@ class Identity:
     Attributes:
         key: Signs this node's mesh messages.
         cluster_keys: Sign tokens and certify nodes, the same on every node.
-        certificate: The cluster's signature over this node's id and key.
     """
 
     key: Ed25519PrivateKey
     cluster_keys: ClusterKeys
-    certificate: bytes
 
     @property
     def public_key(self) -> bytes:
@@ -96,13 +93,7 @@ def load_identity(config: Config) -> Identity:
     """
     keys = _load_cluster_keys(config)
     key = _load_node_key(Path(config.node.data_dir) / NODE_KEY_FILE)
-    certificate = certify_node(
-        keys.signing_key,
-        cluster=config.node.cluster,
-        node_id=config.node.id,
-        public_key=key.public_key().public_bytes_raw(),
-    )
-    return Identity(key=key, cluster_keys=keys, certificate=certificate)
+    return Identity(key=key, cluster_keys=keys)
 
 
 def load_gossip_key(config: Config) -> str:

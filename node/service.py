@@ -341,7 +341,6 @@ def _tags(config: Config, identity: Identity, url: str, media_addresses: tuple[s
         public_url=url,
         media_addresses=media_addresses[:MAX_MEDIA_ADDRESSES],
         public_key=identity.public_key,
-        certificate=identity.certificate,
     )
 
 
@@ -363,6 +362,7 @@ def _membership_config(config: Config, identity: Identity) -> MembershipConfig:
         rpc=mesh.rpc or None,
         rpc_token=load_rpc_token(config) if mesh.rpc else "",
         cluster_keys=identity.cluster_keys.public_keys,
+        certify=identity.cluster_keys.signing_key.sign,
         revoked_keys_file=Path(mesh.revoked_keys_file) if mesh.revoked_keys_file else None,
         serf_path=mesh.serf,
         start_deadline_s=mesh.start_deadline_s,

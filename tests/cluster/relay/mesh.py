@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from membership import MembershipConfig, certify_node, open_membership
+from membership import MembershipConfig, open_membership
 from node.demo.ports import find_free_ports
 from relay import Relay, RelayConfig, RelayEvent, open_relay
 from sfu import Engine, EngineConfig, EngineStarted, Offered, open_engine
@@ -136,9 +136,9 @@ class Mesh:
             seeds=self._seeds,
             gossip_key=self._gossip_key,
             cluster_keys=(self._cluster_key.public_key().public_bytes_raw(),),
+            certify=self._cluster_key.sign,
         )
-        certificate = certify_node(self._cluster_key, cluster=CLUSTER, node_id=name, public_key=public_key)
-        tags = config.tags(public_url=f"http://127.0.0.1/{name}", public_key=public_key, certificate=certificate)
+        tags = config.tags(public_url=f"http://127.0.0.1/{name}", public_key=public_key)
         relay_config = RelayConfig(cluster=CLUSTER, node_id=node_id, private_key=key)
         with trio.CancelScope() as scope:
             self.stops[name] = scope

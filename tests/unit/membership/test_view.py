@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from membership.certificate import certify_node
 from membership.rpc.records import SerfMember
 from membership.seed_watch import FIRST_REJOIN_S
 from membership.snapshot import (
@@ -23,7 +22,7 @@ from membership.snapshot import (
     ViewMember,
 )
 from membership.standing import Speakers
-from membership.tags import NodeState
+from membership.tags import NodeState, NodeTags, decode_tags, encode_tags
 from membership.view import (
     RESYNC_S,
     AgentDown,
@@ -57,6 +56,16 @@ def a_view(**settings: object) -> MemberView:
         **settings,
     }
     return MemberView(**arguments)  # type: ignore[arg-type]
+
+
+def certified(member: SerfMember, key: Ed25519PrivateKey) -> SerfMember:
+    return replace(member, tags=encode_tags(decode(member), certify=key.sign))
+
+
+def decode(member: SerfMember) -> NodeTags:
+    tags = decode_tags(member.tags)
+    assert isinstance(tags, NodeTags)
+    return tags
 
 
 def read(view: MemberView, *members: SerfMember, now: float = 0.0) -> tuple[ViewEffect, ...]:
@@ -170,11 +179,18 @@ def test_strangers_are_shown_with_the_reason_and_not_obeyed() -> None:
 def test_with_cluster_keys_only_certified_members_count() -> None:
     key = Ed25519PrivateKey.from_private_bytes(bytes(32))
     view = a_view(cluster_keys=[key.public_key().public_bytes_raw()])
-    certificate = certify_node(key, cluster="test", node_id="ada", public_key=bytes(range(32)))
-    stolen = a_member("bob", certificate=certificate)
-    up(view, a_member("ada", certificate=certificate), stolen, a_member("eve", certificate=None))
+    ada = certified(a_member("ada"), key)
+    stolen = a_member("bob", certificate=decode(ada).certificate)
+    # All that ada said, under a newer boot and with another address for clients.
+    copied = a_member("ada", 999, public_url="https://evil.test", certificate=decode(ada).certificate)
+    up(view, ada, stolen, copied, a_member("eve", certificate=None))
     assert states(view) == {"ada": "alive"}
-    assert {member.code for member in view.view.unusable} == {"uncertified"}
+    assert view.view.members[NodeId("ada")].tags.public_url == "https://ada.example:8443"
+    assert [(member.serf_name, member.code) for member in view.view.unusable] == [
+        ("ada-999", "uncertified"),
+        ("bob-1", "uncertified"),
+        ("eve-1", "uncertified"),
+    ]
 
 
 def test_a_restart_of_the_agent_kills_nobody_at_first() -> None:

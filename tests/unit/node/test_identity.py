@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from membership import certificate_holds
 from node.config import load_config
 from node.config.derived import Machine
 from node.errors import EXIT_CONFIG, NodeStartError
@@ -40,16 +39,6 @@ def test_a_node_alone_makes_its_keys_once(config: Config) -> None:
         for name in (NODE_KEY_FILE, "cluster-keys.json"):
             assert (folder / name).stat().st_mode & 0o777 == 0o600
         assert folder.stat().st_mode & 0o777 == 0o700
-
-
-def test_the_cluster_certifies_the_node(config: Config) -> None:
-    with hold_data_dir(config):
-        identity = load_identity(config)
-    claims = {"cluster": "starling", "node_id": "a", "public_key": identity.public_key}
-    keys = identity.cluster_keys.public_keys
-    assert certificate_holds(keys, certificate=identity.certificate, **claims)  # type: ignore[arg-type]
-    claims["node_id"] = "b"
-    assert not certificate_holds(keys, certificate=identity.certificate, **claims)  # type: ignore[arg-type]
 
 
 def test_a_node_of_a_mesh_never_makes_cluster_keys(tmp_path: Path) -> None:

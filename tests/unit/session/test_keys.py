@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from membership.certificate import certificate_holds, certify_node
 from session.errors import SessionSetupError
 from session.keys import MAX_KEY_FILE_BYTES, ClusterKeys, RotationStage
 
@@ -71,12 +70,6 @@ def test_no_step_loses_a_key_by_being_early_or_late() -> None:
     with pytest.raises(ValueError, match="switched"):
         added.switched().switched()
     assert added.switched().without_second().public_keys == added.public_keys[1:]
-
-
-def test_the_signing_key_certifies_nodes() -> None:
-    keys = ClusterKeys.generate()
-    certificate = certify_node(keys.signing_key, cluster="c", node_id="n1", public_key=b"k" * 32)
-    assert certificate_holds(keys.public_keys, cluster="c", node_id="n1", public_key=b"k" * 32, certificate=certificate)
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
