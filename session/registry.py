@@ -370,10 +370,11 @@ class SeatRegistry:
             self._do(Assert(seats=tuple(unknown), asked_at=now))
 
     def _is_gone_from_here(self, answer: SeatAnswer, room: RoomId) -> bool:
-        """Whether the store names a holder that sat on this very node and sits no more: its release is on the way."""
-        if answer.by_session is None or answer.by_node != self._config.node:
+        """Whether the store names a holder that sat on this very node, and neither sits nor joins here any more."""
+        holder = answer.by_session
+        if holder is None or answer.by_node != self._config.node or self._claims.is_on_way(holder, room):
             return False
-        return self._held.of(answer.by_session, room) is None
+        return self._held.of(holder, room) is None
 
     def _heard(self, answered: bool, now: float) -> None:
         """Note whether the store is there; when it comes back, state everything."""
