@@ -26,6 +26,7 @@ from signalling.client.codec import encode
 from signalling.client.connection import converse
 from signalling.client.dialling import open_websocket
 from signalling.client.messages import Hello, Ping
+from signalling.client.refusal import ConnectionLostError, NodeUnreachableError, RefusedByNodeError
 from signalling.ids import RoomId
 from tests.bench.accounting import cpu_s, pss_bytes
 from tests.bench.doorway import open_echo, open_node
@@ -67,6 +68,7 @@ class Crowd:
         node_us: CPU of the node's Python a join, microseconds.
         engine_us: Of its engine.
         per_s: Joins that were answered a second.
+        failed: Joins that were refused, or cut off.
     """
 
     took_ms: list[float] = field(default_factory=list)
@@ -75,6 +77,7 @@ class Crowd:
     node_us: float = 0.0
     engine_us: float = 0.0
     per_s: float = 0.0
+    failed: int = 0
 
 
 async def message_us(url: str, pid: int, seconds: float, *, token: str | None) -> float:
@@ -120,8 +123,19 @@ async def joins(node: Node) -> Crowd:
     await _make_known(node, rooms)
     idle_trips = await _trips_per_s(node)
 
+    def is_done() -> None:
+        if len(crowd.took_ms) + crowd.failed == JOINS:
+            everybody_in.set()
+
     async def come(token: str, room: RoomId, due: float) -> None:
         await trio.sleep_until(due)
+        try:
+            await stay(token, room, due)
+        except* (NodeUnreachableError, RefusedByNodeError, ConnectionLostError):
+            crowd.failed += 1
+            is_done()
+
+    async def stay(token: str, room: RoomId, due: float) -> None:
         async with (
             open_websocket(node.url, ssl_context=None, origin=None, connect_s=10, close_s=2) as ws,
             converse(ws, token=token) as client,
@@ -131,8 +145,7 @@ async def joins(node: Node) -> Crowd:
             now = trio.current_time()
             crowd.seat_ms.append((now - asked) * 1000)
             crowd.took_ms.append((now - due) * 1000)
-            if len(crowd.took_ms) == JOINS:
-                everybody_in.set()
+            is_done()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_listen, client.events)
                 await everybody_in.wait()
@@ -215,6 +228,7 @@ async def measure(rounds: Rounds, folder: Path) -> dict[str, list[float]]:
             note("join_engine_us", crowd.engine_us)
             note("join_trips", crowd.trips)
             note("joins_per_s", crowd.per_s)
+            note("joins_failed", crowd.failed)
             note("join_p50_ms", statistics.median(crowd.took_ms))
             note("join_p99_ms", statistics.quantiles(crowd.took_ms, n=100)[98])
             note("seat_p50_ms", statistics.median(crowd.seat_ms))
@@ -240,6 +254,7 @@ def test_join() -> None:
     goals = (
         at_most("CPU per message / Quart's own echo", GOAL_MESSAGE, to_quart),
         at_most("trips to the store per join", GOAL_TRIPS, raw["join_trips"]),
+        at_most("joins that failed", 0, raw["joins_failed"]),
         at_most(f"join p99 at {JOINS_PER_S:g}/s, ms", GOAL_P99_MS, raw["join_p99_ms"]),
     )
     publish(Report(name="join", goals=goals, raw=raw, machine=described()))
