@@ -212,6 +212,10 @@ class Joining:
         if is_kept_out and sitting is not None:
             self._ask_holder(key, claiming, sitting.seat.session, self._config.node, now)
             return
+        if sitting is not None and sitting.seat.device != seat.device and sitting.seat.epoch > seat.epoch:
+            # Seated by the store while this join was on its way there: it is the later one, or nobody can tell.
+            self._refuse(key, claiming, ErrorCode.REPLACED, now)
+            return
         epoch = max(self._book.memory.epoch(seat.room, seat.slot) + 1, wall_ms)
         self._seat(key, claiming, replace(seat, epoch=epoch, provisional=True), now)
 

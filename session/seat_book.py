@@ -82,6 +82,9 @@ class SeatBook:
             self.effects.append(AskMesh(room=seat.room))
         own = [loser.seat.session for loser in losers if loser.seat.device == seat.device]
         self.admit(held, takes_over=own[0] if own else None)
+        if seat.provisional:
+            # No claim took these from them in the store, and none of ours takes a living seat of another device there.
+            self.release(tuple(loser.seat for loser in losers if loser.seat.device != seat.device), now)
         for loser in losers:
             self.lose(loser, "replaced", successor=seat.session if loser.seat.device == seat.device else None)
 

@@ -316,7 +316,17 @@ def test_without_the_store_reject_asks_whoever_sits_here(core: SeatRegistry) -> 
     assert isinstance(touch, Touch)
     assert isinstance(again, Claim)
     effects = core.handle(answered(again, None), 2)
-    assert [type(effect) for effect in effects] == [AskMesh, Admit, SeatLost]
+    assert [type(effect) for effect in effects] == [AskMesh, Admit, Release, SeatLost]
+    assert [seat.session for effect in effects if isinstance(effect, Release) for seat in effect.seats] == [S1]
+
+
+def test_a_join_without_an_answer_gives_way_to_one_that_the_store_seated_meanwhile(core: SeatRegistry) -> None:
+    waiting = asked(core, S1, 1, by(10))
+    core.handle(answered(asked(core, S2, 1, by(10)), SeatAnswer(verdict=Verdict.OK, epoch=7)), 0)
+    effects = core.handle(answered(waiting, None), 1)
+    assert refusal(effects) is ErrorCode.REPLACED
+    assert [type(effect) for effect in effects] == [Release, Refuse]
+    assert core.seat(S2, ROOM) is not None
 
 
 def test_a_clock_of_the_node_that_steps_back_does_not_reorder_devices(core: SeatRegistry) -> None:
