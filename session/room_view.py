@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     from signalling.client.messages import LeaveReason
     from signalling.ids import NodeId, ParticipantId, RoomId, SessionId, TrackId
 
-__all__ = ["FoundTrack", "LiveRoom", "Local", "View", "changes_of_place", "compute_view", "differences"]
+__all__ = [
+    "FoundTrack",
+    "LiveRoom",
+    "Local",
+    "View",
+    "changes_of_place",
+    "compute_view",
+    "differences",
+    "info_in_place",
+]
 
 View: TypeAlias = "dict[ParticipantId, ParticipantInfo]"
 
@@ -177,6 +186,12 @@ def changes_of_place(live: LiveRoom) -> list[tuple[ParticipantId, NodeEvent]]:
         if live.places[who] != before:
             changes.append((who, now))
     return changes
+
+
+def info_in_place(live: LiveRoom, info: ParticipantInfo) -> ParticipantInfo:
+    """Somebody where those who came before were told that they are: who comes now is told of the same changes."""
+    place = live.places.get(info.participant)
+    return info if place is None else msgspec.structs.replace(info, node=place.node, region=place.region)
 
 
 def differences(before: View, after: View, reason: LeaveReason) -> list[tuple[ParticipantId, NodeEvent]]:

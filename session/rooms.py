@@ -35,7 +35,15 @@ from session.room_effects import (
 )
 from session.room_speakers import heard_now
 from session.room_talk import RoomTalk
-from session.room_view import FoundTrack, LiveRoom, Local, changes_of_place, compute_view, differences
+from session.room_view import (
+    FoundTrack,
+    LiveRoom,
+    Local,
+    changes_of_place,
+    compute_view,
+    differences,
+    info_in_place,
+)
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
@@ -223,7 +231,9 @@ class Rooms:
             Refused: `not_in_room`.
         """
         live, local = self._local(session)
-        return tuple(as_told(info) for who, info in live.view.items() if who != local.info.participant)
+        return tuple(
+            as_told(info_in_place(live, info)) for who, info in live.view.items() if who != local.info.participant
+        )
 
     def snapshot(self, room: RoomId) -> tuple[ParticipantInfo, ...]:
         """Everybody in a room, wherever they are."""

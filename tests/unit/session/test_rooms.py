@@ -176,6 +176,18 @@ def test_who_moves_is_told_where_they_are_and_neither_leaves_nor_comes() -> None
     assert told(rooms.remote(N2, ROOM, ()), S1) == []
 
 
+def test_who_comes_is_told_of_the_same_places_as_those_who_are_there() -> None:
+    """Somebody left for a node that does not speak, and is back: who came meanwhile was told the old place, too."""
+    rooms = Rooms(N1)
+    rooms.admit(S1, ROOM, person("ann"))
+    rooms.admit(S2, ROOM, person("bob"))
+    rooms.remove(S2, "replaced", moved_to=N2)
+    eve = SessionId("eve")
+    rooms.admit(eve, ROOM, person("eve"))
+    assert {info.node for info in rooms.others(eve)} == {N1}
+    assert told(rooms.admit(S3, ROOM, person("bob")), eve) == []
+
+
 def test_who_moves_between_other_nodes_or_is_renamed_is_told_once() -> None:
     rooms = Rooms(N1)
     rooms.admit(S1, ROOM, person("ann"))
