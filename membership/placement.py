@@ -10,8 +10,9 @@ shake decides: load, whether the room lives there, the map, and a hash that spre
 noise within the error bars moves nobody, a longer way never makes a node better, and the order of the input says
 nothing.  A client that is on a node stays there until another is better by a ratio *and* by an absolute margin.
 
-Who cannot take the client is left out, with the reason: draining, not alive, another protocol, the wrong place for
-the room's data.  A full node comes after all others: its tag may be a minute old, and it refuses by itself.
+Who cannot take the client is left out, with the reason: draining, ineligible, not alive, another protocol, the
+wrong place for the room's data.  A full node comes after all others: its tag may be a minute old, and it refuses by
+itself.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class Excluded:
 
     Attributes:
         node_id: its stable id.
-        code: `not_alive`, `other_role`, `draining`, `protocol`, `residency`.
+        code: `not_alive`, `other_role`, `draining`, `ineligible`, `protocol`, `residency`.
         text: for a human.
     """
 
@@ -212,6 +213,8 @@ def _refusal(member: ViewMember, room: RoomPlace, others: Iterable[NodeTags]) ->
         return "other_role", f"it takes no clients: its role is {tags.role}"
     if tags.state is NodeState.DRAINING:
         return "draining", "it is being emptied and takes nobody new"
+    if not tags.eligible:
+        return "ineligible", "its operator lets nobody new come"
     if any(tags.protocol_max < one.protocol_min or one.protocol_max < tags.protocol_min for one in others):
         return "protocol", "it speaks no protocol in common with the nodes that it would have to talk to"
     if room.residency is not None and tags.residency != room.residency:

@@ -65,6 +65,11 @@ class ViewMember:
         """Alive and not draining."""
         return self.state is MemberState.ALIVE and self.tags.state is NodeState.SERVING
 
+    @property
+    def takes_clients(self) -> bool:
+        """Serving, and its operator lets new clients come."""
+        return self.is_serving and self.tags.eligible
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnusableMember:

@@ -40,7 +40,7 @@ __all__ = [
 MAX_TAGS_BYTES = 512
 """Serf refuses a member whose encoded tags are larger (memberlist's limit for node meta data)."""
 
-OPTIONAL_TAGS = ("e", "g", "m", "x", "y")
+OPTIONAL_TAGS = ("e", "g", "m", "t", "x", "y")
 """Names that an encoding may lack, so that a change of tags has to delete them."""
 
 MAX_BOOT = 2**53 - 1
@@ -103,6 +103,7 @@ class NodeTags:
         protocol_min: lowest mesh protocol it speaks.
         protocol_max: highest mesh protocol it speaks.
         state: serving or draining.
+        eligible: whether it takes new clients; one that does not keeps those it has.
         load: coarse load class.
         agent: whose agent it is.
         public_key: raw Ed25519 public key (32 bytes) that signs its mesh messages.
@@ -123,6 +124,7 @@ class NodeTags:
     protocol_min: int = 1
     protocol_max: int = 1
     state: NodeState = NodeState.SERVING
+    eligible: bool = True
     load: LoadClass = LoadClass.LOW
     agent: AgentKind = AgentKind.OWN
     public_key: bytes
@@ -188,6 +190,8 @@ def encode_tags(tags: NodeTags, *, certify: Callable[[bytes], bytes] | None = No
         wire["g"] = f"{tags.latitude:.4f},{tags.longitude:.4f}"
     if tags.residency is not None:
         wire["e"] = tags.residency
+    if not tags.eligible:
+        wire["t"] = "0"
     if tags.media_addresses:
         wire["m"] = ",".join(tags.media_addresses)
     if tags.agent is not AgentKind.OWN:
@@ -235,6 +239,7 @@ def decode_tags(wire: Mapping[str, str]) -> NodeTags | UnusableTags:
             protocol_min=protocol_min,
             protocol_max=protocol_max,
             state=NodeState(_required(wire, "s")),
+            eligible=wire.get("t") != "0",
             load=LoadClass(_required(wire, "l")),
             agent=AgentKind(wire.get("y", "")),
             public_key=_bytes(wire, "k", PUBLIC_KEY_BYTES),

@@ -12,6 +12,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -23,23 +24,25 @@ from membership import MemberState
 from node.account_orders import AccountAnswer, AccountOrder, carry_out
 from node.conductor.distances import rtts_now
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
+from node.lifecycle_orders import NodeAnswer, NodeOrder, carry_out_order
 from node.mesh_orders import HistoryAnswer, KeysAnswer, MeshOrder, carry_out_keys, read_history
 from node.private_files import read_private, write_private
 from relay.link_peer import node_of_link
 from sfu import EngineLostError
+from signalling.ids import NodeId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from membership import ClusterView, Membership, RttMatrix
+    from membership import ClusterView, Membership, RttMatrix, ViewMember
     from node.audit import Auditor, AuditReport
     from node.conductor import Conductor
     from node.config import Config
+    from node.drain import Drainer
     from node.http.backend import ReadinessProblem
     from relay import Relay
     from sfu import Engine
-    from signalling.ids import NodeId
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -62,7 +65,7 @@ KEYS_DEADLINE_S: Final = 60.0
 MAX_CONNECTIONS: Final = 16
 """People and their scripts; a question takes milliseconds."""
 
-Topic: TypeAlias = Literal["status", "members", "links", "audit", "accounts", "keys", "history"]
+Topic: TypeAlias = Literal["status", "members", "links", "audit", "accounts", "keys", "history", "node"]
 
 _Answer = TypeVar("_Answer")
 
@@ -82,6 +85,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     topic: Topic
     order: AccountOrder = AccountOrder(action="list")
     mesh_order: MeshOrder = MeshOrder()
+    node_order: NodeOrder = NodeOrder()
+
+
+_FIELD_OF: Final = MappingProxyType({AccountOrder: "order", MeshOrder: "mesh_order", NodeOrder: "node_order"})
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +116,7 @@ class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
 class MemberReport(msgspec.Struct, frozen=True, kw_only=True):
     """One member of the cluster, as this node sees it.
 
-    ``state`` is ``alive``, ``draining``, ``failed``, ``left`` or ``refused``; ``reason`` says why a
+    ``state`` is ``alive``, ``ineligible``, ``draining``, ``failed``, ``left`` or ``refused``; ``reason`` says why a
     member is refused. ``rtt_ms`` is an estimate from network coordinates, ``public_key`` the node's key in base64url.
     """
 
@@ -166,10 +173,11 @@ class AdminDesk:
     relay: Relay | None
     alone: ClusterView
     auditor: Auditor
+    drainer: Drainer
 
     async def answer(
         self, question: Question
-    ) -> StatusReport | Members | Links | AuditReport | AccountAnswer | KeysAnswer | HistoryAnswer:
+    ) -> StatusReport | Members | Links | AuditReport | AccountAnswer | KeysAnswer | HistoryAnswer | NodeAnswer:
         """Say how things are now, or do what is ordered."""
         match question.topic:
             case "status":
@@ -186,6 +194,8 @@ class AdminDesk:
                 return await carry_out_keys(self.membership, question.mesh_order)
             case "history":
                 return read_history(self.membership, question.mesh_order)
+            case "node":
+                return await carry_out_order(NodeId(self.config.node.id), self.drainer, question.node_order)
 
     def _status(self) -> StatusReport:
         problems = self.conductor.readiness()
@@ -207,7 +217,7 @@ class AdminDesk:
         known = [
             MemberReport(
                 node=node_id,
-                state="draining" if member.state == "alive" and not member.is_serving else member.state.value,
+                state=_state_of(member),
                 public_key=urlsafe_b64encode(member.tags.public_key).decode().rstrip("="),
                 region=member.tags.region,
                 url=member.tags.public_url,
@@ -273,6 +283,12 @@ def _rtt_ms(rtts: RttMatrix | None, me: NodeId, node: NodeId) -> float | None:
     return None if known is None else known.rtt_ms
 
 
+def _state_of(member: ViewMember) -> str:
+    if member.state is not MemberState.ALIVE or member.takes_clients:
+        return member.state.value
+    return "ineligible" if member.is_serving else "draining"
+
+
 def _problem(found: ReadinessProblem) -> Problem:
     return Problem(part=found.part, code=found.code, message=found.message)
 
@@ -318,9 +334,9 @@ def _deadline_s(topic: Topic) -> float:
 
 
 async def ask_node(
-    data_dir: Path, topic: Topic, kind: type[_Answer], order: AccountOrder | MeshOrder | None = None
+    data_dir: Path, topic: Topic, kind: type[_Answer], order: AccountOrder | MeshOrder | NodeOrder | None = None
 ) -> _Answer:
-    """Ask the node that runs in this data folder; an order goes with the topics `accounts`, `keys` and `history`.
+    """Ask the node that runs in this data folder; an order goes with `accounts`, `keys`, `history` and `node`.
 
     Raises:
         NodeStartError: ``not_running``: none does, or it does not answer.
@@ -338,7 +354,7 @@ async def ask_node(
         ) from None
     question = Question(token=admin.token, topic=topic)
     if order is not None:
-        field = "mesh_order" if isinstance(order, MeshOrder) else "order"
+        field = _FIELD_OF[type(order)]
         question = msgspec.structs.replace(question, **{field: order})
     asked = _line(question)
     answer = b""

@@ -3,14 +3,14 @@
 In this order, each entered on one exit stack, so that whatever fails or stops takes down what came
 after it and then what came before: the data folder's lock, keys, the listening socket (a taken
 port is known before anything else has started), the engine, membership, stores, sessions, relay,
-conductor, admin listener, HTTP. On a stop HTTP goes first and tells its clients to go elsewhere,
-then all seats are released while the others can still be told, then the rest goes backwards.
+conductor, drain, admin listener, HTTP. On a stop the node is emptied first (node/drain), then HTTP
+goes and tells who is still there to go elsewhere, then the rest goes backwards.
 """
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -23,10 +23,8 @@ from durable import StoreSetupError
 from membership import (
     ClusterView,
     GossipSetupError,
-    GossipUnavailableError,
     MembershipConfig,
     MemberState,
-    NodeState,
     NodeTags,
     ViewMember,
     open_membership,
@@ -37,6 +35,7 @@ from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.conductor.distances import rtts_now
 from node.config.derived import public_url
+from node.drain import Drainer, open_drainer
 from node.errors import EXIT_CONFIG, EXIT_FAILED, NodeStartError
 from node.geoip import GeoDatabase
 from node.http.api import make_api
@@ -70,8 +69,8 @@ if TYPE_CHECKING:
     from node.config import Config
     from node.http.server import HttpServer
     from node.identity import Identity
-    from relay import Relay
     from session import Sessions
+    from sfu import Engine
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -124,6 +123,7 @@ class RunningNode:
         http: Its HTTP server.
         membership: Its place in the cluster, if it has one.
         api_keys: Who else may sign for users.
+        drainer: Empties it.
     """
 
     node_id: NodeId
@@ -131,13 +131,15 @@ class RunningNode:
     http: HttpServer
     membership: Membership | None
     api_keys: ApiKeys
+    drainer: Drainer
 
 
 async def run_node(config: Config, *, started: Callable[[RunningNode], None]) -> None:
     """Run a node until it is told to stop.
 
-    SIGTERM or SIGINT stops it in good order, within ``node.stop_deadline_s``; a second one stops
-    it now. SIGHUP reads the TLS certificate, the API keys and the revoked keys again.
+    SIGTERM or SIGINT empties it within ``node.drain_deadline_s``, as people are sent to other nodes,
+    and then stops it in good order within ``node.stop_deadline_s``; a second one stops it now. SIGHUP
+    reads the TLS certificate, the API keys and the revoked keys again.
 
     Args:
         config: All settings.
@@ -158,6 +160,7 @@ async def run_node(config: Config, *, started: Callable[[RunningNode], None]) ->
                     log.info("node_started", url=node.url)
                     await stop.wait()
                     log.info("node_stopping")
+                    await node.drainer.stop(deadline_s=config.node.drain_deadline_s)
                     everything.deadline = trio.current_time() + config.node.stop_deadline_s
                 nursery.cancel_scope.cancel()
         except* (NodeStartError, *_SETUP_ERRORS) as group:
@@ -266,7 +269,20 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                 )
             )
         )
-        stack.push_async_callback(_bow_out, sessions, membership, relay)
+        stack.push_async_callback(_bow_out, sessions)
+        drainer = await stack.enter_async_context(
+            open_drainer(
+                Drainer(
+                    standing=conductor.standing,
+                    seats=sessions,
+                    moves=conductor.moves,
+                    rooms=conductor.stage,
+                    links=relay,
+                    gossip=membership,
+                    engine_epoch=lambda: _epoch_of(engine),
+                )
+            )
+        )
         desk = AdminDesk(
             config=config,
             url=url,
@@ -275,6 +291,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             membership=membership,
             relay=relay,
             alone=alone,
+            drainer=drainer,
             auditor=Auditor(
                 node=NodeId(config.node.id), sessions=sessions, reader=stores.reader, alive=lambda: _alive(view())
             ),
@@ -285,7 +302,14 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             open_http_server(build_app(api), config.http, listener, stopping=api.stopping)
         )
         api.guard = http.guard
-        yield RunningNode(node_id=NodeId(config.node.id), url=url, http=http, membership=membership, api_keys=api_keys)
+        yield RunningNode(
+            node_id=NodeId(config.node.id),
+            url=url,
+            http=http,
+            membership=membership,
+            api_keys=api_keys,
+            drainer=drainer,
+        )
 
 
 def _session_config(config: Config) -> SessionConfig:
@@ -316,17 +340,16 @@ def _room_media(config: Config) -> RoomMedia:
     )
 
 
-async def _bow_out(sessions: Sessions, membership: Membership | None, relay: Relay | None) -> None:
-    """Take no more people or links, say so, and give back what is still held, while others can be told."""
-    sessions.start_drain()
+async def _bow_out(sessions: Sessions) -> None:
+    """Give back what is still held, also where nobody emptied the node before."""
     with trio.move_on_after(RELEASE_DEADLINE_S):
-        if relay is not None and membership is not None:
-            relay.set_draining(True)
-            try:
-                await membership.set_tags(replace(membership.tags, state=NodeState.DRAINING))
-            except GossipUnavailableError as error:
-                log.warning("drain_untold", reason=error.message)
         await sessions.release_all()
+
+
+def _epoch_of(engine: Engine) -> int | None:
+    """Which engine serves; none while one is being started."""
+    seen = engine.supervision()
+    return seen.epoch if seen.serving else None
 
 
 def _tags(config: Config, identity: Identity, url: str, media_addresses: tuple[str, ...]) -> NodeTags:

@@ -27,6 +27,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "status": "ask the local node how it is",
         "members": "list the nodes of the cluster as the local node sees them",
         "events": "watch nodes come and go, or list what happened lately",
+        "node": "drain the local node, put it back, say whether it takes new people",
         "links": "list the local node's links to other nodes",
         "audit": "compare the store's seats with those of the local node",
         "account": "create accounts, set passwords, log people out",

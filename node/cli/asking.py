@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from node.account_orders import AccountAnswer, AccountOrder
     from node.admin import Topic
+    from node.lifecycle_orders import NodeAnswer, NodeOrder
     from node.mesh_orders import HistoryAnswer, KeysAnswer, MeshOrder
 
 T = TypeVar("T")
@@ -71,6 +72,18 @@ def ask_history(config: Path | None, data_dir: Path | None, after: int) -> Histo
     if data_dir is None:
         data_dir = Path(read_settings(config, {}).node.data_dir)
     return trio.run(ask_node, data_dir, "history", HistoryAnswer, MeshOrder(after=after))
+
+
+def order_node(config: Path | None, data_dir: Path | None, order: NodeOrder) -> NodeAnswer:
+    """Give an order about its service to the node that :func:`ask_local` would ask; raises as it does."""
+    import trio
+
+    from node.admin import ask_node
+    from node.lifecycle_orders import NodeAnswer
+
+    if data_dir is None:
+        data_dir = Path(read_settings(config, {}).node.data_dir)
+    return trio.run(ask_node, data_dir, "node", NodeAnswer, order)
 
 
 def print_json(answer: object) -> None:

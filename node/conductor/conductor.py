@@ -15,12 +15,14 @@ from node.conductor.holders import HolderDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
 from node.conductor.moderation import Moderation
+from node.conductor.moves import MoveDesk
 from node.conductor.peers import ClientPeers
 from node.conductor.permits import check_chat, check_publish
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
 from node.conductor.readiness import problems_of, warnings_of
 from node.conductor.room_desk import RoomDesk
 from node.conductor.stage import Stage
+from node.conductor.standing import Standing
 from node.conductor.tracks import name_tracks
 from node.http.backend import OpenedSession
 from session import AttemptStale
@@ -107,6 +109,8 @@ class Conductor:
         self._relay = relay
         self.peers = ClientPeers(engine, sessions.media_of)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
+        self.standing = Standing()
+        self.moves = MoveDesk(self.stage, self.candidates, sessions.node)
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
         self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
@@ -180,7 +184,7 @@ class Conductor:
 
     def readiness(self) -> tuple[ReadinessProblem, ...]:
         """See :class:`node.http.backend.Backend`."""
-        return problems_of(self._engine, self._membership)
+        return (*self.standing.problems(), *problems_of(self._engine, self._membership))
 
     def warnings(self) -> tuple[ReadinessProblem, ...]:
         """What an operator should know and no client needs to: this node still takes people."""
@@ -200,6 +204,7 @@ class Conductor:
         """See :class:`node.http.backend.Backend`."""
         claims = self._admission.check_session_token(hello.token)
         await self.accounts.check(claims.account)
+        self.standing.check(claims, self._sessions)
         # From here on nothing waits: a session that nobody closes would be left behind.
         record, token = self._admission.open_session(claims)
         self.stage.attach(record.session, socket)
@@ -249,6 +254,7 @@ class Conductor:
     def session_closed(self, session: SessionId, cause: CloseCause) -> None:
         """See :class:`node.http.backend.Backend`."""
         self.stage.detach(session)
+        self.moves.closed(session)
         if cause == "ping_timeout":
             self._sessions.socket_timed_out(session)
         else:
@@ -281,6 +287,7 @@ class Conductor:
         effects = self._rooms.admit(session, join.room, me)
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)
+        self.moves.joined(session, moves=join.moves)
         known = self._sessions.definitions.known(join.room)
         is_unchecked = self._entry.is_unchecked(session, join.room)
         reasons = (*admitted.degraded, "access") if is_unchecked else admitted.degraded
@@ -361,13 +368,14 @@ class Conductor:
         nursery.start_soon(self.peers.reconcile)
         nursery.start_soon(self._fresh_tokens.keep_fresh)
         nursery.start_soon(self.stage.resumption.keep_time)
+        nursery.start_soon(self.moves.keep_time)
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
         nursery.start_soon(self._entry.settle)
         self._holders.start(nursery)
         self._moderation.start(nursery)
         queries = None if self._membership is None else self._membership.rooms
-        nursery.start_soon(pump_sessions, self._sessions, self.stage, self._holders, queries)
+        nursery.start_soon(pump_sessions, self._sessions, self.stage, self.moves, self._holders, queries)
         if queries is not None:
             queries.speak_for(self._sessions.rooms_here)
             nursery.start_soon(pump_queries, queries, self._sessions)

@@ -31,12 +31,12 @@ from sfu import (
     TrackRefused,
     TrackStarted,
 )
-from signalling.client.messages import Layers, Replaced, Restart
-from signalling.client.messages import SeatLost as SeatLostEvent
+from signalling.client.messages import Layers, Restart
 
 if TYPE_CHECKING:
     from node.conductor.holders import HolderDesk
     from node.conductor.moderation import Moderation
+    from node.conductor.moves import MoveDesk
     from node.conductor.peers import ClientPeers
     from node.conductor.ports import OtherNodes, RoomQueries
     from node.conductor.stage import Stage
@@ -46,17 +46,14 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger("conductor")
 
 
-async def pump_sessions(sessions: Sessions, stage: Stage, holders: HolderDesk, queries: RoomQueries | None) -> None:
+async def pump_sessions(
+    sessions: Sessions, stage: Stage, moves: MoveDesk, holders: HolderDesk, queries: RoomQueries | None
+) -> None:
     """Seats that ended unasked or are wanted, and the nodes a room lives on. Runs as long as the service."""
     async for event in sessions.events:
         match event:
-            case SeatLost(session=session, reason=reason):
-                if event.moved_to is not None and (moved := stage.rooms.participant(session)) is not None:
-                    stage.resumption.await_tracks(event.room, moved.participant)
-                effects = stage.rooms.remove(session, reason, successor=event.successor, moved_to=event.moved_to)
-                stage.carry_out(effects)
-                stage.tell(session, Replaced() if reason == "replaced" else SeatLostEvent(reason=reason))
-                stage.forget(session)
+            case SeatLost():
+                moves.seat_lost(event)
             case RoomNodes(room=room, nodes=nodes):
                 stage.room_is_stored_on(room, nodes)
             case AskHolder():

@@ -15,7 +15,7 @@ from signalling.client.messages import Offer, TrackOnMid
 from signalling.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from node.conductor.peers import ClientPeers
     from node.conductor.ports import OtherNodes
@@ -53,6 +53,7 @@ class Stage:
         self._wishes: dict[SessionId, tuple[PreferredTrack, ...]] = {}
         self._stored: dict[RoomId, frozenset[NodeId]] = {}
         self._heard: dict[RoomId, set[NodeId]] = {}
+        self._ahead: dict[RoomId, frozenset[NodeId]] = {}
 
     # --- sockets --------------------------------------------------------------------------
 
@@ -167,6 +168,12 @@ class Stage:
             if lives:
                 self._tell_before(room, node)
 
+    def share_ahead(self, targets: Mapping[RoomId, frozenset[NodeId]]) -> None:
+        """Let nodes know rooms that are about to live there: who comes there then finds everybody, and their tracks."""
+        before, self._ahead = self._ahead, dict(targets)
+        for room in before.keys() | targets.keys():
+            self._share(room)
+
     def link_is_up(self, node: NodeId) -> None:
         """A node can be told again what it could not hear of the rooms that it was in all the time."""
         for room, nodes in tuple(self._heard.items()):
@@ -180,7 +187,8 @@ class Stage:
 
     def _share(self, room: RoomId) -> None:
         if self._relay is not None:
-            self._relay.share_room(room, self.nodes_of(room), self.rooms.announcement(room))
+            nodes = self.nodes_of(room) | self._ahead.get(room, frozenset())
+            self._relay.share_room(room, nodes, self.rooms.announcement(room))
 
     # --- effects --------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ class NodeConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         cluster: Name of the cluster: in tags, signatures, token issuer and Redis keys.
         public_url: Where clients reach this node. Empty: made of ``http.address`` and port.
         data_dir: Folder that outlives the process. Empty: ``$XDG_STATE_HOME/starling/<id>``.
-        stop_deadline_s: From the first stop signal until everything still running is dropped.
+        drain_deadline_s: From the first stop signal until people who are still here lose their seats.
+        stop_deadline_s: From then on, until everything still running is dropped.
     """
 
     id: Annotated[str, Meta(pattern=rf"^$|{NODE_ID_PATTERN}")] = ""
@@ -48,6 +49,7 @@ class NodeConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     cluster: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$")] = "starling"
     public_url: str = ""
     data_dir: str = ""
+    drain_deadline_s: Seconds = 30.0
     stop_deadline_s: Seconds = 10.0
 
 

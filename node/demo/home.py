@@ -88,6 +88,8 @@ def write_home(
             "cluster": CLUSTER,
             "public_url": ports.url,
             "data_dir": str(home / "data"),
+            # They are stopped together: nobody is left to send people to.
+            "drain_deadline_s": 1.0,
         },
         "http": {"address": LOOPBACK, "port": ports.http},
         "media": {"address": LOOPBACK},

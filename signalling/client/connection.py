@@ -159,11 +159,13 @@ class Client:
         pin: str | None = None,
         chat_after: MessageId | None = None,
         chat_seen: tuple[MessageId, ...] = (),
+        moves: bool = False,
     ) -> Joined:
         """Take a seat; ``attempt`` must be greater than in any join of this device before.
 
         Rooms that are not open want an ``invitation`` or a ``pin``. With ``chat_after``, the last chat message seen,
         the reply has what was said since, and nothing of ``chat_seen`` (:data:`MAX_CHAT_SEEN` at most) is said again.
+        With ``moves`` the node may say :class:`Move`, if its welcome names the feature `move`.
         """
         request = Join(
             room=room,
@@ -173,6 +175,7 @@ class Client:
             pin=pin,
             chat_after=chat_after,
             chat_seen=chat_seen,
+            moves=moves,
         )
         return await self._expect(request, Joined)
 
@@ -318,6 +321,10 @@ class Client:
 
     # --- the end ----------------------------------------------------------------------------
 
+    def hang_up(self) -> None:
+        """Whoever still waits for a reply hears that none will come; :func:`open_client` does so at its end."""
+        self._lose(CLOSED_WITHOUT_FRAME, "")
+
     def _closed(self, closed: ConnectionClosed) -> ConnectionLostError:
         reason = closed.reason
         if reason is None:
@@ -354,6 +361,7 @@ async def converse(
         except Exception as error:  # noqa: BLE001 - raised again below, outside the nursery's group
             failure = error
         finally:
+            client.hang_up()
             with trio.move_on_after(timeouts.close_s, shield=True):
                 await ws.aclose()
             nursery.cancel_scope.cancel()

@@ -120,6 +120,11 @@ class Comeback:
         fit = [node for node in first if node not in self._unfit]
         return (*fit, *(node for node in first if node in self._unfit))
 
+    def learn(self, node: str) -> None:
+        """There is such a node, too, farther than those that are known."""
+        if node not in self._nodes:
+            self._nodes = (*self._nodes, node)
+
     def connected(self, node: str) -> None:
         """There is a seat at that node."""
         self._home = node

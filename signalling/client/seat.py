@@ -11,6 +11,9 @@
 One task owns the connection: it connects, joins, passes events on, and when the connection breaks it comes back, as
 :mod:`signalling.client.retry` decides. A second one sends what is written (:mod:`signalling.client.chat_queue`). A seat
 that another device took is not fought for.
+
+A node that is about to go says where to go instead. Then the seat is taken there by a second connection before the
+first one ends, so that media can be built up over the new one while the old one still carries it; nobody sees that.
 """
 
 from __future__ import annotations
@@ -28,7 +31,16 @@ from signalling.client.chat_queue import ChatQueue
 from signalling.client.choosing import choose_nodes
 from signalling.client.connection import CLOSED_WITHOUT_FRAME, Client, ClientTimeouts, open_client
 from signalling.client.device_memory import MemoryDevice
-from signalling.client.messages import MAX_CHAT_SEEN, ChatMessage, ChatSent, Joined, NodeEvent, Replaced, SeatLost
+from signalling.client.messages import (
+    MAX_CHAT_SEEN,
+    ChatMessage,
+    ChatSent,
+    Joined,
+    Move,
+    NodeEvent,
+    Replaced,
+    SeatLost,
+)
 from signalling.client.refusal import ConnectionLostError, NodeUnreachableError, RefusedByNodeError
 from signalling.client.retry import Comeback, RetryPolicy, judge
 
@@ -47,15 +59,27 @@ MAX_REMEMBERED_CHATS: Final = 512
 MAX_UNREAD_EVENTS: Final = 512
 """As many as a connection holds; who reads no faster is told ``slow_consumer``."""
 
+FORMER_S: Final = 5.0
+"""How long the former connection goes on after a move, unless :meth:`RoomSeat.carried` says that it need not; a node
+ends it after 12 s."""
+
 _FAILURES: Final = (RefusedByNodeError, ConnectionLostError, NodeUnreachableError, trio.TooSlowError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seated:
-    """There is a seat: the first one, or one that was resumed."""
+    """There is a seat: the first one, or one that was resumed.
+
+    Attributes:
+        joined: What the node said.
+        resumed: Whether there was one before.
+        moved: Whether the former connection still stands, with its media: build up the new one beside it and then
+            call :meth:`RoomSeat.carried`.
+    """
 
     joined: Joined
     resumed: bool
+    moved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +123,11 @@ class RoomSeat:
         self._admit = admit
         self._token: str | None = None
         self._client: Client | None = None
+        self._lines: trio.Nursery | None = None
+        self._current: _Line | None = None
+        self._moving = False
+        self._failure: Exception = ConnectionLostError(CLOSED_WITHOUT_FRAME, "")
+        self._carried = trio.Event()
         self._ended: Ended | None = None
         self._joined = False
         self._heard: OrderedDict[MessageId, None] = OrderedDict()
@@ -130,6 +159,10 @@ class RoomSeat:
             trio.TooSlowError: The node does not answer, though the connection stands.
         """
         return await self._chats.say(text)
+
+    def carried(self) -> None:
+        """Media goes over the new connection after a move: the former one may end."""
+        self._carried.set()
 
     def hope(self) -> None:
         """Try again at once, as the network is back, say."""
@@ -195,25 +228,82 @@ class RoomSeat:
             return error
 
     async def _sit(self, node: str, task_status: trio.TaskStatus[None]) -> NoReturn:
-        """Take the seat at a node and hold it. Raises what ended it, or what was in the way."""
+        """Take the seat at a node and hold it, there and where it is moved. Raises what ended it, or was in the way."""
         if self._token is None:
             self._token = await self._admit(node, self._device)
-        async with self._connect(node, self._token) as client:
-            self._token = client.token
-            joined = await self._join(client)
-            self._client = client
-            self._comeback.connected(node)
-            self._tell(Seated(joined=joined, resumed=self._joined))
-            if not self._joined:
-                self._joined = True
-                task_status.started()
-            for message in joined.missed:
-                self._take(message)
-            self._chats.connected(client)
-            async for event in client.events:
-                self._token = client.token
-                self._take(event)
-            raise client.lost or ConnectionLostError(CLOSED_WITHOUT_FRAME, "")
+        self._current = None
+        self._failure = ConnectionLostError(CLOSED_WITHOUT_FRAME, "")
+        async with trio.open_nursery() as lines:
+            self._lines = lines
+            try:
+                await lines.start(self._hold_line, node)
+            except _FAILURES as error:
+                self._fail(None, error)
+            else:
+                if not self._joined:
+                    self._joined = True
+                    task_status.started()
+        self._lines = None
+        raise self._failure
+
+    async def _hold_line(self, node: str, *, task_status: trio.TaskStatus[_Line]) -> None:
+        """Take the seat by a connection, and pass on what it says as long as it is the current one."""
+        line = _Line()
+        with line.scope:
+            try:
+                assert self._token is not None, "admitted before"
+                async with self._connect(node, self._token) as client:
+                    self._token = client.token
+                    joined = await self._join(client)
+                    self._sat_down(line, client, node, joined)
+                    task_status.started(line)
+                    async for event in client.events:
+                        if line is self._current:
+                            self._token = client.token
+                            self._take(event)
+                    raise client.lost or ConnectionLostError(CLOSED_WITHOUT_FRAME, "")
+            except _FAILURES as error:
+                if not line.seated:
+                    raise
+                self._fail(line, error)
+
+    def _sat_down(self, line: _Line, client: Client, node: str, joined: Joined) -> None:
+        moved, self._current = self._current is not None, line
+        line.seated = True
+        self._client = client
+        self._carried = trio.Event()
+        self._comeback.connected(node)
+        self._tell(Seated(joined=joined, resumed=self._joined, moved=moved))
+        for message in joined.missed:
+            self._take(message)
+        self._chats.connected(client)
+
+    def _fail(self, line: _Line | None, error: Exception) -> None:
+        """A connection ended: all of them, if it was the current one."""
+        if line is self._current and self._lines is not None:
+            self._failure = error
+            self._lines.cancel_scope.cancel()
+
+    async def _move(self, move: Move) -> None:
+        """Take the seat at the first of these nodes that takes us; without one, we stay as long as we may."""
+        former, lines = self._current, self._lines
+        assert former is not None
+        assert lines is not None
+        try:
+            for node in move.urls:
+                self._comeback.learn(node)
+                try:
+                    await lines.start(self._hold_line, node)
+                except _FAILURES as error:
+                    self._comeback.failed(node, judge(error))
+                    continue
+                break
+        finally:
+            self._moving = False
+        if self._current is not former:
+            with trio.move_on_after(FORMER_S):
+                await self._carried.wait()
+            former.scope.cancel()
 
     async def _join(self, client: Client) -> Joined:
         try:
@@ -234,10 +324,16 @@ class RoomSeat:
             pin=self._pin,
             chat_after=self._last_chat if "chat_after" in features else None,
             chat_seen=tuple(self._heard)[-MAX_CHAT_SEEN:] if "chat_seen" in features else (),
+            moves="move" in features,
         )
 
     def _take(self, event: NodeEvent) -> None:
         match event:
+            case Move():
+                if not self._moving and self._lines is not None:
+                    self._moving = True
+                    self._lines.start_soon(self._move, event)
+                return
             case Replaced():
                 raise RefusedByNodeError("replaced", "Another join of this participant took the seat.")
             case SeatLost(reason="node_drained" | "node_lost"):
@@ -273,6 +369,14 @@ class RoomSeat:
 
 def _asked_for_s(failure: Exception) -> float:
     return (failure.retry_after_s or 0.0) if isinstance(failure, RefusedByNodeError) else 0.0
+
+
+class _Line:
+    """One connection of a seat, in a task of its own."""
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.seated = False
 
 
 _Connect: TypeAlias = "Callable[[str, str], AbstractAsyncContextManager[Client]]"

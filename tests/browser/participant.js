@@ -5,6 +5,7 @@ import { emit, measure } from "/flash.js";
 import { paint, watch } from "/picture.js";
 
 let room = null;
+let moved = false;
 let joinStarted = 0;
 let flashes = null;
 const events = [];
@@ -23,7 +24,7 @@ export async function join({ room: name, node, picture, key, name: called }) {
   const transform = worker && { sender: worker, receiver: worker };
   const usual = picture === null ? "viewer" : `painter ${picture}`;
   room = new Room({ room: name, name: called ?? usual, node, transform });
-  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "disconnected", "closed", "trouble", "trackrefused", "muteasked", "roomchanged"]) {
+  for (const kind of ["participantjoined", "participantleft", "reconnecting", "resumed", "replaced", "disconnected", "closed", "moved", "trouble", "trackrefused", "muteasked", "roomchanged"]) {
     room.addEventListener(kind, ({ detail }) =>
       events.push({
         kind,
@@ -35,11 +36,13 @@ export async function join({ room: name, node, picture, key, name: called }) {
       }),
     );
   }
+  room.addEventListener("moved", () => (moved = true));
   room.addEventListener("chat", ({ detail }) => chats.push({ text: detail.text, mine: detail.mine }));
   room.addEventListener("data", ({ detail }) => data.push({ label: detail.label, sender: detail.sender, text: detail.text }));
   room.addEventListener("trackadded", ({ detail: { track } }) => {
     if (track.kind === "video") {
-      const seen = watch(track.media);
+      // After a move the gap runs from the last picture over the former connection.
+      const seen = watch(track.media, moved ? pictures.get(track.id)?.seen : null);
       seen.started_ms = performance.now() - joinStarted;
       pictures.set(track.id, { seen, track });
     } else {

@@ -90,9 +90,9 @@ function readFrame(context, video) {
  * `first_ms` being the time from this call to the first readable picture; `sizes` has `{at_ms, width, height}` whenever
  * another size comes out of the decoder, and `gap_ms` is the longest time without a picture, both since `mark()`.
  */
-export function watch(track) {
+export function watch(track, before = null) {
   const started = performance.now();
-  let last = null;
+  let last = before?.last ?? null;
   let marked = started;
   const seen = {
     right: {},
@@ -101,6 +101,7 @@ export function watch(track) {
     delays: [],
     sizes: [],
     gap_ms: 0,
+    last: null,
     mark() {
       marked = performance.now();
       seen.sizes = [];
@@ -118,7 +119,7 @@ export function watch(track) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const onFrame = (now, { width, height }) => {
     if (last !== null) seen.gap_ms = Math.max(seen.gap_ms, now - last);
-    last = now;
+    last = seen.last = now;
     const size = seen.sizes.at(-1);
     if (size?.width !== width || size.height !== height) seen.sizes.push({ at_ms: now - marked, width, height });
     const picture = readFrame(context, video);

@@ -23,6 +23,8 @@ const TOKEN_ERRORS = new Set(["token_invalid", "token_expired", "token_foreign",
 /**
  * @typedef {object} Tenant Who lives on the connection.
  * @property {(signal: Signal, joined: any) => void} settle There is a seat.
+ * @property {(signal: Signal, joined: any, former: Signal) => void} move The seat is on another node now: go over to it, and
+ *   then close the former socket.
  * @property {() => void} hangUp The connection is gone, for now or for good.
  * @property {(message: any) => void} heard The node says something unasked.
  * @property {(why: {code: string, message: string}) => void} close It is over; nothing follows.
@@ -45,6 +47,8 @@ export class Connection {
   #unfit = new Set();
   /** Where we are: `{node, region, url}` once connected. */
   home = null;
+  /** Ends when a move has come to something or to nothing. @type {Promise<void> | null} */
+  #moving = null;
   /** What the node understands beyond the first version. @type {string[]} */
   features = [];
 
@@ -126,7 +130,7 @@ export class Connection {
   }
 
   async #enter(candidate) {
-    const signal = await Signal.open(candidate.url, this.#state === "reconnecting" ? REOPEN_DEADLINE : undefined);
+    const signal = await Signal.open(candidate.url, this.#state === "connecting" ? undefined : REOPEN_DEADLINE);
     try {
       const hello = { token: this.#door.token, protocol: PROTOCOL_VERSION, client: "starling.js" };
       const welcome = await signal.request("hello", hello);
@@ -143,13 +147,45 @@ export class Connection {
   }
 
   #settle(signal, joined) {
+    const former = this.#signal;
     this.#signal = signal;
     this.#unfit.clear();
     signal.onevent = (message) => this.#heard(message);
     signal.onclose = (code, reason, sentence) => this.#lost(code, reason, sentence);
     signal.keepAlive();
+    if (former) {
+      former.onevent = former.onclose = () => {};
+      this.#tenant.move(signal, joined, former);
+      return;
+    }
     this.#tenant.settle(signal, joined);
     this.#become("connected");
+  }
+
+  // --- going to another node while this one still stands -----------------------------------------------------------
+
+  /** Our node is about to go and names others. @param {{urls: string[], reason: string}} move */
+  #move(move) {
+    this.#moving ??= this.#tryElsewhere(move).finally(() => {
+      this.#moving = null;
+    });
+    return this.#moving;
+  }
+
+  async #tryElsewhere({ urls, reason }) {
+    const former = this.#signal;
+    for (const url of urls) {
+      try {
+        await this.#door.freshen();
+        if (this.#state !== "connected" && this.#state !== "reconnecting") return;
+        await this.#enter({ url });
+        this.#tenant.emit("moved", { reason, home: this.home });
+        return;
+      } catch {
+        // The next one, or we stay for as long as this node lets us.
+      }
+      if (this.#signal !== former) return;
+    }
   }
 
   // --- losing it -------------------------------------------------------------------------------------------------
@@ -158,6 +194,8 @@ export class Connection {
     switch (message.topic) {
       case "token":
         return this.#door.keepToken(message.token);
+      case "move":
+        return this.#move(message);
       case "replaced":
         return this.#replaced();
       case "seat_lost":
@@ -186,6 +224,10 @@ export class Connection {
     if (isUnfit(code) && code !== "connection_lost" && this.home) this.#distrust(this.home.url);
     this.#become("reconnecting");
     this.#tenant.emit("reconnecting", { code });
+    if (this.#moving) {
+      await this.#moving; // a second join on its way would outbid the first
+      if (this.#state === "connected") return this.#tenant.emit("resumed", {});
+    }
     const until = performance.now() + RETRY_DEADLINE;
     let asked = 0;
     for (let tries = 0; this.#isAway(); tries += 1) {

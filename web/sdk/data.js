@@ -24,6 +24,8 @@ const decoder = new TextDecoder();
 export class DataSender {
   /** @type {RTCDataChannel | null} */
   #channel = null;
+  /** Opened on the newest connection, and perhaps not open yet. */
+  #next = null;
   /** Those who wait for it to open: told how that ended. @type {Set<(error: StarlingError | null) => void>} */
   #waiting = new Set();
 
@@ -65,11 +67,15 @@ export class DataSender {
   /** Open it on a publisher connection, instead of an earlier one. @param {RTCPeerConnection} pc */
   openOn(pc) {
     const how = this.reliable ? { ordered: true } : { ordered: false, maxRetransmits: 0 };
-    this.#channel = pc.createDataChannel(this.label, how);
-    this.#channel.binaryType = "arraybuffer";
-    const channel = this.#channel;
+    const channel = pc.createDataChannel(this.label, how);
+    channel.binaryType = "arraybuffer";
+    // After a move the earlier one is good until this one is.
+    this.#next = channel;
+    if (!this.isOpen) this.#channel = channel;
     channel.onopen = () => {
-      if (channel === this.#channel) this.#settle(null);
+      if (channel !== this.#next) return;
+      this.#channel = channel;
+      this.#settle(null);
     };
   }
 
@@ -91,8 +97,9 @@ export class DataSender {
   }
 
   close() {
+    this.#next?.close();
     this.#channel?.close();
-    this.#channel = null;
+    this.#channel = this.#next = null;
     this.#settle(new StarlingError("data_closed", "The data channel was closed before it opened."));
   }
 

@@ -126,6 +126,7 @@ export class Door {
     const seen = this.seenChats();
     if (seen.length && features.includes("chat_after")) seat.chat_after = seen.at(-1);
     if (seen.length && features.includes("chat_seen")) seat.chat_seen = seen;
+    if (features.includes("move")) seat.moves = true;
     try {
       return await signal.request("join", { ...seat, attempt: device.raise() });
     } catch (error) {

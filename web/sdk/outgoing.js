@@ -55,6 +55,18 @@ export class Outgoing {
     if (publisher && publisher === this.#publisher) this.#trouble(error);
   }
 
+  /** Whether what we send goes over the connection that was begun last. */
+  get carries() {
+    return this.#publisher?.carries ?? true;
+  }
+
+  /** Begin another connection beside this one, which the caller closes. @returns {Publisher | null} */
+  letGo() {
+    const former = this.#publisher;
+    this.#publisher = null;
+    return former;
+  }
+
   /** The connection is gone. */
   end() {
     this.#publisher?.close();

@@ -88,10 +88,19 @@ export class Publisher {
     if (id) await this.#signal.request("mute", { track: id, muted });
   }
 
+  /** Whether the node takes what we send, if we send anything. */
+  get carries() {
+    return this.#pc ? this.#pc.connectionState === "connected" && !this.#running : !this.#running;
+  }
+
   close() {
     this.#closed = true;
+    // After a move they may be on the next connection already.
+    const ours = new Set(this.#pc?.getTransceivers());
     this.#pc?.close();
-    for (const publication of this.#outgoing.sent) publication.transceiver = null;
+    for (const publication of this.#outgoing.sent) {
+      if (ours.has(publication.transceiver)) publication.transceiver = null;
+    }
   }
 }
 

@@ -36,6 +36,8 @@ export class People {
   me = null;
   /** Receivers that came before the news of their track. @type {Map<string, RTCRtpReceiver>} */
   #early = new Map();
+  /** Timers of those whom a node did not list. @type {Map<string, any>} */
+  #missing = new Map();
   #anybodySpeaks = false;
   #over = false;
   #emit;
@@ -45,17 +47,24 @@ export class People {
     this.#emit = emit;
   }
 
-  /** Be equal to what the node lists. */
-  meet(listed) {
+  /**
+   * Be equal to what the node lists.
+   * @param {any[]} listed @param {number} [patience] Ms for those who are missing: after a move the new node may still
+   *   have to hear of people on others.
+   */
+  meet(listed, patience = 0) {
     const now = new Set(listed.map(({ participant }) => participant));
     for (const id of [...this.participants.keys()]) {
-      if (!now.has(id)) this.farewell(id, "left");
+      if (now.has(id)) continue;
+      if (patience) this.#missing.set(id, setTimeout(() => this.farewell(id, "left"), patience));
+      else this.farewell(id, "left");
     }
     listed.forEach((info) => this.welcome(info));
   }
 
   welcome({ participant: id, name, node, region, tracks }) {
     if (id === this.me) return;
+    this.#found(id);
     if (!this.participants.has(id)) {
       this.participants.set(id, { id, name, node, region, tracks: new Map() });
       this.#emit("participantjoined", { participant: this.participants.get(id) });
@@ -79,7 +88,13 @@ export class People {
     this.#emit("participantchanged", { participant });
   }
 
+  #found(id) {
+    clearTimeout(this.#missing.get(id));
+    this.#missing.delete(id);
+  }
+
   farewell(id, reason) {
+    this.#found(id);
     const participant = this.participants.get(id);
     if (!participant) return;
     for (const track of [...participant.tracks.keys()]) this.forget(id, track);
@@ -197,6 +212,13 @@ export class People {
   /** Nothing is heard of anybody any more. */
   close() {
     this.#over = true;
+    for (const id of [...this.#missing.keys()]) this.#found(id);
+  }
+
+  /** Tracks that we receive. @returns {string[]} */
+  get received() {
+    const tracks = [...this.participants.values()].flatMap((participant) => [...participant.tracks.values()]);
+    return tracks.filter(({ media }) => media?.readyState === "live" && !media.muted).map(({ id }) => id);
   }
 
   /** The peer connection is gone: what came over it belongs to no track to come. */

@@ -24,6 +24,7 @@ import { Chat } from "./chat.js";
 import { Connection } from "./connection.js";
 import { Door } from "./door.js";
 import { StarlingError, told } from "./errors.js";
+import { Handover } from "./handover.js";
 import { Moderation } from "./moderation.js";
 import { Outgoing } from "./outgoing.js";
 import { Subscriber } from "./peers.js";
@@ -45,6 +46,9 @@ export { Publication, StarlingError };
 /** @typedef {import("./people.js").Participant} Participant */
 /** @typedef {import("./people.js").ChatMessage} ChatMessage */
 /** @typedef {import("./connection.js").State} State */
+/** Ms for people whom the node that we were moved to does not know yet: it hears of them within a round trip. */
+const MISSING_PATIENCE = 4_000;
+
 /**
  * A seat in a room.
  *
@@ -65,6 +69,7 @@ export { Publication, StarlingError };
  * - `muteasked` {publication, by: participant or null}: who moderates asks us to mute it; it is up to us, by `mute`;
  * - `roomchanged` {locked, metadata}: the room is defined otherwise from now on, and `moderates` may say another thing;
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
+ * - `moved` {reason, home}: another node carries us now, as ours is about to go; nobody saw us leave;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
  * - `disconnected` {code}: the connection did not come back in time, and is not tried for any more;
  * - `replaced` {}: a newer join holds the seat; this object is done;
@@ -74,6 +79,8 @@ export class Room extends EventTarget {
   #subscriber = null;
   /** @type {string[]} */
   #degraded = [];
+  /** @type {Handover | null} */
+  #handover = null;
   /** @type {Door} */
   #door;
   /** @type {Outgoing} */
@@ -106,9 +113,13 @@ export class Room extends EventTarget {
     this.#door = new Door({ room, name, base, node, insist, userToken, invitation, pin });
     this.#door.seenChats = () => this.#chat.seen;
     this.#outgoing = new Outgoing(transform, (error) => this.#trouble(error));
-    this.addEventListener("trackremoved", ({ detail }) => this.#preferences.forget(detail.track.id));
+    this.addEventListener("trackremoved", ({ detail }) => {
+      this.#preferences.forget(detail.track.id);
+      this.#handover?.forget(detail.track.id);
+    });
     this.#connection = new Connection(this.#door, {
       settle: (signal, joined) => this.#settle(signal, joined),
+      move: (signal, joined, former) => this.#move(signal, joined, former),
       hangUp: () => this.#hangUp(),
       heard: (message) => this.#heard(message),
       close: (why) => this.#close(why),
@@ -312,20 +323,36 @@ export class Room extends EventTarget {
 
   // --- on the connection -----------------------------------------------------------------------------------------
 
-  #settle(signal, joined) {
+  #settle(signal, joined, patience = 0) {
     this.#people.me = joined.participant;
     this.#moderation.settle(joined);
     this.#degraded = joined.degraded_reasons ?? [];
     this.#openPeers(signal);
-    this.#people.meet(joined.participants);
+    this.#people.meet(joined.participants, patience);
     this.#preferences.restate();
     if (joined.missed_more) this.#emit("chatgap", {});
     this.#chat.settle(signal, joined.missed);
   }
 
+  /** Go over to another node: the former connection carries on until the new one does. */
+  #move(signal, joined, former) {
+    this.#handover?.end();
+    const [subscriber, publisher] = [this.#subscriber, this.#outgoing.letGo()];
+    this.#handover = new Handover(this.#people.received, () => this.#outgoing.carries, () => {
+      subscriber?.close();
+      publisher?.close();
+      former.close();
+    });
+    this.#settle(signal, joined, MISSING_PATIENCE);
+  }
+
   #openPeers(signal) {
     const failed = () => this.#connection.failed(signal);
-    const arrived = (track, receiver) => this.#people.arrived(track, receiver);
+    const handover = this.#handover;
+    const arrived = (track, receiver) => {
+      if (handover) handover.arrived(track, receiver, () => this.#people.arrived(track, receiver));
+      else this.#people.arrived(track, receiver);
+    };
     this.#subscriber = new Subscriber(signal, failed, arrived, (message) => this.#people.sent(message), this.#outgoing.transform);
     this.#outgoing.begin(signal, failed);
   }
@@ -338,6 +365,8 @@ export class Room extends EventTarget {
   }
 
   #hangUp() {
+    this.#handover?.end();
+    this.#handover = null;
     this.#chat.hangUp();
     this.#closePeers();
     this.#people.quieten();

@@ -8,8 +8,10 @@ import msgspec
 
 from signalling.client.messages.parts import (
     MAX_CODECS,
+    MAX_MOVE_URLS,
     CodecName,
     LeaveReason,
+    MoveReason,
     ParticipantInfo,
     Speaker,
     TrackInfo,
@@ -23,6 +25,7 @@ __all__ = [
     "Event",
     "FreshToken",
     "Layers",
+    "Move",
     "MuteAsked",
     "NodeEvent",
     "NodePing",
@@ -215,6 +218,23 @@ class Restart(Event, frozen=True, kw_only=True, tag="restart"):
     epoch: int
 
 
+class Move(Event, frozen=True, kw_only=True, tag="move"):
+    """Your seat is to be on another node: take it there by a new connection, while this one still carries your media.
+
+    Told to those who said ``moves`` with their join. Your join there makes this seat end without anybody noticing;
+    close this connection once media comes over the new one. Who does not go loses the seat later (:class:`SeatLost`).
+
+    Attributes:
+        urls: Base URLs of nodes that would take you, best first.
+        reason: Why you are asked.
+        within_s: Seconds after which you may be asked again.
+    """
+
+    urls: Annotated[tuple[str, ...], msgspec.Meta(max_length=MAX_MOVE_URLS)]
+    reason: MoveReason
+    within_s: float
+
+
 class Replaced(Event, frozen=True, kw_only=True, tag="replaced"):
     """A newer join holds your seat. Final: stop, and let the person decide."""
 
@@ -244,6 +264,7 @@ NodeEvent: TypeAlias = (
     | MuteAsked
     | RoomChanged
     | Restart
+    | Move
     | Replaced
     | SeatLost
 )

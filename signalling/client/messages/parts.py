@@ -14,6 +14,7 @@ __all__ = [
     "MAX_CHAT_SEEN",
     "MAX_CLIENT_MESSAGE_BYTES",
     "MAX_CODECS",
+    "MAX_MOVE_URLS",
     "MAX_TRACKS_PER_PARTICIPANT",
     "MAX_TRACKS_PREFERRED",
     "PROTOCOL_VERSION",
@@ -25,6 +26,7 @@ __all__ = [
     "MediaKind",
     "MessageName",
     "Mid",
+    "MoveReason",
     "ParticipantInfo",
     "ParticipantName",
     "PictureSize",
@@ -56,6 +58,9 @@ MAX_TRACKS_PREFERRED: Final = 500
 
 MAX_CODECS: Final = 16
 """Names of codecs in one list; browsers know some eight of each kind."""
+
+MAX_MOVE_URLS: Final = 8
+"""Nodes that somebody is sent to; whoever reaches none of them asks for candidates."""
 
 MAX_CHAT_CHARACTERS: Final = 2000
 """A long paragraph; with the widest characters still below 10 kB on every wire."""
@@ -95,6 +100,8 @@ ClientPeer: TypeAlias = Literal["publisher", "subscriber"]
 LeaveReason: TypeAlias = Literal[
     "left", "replaced", "connection_lost", "kicked", "node_drained", "node_lost", "room_deleted"
 ]
+
+MoveReason: TypeAlias = Literal["node_drained"]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -73,6 +73,7 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
     ``chat_seen`` names the newest that it has seen, in any order, that one among them: after a change of nodes they are
     not said again, however late they come here, and what was not seen between them is.
     ``invitation`` or ``pin`` are for rooms that ask for one; with a room token they were shown when it was minted.
+    ``moves`` says that the client understands :class:`Move`; for nodes whose welcome names the feature `move`.
     """
 
     room: RoomId
@@ -82,6 +83,7 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
     chat_seen: Annotated[tuple[MessageName, ...], msgspec.Meta(max_length=MAX_CHAT_SEEN)] = ()
     invitation: TokenText | None = None
     pin: PinText | None = None
+    moves: bool = False
 
     def __repr__(self) -> str:
         """Leave out what lets somebody in: requests end up in tracebacks."""

@@ -91,7 +91,8 @@ def test_redis_writes_every_change_down(compose: dict[str, Any]) -> None:
 
 def test_containers_are_given_longer_to_stop_than_nodes_take(compose: dict[str, Any], configs: list[Config]) -> None:
     for name, config in zip(REGIONS, configs, strict=True):
-        assert int(compose["services"][name]["stop_grace_period"].removesuffix("s")) > config.node.stop_deadline_s
+        grace_s = int(compose["services"][name]["stop_grace_period"].removesuffix("s"))
+        assert grace_s > config.node.drain_deadline_s + config.node.stop_deadline_s
 
 
 def test_secrets_are_files_that_git_ignores(compose: dict[str, Any], root: Path, configs: list[Config]) -> None:

@@ -30,7 +30,7 @@ def test_the_node_alone_is_told_to_stop(unit: dict[str, list[str]]) -> None:
 
 def test_systemd_waits_longer_than_the_node(unit: dict[str, list[str]]) -> None:
     (seconds,) = unit["TimeoutStopSec"]
-    assert int(seconds) > NodeConfig().stop_deadline_s
+    assert int(seconds) > NodeConfig().drain_deadline_s + NodeConfig().stop_deadline_s
 
 
 def test_bad_settings_are_not_tried_again(unit: dict[str, list[str]]) -> None:

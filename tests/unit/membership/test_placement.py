@@ -65,6 +65,7 @@ def test_who_cannot_take_a_client_is_left_out_with_the_reason() -> None:
         member("tokyo", protocol_min=7, protocol_max=9),
         member("sydney", role="relay"),
         replace(emptied, tags=replace(emptied.tags, state=NodeState.DRAINING)),
+        member("frankfurt", eligible=False),
         member("mumbai", residency="eu"),
         member("me"),
     )
@@ -76,6 +77,7 @@ def test_who_cannot_take_a_client_is_left_out_with_the_reason() -> None:
         "tokyo": "protocol",
         "sydney": "other_role",
         "saopaulo": "draining",
+        "frankfurt": "ineligible",
         "me": "residency",
     }
     assert all(one.text for one in placed.excluded)

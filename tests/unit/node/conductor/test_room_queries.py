@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from node.conductor.holders import HolderDesk
+    from node.conductor.moves import MoveDesk
     from node.conductor.stage import Stage
     from session import Sessions
 
 ROOM = RoomId("hall")
 HERE, THERE = NodeId("here"), NodeId("there")
 NO_HOLDERS = cast("HolderDesk", None)
+NO_MOVES = cast("MoveDesk", None)
 CONFIG = SessionConfig(cluster="test", node=HERE)
 
 
@@ -83,7 +85,7 @@ async def test_what_the_mesh_says_of_a_room_reaches_the_stage(autojump_clock: Mo
         open_sessions(CONFIG, store=store, directory=RoomDirectory(MemoryRepository(), max_rooms=9)) as sessions,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(pump_sessions, sessions, stage, NO_HOLDERS, gossip)
+        nursery.start_soon(pump_sessions, sessions, stage, NO_MOVES, NO_HOLDERS, gossip)
         nursery.start_soon(pump_queries, gossip, sessions)
         assert await _join(sessions)
         await wait_all_tasks_blocked()
@@ -101,7 +103,7 @@ async def test_a_node_without_a_mesh_asks_nobody(autojump_clock: MockClock) -> N
         open_sessions(CONFIG, store=store, directory=RoomDirectory(MemoryRepository(), max_rooms=9)) as sessions,
         trio.open_nursery() as nursery,
     ):
-        nursery.start_soon(pump_sessions, sessions, cast("Stage", Ear()), NO_HOLDERS, None)
+        nursery.start_soon(pump_sessions, sessions, cast("Stage", Ear()), NO_MOVES, NO_HOLDERS, None)
         assert await _join(sessions)
         await wait_all_tasks_blocked()
         assert len(sessions.events) == 0

@@ -13,13 +13,25 @@ import trio.testing
 
 from signalling.client.connection import converse
 from signalling.client.device_memory import MemoryDevice
-from signalling.client.messages import Chat, ChatMessage, Error, Hello, Join, Joined, Replaced, SeatLost, Welcome
+from signalling.client.messages import (
+    Chat,
+    ChatMessage,
+    Error,
+    Hello,
+    Join,
+    Joined,
+    Leave,
+    Move,
+    Replaced,
+    SeatLost,
+    Welcome,
+)
 from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
 from signalling.client.retry import Comeback, RetryPolicy
-from signalling.client.seat import Away, Ended, RoomSeat, Seated, hold
+from signalling.client.seat import FORMER_S, Away, Ended, RoomSeat, Seated, hold
 from signalling.ids import MessageId, ParticipantId, RoomId
 from tests.unit.signalling.client.fake_node import a_node
-from tests.unit.signalling.client.words import GRANTS
+from tests.unit.signalling.client.words import GRANTS, WELCOME
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -315,3 +327,113 @@ async def test_what_lets_somebody_in_is_shown_at_each_join(autojump_clock: trio.
         await next_of(seat, Seated)
     shown = [(request.invitation, request.pin) for request in world.asked(Join) if isinstance(request, Join)]
     assert shown == [("inv", "0137")] * 2
+
+
+def _is_lost(client: Client) -> bool:
+    return client.lost is not None
+
+
+MOVE = Move(urls=("c", "b"), reason="node_drained", within_s=6.0)
+
+
+async def test_a_seat_is_moved_before_the_former_connection_ends(autojump_clock: trio.testing.MockClock) -> None:
+    world = World(instead={Hello: msgspec.structs.replace(WELCOME, features=("move",))})
+    seat = a_seat(world)
+    async with hold(seat):
+        await next_of(seat, Seated)
+        former = seat.client
+        await world.node.push(MOVE)
+        moved = await next_of(seat, Seated)
+        assert isinstance(moved, Seated)
+        assert (moved.resumed, moved.moved) == (True, True)
+        assert seat.client is not former
+        assert former is not None
+        await trio.sleep(FORMER_S / 2)
+        assert not _is_lost(former)
+        seat.carried()
+        await trio.sleep(0.1)
+        assert _is_lost(former)
+        assert seat.ended is None
+        await seat.chat("over there")
+    assert world.where() == ["a", "c"]
+    assert world.attempts() == [1, 2]
+    assert [join.moves for join in world.asked(Join) if isinstance(join, Join)] == [True, True]
+    assert [fake.asked[-1] for _, fake in world.connections if isinstance(fake.asked[-1], Leave)] != []
+
+
+async def test_the_former_connection_ends_by_itself(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    seat = a_seat(world)
+    async with hold(seat):
+        await next_of(seat, Seated)
+        former = seat.client
+        await world.node.push(MOVE)
+        await next_of(seat, Seated)
+        await trio.sleep(FORMER_S + 0.1)
+        assert former is not None
+        assert former.lost is not None
+        assert seat.client is not None
+        assert seat.client.lost is None
+
+
+async def test_what_the_former_connection_says_counts_no_more(autojump_clock: trio.testing.MockClock) -> None:
+    world = World()
+    seat = a_seat(world)
+    async with hold(seat):
+        await next_of(seat, Seated)
+        former = world.node
+        await former.push(MOVE)
+        await next_of(seat, Seated)
+        await former.push(Replaced())
+        await former.ws.aclose(4500, "internal_error")
+        await trio.sleep(1.0)
+        assert seat.ended is None
+        await world.drop()
+        assert await next_of(seat, Away) == Away(code="internal_error")
+        await next_of(seat, Seated)
+    assert world.where() == ["a", "c", "c"]
+
+
+async def test_a_node_that_cannot_be_reached_is_passed_over_and_without_any_we_stay(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    world = World(down={"c"})
+    seat = a_seat(world)
+    async with hold(seat):
+        await next_of(seat, Seated)
+        await world.node.push(MOVE)
+        await next_of(seat, Seated)
+        assert world.where() == ["a", "b"]
+        world.down = {"b", "c"}
+        await world.node.push(MOVE)
+        await trio.sleep(10.0)
+        assert seat.client is not None
+        assert seat.client.lost is None
+    assert world.where() == ["a", "b"]
+
+
+async def test_a_chat_on_its_way_when_the_former_connection_ends_is_said_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Once for the node that did not answer, once for the next, under one nonce, and at once."""
+    world = World(instead={Chat: None})
+    seat = a_seat(world)
+    async with hold(seat), trio.open_nursery() as nursery:
+        await next_of(seat, Seated)
+        said = trio.Event()
+
+        async def say() -> None:
+            await seat.chat("hello")
+            said.set()
+
+        nursery.start_soon(say)
+        await trio.testing.wait_all_tasks_blocked()
+        await world.node.push(MOVE)
+        await next_of(seat, Seated)
+        world.instead.pop(Chat)
+        with trio.fail_after(1.0):
+            seat.carried()
+            await said.wait()
+    nonces = [request.nonce for request in world.asked(Chat) if isinstance(request, Chat)]
+    assert len(nonces) == 2
+    assert len(set(nonces)) == 1

@@ -1,0 +1,48 @@
+"""Whether this node takes people, as its operator would have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from node.http.backend import ReadinessProblem
+from signalling.errors import ErrorCode, Refused
+
+if TYPE_CHECKING:
+    from session import SessionClaims, Sessions
+
+__all__ = ["Standing"]
+
+
+@dataclass
+class Standing:
+    """Owned by the drain (node/drain/service.py); read wherever somebody wants to come in.
+
+    Attributes:
+        draining: It is being emptied, or was.
+        eligible: It takes new people; those it has stay in any case.
+    """
+
+    draining: bool = False
+    eligible: bool = True
+
+    def check(self, claims: SessionClaims, sessions: Sessions) -> None:
+        """Let in whom this node takes; those with a seat here may come again.
+
+        Raises:
+            Refused: `node_full`.
+        """
+        if self.eligible:
+            return
+        if not any((seat.user, seat.device) == (claims.user, claims.device) for seat in sessions.seats()):
+            raise Refused(ErrorCode.NODE_FULL, "This node takes nobody new for now; connect to another one.")
+
+    def problems(self) -> tuple[ReadinessProblem, ...]:
+        """What of this speaks against sending clients here."""
+        if self.draining:
+            sentence = "This node is being emptied; its people are sent to others."
+            return (ReadinessProblem(part="node", code="node_draining", message=sentence),)
+        if not self.eligible:
+            sentence = "This node takes nobody new until `starling node eligibility on`."
+            return (ReadinessProblem(part="node", code="node_ineligible", message=sentence),)
+        return ()

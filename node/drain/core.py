@@ -1,0 +1,334 @@
+"""When who is told to go: a pure core.
+
+Theory of operation.
+
+| state | event | then | what is done |
+|---|---|---|---|
+| serving | drain asked, stop asked | draining | refuse new, link ahead, announce, end routes |
+| serving, draining | drain asked without moving | released | the same, and release |
+| draining | routes ended, or `ROUTES_S` passed | draining | the first batch is moved |
+| draining | time of a batch | draining | the next batch is moved; who was told `TELL_AGAIN_S` ago is told again |
+| draining | the engine died | draining | all are moved at once: there is no media here to keep |
+| draining | nobody takes them | draining | told again later; when the process is to end, released |
+| draining | undo asked, the process is to stay | serving | admit new, announce, restore routes |
+| draining | the deadline | released | release |
+| draining | nobody is left, the process is to end | released | finish |
+| draining | nobody is left, the process is to stay | draining | nothing: it can still be undone |
+| any | stop asked twice | released | finish |
+
+Hops come first, then clients: as long as another node's route goes over this one, its people cannot be moved without
+cutting off others. A batch goes out every `interval_s`, up to a half earlier or later by chance, so that those of
+several nodes that drain together do not arrive in step.
+
+What cannot be undone is the release of a seat, and a process that was told to end. :class:`DrainOverError` then, and
+nothing has changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from node.drain.events import (
+    AdmitNew,
+    Announce,
+    Came,
+    DrainAsked,
+    DrainEffect,
+    DrainEvent,
+    DrainProgress,
+    DrainState,
+    EndRoutes,
+    EngineDied,
+    Finish,
+    Left,
+    LinkAhead,
+    Move,
+    Moved,
+    NobodyTakes,
+    RefuseNew,
+    Release,
+    RestoreRoutes,
+    RoutesEnded,
+    StopAsked,
+    Tick,
+    UndoAsked,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from signalling.ids import SessionId
+
+__all__ = ["MIN_BATCH", "ROUTES_S", "TELL_AGAIN_S", "Drain", "DrainOverError"]
+
+ROUTES_S: Final = 3.0
+"""For links to where people go, and for routes over this node to end: a link takes less than a second across an
+ocean, gossip as long to tell everybody."""
+
+TELL_AGAIN_S: Final = 6.0
+"""A client tries three nodes in that time. One that is told anew while it is on its way does not begin again."""
+
+MIN_BATCH: Final = 10
+"""What any other node takes at once; fewer would only draw a small drain out."""
+
+JITTER: Final = 0.5
+"""Of the interval, either way."""
+
+
+class DrainOverError(Exception):
+    """Seats were released, or the process was told to end: there is no way back. ``code`` is stable."""
+
+    code = "drain_over"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Drain:
+    """One node's drain.
+
+    Args:
+        draw: Draws evenly from 0 up to 1.
+    """
+
+    def __init__(self, *, draw: Callable[[], float]) -> None:
+        self._draw = draw
+        self._state = DrainState.SERVING
+        self._stopping = False
+        self._finished = False
+        self._untold: OrderedDict[SessionId, None] = OrderedDict()
+        self._told: OrderedDict[SessionId, float] = OrderedDict()
+        self._moved = self._left = self._released = 0
+        self._deadline: float | None = None
+        self._routes_due: float | None = None
+        self._batch_due: float | None = None
+        self._batch: int | None = None
+        self._interval_s = 0.5
+        self._hurry = False
+
+    # --- the core's face ---
+
+    @property
+    def state(self) -> DrainState:
+        """Where the node stands."""
+        return self._state
+
+    def knows(self, person: SessionId) -> bool:
+        """Whether somebody counts as being here."""
+        return person in self._untold or person in self._told
+
+    def remaining(self) -> frozenset[SessionId]:
+        """Who is still here."""
+        return frozenset(self._untold) | frozenset(self._told)
+
+    def progress(self, now: float) -> DrainProgress:
+        """How far it is."""
+        return DrainProgress(
+            state=self._state,
+            stopping=self._stopping,
+            moved=self._moved,
+            left=self._left,
+            remaining=len(self._untold) + len(self._told),
+            released=self._released,
+            deadline_in_s=None if self._deadline is None else max(0.0, self._deadline - now),
+        )
+
+    def next_deadline(self) -> float | None:
+        """When :class:`Tick` is due, if ever."""
+        times = (self._deadline, self._routes_due, self._batch_due)
+        return min((at for at in times if at is not None), default=None)
+
+    def handle(self, event: DrainEvent, now: float) -> tuple[DrainEffect, ...]:
+        """Take one event at one moment (seconds, never stepping back); what is to be done, in order.
+
+        Raises:
+            DrainOverError: There is no way back from here, and nothing has changed.
+        """
+        match event:
+            case DrainAsked():
+                return self._ask(event, now)
+            case StopAsked():
+                return self._stop(event, now)
+            case UndoAsked():
+                return self._undo()
+            case _ if self._state is not DrainState.DRAINING:
+                return ()
+            case RoutesEnded():
+                return self._end_routes(now)
+            case Came(person=person):
+                return self._welcome(person, now)
+            case Moved(person=person):
+                return self._go(person, moved=True)
+            case Left(person=person):
+                return self._go(person, moved=False)
+            case NobodyTakes(people=people):
+                return self._stay(people, now)
+            case EngineDied():
+                self._hurry = True
+                return () if self._routes_due is not None else self._next_batch(now)
+            case Tick():
+                return self._tick(now)
+
+    # --- beginning and ending ---
+
+    def _ask(self, event: DrainAsked, now: float) -> tuple[DrainEffect, ...]:
+        if self._state is DrainState.RELEASED:
+            raise DrainOverError("The seats of this node are released already; restart it.")
+        before = self._deadline if self._stopping else None
+        self._batch, self._interval_s = event.batch, event.interval_s
+        opening = self._open(event.people, event.deadline_s, now)
+        if before is not None:
+            self._deadline = min(before, now + event.deadline_s)  # The process does not wait any longer for it.
+        if not event.moves:
+            return (*opening, *self._release())
+        return opening
+
+    def _stop(self, event: StopAsked, now: float) -> tuple[DrainEffect, ...]:
+        if self._stopping:
+            self._enter_released()
+            return self._finish()
+        before = self._deadline
+        self._stopping = True
+        if self._state is DrainState.RELEASED:
+            return self._finish()
+        opening = self._open(event.people, event.deadline_s, now)
+        if before is not None and self._deadline is not None:
+            self._deadline = min(before, self._deadline)
+        return (*opening, *self._finish_if_empty())
+
+    def _open(self, people: frozenset[SessionId], deadline_s: float, now: float) -> tuple[DrainEffect, ...]:
+        """Begin, or go on under a new deadline."""
+        self._deadline = now + deadline_s
+        if self._state is DrainState.DRAINING:
+            return ()
+        self._state = DrainState.DRAINING
+        self._untold = OrderedDict.fromkeys(sorted(people))
+        self._told.clear()
+        self._moved = self._left = self._released = 0
+        self._hurry = False
+        self._routes_due, self._batch_due = now + ROUTES_S, None
+        return RefuseNew(), LinkAhead(), Announce(draining=True), EndRoutes()
+
+    def _undo(self) -> tuple[DrainEffect, ...]:
+        if self._stopping:
+            raise DrainOverError("This node's process was told to end; start it again afterwards.")
+        if self._state is DrainState.RELEASED:
+            raise DrainOverError("The seats of this node are released already; restart it.")
+        if self._state is DrainState.SERVING:
+            return ()
+        self._state = DrainState.SERVING
+        self._forget_times()
+        self._untold.clear()
+        self._told.clear()
+        return AdmitNew(), Announce(draining=False), RestoreRoutes()
+
+    def _release(self) -> tuple[DrainEffect, ...]:
+        self._enter_released()
+        return (Release(), *(self._finish() if self._stopping else ()))
+
+    def _finish(self) -> tuple[DrainEffect, ...]:
+        if self._finished:
+            return ()
+        self._finished = True
+        return (Finish(),)
+
+    def _finish_if_empty(self) -> tuple[DrainEffect, ...]:
+        """An empty node may go at once: nobody's media goes over it that others could not be told of by its tag."""
+        if not self._stopping or self._untold or self._told:
+            return ()
+        self._enter_released()
+        return self._finish()
+
+    def _enter_released(self) -> None:
+        self._state = DrainState.RELEASED
+        self._forget_times()
+        self._released += len(self._untold) + len(self._told)
+        self._untold.clear()
+        self._told.clear()
+
+    def _forget_times(self) -> None:
+        self._deadline = self._routes_due = self._batch_due = None
+
+    # --- people ---
+
+    def _end_routes(self, now: float) -> tuple[DrainEffect, ...]:
+        if self._routes_due is None:
+            return ()
+        self._routes_due = None
+        return self._next_batch(now)
+
+    def _welcome(self, person: SessionId, now: float) -> tuple[DrainEffect, ...]:
+        if not self.knows(person):
+            if not self._untold:
+                self._batch_due = None  # which is only for those who were told before
+            self._untold[person] = None
+            self._arm(now)
+        return ()
+
+    def _go(self, person: SessionId, *, moved: bool) -> tuple[DrainEffect, ...]:
+        if not self.knows(person):
+            return ()
+        self._untold.pop(person, None)
+        self._told.pop(person, None)
+        if moved:
+            self._moved += 1
+        else:
+            self._left += 1
+        return self._finish_if_empty()
+
+    def _stay(self, people: tuple[SessionId, ...], now: float) -> tuple[DrainEffect, ...]:
+        if self._stopping:
+            return self._release()
+        # As if they had been told just now: they are tried again with the others.
+        for person in people:
+            if person in self._told:
+                self._told[person] = now
+                self._told.move_to_end(person)
+        return ()
+
+    def _tick(self, now: float) -> tuple[DrainEffect, ...]:
+        if self._deadline is not None and now >= self._deadline:
+            if self._untold or self._told or self._stopping:
+                return self._release()
+            self._deadline = None  # Nobody is here: nothing is released, and all can be undone.
+        if self._routes_due is not None and now >= self._routes_due:
+            return self._end_routes(now)
+        if self._batch_due is not None and now >= self._batch_due:
+            return self._next_batch(now)
+        return ()
+
+    def _next_batch(self, now: float) -> tuple[DrainEffect, ...]:
+        while self._told and next(iter(self._told.values())) + TELL_AGAIN_S <= now:
+            person, _ = self._told.popitem(last=False)
+            self._untold[person] = None
+        size = len(self._untold) if self._hurry else self._size(now)
+        self._hurry = False
+        batch = tuple(list(self._untold)[:size])
+        for person in batch:
+            del self._untold[person]
+            self._told[person] = now
+        self._batch_due = None
+        self._arm(now)
+        if not batch:
+            return ()
+        within_s = TELL_AGAIN_S if self._deadline is None else min(TELL_AGAIN_S, max(0.0, self._deadline - now))
+        return (Move(people=batch, within_s=within_s),)
+
+    def _arm(self, now: float) -> None:
+        """Set the time of the next batch, if there is one to come."""
+        if self._routes_due is not None or self._batch_due is not None:
+            return
+        if self._untold:
+            self._batch_due = now + self._interval_s * (1.0 + JITTER * (2.0 * self._draw() - 1.0))
+        elif self._told:
+            self._batch_due = next(iter(self._told.values())) + TELL_AGAIN_S
+
+    def _size(self, now: float) -> int:
+        if self._batch is not None:
+            return self._batch
+        left_s = 0.0 if self._deadline is None else self._deadline - now
+        batches = max(1, math.floor(left_s / 2 / self._interval_s))
+        return max(MIN_BATCH, math.ceil(len(self._untold) / batches))

@@ -1,0 +1,208 @@
+"""What happens to a drain, and what it has done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from signalling.ids import SessionId
+
+__all__ = [
+    "AdmitNew",
+    "Announce",
+    "Came",
+    "DrainAsked",
+    "DrainEffect",
+    "DrainEvent",
+    "DrainProgress",
+    "DrainState",
+    "EndRoutes",
+    "EngineDied",
+    "Finish",
+    "Left",
+    "LinkAhead",
+    "Move",
+    "Moved",
+    "NobodyTakes",
+    "RefuseNew",
+    "Release",
+    "RestoreRoutes",
+    "RoutesEnded",
+    "StopAsked",
+    "Tick",
+    "UndoAsked",
+]
+
+
+class DrainState(StrEnum):
+    """Where a node stands: as it is told to people."""
+
+    SERVING = "serving"
+    DRAINING = "draining"
+    RELEASED = "released"
+
+
+# --- events ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainAsked:
+    """The node is to be emptied.
+
+    Attributes:
+        people: Sessions with a seat here, now.
+        deadline_s: From now until whoever is still here loses the seat, seconds.
+        batch: How many are told at a time; None spreads them over half of the deadline.
+        interval_s: Between two batches, on average.
+        moves: Whether people are sent elsewhere; otherwise they lose their seats now.
+    """
+
+    people: frozenset[SessionId]
+    deadline_s: float
+    batch: int | None = None
+    interval_s: float = 0.5
+    moves: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StopAsked:
+    """The process is to end (SIGTERM), once the node is empty or these seconds have passed."""
+
+    people: frozenset[SessionId]
+    deadline_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UndoAsked:
+    """The node is to stay in service after all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoutesEnded:
+    """No other node's media goes over this one any more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Came:
+    """A join that was on its way when the drain began got its seat."""
+
+    person: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moved:
+    """Somebody sits on another node now."""
+
+    person: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Left:
+    """Somebody gave up the seat, or lost it."""
+
+    person: SessionId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NobodyTakes:
+    """There is no node to which these could go."""
+
+    people: tuple[SessionId, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineDied:
+    """The engine is being replaced: there is no media here at the moment."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tick:
+    """The time that `next_deadline` gave has come."""
+
+
+DrainEvent: TypeAlias = (
+    DrainAsked | StopAsked | UndoAsked | RoutesEnded | Came | Moved | Left | NobodyTakes | EngineDied | Tick
+)
+
+
+# --- effects --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefuseNew:
+    """Take no sessions and joins: `node_draining`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdmitNew:
+    """Take sessions and joins again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkAhead:
+    """Make the links that those will need who are to be moved: with a node that drains nobody makes any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Announce:
+    """Tell the cluster, by this node's tag."""
+
+    draining: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndRoutes:
+    """Be no hop between other nodes; answered by :class:`RoutesEnded`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestoreRoutes:
+    """Be a hop again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """Tell these people where to go, to be there in so many seconds."""
+
+    people: tuple[SessionId, ...]
+    within_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Release:
+    """End all seats that are still held, with the reason `node_drained`; they get no grace."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finish:
+    """The process may end."""
+
+
+DrainEffect: TypeAlias = (
+    RefuseNew | AdmitNew | LinkAhead | Announce | EndRoutes | RestoreRoutes | Move | Release | Finish
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrainProgress:
+    """How far a drain is.
+
+    Attributes:
+        state: `serving`, `draining` or `released`.
+        stopping: Whether the process ends with it.
+        moved: People who sit on another node now.
+        left: People who left, or whose connection was lost.
+        remaining: People who still sit here.
+        released: People whose seats were ended at the deadline.
+        deadline_in_s: Seconds until that; None when there is none.
+    """
+
+    state: DrainState
+    stopping: bool
+    moved: int
+    left: int
+    remaining: int
+    released: int
+    deadline_in_s: float | None

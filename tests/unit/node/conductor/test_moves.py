@@ -1,0 +1,128 @@
+"""Whoever was told to move and went is seen at the old place until the new one carries them; others go at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from node.conductor.moves import STAY_S
+from node.http.candidates import CandidateQuery, NodeCandidate
+from relay import RemoteRoom
+from session import SeatLost
+from signalling.client.messages import Join, Joined, Move, ParticipantLeft, Replaced, TrackUnpublished
+from signalling.errors import ErrorCode, Refused
+from tests.unit.node.conductor.house import HERE, ROOM, THERE, Mesh, open_house
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+    from signalling.ids import SessionId
+    from tests.unit.node.conductor.house import House, Person
+
+LOST: Final = (Replaced, ParticipantLeft, TrackUnpublished)
+
+
+def _candidate(node: str) -> NodeCandidate:
+    fields = {"node": node, "url": f"http://{node}", "region": "r", "latitude": None, "longitude": None}
+    return msgspec.convert({**fields, "load": "low", "rtt_ms": None, "why": []}, NodeCandidate)
+
+
+def _with_others(house: House, *nodes: str) -> None:
+    async def candidates(_query: CandidateQuery) -> tuple[NodeCandidate, ...]:
+        await trio.lowlevel.checkpoint()
+        return tuple(map(_candidate, nodes))
+
+    house.conductor.moves._candidates = candidates
+
+
+async def _join(person: Person, *, moves: bool) -> Joined:
+    joined = await person.ask(Join(room=ROOM, attempt=1, moves=moves))
+    assert isinstance(joined, Joined)
+    await wait_all_tasks_blocked()
+    return joined
+
+
+def _news(person: Person) -> list[object]:
+    return [event for event in person.ear.heard if isinstance(event, LOST)]
+
+
+async def test_a_mover_is_told_the_other_nodes_and_stays_seen_until_the_old_socket_closes(
+    autojump_clock: MockClock,
+) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        _with_others(house, HERE, THERE)
+        moves = house.conductor.moves
+        went: list[SessionId] = []
+        moves.report_moves(went.append)
+        ada, bob = await house.enter("Ada"), await house.enter("Bob")
+        await _join(ada, moves=True)
+        me = (await _join(bob, moves=True)).participant
+        (track,) = await bob.publish("video")
+        assert await moves.send(bob.session, 6.0)
+        assert bob.ear.take(Move) == [Move(urls=(f"http://{THERE}",), reason="node_drained", within_s=6.0)]
+        moves.seat_lost(SeatLost(session=bob.session, room=ROOM, reason="replaced", moved_to=THERE))
+        assert went == [bob.session]
+        await trio.sleep(STAY_S / 2)
+        assert (_news(ada), _news(bob)) == ([], [])
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == (ada.session, bob.session)
+        there = house.conductor.stage.rooms.participant(bob.session)
+        assert there is not None
+        await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(there,)))
+        await wait_all_tasks_blocked()
+        house.conductor.session_closed(bob.session, "gone")
+        await wait_all_tasks_blocked()
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == (ada.session,)
+        (info,) = house.conductor.stage.rooms.others(ada.session)
+        assert (info.participant, info.node, [one.track for one in info.tracks]) == (me, THERE, [track])
+        assert _news(ada) == []
+
+
+async def test_an_old_socket_that_stays_open_holds_nothing_for_ever(autojump_clock: MockClock) -> None:
+    async with open_house(mesh=Mesh()) as house:
+        _with_others(house, THERE)
+        ada = await house.enter("Ada")
+        await _join(ada, moves=True)
+        await house.conductor.moves.send(ada.session, 6.0)
+        house.conductor.moves.seat_lost(SeatLost(session=ada.session, room=ROOM, reason="replaced", moved_to=THERE))
+        await trio.sleep(STAY_S + 0.1)
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == ()
+        assert _news(ada) == []
+
+
+async def test_who_was_not_asked_hears_that_the_seat_is_taken(autojump_clock: MockClock) -> None:
+    async with open_house(mesh=Mesh()) as house:
+        _with_others(house, THERE)
+        ada = await house.enter("Ada")
+        await _join(ada, moves=False)
+        assert await house.conductor.moves.send(ada.session, 6.0)
+        assert ada.ear.take(Move) == []
+        house.conductor.moves.seat_lost(SeatLost(session=ada.session, room=ROOM, reason="replaced", moved_to=THERE))
+        assert _news(ada) == [Replaced()]
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == ()
+
+
+async def test_without_another_node_nobody_is_told(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        _with_others(house, HERE)
+        ada = await house.enter("Ada")
+        await _join(ada, moves=True)
+        assert not await house.conductor.moves.send(ada.session, 6.0)
+        assert ada.ear.take(Move) == []
+
+
+async def test_an_ineligible_node_takes_back_its_own_alone(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        ada = await house.enter("Ada")
+        await _join(ada, moves=True)
+        house.conductor.standing.eligible = False
+        assert [problem.code for problem in house.conductor.readiness()] == ["node_ineligible"]
+        with pytest.raises(Refused) as refused:
+            await house.enter("Bob")
+        assert refused.value.code is ErrorCode.NODE_FULL
+        again = await house.enter_with(ada.token)
+        assert isinstance(await again.ask(Join(room=ROOM, attempt=2)), Joined)

@@ -1,0 +1,315 @@
+"""The drain's core: its table line by line, and what holds whatever happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.drain.core import MIN_BATCH, ROUTES_S, TELL_AGAIN_S, Drain, DrainOverError
+from node.drain.events import (
+    AdmitNew,
+    Announce,
+    Came,
+    DrainAsked,
+    DrainEffect,
+    DrainEvent,
+    DrainProgress,
+    DrainState,
+    EndRoutes,
+    EngineDied,
+    Finish,
+    Left,
+    LinkAhead,
+    Move,
+    Moved,
+    NobodyTakes,
+    RefuseNew,
+    Release,
+    RestoreRoutes,
+    RoutesEnded,
+    StopAsked,
+    Tick,
+    UndoAsked,
+)
+from signalling.ids import SessionId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PEOPLE: Final = tuple(SessionId(f"{number:032x}") for number in range(30))
+OPENING: Final = (RefuseNew(), LinkAhead(), Announce(draining=True), EndRoutes())
+
+
+def _drain() -> Drain:
+    return Drain(draw=lambda: 0.5)
+
+
+def _asked(count: int = 3, *, deadline_s: float = 60.0, batch: int | None = 1, moves: bool = True) -> DrainAsked:
+    return DrainAsked(people=frozenset(PEOPLE[:count]), deadline_s=deadline_s, batch=batch, moves=moves)
+
+
+def _told(effects: tuple[DrainEffect, ...]) -> tuple[SessionId, ...]:
+    return tuple(person for effect in effects if isinstance(effect, Move) for person in effect.people)
+
+
+# --- the table ------------------------------------------------------------------------------
+
+
+def test_the_hops_come_first_and_then_the_clients() -> None:
+    drain = _drain()
+    assert drain.handle(_asked(), 0.0) == OPENING
+    assert drain.handle(Tick(), 1.0) == ()
+    assert _told(drain.handle(RoutesEnded(), 2.0)) == PEOPLE[:1]
+    assert _told(drain.handle(Tick(), 2.5)) == PEOPLE[1:2]
+    assert drain.handle(Moved(person=PEOPLE[0]), 2.6) == ()
+    assert drain.handle(Left(person=PEOPLE[1]), 2.6) == ()
+    assert _told(drain.handle(Tick(), 3.0)) == PEOPLE[2:3]
+    assert drain.progress(3.0) == DrainProgress(
+        state=DrainState.DRAINING, stopping=False, moved=1, left=1, remaining=1, released=0, deadline_in_s=57.0
+    )
+
+
+def test_routes_that_do_not_end_hold_nobody_up() -> None:
+    drain = _drain()
+    drain.handle(_asked(), 0.0)
+    assert drain.next_deadline() == ROUTES_S
+    assert _told(drain.handle(Tick(), ROUTES_S)) == PEOPLE[:1]
+
+
+def test_who_was_told_and_did_not_go_is_told_again() -> None:
+    drain = _drain()
+    drain.handle(_asked(1), 0.0)
+    assert _told(drain.handle(RoutesEnded(), 1.0)) == PEOPLE[:1]
+    assert drain.next_deadline() == 1.0 + TELL_AGAIN_S
+    assert _told(drain.handle(Tick(), 1.0 + TELL_AGAIN_S)) == PEOPLE[:1]
+
+
+def test_at_the_deadline_the_seats_are_released() -> None:
+    drain = _drain()
+    drain.handle(_asked(2, deadline_s=10.0), 0.0)
+    assert drain.handle(Tick(), 10.0) == (Release(),)
+    assert drain.progress(10.0).released == 2
+    assert drain.state is DrainState.RELEASED
+    with pytest.raises(DrainOverError):
+        drain.handle(UndoAsked(), 11.0)
+    with pytest.raises(DrainOverError):
+        drain.handle(_asked(), 11.0)
+
+
+def test_without_moving_the_seats_are_released_now() -> None:
+    drain = _drain()
+    assert drain.handle(_asked(2, moves=False), 0.0) == (*OPENING, Release())
+    assert drain.progress(0.0).released == 2
+
+
+def test_an_undone_drain_serves_again() -> None:
+    drain = _drain()
+    drain.handle(_asked(), 0.0)
+    drain.handle(RoutesEnded(), 0.1)
+    assert drain.handle(UndoAsked(), 0.2) == (AdmitNew(), Announce(draining=False), RestoreRoutes())
+    assert drain.state is DrainState.SERVING
+    assert drain.next_deadline() is None
+    assert drain.handle(UndoAsked(), 0.3) == ()
+
+
+def test_an_empty_node_can_be_put_back_after_its_deadline_too() -> None:
+    drain = _drain()
+    drain.handle(_asked(1, deadline_s=5.0), 0.0)
+    drain.handle(Moved(person=PEOPLE[0]), 1.0)
+    assert drain.handle(Tick(), 5.0) == ()
+    assert drain.state is DrainState.DRAINING
+    assert drain.handle(UndoAsked(), 6.0)
+
+
+def test_a_process_that_is_to_end_does_so_when_nobody_is_left() -> None:
+    drain = _drain()
+    assert drain.handle(StopAsked(people=frozenset(PEOPLE[:1]), deadline_s=30.0), 0.0) == OPENING
+    with pytest.raises(DrainOverError):
+        drain.handle(UndoAsked(), 0.5)
+    assert drain.handle(Moved(person=PEOPLE[0]), 1.0) == (Finish(),)
+    assert drain.state is DrainState.RELEASED
+
+
+def test_a_node_without_people_ends_at_once() -> None:
+    drain = _drain()
+    assert drain.handle(StopAsked(people=frozenset(), deadline_s=30.0), 0.0) == (*OPENING, Finish())
+
+
+def test_told_twice_to_end_it_waits_for_nobody() -> None:
+    drain = _drain()
+    stop = StopAsked(people=frozenset(PEOPLE), deadline_s=30.0)
+    drain.handle(stop, 0.0)
+    assert drain.handle(stop, 0.1) == (Finish(),)
+    assert drain.handle(stop, 0.2) == ()
+
+
+def test_a_stop_during_a_drain_keeps_the_nearer_deadline() -> None:
+    drain = _drain()
+    drain.handle(_asked(deadline_s=300.0), 0.0)
+    assert drain.handle(StopAsked(people=frozenset(PEOPLE[:3]), deadline_s=30.0), 100.0) == ()
+    assert drain.progress(100.0).deadline_in_s == 30.0
+
+
+def test_with_nobody_to_take_them_a_process_that_is_to_end_does() -> None:
+    drain = _drain()
+    drain.handle(StopAsked(people=frozenset(PEOPLE[:1]), deadline_s=30.0), 0.0)
+    drain.handle(RoutesEnded(), 0.1)
+    assert drain.handle(NobodyTakes(people=PEOPLE[:1]), 0.2) == (Release(), Finish())
+
+
+def test_with_nobody_to_take_them_a_drain_tries_again() -> None:
+    drain = _drain()
+    drain.handle(_asked(1), 0.0)
+    drain.handle(RoutesEnded(), 0.0)
+    assert drain.handle(NobodyTakes(people=PEOPLE[:1]), 3.0) == ()
+    assert drain.handle(Tick(), TELL_AGAIN_S) == ()
+    assert _told(drain.handle(Tick(), 3.0 + TELL_AGAIN_S)) == PEOPLE[:1]
+
+
+def test_without_an_engine_all_go_at_once() -> None:
+    drain = _drain()
+    drain.handle(_asked(5), 0.0)
+    drain.handle(RoutesEnded(), 0.1)
+    assert _told(drain.handle(EngineDied(), 0.2)) == PEOPLE[1:5]
+
+
+def test_an_engine_that_dies_before_the_routes_ended_hurries_the_first_batch() -> None:
+    drain = _drain()
+    drain.handle(_asked(5), 0.0)
+    assert drain.handle(EngineDied(), 0.1) == ()
+    assert _told(drain.handle(RoutesEnded(), 0.2)) == PEOPLE[:5]
+
+
+def test_who_came_in_at_the_last_moment_is_moved_too() -> None:
+    drain = _drain()
+    drain.handle(_asked(0), 0.0)
+    assert drain.handle(RoutesEnded(), 0.1) == ()
+    assert drain.handle(Came(person=PEOPLE[0]), 0.2) == ()
+    assert drain.next_deadline() == 0.7
+    assert _told(drain.handle(Tick(), 0.7)) == PEOPLE[:1]
+
+
+def test_a_batch_without_a_size_spreads_them_over_half_of_the_deadline() -> None:
+    people = frozenset(SessionId(f"{number:032x}") for number in range(1000))
+    drain = _drain()
+    drain.handle(DrainAsked(people=people, deadline_s=20.0), 0.0)
+    first = _told(drain.handle(RoutesEnded(), 0.0))
+    assert len(first) == 50
+    small = _drain()
+    small.handle(_asked(30, batch=None), 0.0)
+    assert len(_told(small.handle(RoutesEnded(), 0.0))) == MIN_BATCH
+
+
+# --- whatever happens -----------------------------------------------------------------------
+
+_people = st.sampled_from(PEOPLE[:6])
+_crowds = st.frozensets(_people)
+_events: st.SearchStrategy[DrainEvent] = st.one_of(
+    st.builds(
+        DrainAsked,
+        people=_crowds,
+        deadline_s=st.sampled_from([5.0, 60.0]),
+        batch=st.sampled_from([1, 2]),
+        moves=st.sampled_from([True, True, True, False]),
+    ),
+    st.builds(StopAsked, people=_crowds, deadline_s=st.sampled_from([5.0, 30.0])),
+    st.just(UndoAsked()),
+    st.just(RoutesEnded()),
+    st.builds(Came, person=_people),
+    st.builds(Moved, person=_people),
+    st.builds(Left, person=_people),
+    st.builds(NobodyTakes, people=st.lists(_people, max_size=2).map(tuple)),
+    st.just(EngineDied()),
+    st.just(Tick()),
+)
+_histories = st.lists(st.tuples(_events, st.sampled_from([0.0, 0.1, 1.0, 4.0])), max_size=40)
+
+
+@dataclass
+class _Witness:
+    """Checks each step against what must hold."""
+
+    drain: Drain = field(default_factory=_drain)
+    routes_ended: bool = False
+    opened_at: float = 0.0
+    released: int = 0
+    finished: int = 0
+    known: int = 0
+
+    def step(self, event: DrainEvent, now: float) -> None:
+        before, seen = self.drain.state, self.drain.progress(now)
+        here = self.drain.remaining()
+        try:
+            effects = self.drain.handle(event, now)
+        except DrainOverError:
+            assert before is DrainState.RELEASED or seen.stopping
+            assert (self.drain.progress(now), self.drain.remaining()) == (seen, here)
+            return
+        after = self.drain.progress(now)
+        if RefuseNew() in effects:
+            self.routes_ended, self.opened_at = False, now
+        if isinstance(event, RoutesEnded) or now >= self.opened_at + ROUTES_S:
+            self.routes_ended = True
+        told = _told(effects)
+        assert not told or self.routes_ended, "hops first"
+        assert not told or self.drain.state is DrainState.DRAINING
+        assert len(set(told)) == len(told)
+        assert set(told) <= self.drain.remaining()
+        assert not (AdmitNew() in effects and (self.released or seen.stopping)), "no way back"
+        self.released += effects.count(Release())
+        self.finished += effects.count(Finish())
+        assert self.released <= 1
+        assert self.finished <= 1
+        if before is DrainState.DRAINING and after.state is not DrainState.SERVING:
+            total = seen.moved + seen.left + seen.remaining + seen.released + (len(here) < after.remaining)
+            assert after.moved + after.left + after.remaining + after.released == total, "everybody is counted once"
+        if after.state is DrainState.RELEASED:
+            assert before is DrainState.RELEASED or after.remaining == 0
+            assert self.drain.next_deadline() is None
+        if after.state is DrainState.DRAINING and after.remaining:
+            assert self.drain.next_deadline() is not None, "somebody is waited for without an end"
+
+
+def _run(history: list[tuple[DrainEvent, float]], make: Callable[[], Drain] = _drain) -> _Witness:
+    witness, now = _Witness(make()), 0.0
+    for event, pause_s in history:
+        now += pause_s
+        witness.step(event, now)
+    return witness
+
+
+@given(_histories)
+def test_hops_first_everybody_counted_and_no_way_back(history: list[tuple[DrainEvent, float]]) -> None:
+    _run(history)
+
+
+@given(_histories)
+def test_a_process_that_is_to_end_ends_by_its_deadline(history: list[tuple[DrainEvent, float]]) -> None:
+    """Only its deadlines are fired after the stop."""
+    witness = _run(history)
+    now = sum(pause_s for _, pause_s in history)
+    until = now + 30.0
+    if not witness.drain.progress(now).stopping:
+        witness.step(StopAsked(people=frozenset(PEOPLE[:2]), deadline_s=30.0), now)
+    while (due := witness.drain.next_deadline()) is not None:
+        now = max(now, due)
+        assert now <= until
+        witness.step(Tick(), now)
+    assert witness.finished == 1
+
+
+class _Hasty(Drain):
+    """Moves people while routes still stand: what the properties are there to find."""
+
+    def _welcome(self, person: SessionId, now: float) -> tuple[DrainEffect, ...]:
+        super()._welcome(person, now)
+        return self._next_batch(now)
+
+
+def test_the_properties_kill_the_mutant() -> None:
+    with pytest.raises(AssertionError, match="hops first"):
+        _run([(_asked(), 0.0), (Came(person=PEOPLE[5]), 0.1)], lambda: _Hasty(draw=lambda: 0.5))
