@@ -25,6 +25,7 @@ certificate is listed with the reason and changes nothing.
 from membership.config import MembershipConfig
 from membership.distance import NetworkCoordinate, Position, RttEstimate, RttSource, great_circle_km, rtt_floor_ms
 from membership.errors import GossipSetupError, GossipUnavailableError, KeysRefusedError, MembershipError
+from membership.forgetting import ForgetRefusedError
 from membership.gossip_keys import GossipKeys, KeyChange, KeysReport, NodeKeys
 from membership.history import ChangeHistory, HistoryEntry
 from membership.placement import Candidate, ClientPlace, Excluded, Placement, Reason, RoomPlace, rank
@@ -54,6 +55,7 @@ __all__ = [
     "ClientPlace",
     "ClusterView",
     "Excluded",
+    "ForgetRefusedError",
     "GossipKeys",
     "GossipSetupError",
     "GossipUnavailableError",

@@ -24,6 +24,7 @@ from membership.gossip_keys import QUERY_NAME as KEYS_QUERY
 from membership.gossip_keys import GossipKeys
 from membership.history import ChangeHistory
 from membership.joining import try_seeds
+from membership.orders import AgentOrders
 from membership.pings import QUERY_NAME as PING_QUERY
 from membership.pings import Pings
 from membership.revocations import read_revoked_keys
@@ -120,6 +121,9 @@ class Membership:
         )
         self.rooms = RoomQueries(config, view=lambda: self.view, endpoint=self._endpoint)
         """Asks the mesh on which nodes a room lives, and answers others; for when the store is away."""
+
+        self.orders = AgentOrders(config, using_agent=self._using_agent, hinted=self.reread_members)
+        """What an operator orders of the agent."""
 
     @property
     def boot(self) -> int:

@@ -65,6 +65,10 @@ class NodeState(enum.Enum):
     DRAINING = "d"
 
 
+ID_TAG = "i"
+"""The tag with the stable node id."""
+
+
 class AgentKind(enum.Enum):
     """Whose agent speaks for a node; the value is its form on the wire, which own ones go without."""
 
@@ -175,7 +179,7 @@ def encode_tags(tags: NodeTags, *, certify: Callable[[bytes], bytes] | None = No
     """
     wire = {
         "c": tags.cluster,
-        "i": tags.node_id,
+        ID_TAG: tags.node_id,
         "b": str(tags.boot),
         "a": str(tags.agent_boot),
         "o": tags.role,

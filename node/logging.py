@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from node.log_feed import FEED, LEVELS
+
 if TYPE_CHECKING:
     from node.config import LogConfig
-
-LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
 
 FIRST: Final = ("timestamp", "level", "node", "event")
 """What a reader of a JSON line looks for first."""
@@ -29,6 +28,7 @@ def set_up_logging(config: LogConfig, *, node_id: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        FEED.tap,
     ]
     if is_console:
         # The default formatter of exceptions shows local variables, and those hold tokens.
@@ -39,6 +39,7 @@ def set_up_logging(config: LogConfig, *, node_id: str) -> None:
             _most_asked_first,
             structlog.processors.JSONRenderer(),
         ]
+    FEED.written = LEVELS[config.level]
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[config.level]),

@@ -9,6 +9,7 @@ goes and tells who is still there to go elsewhere, then the rest goes backwards.
 
 from __future__ import annotations
 
+import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from membership import (
     rtt_matrix,
 )
 from node.admin import AdminDesk, open_admin
+from node.admin.member_orders import MemberOrders
 from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.conductor.distances import rtts_now
@@ -44,7 +46,7 @@ from node.http.server import PortTakenError, bind, open_http_server
 from node.http.tls import CertificateError
 from node.identity import hold_data_dir, load_gossip_key, load_identity, load_rpc_token
 from node.link_doubts import doubting
-from node.signals import watch_signals
+from node.signals import terminate_self, watch_signals
 from node.stores import open_stores
 from relay import RelayConfig, open_relay
 from session import (
@@ -291,6 +293,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             membership=membership,
             relay=relay,
             alone=alone,
+            orders=MemberOrders(membership=membership, relay=relay, stop=terminate_self, pid=os.getpid()),
             drainer=drainer,
             auditor=Auditor(
                 node=NodeId(config.node.id), sessions=sessions, reader=stores.reader, alive=lambda: _alive(view())

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from node.cli.refusing import refuse
 
@@ -29,6 +29,13 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "events": "watch nodes come and go, or list what happened lately",
         "node": "drain the local node, put it back, say whether it takes new people",
         "links": "list the local node's links to other nodes",
+        "rtt": "say how far two nodes are from each other, or all of them",
+        "top": "show the local node and its cluster, live",
+        "monitor": "watch the logs of the local node and its gossip agent",
+        "doctor": "find out what is wrong with this machine, its settings, or its node",
+        "join": "have the local node join others, once",
+        "leave": "take the local node out of the cluster and end it",
+        "force-leave": "have the cluster forget a node that is gone",
         "audit": "compare the store's seats with those of the local node",
         "account": "create accounts, set passwords, log people out",
         "keygen": "make the keys that the nodes of a cluster share",
@@ -71,7 +78,7 @@ def _run(verb: str, arguments: Sequence[str], *, as_json: bool) -> None:
     from node.config.errors import EXIT_CODE, ConfigError
     from node.errors import NodeStartError
 
-    command = getattr(import_module(f"node.cli.{verb}"), verb)
+    command = load(verb)
     if isinstance(command, typer.Typer):  # a verb with verbs of its own
         program = command
     else:
@@ -89,6 +96,12 @@ def _run(verb: str, arguments: Sequence[str], *, as_json: bool) -> None:
     except NodeStartError as error:
         refuse(error.code, error.message, exit_code=error.exit_code, as_json=as_json, next_step=error.next_step)
     raise SystemExit(exit_code or 0)
+
+
+def load(verb: str) -> Any:  # noqa: ANN401 - a function of any signature, or a typer.Typer
+    """Import a verb's module and give what is in it."""
+    name = verb.replace("-", "_")
+    return getattr(import_module(f"node.cli.{name}"), name)
 
 
 def _refuse_usage(verb: str, error: TyperException, *, as_json: bool) -> NoReturn:

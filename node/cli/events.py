@@ -1,7 +1,6 @@
 """``starling events``: what happens to the members of the cluster, as the local node sees it."""
 
 import sys
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +8,11 @@ import typer
 
 from node.cli.asking import ask_history, print_json, print_table
 from node.cli.settings import AsJson, ConfigFile, DataDir
+from node.cli.streaming import follow_local, printable
 
 if TYPE_CHECKING:
+    from node.admin import StreamLine
     from node.mesh_orders import HistoryLine
-
-LOOK_EVERY_S = 1.0
-"""Gossip itself takes a second to tell."""
 
 
 def events(
@@ -29,31 +27,42 @@ def events(
     stopped; many are a machine without CPU to spare, or a path that loses too much. With --json each is one
     line, with --history and --json all are one object with the number of flaps by node. Exit code 3: no node runs here.
     """
-    answer = ask_history(config, data_dir, 0)
-    if history and as_json:
-        print_json(answer)
-        return
+    from node.admin import StreamOrder
+
     if history:
+        answer = ask_history(config, data_dir, 0)
+        if as_json:
+            print_json(answer)
+            return
         print_table(("time", "what", "node", "member", ""), [_row(one) for one in answer.events])
         if answer.flaps:
             flaps = ", ".join(f"{node} {count}" for node, count in answer.flaps.items())
             sys.stdout.write(f"flaps since this node started: {flaps}\n")
         return
-    seen = answer.events[-1].number if answer.events else 0
-    while True:
-        time.sleep(LOOK_EVERY_S)
-        for one in ask_history(config, data_dir, seen).events:
-            seen = one.number
-            sys.stdout.write(_json_line(one) if as_json else "  ".join(_row(one)) + "\n")
-        sys.stdout.flush()
+    follow_local(
+        config, data_dir, "events", StreamOrder(history=0, follow=True), count=None, form=form, as_json=as_json
+    )
+
+
+def form(line: "StreamLine") -> str:
+    """One line for people."""
+    from node.admin import EventLine, Lost, Note
+
+    match line:
+        case EventLine():
+            told = f"{_clock(line.at_ms)}  {line.kind:<8}  {printable(line.node)}"
+            return f"{told}  {printable(line.detail)}" if line.detail else told
+        case Lost():
+            return f"... {line.lines} more that are no longer known"
+        case Note():
+            return f"... {printable(line.message)}"
+        case _:
+            return ""
 
 
 def _row(one: "HistoryLine") -> tuple[str, ...]:
-    at = datetime.fromtimestamp(one.at_ms / 1000, UTC)
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC", one.kind, one.node, one.member, one.detail
+    return _clock(one.at_ms), one.kind, one.node, one.member, one.detail
 
 
-def _json_line(one: "HistoryLine") -> str:
-    import msgspec
-
-    return msgspec.json.encode(one).decode() + "\n"
+def _clock(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -123,4 +123,5 @@ def test_version_knows_the_parts(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_is_a_function_of_its_module(verb: str) -> None:
-    assert callable(getattr(import_module(f"node.cli.{verb}"), verb))
+    name = verb.replace("-", "_")
+    assert callable(getattr(import_module(f"node.cli.{name}"), name))

@@ -1,0 +1,134 @@
+"""The topics that stream: changes of the members, and the logs of node and agent."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from membership import GossipUnavailableError
+from membership.rpc import RpcError
+from node.admin.stream_lines import (
+    Alive,
+    EventLine,
+    Level,
+    LogLine,
+    Lost,
+    Note,
+    StreamLine,
+    StreamOrder,
+    StreamRefused,
+)
+from node.log_feed import FEED
+
+if TYPE_CHECKING:
+    from membership import HistoryEntry, Membership
+    from node.admin.outlet import Outlet
+    from node.log_feed import LogRecord
+
+__all__ = [
+    "Alive",
+    "EventLine",
+    "LogLine",
+    "Lost",
+    "Note",
+    "StreamLine",
+    "StreamOrder",
+    "StreamRefused",
+    "stream_events",
+    "stream_logs",
+]
+
+AGENT_LEVELS: Final[dict[Level, str]] = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERR"}
+
+LEVEL_OF_AGENT: Final[dict[str, Level]] = {
+    "TRACE": "debug", "DEBUG": "debug", "INFO": "info", "WARN": "warning", "ERR": "error", "ERROR": "error",
+}  # fmt: skip
+
+AGENT_PAUSE_S: Final = 0.5
+"""Before the log of a new agent is asked for; one starts in 0.1-0.3 s."""
+
+NO_MESH: Final = StreamRefused(
+    code="no_mesh", message="this node is on its own: there are no other members, and no agent"
+)
+
+
+async def stream_events(membership: Membership | None, order: StreamOrder, outlet: Outlet) -> None:
+    """Tell what changed among the members, as many as are wanted of before, then live until cancelled."""
+    if membership is None:
+        outlet.put(NO_MESH)
+        return
+    with membership.changes() as changes:  # subscribed before the past is read, so nothing falls between them
+        past = membership.history.entries()
+        told = past[-1].number if past else 0
+        for entry in past[len(past) - min(order.history, len(past)) :]:
+            outlet.put(_event(entry))
+        if not order.follow:
+            return
+        async for _change in changes:
+            for entry in membership.history.entries(after=told):
+                if entry.number > told + 1:
+                    outlet.put(Lost(lines=entry.number - told - 1))
+                told = entry.number
+                outlet.put(_event(entry))
+
+
+def _event(entry: HistoryEntry) -> EventLine:
+    return EventLine(
+        number=entry.number,
+        at_ms=entry.at_ms,
+        kind=entry.kind,
+        node=entry.node,
+        serf_name=entry.serf_name,
+        detail=entry.detail,
+    )
+
+
+async def stream_logs(membership: Membership | None, order: StreamOrder, outlet: Outlet) -> None:
+    """Tell what node and agent log from now on, until cancelled."""
+    wants_agent = "agent" in order.sources
+    if wants_agent and membership is None and "node" not in order.sources:
+        outlet.put(NO_MESH)
+        return
+    async with trio.open_nursery() as nursery:
+        if wants_agent and membership is not None:
+            nursery.start_soon(_stream_agent, membership, order.level, outlet)
+        if "node" in order.sources:
+            with FEED.reading(order.level, lambda record: outlet.put(_of_node(record))):
+                await trio.sleep_forever()
+
+
+async def _stream_agent(membership: Membership, level: Level, outlet: Outlet) -> None:
+    """Hand on the lines of one agent after the other."""
+    # The agent begins with up to 512 old lines; its times have no zone and whole seconds.
+    began = time.strftime("%Y/%m/%d %H:%M:%S")
+    while True:
+        try:
+            async with membership.orders.log(AGENT_LEVELS[level]) as lines:
+                while True:
+                    line = read_agent_line(await lines.receive())
+                    if line.at >= began or not line.at:
+                        outlet.put(line)
+        except* (GossipUnavailableError, RpcError, trio.TooSlowError):
+            outlet.put(Note(message="the agent's log ended: the agent is being restarted"))
+        await trio.sleep(AGENT_PAUSE_S)
+
+
+def read_agent_line(text: str) -> LogLine:
+    """Take ``2026/01/31 12:00:00 [INFO] serf: ...`` apart; a line of another form is kept whole."""
+    day, _, rest = text.partition(" ")
+    clock, _, rest = rest.partition(" ")
+    mark, closing, said = rest.partition("] ")
+    level = LEVEL_OF_AGENT.get(mark.removeprefix("["))
+    if not closing or level is None or len(day) != 10:
+        return LogLine(at="", source="agent", level="info", text=text)
+    return LogLine(at=f"{day} {clock}", source="agent", level=level, text=said)
+
+
+def _of_node(record: LogRecord) -> LogLine:
+    level: Level = "error" if record.level == "critical" else LEVEL_OF_NODE.get(record.level, "info")
+    return LogLine(at=record.at, source="node", level=level, text=record.text, fields=dict(record.fields))
+
+
+LEVEL_OF_NODE: Final[dict[str, Level]] = {"debug": "debug", "info": "info", "warning": "warning", "error": "error"}
