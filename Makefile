@@ -32,11 +32,12 @@ all = @failed=; for one in $(1); do $(MAKE) --no-print-directory $$one || failed
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 .NOTPARALLEL:
-.PHONY: help setup demo test lint audit simulate bench clean lock $(LINTS) $(RINGS)
+.PHONY: help setup demo test prove lint audit simulate bench clean lock $(LINTS) $(RINGS)
 
 help:
 	@echo 'make demo   three local nodes in three regions, with a live table and a link to join'
 	@echo 'make test   every check and every test but the benchmarks'
+	@echo 'make prove  some tests and nothing else, as in TESTS=tests/unit/relay'
 	@echo 'make setup  only what the two above need to start'
 	@echo 'make lint   style, types, import rules'
 	@echo 'make audit  known holes in the crates of the engine (needs the network)'
@@ -53,6 +54,10 @@ demo: setup
 
 test: setup
 	$(call all,$(LINTS) $(RINGS))
+
+# The tests that prove one thing, without checks and crates before them.
+prove: setup
+	$(call phase,tests,$(BIN)/python -m pytest $(TESTS))
 
 lint: setup
 	$(call all,$(LINTS))

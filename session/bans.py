@@ -74,7 +74,8 @@ class Bans:
         """
         if ban_s is not None and not 0 < ban_s <= MAX_BAN_S:
             raise Refused(
-                ErrorCode.MALFORMED_MESSAGE, "ban_s is above 0 seconds; leave it out for a ban until it is lifted."
+                ErrorCode.MALFORMED_MESSAGE,
+                f"ban_s is above 0 and at most {MAX_BAN_S:.0f} seconds; leave it out for a ban until it is lifted.",
             )
         if not is_user_id(user):
             raise Refused(ErrorCode.MALFORMED_MESSAGE, "That is no user id; take one of the room's participants.")

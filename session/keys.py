@@ -41,6 +41,10 @@ MAX_KEY_FILE_BYTES: Final = 16_384
 STAGE_MEMBER: Final = "starling_stage"
 """Stands in the second key of a file."""
 
+OWNER_MEMBER: Final = "starling_owner"
+"""Stands in the first key of a file that is a service's own."""
+SERVICE: Final = "service"
+
 _PEM_BLOCK: Final = re.compile(rb"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----", re.DOTALL)
 
 
@@ -63,13 +67,18 @@ class ClusterKeys:
     Args:
         private_keys: the live keys.
         second: what the second key is, `ADDED` or `SWITCHED`, where that is known; of one key it says nothing.
+        of_service: whether they are a service's own, which no node signs with and no rotation of a cluster changes.
 
     Raises:
         ValueError: there is none, or more than two, or one twice.
     """
 
     def __init__(
-        self, private_keys: tuple[Ed25519PrivateKey, ...], *, second: RotationStage = RotationStage.UNTOLD
+        self,
+        private_keys: tuple[Ed25519PrivateKey, ...],
+        *,
+        second: RotationStage = RotationStage.UNTOLD,
+        of_service: bool = False,
     ) -> None:
         if not 1 <= len(private_keys) <= MAX_LIVE_KEYS:
             raise ValueError(f"a cluster has one or {MAX_LIVE_KEYS} live keys, not {len(private_keys)}")
@@ -79,11 +88,12 @@ class ClusterKeys:
         if len(self._by_id) != len(private_keys):
             raise ValueError("the same cluster key is listed twice")
         self.stage = second if len(private_keys) > 1 else RotationStage.SETTLED
+        self.of_service = of_service
 
     @classmethod
-    def generate(cls) -> ClusterKeys:
+    def generate(cls, *, of_service: bool = False) -> ClusterKeys:
         """One fresh key."""
-        return cls((Ed25519PrivateKey.generate(),))
+        return cls((Ed25519PrivateKey.generate(),), of_service=of_service)
 
     @classmethod
     def load(cls, path: Path) -> ClusterKeys:
@@ -95,8 +105,8 @@ class ClusterKeys:
         data = _read_private_file(path)
         try:
             if data.lstrip().startswith(b"{"):
-                keys, second = _keys_from_jwks(data)
-                return cls(keys, second=second)
+                keys, second, of_service = _keys_from_jwks(data)
+                return cls(keys, second=second, of_service=of_service)
             return cls(_keys_from_pem(data))
         except (ValueError, TypeError, KeyError, JoseError, msgspec.DecodeError) as error:
             raise SessionSetupError(
@@ -114,6 +124,8 @@ class ClusterKeys:
         keys = [_as_text(jwk.as_dict(private=True), kid) for kid, jwk in self._by_id.items()]
         if self.stage in (RotationStage.ADDED, RotationStage.SWITCHED):
             keys[1][STAGE_MEMBER] = self.stage
+        if self.of_service:
+            keys[0][OWNER_MEMBER] = SERVICE
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -216,18 +228,20 @@ def _keys_from_pem(data: bytes) -> tuple[Ed25519PrivateKey, ...]:
     return tuple(keys)
 
 
-def _keys_from_jwks(data: bytes) -> tuple[tuple[Ed25519PrivateKey, ...], RotationStage]:
+def _keys_from_jwks(data: bytes) -> tuple[tuple[Ed25519PrivateKey, ...], RotationStage, bool]:
     keys: list[Ed25519PrivateKey] = []
     stage = RotationStage.UNTOLD
+    of_service = False
     for entry in msgspec.json.decode(data, type=dict[str, list[dict[str, Any]]])["keys"]:
         said = entry.pop(STAGE_MEMBER, None)
+        of_service |= entry.pop(OWNER_MEMBER, None) == SERVICE
         if keys and said in (RotationStage.ADDED, RotationStage.SWITCHED):
             stage = RotationStage(said)
         key = OKPKey.import_key(entry).private_key
         if not isinstance(key, Ed25519PrivateKey):
             raise TypeError("not an Ed25519 private key")
         keys.append(key)
-    return tuple(keys), stage
+    return tuple(keys), stage, of_service
 
 
 def _private_pem(key: Ed25519PrivateKey) -> bytes:

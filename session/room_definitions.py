@@ -284,7 +284,7 @@ async def or_refused(call: Awaitable[_Answer]) -> _Answer:
 
 
 def _unknown(room: str) -> Refused:
-    return Refused(ErrorCode.ROOM_UNKNOWN, f"There is no room {room}; create it first.")
+    return Refused(ErrorCode.ROOM_UNKNOWN, f"There is no room {room}; look at the list of rooms, GET /v1/rooms.")
 
 
 def _conflict(revision: int) -> RevisionConflict:

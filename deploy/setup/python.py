@@ -55,7 +55,7 @@ def install_starling(places: Places) -> None:
     if stamp.holds(wanted) and all(path.exists() for path in made):
         return
     stamp.clear()
-    with Step("Starling and its engine (4 to 8 minutes the first time)", places.log("starling")) as step:
+    with Step("Starling and its engine (minutes, the first time)", places.log("starling")) as step:
         # pip hides what builds print unless asked; without it the log of a failed build says nothing.
         step.run(
             [places.python, "-m", "pip", "install", "-v", "--no-deps", "--no-build-isolation", "-e", places.root],

@@ -16,6 +16,11 @@ from .errors import SetupError
 TAIL_LINES = 30
 # Off a terminal a long step says that it lives this often, in seconds; build logs count silence as a hang.
 HEARTBEAT_S = 30.0
+# Seconds between looks at a command; the time on the screen moves as often.
+LOOK_S = 1.0
+# Of what a command says last, so much is shown beside the time: a crate's name and version fit.
+NEWEST_CHARACTERS = 40
+NEWEST_BYTES = 4_096
 
 
 class Step:
@@ -39,6 +44,7 @@ class Step:
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = self._log_path.open("wb")
         self._started = time.monotonic()
+        print(f"setup  to follow: tail -f {self._log_path}", flush=True)
         self._show("...", end="" if self._live else "\n")
         return self
 
@@ -96,19 +102,27 @@ class Step:
         beat = time.monotonic() + HEARTBEAT_S
         while time.monotonic() < ends:
             try:
-                return child.wait(timeout=1.0)
+                return child.wait(timeout=LOOK_S)
             except subprocess.TimeoutExpired:
                 if self._live:
-                    self._show("...", end="")
+                    self._show(f"... {self._newest()}", end="")
                 elif time.monotonic() >= beat:
                     beat += HEARTBEAT_S
-                    self._show("...", end="\n")
+                    self._show(f"... {self._newest()}", end="\n")
         return None
 
     def _show(self, state: str, *, end: str) -> None:
         start = "\r\x1b[2K" if self._live else ""
         elapsed = f"{time.monotonic() - self._started:6.1f} s" if self._started else ""
         print(f"{start}setup  {elapsed}  {self._title} {state}", end=end, flush=True)
+
+    def _newest(self) -> str:
+        """The end of the log's last line, short enough that the line on the screen is not broken."""
+        with self._log_path.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - NEWEST_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        said = next((" ".join(line.split()) for line in reversed(lines) if line.strip()), "")
+        return "".join(filter(str.isprintable, said))[:NEWEST_CHARACTERS]
 
     def _tail(self) -> list[str]:
         text = self._log_path.read_text(encoding="utf-8", errors="replace")

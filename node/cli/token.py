@@ -18,6 +18,9 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LONGEST_USER_TOKEN_S = 86_460
 """A day, which is how long the cluster's own user tokens live, and the leeway of clocks."""
 
+LONGEST_LIFETIME_S = 3_660 * 86_400
+"""Ten years; a longer one is a slip, and might be past what clocks can say."""
+
 UNSIGNED = "none of these keys signed it: do not believe what it says"
 
 FETCH_DEADLINE_S = 5.0
@@ -63,7 +66,7 @@ def keygen(
         )
     if file.exists():
         raise NodeStartError("file_exists", f"{file} is there already: remove it, or choose another name")
-    keys = ClusterKeys.generate()
+    keys = ClusterKeys.generate(of_service=True)
     try:
         keys.save(file)
     except OSError as error:
@@ -109,11 +112,16 @@ def create(
     grants = Grants(
         join=join, publish=publish, subscribe=subscribe, publish_data=publish_data, admin=admin, rooms=rooms
     )
+    if not user:
+        raise typer.BadParameter("a user id has 1 to 128 printable characters", param_hint="--user")
     lifetime_s = _seconds(lifetime)
+    if not 1 <= lifetime_s <= LONGEST_LIFETIME_S:
+        raise typer.BadParameter(f"{lifetime!r} is not between 1s and 3660d", param_hint="--lifetime")
     start = _moment(not_before)
+    signing = _load(key, made_by="starling token keygen")
     try:
         text = sign_user_token(
-            _load(key), issuer=cluster, user=user, now=time.time(), lifetime_s=lifetime_s, name=name, grants=grants,
+            signing, issuer=cluster, user=user, now=time.time(), lifetime_s=lifetime_s, name=name, grants=grants,
             not_before=start,
         )  # fmt: skip
     except ValueError as error:
@@ -197,6 +205,12 @@ def rotate(
     from node.errors import NodeStartError
 
     keys = _load(file)
+    if keys.of_service:
+        raise NodeStartError(
+            "rotation_unfit",
+            f"{file} is a service's own key, and `rotate` is for the cluster's (tokens.cluster_keys_file): make a new "
+            "one with `starling token keygen`, and list both public keys in tokens.api_keys_file for a while",
+        )
     try:
         if step is Step.ADD:
             changed = keys.with_next()
@@ -263,7 +277,7 @@ def _why_out_of_order(file: Path, step: Step, stage: "RotationStage") -> str:
             )
 
 
-def _load(file: Path) -> "ClusterKeys":
+def _load(file: Path, *, made_by: str = "starling keygen") -> "ClusterKeys":
     from node.errors import EXIT_CONFIG, NodeStartError
     from session import ClusterKeys, SessionSetupError
 
@@ -271,7 +285,9 @@ def _load(file: Path) -> "ClusterKeys":
         return ClusterKeys.load(file)
     except SessionSetupError as error:
         # The file may be a service's key as well as the cluster's.
-        message = error.message.replace("the cluster key file", "the key file")
+        message = error.message.replace("the cluster key file", "the key file").replace(
+            "`starling keygen`", f"`{made_by}`"
+        )
         raise NodeStartError(error.code, message, exit_code=EXIT_CONFIG) from None
 
 
@@ -306,7 +322,9 @@ def _read_jwks(where: str) -> bytes:
             response = httpx.get(where, timeout=FETCH_DEADLINE_S)
             response.raise_for_status()
         except httpx.HTTPError as error:
-            raise NodeStartError("keys_missing", f"no keys came from {where}: {error}") from None
+            raise NodeStartError(
+                "keys_unreachable", f"no keys came from {where}: {error}; is this the address of a node?"
+            ) from None
         return response.content[:MAX_JWKS_BYTES]
     try:
         with Path(where).open("rb") as file:

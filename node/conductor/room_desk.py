@@ -275,7 +275,7 @@ class RoomDesk:
         caller = await self._caller(session_token)
         stored = await self._definitions.get(room)
         if not self._may_know(stored, caller):
-            raise Refused(ErrorCode.ROOM_UNKNOWN, f"There is no room {room}; create it first.")
+            raise Refused(ErrorCode.ROOM_UNKNOWN, f"There is no room {room}; look at the list of rooms, GET /v1/rooms.")
         return stored, caller
 
     async def _decided(self, session_token: str, room: RoomId) -> StoredRoom:
@@ -358,5 +358,6 @@ def _check_pin(pin: str) -> str:
 
 
 def _may_not_decide(definition: RoomDefinition) -> Refused:
-    who = "its owner or an admin" if definition.owner else "an admin: it was made by a join and has no owner"
-    return Refused(ErrorCode.NOT_PERMITTED, f"Only somebody else may decide about this room: {who}.")
+    if definition.owner:
+        return Refused(ErrorCode.NOT_PERMITTED, "Only this room's owner or an admin may do this.")
+    return Refused(ErrorCode.NOT_PERMITTED, "Only an admin may do this: the room was made by a join and has no owner.")

@@ -57,8 +57,11 @@ def _what_fits(kind: object, error: msgspec.ValidationError) -> str:
     return f"Its fields are: {', '.join(fields)}."
 
 
-def bearer_token() -> str:
+def bearer_token(wanted: str = "a session token, which POST /v1/sessions gives") -> str:
     """Give the token of the ``Authorization`` header (RFC 6750, section 2.1).
+
+    Args:
+        wanted: Which token it is, and where to get it, for the sentence.
 
     Raises:
         Refused: There is none.
@@ -67,6 +70,6 @@ def bearer_token() -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise Refused(
             ErrorCode.TOKEN_INVALID,
-            "Send a session token, which POST /v1/sessions gives: Authorization: Bearer <token>.",
+            f"Send {wanted}: Authorization: Bearer <token>.",
         )
     return token.strip()

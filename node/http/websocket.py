@@ -18,6 +18,14 @@ def websocket_blueprint(api: Api) -> Blueprint:
     """Make the resource."""
     blueprint = Blueprint("websocket", __name__)
 
+    @blueprint.get("/v1/session")
+    async def no_upgrade() -> Response:
+        """Say what to do instead to whoever asks without an upgrade."""
+        return error_response(
+            ErrorCode.MALFORMED_MESSAGE,
+            "This address takes a WebSocket: connect with wss:// (ws:// without TLS).",
+        )
+
     @blueprint.websocket("/v1/session")
     async def session() -> Response | None:
         """Refuse pages from elsewhere before the upgrade; serve everybody else."""

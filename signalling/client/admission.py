@@ -32,11 +32,12 @@ def shown_name(name: str) -> str:
         Refused: ``malformed_message``.
     """
     shown = " ".join(name.split())
-    if len(shown) > MAX_NAME_CHARACTERS or not shown.isprintable():
+    if len(shown) > MAX_NAME_CHARACTERS:
         raise Refused(
-            ErrorCode.MALFORMED_MESSAGE,
-            f"A name has at most {MAX_NAME_CHARACTERS} printable characters; choose a shorter one.",
+            ErrorCode.MALFORMED_MESSAGE, f"A name has at most {MAX_NAME_CHARACTERS} characters; choose a shorter one."
         )
+    if not shown.isprintable():
+        raise Refused(ErrorCode.MALFORMED_MESSAGE, "A name has no control characters; choose one that can be shown.")
     return shown
 
 

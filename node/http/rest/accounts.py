@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quart import Blueprint, Response
 
@@ -11,6 +11,8 @@ from signalling.client.accounts import LogIn, PasswordChange, Registration
 
 if TYPE_CHECKING:
     from node.http.api import Api
+
+USER_TOKEN: Final = "a user token, which POST /v1/accounts/login gives"
 
 
 def accounts_blueprint(api: Api) -> Blueprint:
@@ -42,6 +44,6 @@ def accounts_blueprint(api: Api) -> Blueprint:
     async def log_out() -> Response:
         """End all user tokens and sessions of whoever the token in the header names."""
         pace()
-        return json_response(await api.backend.accounts.log_out(bearer_token()))
+        return json_response(await api.backend.accounts.log_out(bearer_token(USER_TOKEN)))
 
     return blueprint

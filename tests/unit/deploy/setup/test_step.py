@@ -22,6 +22,18 @@ def test_a_good_step_logs_commands_and_says_done(tmp_path: Path, capsys: pytest.
     assert last.endswith("Something done")
 
 
+def test_a_long_step_says_where_its_log_is_and_what_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.setup.step.HEARTBEAT_S", 0.0)
+    monkeypatch.setattr("deploy.setup.step.LOOK_S", 0.01)
+    with Step("Something", tmp_path / "x.log") as step:
+        step.run(["sh", "-c", "echo Compiling str0m; exec sleep 0.2"], deadline_s=60)
+    out = capsys.readouterr().out
+    assert f"tail -f {tmp_path / 'x.log'}" in out
+    assert "Something ... Compiling str0m\n" in out
+
+
 def test_a_failed_step_shows_the_end_of_its_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     count = f"for i in range({2 * TAIL_LINES}): print('line', i)\nraise SystemExit(3)"
     with (

@@ -71,6 +71,7 @@ def test_a_node_takes_what_was_created(capsys: Capture, key: Path) -> None:
         (("--not-before", "2027-01-31"), "with Z or an offset"),
         (("--rooms", ""), "pattern of rooms"),
         (("--name", "x" * 65), "64 printable"),
+        (("--lifetime", "99999999999999999999d"), "between 1s and 3660d"),
     ],
 )
 def test_what_no_node_would_take_is_refused(capsys: Capture, key: Path, options: tuple[str, ...], says: str) -> None:
@@ -78,6 +79,31 @@ def test_what_no_node_would_take_is_refused(capsys: Capture, key: Path, options:
     assert code in (1, 2)
     assert out == ""
     assert says in " ".join(err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("options", [("--user", ""), ("--user", "ann", "--lifetime", "0s")])
+def test_an_option_without_sense_is_wrong_usage(capsys: Capture, key: Path, options: tuple[str, ...]) -> None:
+    code, out, _ = run(capsys, "token", "create", "--key", str(key), *options)
+    assert (code, out) == (2, "")
+
+
+def test_a_services_key_is_not_rotated(capsys: Capture, key: Path) -> None:
+    before = key.read_text()
+    code, _, err = run(capsys, "token", "rotate", str(key), "add")
+    assert code == 1
+    assert "a service's own key" in err
+    assert key.read_text() == before
+
+
+def test_a_missing_service_key_names_the_verb_that_makes_one(capsys: Capture, tmp_path: Path) -> None:
+    _, _, err = run(capsys, "token", "create", "--key", str(tmp_path / "nope"), "--user", "ann")
+    assert "`starling token keygen`" in " ".join(err.split())
+
+
+def test_keys_that_no_node_answers_for_are_unreachable(capsys: Capture, key: Path) -> None:
+    text = create(capsys, key)
+    _, out, _ = run(capsys, "token", "inspect", text, "--jwks", "http://127.0.0.1:1/jwks.json", "--json")
+    assert json.loads(out)["error"]["code"] == "keys_unreachable"
 
 
 def test_inspect_says_that_it_believes_nothing_and_checks_when_asked(capsys: Capture, key: Path) -> None:

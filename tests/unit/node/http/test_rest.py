@@ -219,6 +219,14 @@ async def test_foreign_pages_are_refused(
     assert not backend.asked
 
 
+async def test_what_is_asked_wrongly_is_told_what_is_wanted(client: TestClientProtocol) -> None:
+    logged_out = await client.post("/v1/accounts/logout")
+    assert "Send a user token" in (await logged_out.get_json())["error"]["message"]
+    session = await client.get("/v1/session")
+    assert session.status_code == 400
+    assert "takes a WebSocket" in (await session.get_json())["error"]["message"]
+
+
 async def test_accounts_are_resources(client: TestClientProtocol, backend: FakeBackend) -> None:
     credentials = {"login": "ann", "password": "three words long"}
     made = await client.post("/v1/accounts", json={**credentials, "name": "Ann"})

@@ -261,6 +261,12 @@ async def test_people_are_kicked_banned_and_asked_to_mute(web_root: Path, autoju
         assert (await rest.ask(ann, "DELETE", f"{AT}/bans/{ban['user']}"))[0] == 204
         await bob.join(4)
         assert await rest.code(eve, "PUT", f"{AT}/bans/{ban['user']}", {}) == "not_permitted"
+        unpermitted = (await rest.ask(eve, "PUT", f"{AT}/bans/{ban['user']}", {}))[1]["error"]["message"]
+        assert unpermitted == "Only this room's owner or an admin may do this."
+        too_long = (await rest.ask(ann, "PUT", f"{AT}/bans/{ban['user']}", {"ban_s": 1e300}))[1]["error"]["message"]
+        assert "at most 3162240000 seconds" in too_long
+        unknown = (await rest.ask(ann, "DELETE", "/v1/rooms/nope"))[1]["error"]["message"]
+        assert "look at the list of rooms" in unknown
         assert (await rest.ask(ann, "PUT", f"{AT}/bans/{ban['user']}", {}))[1]["until_ms"] is None
         await wait_all_tasks_blocked()
         assert len(bob.ear.take(SeatLost)) == 3

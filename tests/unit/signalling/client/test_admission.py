@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from signalling.client.admission import MAX_ADMISSION_BYTES, create_session
+from signalling.client.admission import MAX_ADMISSION_BYTES, create_session, shown_name
 from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
+from signalling.errors import Refused
 from signalling.ids import DeviceId
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ async def answering(status: str, body: bytes) -> AsyncIterator[tuple[str, OneAns
         port = listeners[0].socket.getsockname()[1]
         yield f"http://127.0.0.1:{port}/", node
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("name", "says"), [("x" * 65, "shorter"), ("a\x07b", "control characters")])
+def test_a_name_is_refused_for_what_is_wrong_with_it(name: str, says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        shown_name(name)
 
 
 async def test_a_grant_says_where_to_go() -> None:
