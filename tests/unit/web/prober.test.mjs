@@ -121,7 +121,6 @@ test("what a node could not weigh, as it was measured late, goes by how far it i
   says["/v1/nodes"] = () =>
     answer({ nodes: ["far", "mid", "a"].map((node) => ({ node, url: `http://${node}.test`, region: "", why: [], rtt_source: null })) });
   const found = await findNodes(HERE, "lobby");
-  assert.equal(found[0].node, "a");
   await until(() => found.every(({ measured }) => measured !== null));
   assert.deepEqual(places(found), ["a", "mid", "far"]);
 });
