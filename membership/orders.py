@@ -29,14 +29,17 @@ class AgentInUse(Protocol):
     @property
     def endpoint(self) -> AgentEndpoint:
         """Where it answers."""
+        ...
 
     @property
     def fast(self) -> SerfClient:
         """For what is answered at once."""
+        ...
 
     @property
     def slow(self) -> SerfClient:
         """For what waits for other nodes."""
+        ...
 
 
 class AgentOrders:

@@ -36,6 +36,7 @@ def test_a_line_of_tokens_ends_when_the_first_is_too_old() -> None:
     token, renewals = issued(at(clock)), 0
     while True:
         claims = at(clock).verify_session(token)
+        assert claims.born is not None
         assert claims.born == NOW
         assert claims.expires_at <= NOW + LIFETIMES.session_age_s
         if not at(clock).is_renewed(claims.born):
