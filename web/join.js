@@ -261,6 +261,7 @@ function enter(name, roomName) {
   history.replaceState(null, "", `?${new URLSearchParams({ room: roomName, ...(invitation && { invitation }) })}`);
   const { node, region } = room.home;
   gallery.enter({ id: room.me, name, node, region });
+  talk.recall(room);
   showOwn();
   showWhere();
   $("call-mic").disabled ? $("call-chat").focus() : $("call-mic").focus();

@@ -2,10 +2,14 @@
 
 import { $, notice } from "./page.js";
 
+const SHOWN_OF_BEFORE = 50;
+
 /** What is said in a room, and the field to say more. */
 export class Talk {
   /** @type {import("./sdk/starling.js").Room | null} */
   #room = null;
+  /** @type {Set<string>} what is shown, by id */
+  #shown = new Set();
 
   constructor() {
     $("call-chat").addEventListener("click", () => this.open($("chat").hidden));
@@ -19,6 +23,19 @@ export class Talk {
     this.#room = room;
     room.addEventListener("chat", ({ detail }) => this.#add(detail));
     room.addEventListener("chatgap", () => notice("More was written while you were away than can be shown."));
+  }
+
+  /** Show what was said before this page was there, now that it is. @param {import("./sdk/starling.js").Room} room */
+  async recall(room) {
+    try {
+      const { messages } = await room.chatHistory({ limit: SHOWN_OF_BEFORE });
+      if (room !== this.#room) return;
+      const { firstChild } = $("chat-log");
+      for (const message of messages) this.#show(message, firstChild);
+      $("chat-log").lastElementChild?.scrollIntoView({ block: "end" });
+    } catch {
+      // An older node, or a store that is away: there is only what is said from now on.
+    }
   }
 
   /** @param {boolean} open */
@@ -36,6 +53,7 @@ export class Talk {
   /** The call is over. */
   close() {
     this.#room = null;
+    this.#shown.clear();
     $("chat-log").replaceChildren();
     this.open(false);
   }
@@ -53,7 +71,16 @@ export class Talk {
     }
   }
 
-  #add({ name, text, at, mine }) {
+  #add(message) {
+    const item = this.#show(message, null);
+    item?.scrollIntoView({ block: "end" });
+    if (item && $("chat").hidden) $("unread").hidden = false;
+  }
+
+  /** Put a message into the log, before what stands there or at its end, unless it is there already. */
+  #show({ id, name, text, at, mine }, before) {
+    if (this.#shown.has(id)) return null;
+    this.#shown.add(id);
     const item = document.createElement("li");
     item.classList.toggle("mine", mine);
     const head = document.createElement("b");
@@ -62,8 +89,7 @@ export class Talk {
     const body = document.createElement("span");
     body.textContent = text;
     item.append(head, body);
-    $("chat-log").append(item);
-    item.scrollIntoView({ block: "end" });
-    if ($("chat").hidden) $("unread").hidden = false;
+    $("chat-log").insertBefore(item, before);
+    return item;
   }
 }

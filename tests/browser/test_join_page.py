@@ -36,6 +36,25 @@ async def test_the_join_page_moderates() -> None:
         await trio.to_thread.run_sync(_moderate, cluster)
 
 
+async def test_the_join_page_shows_what_was_said_before_a_reload() -> None:
+    async with open_cluster(STAGES[:1]) as cluster:
+        await trio.to_thread.run_sync(_reload, cluster)
+
+
+def _reload(cluster: Cluster) -> None:
+    with sync_playwright() as playwright, open_chromium(playwright) as browser:
+        page = _open(browser, cluster.at(AMSTERDAM).url, name="Ada", room=ROOM)
+        _join(page)
+        page.locator("#call-chat").click()
+        for text in ("first", "second"):
+            page.locator("#chat-text").fill(text)
+            page.locator("#chat-text").press("Enter")
+            expect(page.locator("#chat-log")).to_contain_text(text)
+        page.reload()
+        _join(page)
+        expect(page.locator("#chat-log li span")).to_have_text(["first", "second"])
+
+
 def _open(browser: Browser, url: str, *, name: str, room: str, size: ViewportSize = WIDE) -> Page:
     context = browser.new_context(viewport=size)
     context.set_default_timeout(1000 * PATIENCE_S)
