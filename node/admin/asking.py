@@ -97,11 +97,11 @@ async def follow_node(data_dir: Path, topic: Topic, order: StreamOrder, show: Ca
         except trio.TooSlowError:
             raise _no_answer(admin) from None
         except (ValueError, trio.BrokenResourceError):  # the node hung up
-            if order.follow:
-                raise NodeStartError(
-                    "stream_ended", "the node ended the stream: it stops, or this terminal was too slow",
-                    exit_code=EXIT_NOT_RUNNING,
-                ) from None  # fmt: skip
+            raise NodeStartError(
+                "stream_ended",
+                "the node ended the stream: it stops, or this terminal was too slow",
+                exit_code=EXIT_NOT_RUNNING,
+            ) from None
 
 
 def read_admin_file(data_dir: Path) -> AdminFile:

@@ -99,7 +99,7 @@ class AdminDesk:
     async def stream(self, question: Question, outlet: Outlet) -> None:
         """Tell what a topic that streams has to tell, until there is no more or this is cancelled."""
         if question.topic == "events":
-            await stream_events(self.membership, question.stream, outlet)
+            await stream_events(self.membership, outlet)
         else:
             await stream_logs(self.membership, question.stream, outlet)
 

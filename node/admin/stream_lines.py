@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -13,17 +12,13 @@ Source: TypeAlias = Literal["node", "agent"]
 
 
 class StreamOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be streamed.
+    """What is to be streamed of logs; of events it is all that comes.
 
     Attributes:
-        history: Of the events, so many that were before.
-        follow: Whether to go on with new ones.
-        level: Of logs, the least important kind of line.
+        level: The least important kind of line.
         sources: Whose logs.
     """
 
-    history: Annotated[int, Meta(ge=0, le=1000)] = 0
-    follow: bool = True
     level: Level = "info"
     sources: tuple[Source, ...] = ("node", "agent")
 

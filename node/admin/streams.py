@@ -54,18 +54,14 @@ NO_MESH: Final = StreamRefused(
 )
 
 
-async def stream_events(membership: Membership | None, order: StreamOrder, outlet: Outlet) -> None:
-    """Tell what changed among the members, as many as are wanted of before, then live until cancelled."""
+async def stream_events(membership: Membership | None, outlet: Outlet) -> None:
+    """Tell what changes among the members from now on, until cancelled."""
     if membership is None:
         outlet.put(NO_MESH)
         return
-    with membership.changes() as changes:  # subscribed before the past is read, so nothing falls between them
+    with membership.changes() as changes:  # subscribed before the past is looked at, so nothing falls between them
         past = membership.history.entries()
         told = past[-1].number if past else 0
-        for entry in past[len(past) - min(order.history, len(past)) :]:
-            outlet.put(_event(entry))
-        if not order.follow:
-            return
         async for _change in changes:
             for entry in membership.history.entries(after=told):
                 if entry.number > told + 1:

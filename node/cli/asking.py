@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from node.account_orders import AccountAnswer, AccountOrder
     from node.admin import Topic
+    from node.admin.protocol import Order
     from node.lifecycle_orders import NodeAnswer, NodeOrder
     from node.mesh_orders import HistoryAnswer, KeysAnswer, MeshOrder
 
@@ -22,8 +23,17 @@ UNFOLDED: Final = 4096
 """Columns of a line that no program minds and no table reaches."""
 
 
-def ask_local(config: Path | None, data_dir: Path | None, topic: Topic, kind: type[T]) -> T:
-    """Ask the node whose data folder the options, the environment or the config file name.
+def local_folder(config: Path | None, data_dir: Path | None) -> Path:
+    """The data folder that the options, the environment or the config file name.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
+    return data_dir or Path(read_settings(config, {}).node.data_dir)
+
+
+def ask_local(config: Path | None, data_dir: Path | None, topic: Topic, kind: type[T], order: Order | None = None) -> T:
+    """Ask the node that runs in :func:`local_folder`, or give it an order.
 
     Raises:
         NodeStartError: No node runs there.
@@ -33,57 +43,35 @@ def ask_local(config: Path | None, data_dir: Path | None, topic: Topic, kind: ty
 
     from node.admin import ask_node
 
-    if data_dir is None:
-        data_dir = Path(read_settings(config, {}).node.data_dir)
-    return trio.run(ask_node, data_dir, topic, kind)
+    return trio.run(ask_node, local_folder(config, data_dir), topic, kind, order)
 
 
 def order_local(config: Path | None, data_dir: Path | None, order: AccountOrder) -> AccountAnswer:
-    """Give an order about accounts to the node that :func:`ask_local` would ask; raises as it does."""
-    import trio
-
+    """Give an order about accounts; see :func:`ask_local`."""
     from node.account_orders import AccountAnswer
-    from node.admin import ask_node
 
-    if data_dir is None:
-        data_dir = Path(read_settings(config, {}).node.data_dir)
-    return trio.run(ask_node, data_dir, "accounts", AccountAnswer, order)
+    return ask_local(config, data_dir, "accounts", AccountAnswer, order)
 
 
 def order_mesh(config: Path | None, data_dir: Path | None, order: MeshOrder) -> KeysAnswer:
-    """Give an order about gossip keys to the node that :func:`ask_local` would ask; raises as it does."""
-    import trio
-
-    from node.admin import ask_node
+    """Give an order about gossip keys; see :func:`ask_local`."""
     from node.mesh_orders import KeysAnswer
 
-    if data_dir is None:
-        data_dir = Path(read_settings(config, {}).node.data_dir)
-    return trio.run(ask_node, data_dir, "keys", KeysAnswer, order)
+    return ask_local(config, data_dir, "keys", KeysAnswer, order)
 
 
 def ask_history(config: Path | None, data_dir: Path | None, after: int) -> HistoryAnswer:
-    """Ask what happened behind this number; asks and raises as :func:`ask_local` does."""
-    import trio
-
-    from node.admin import ask_node
+    """Ask what happened behind this number; see :func:`ask_local`."""
     from node.mesh_orders import HistoryAnswer, MeshOrder
 
-    if data_dir is None:
-        data_dir = Path(read_settings(config, {}).node.data_dir)
-    return trio.run(ask_node, data_dir, "history", HistoryAnswer, MeshOrder(after=after))
+    return ask_local(config, data_dir, "history", HistoryAnswer, MeshOrder(after=after))
 
 
 def order_node(config: Path | None, data_dir: Path | None, order: NodeOrder) -> NodeAnswer:
-    """Give an order about its service to the node that :func:`ask_local` would ask; raises as it does."""
-    import trio
-
-    from node.admin import ask_node
+    """Give an order about its service; see :func:`ask_local`."""
     from node.lifecycle_orders import NodeAnswer
 
-    if data_dir is None:
-        data_dir = Path(read_settings(config, {}).node.data_dir)
-    return trio.run(ask_node, data_dir, "node", NodeAnswer, order)
+    return ask_local(config, data_dir, "node", NodeAnswer, order)
 
 
 def print_json(answer: object) -> None:

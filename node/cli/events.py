@@ -39,9 +39,7 @@ def events(
             flaps = ", ".join(f"{node} {count}" for node, count in answer.flaps.items())
             sys.stdout.write(f"flaps since this node started: {flaps}\n")
         return
-    follow_local(
-        config, data_dir, "events", StreamOrder(history=0, follow=True), count=None, form=form, as_json=as_json
-    )
+    follow_local(config, data_dir, "events", StreamOrder(), count=None, form=form, as_json=as_json)
 
 
 def form(line: "StreamLine") -> str:

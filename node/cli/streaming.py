@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from node.cli.settings import read_settings
+from node.cli.asking import local_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from node.admin import StreamLine, StreamOrder, Topic
 
@@ -49,7 +49,7 @@ def follow_local(
 
     from node.admin import follow_node
 
-    folder = data_dir or Path(read_settings(config, {}).node.data_dir)
+    folder = local_folder(config, data_dir)
     shown = 0
 
     def show(line: StreamLine) -> None:

@@ -1,12 +1,11 @@
 """``starling top``: one node and its cluster on one screen, live."""
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from node.cli.settings import AsJson, ConfigFile, DataDir, read_settings
+from node.cli.settings import AsJson, ConfigFile, DataDir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +33,10 @@ def top(
     from rich.console import Console
 
     from node.admin import Overview, ask_node
-    from node.cli.asking import print_json
+    from node.cli.asking import local_folder, print_json
     from node.cli.screen import draw_overview
 
-    folder = data_dir or Path(read_settings(config, {}).node.data_dir)
+    folder = local_folder(config, data_dir)
 
     def ask() -> Overview:
         return trio.run(ask_node, folder, "overview", Overview)
