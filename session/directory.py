@@ -182,25 +182,16 @@ class RoomDirectory:
 
         Raises:
             RevisionConflictError: somebody else changed it.
-        """
-        body = rewritten(stored.body, definition)
-        revision = await self._repository.put(Kind.ROOM, definition.room, body=body, expected=stored.revision)
-        return StoredRoom(definition, revision, body)
-
-    async def change(self, stored: StoredRoom, definition: RoomDefinition) -> StoredRoom:
-        """As :meth:`replace`; a new owner may not have more rooms than one may.
-
-        Raises:
-            RevisionConflictError: somebody else changed it.
-            Refused: `too_many_rooms`.
+            Refused: `too_many_rooms`: it has a new owner, who has as many as one may.
         """
         before, after = stored.definition.owner, definition.owner
         if after and after != before:
             await self._owned.add(after, definition.room)
-        changed = await self.replace(stored, definition)
+        body = rewritten(stored.body, definition)
+        revision = await self._repository.put(Kind.ROOM, definition.room, body=body, expected=stored.revision)
         if before and after != before:
             await self._owned.remove(before, definition.room)
-        return changed
+        return StoredRoom(definition, revision, body)
 
     async def close(self, stored: StoredRoom) -> StoredRoom:
         """Decide that a room is deleted: from here on nobody finds it, and whatever fails then is done again.

@@ -89,12 +89,15 @@ class RoomDefinitions:
         return self._keep(found)
 
     async def peek(self, room: RoomId) -> StoredRoom | None:
-        """The room as it stands in the store; as joins here know it, if at all, while the store is away."""
+        """The room as it stands in the store, `closing` if its deletion is decided and not done.
+
+        While the store is away: as joins here know it, if at all.
+        """
         try:
-            found = await self._directory.get(room)
+            found = await self._directory.find(room)
         except StoreUnavailableError:
             return self._cache.get(room)
-        return None if found is None else self._keep(found)
+        return found if found is None or found.definition.closing else self._keep(found)
 
     async def list(self, *, after: str, limit: int) -> tuple[StoredRoom, ...]:
         """A page of rooms by name.
@@ -124,7 +127,7 @@ class RoomDefinitions:
             definition = msgspec.structs.replace(changed(stored.definition), from_join=False)
             check_definition(definition, max_grace_s=self._config.lease_s)
             try:
-                return self._keep(await or_refused(self._directory.change(stored, definition)))
+                return self._keep(await or_refused(self._directory.replace(stored, definition)))
             except RevisionConflictError as conflict:
                 if not conflict.revision:
                     self.forget(definition.room)
@@ -167,14 +170,6 @@ class RoomDefinitions:
             Refused: `store_unavailable`.
         """
         await or_refused(self._directory.remove(closed))
-
-    async def is_closing(self, room: RoomId) -> bool:
-        """Whether a room's deletion is decided and not done; unknown, and so not, while the store is away."""
-        try:
-            found = await self._directory.find(room)
-        except StoreUnavailableError:
-            return False
-        return found is not None and found.definition.closing
 
     async def for_join(self, room: RoomId, by: UserId | None) -> StoredRoom:
         """The room's definition, made if need be; a store that is away keeps nobody out.

@@ -281,8 +281,9 @@ class Moderation:
         before = self._told.get(room, 0 if known is None else known.revision)
         stored = await definitions.peek(room)
         if stored is None:
-            if await definitions.is_closing(room):
-                self._empty(room)
+            return
+        if stored.definition.closing:
+            self._empty(room)
             return
         if before:
             self._told.setdefault(room, before)

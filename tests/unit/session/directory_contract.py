@@ -106,9 +106,9 @@ class RoomDirectoryContract:
         theirs = await directory.create(msgspec.structs.replace(definition("a"), owner=UserId("ann")))
         await directory.create(msgspec.structs.replace(definition("b"), owner=UserId("bob")))
         with pytest.raises(Refused) as refused:
-            await directory.change(theirs, msgspec.structs.replace(theirs.definition, owner=UserId("bob")))
+            await directory.replace(theirs, msgspec.structs.replace(theirs.definition, owner=UserId("bob")))
         assert refused.value.code is ErrorCode.TOO_MANY_ROOMS
-        await directory.change(theirs, msgspec.structs.replace(theirs.definition, owner=UserId("eve")))
+        await directory.replace(theirs, msgspec.structs.replace(theirs.definition, owner=UserId("eve")))
         await directory.create(msgspec.structs.replace(definition("c"), owner=UserId("ann")))
 
     async def test_a_name_is_taken_once(self, directory: RoomDirectory) -> None:

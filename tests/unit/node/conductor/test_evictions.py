@@ -176,8 +176,7 @@ async def test_a_deletion_goes_on_when_whoever_asked_hangs_up(hall: Hall) -> Non
         await hall.house.conductor.room_desk.delete(hall.owner.token, ROOM, revisions=None)
     assert await hall.verdict() is Verdict.DELETED
     assert hall.owner.ear.take(SeatLost) == [SeatLost(reason="room_deleted")]
-    assert await hall.house.sessions.definitions.peek(ROOM) is None
-    assert not await hall.house.sessions.definitions.is_closing(ROOM)
+    assert await hall.house.sessions.definitions.peek(ROOM) is None, "not even as one that is being deleted"
 
 
 async def test_a_wish_to_mute_that_no_link_carries_is_refused(hall: Hall) -> None:
