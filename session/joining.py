@@ -212,7 +212,7 @@ class Joining:
         if is_kept_out and sitting is not None:
             self._ask_holder(key, claiming, sitting.seat.session, self._config.node, now)
             return
-        if sitting is not None and sitting.seat.device != seat.device and sitting.seat.epoch > seat.epoch:
+        if self._is_behind(seat):
             # Seated by the store while this join was on its way there: it is the later one, or nobody can tell.
             self._refuse(key, claiming, ErrorCode.REPLACED, now)
             return
@@ -223,13 +223,13 @@ class Joining:
         """What happened here while the store was asked, or what it could not check."""
         if seat.attempt <= self._highest_attempt(seat):
             return ErrorCode.ATTEMPT_STALE
-        sitting = self._book.held.in_slot(seat.room, seat.slot)
-        if sitting is not None and sitting.seat.device != seat.device and sitting.seat.epoch > seat.epoch:
+        if self._is_behind(seat):
             return ErrorCode.REPLACED
         if not seat.provisional:
             return None
         if self._book.memory.is_banned(seat.room, seat.user):
             return ErrorCode.BANNED
+        sitting = self._book.held.in_slot(seat.room, seat.slot)
         elsewhere = self._book.held.in_slot(seat.room, other_slot_of(seat))
         if sitting is not None or (elsewhere is not None and elsewhere.seat.device == seat.device):
             return None
@@ -238,6 +238,11 @@ class Joining:
         return ErrorCode.ROOM_FULL if self._book.held.count_in(seat.room) >= rules.cap else None
 
     # --- the parts ---
+
+    def _is_behind(self, seat: Seat) -> bool:
+        """Whether another device sits in that slot here, by a later join than this one."""
+        sitting = self._book.held.in_slot(seat.room, seat.slot)
+        return sitting is not None and sitting.seat.device != seat.device and sitting.seat.epoch > seat.epoch
 
     def _seat_wanted(self, key: JoinKey, rules: RoomRules) -> Seat:
         session, room, attempt = key
