@@ -73,7 +73,7 @@ log = structlog.get_logger(__name__)
 class Membership:
     """A running membership; made by `open_membership`."""
 
-    def __init__(self, config: MembershipConfig, tags: NodeTags, boot: int) -> None:
+    def __init__(self, config: MembershipConfig, tags: NodeTags, boot: int, revoked_keys: frozenset[bytes]) -> None:
         own_addresses = {f"{config.bind_address}:{config.bind_port}", config.advertise}
         self._config = config
         self._tags = tags
@@ -84,7 +84,7 @@ class Membership:
             node_id=config.node_id,
             cluster=config.cluster,
             cluster_keys=config.cluster_keys,
-            revoked_keys=_revoked_keys(config),
+            revoked_keys=revoked_keys,
             seeds=self._seeds,
             refresh_interval_s=config.refresh_interval_s,
             rejoin_interval_s=config.rejoin_interval_s,
@@ -426,13 +426,14 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         encode_tags(tags, certify=config.certify)
     except ValueError as error:
         raise GossipSetupError("tags_invalid", f"this node cannot describe itself: {error}") from error
-    if tags.public_key in _revoked_keys(config):
+    revoked_keys = _revoked_keys(config)
+    if tags.public_key in revoked_keys:
         raise GossipSetupError(
             "revoked_keys_invalid",
             f"the file of revoked node keys {config.revoked_keys_file} lists this node's own key: take it out, "
             "or remove node-key.pem from the data folder, and the node makes another one",
         )
-    membership = Membership(config, tags, await draw_boot(config))
+    membership = Membership(config, tags, await draw_boot(config), revoked_keys)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(membership._watch_deadlines)
         nursery.start_soon(membership._supervisor.run)
