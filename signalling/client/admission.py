@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final
 
 import httpx
 import msgspec
 import trio
 
-from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
+from signalling.client.asking import NodeAnswer, ask_node, read_answer
+from signalling.client.refusal import NodeUnreachableError
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import DEVICE_ID_PATTERN, DeviceId, UserId
 
@@ -20,9 +21,6 @@ MAX_ADMISSION_BYTES: Final = 16 * 1024
 
 MAX_NAME_CHARACTERS: Final = 64
 """What a tile in a grid of participants can show."""
-
-MAX_RETRY_DIGITS: Final = 6
-"""Eleven days; a longer ``Retry-After`` is none."""
 
 
 def shown_name(name: str) -> str:
@@ -73,20 +71,6 @@ class SessionGrant(msgspec.Struct, frozen=True, kw_only=True):
     expires_in_s: float
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """What went wrong, in the body of every HTTP answer that is not 2xx."""
-
-    code: str
-    message: str
-    highest_attempt: int | None = None
-
-
-class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The body around a :class:`Problem`."""
-
-    error: Problem
-
-
 async def create_session(
     base_url: str,
     *,
@@ -114,59 +98,22 @@ async def create_session(
     """
     body = msgspec.json.encode(SessionRequest(name=name, device=device, token=user_token))
     url = f"{base_url.rstrip('/')}/v1/sessions{'?stay=1' if stay else ''}"
+
+    async def post(to: str) -> NodeAnswer:
+        return await ask_node(
+            "POST", to, body=body, max_bytes=MAX_ADMISSION_BYTES, timeout_s=timeout_s, ssl_context=ssl_context
+        )
+
     try:
         with trio.fail_after(timeout_s):
-            answer = await _post(url, body, ssl_context, timeout_s)
+            answer = await post(url)
             if answer.status == httpx.codes.TEMPORARY_REDIRECT and _may_follow(url, answer.location):
-                answer = await _post(answer.location, body, ssl_context, timeout_s)
+                answer = await post(answer.location)
     except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
         raise NodeUnreachableError(f"no answer from {base_url}: {error!r}") from error
-    try:
-        if answer.status == httpx.codes.CREATED:
-            return msgspec.json.decode(answer.body, type=SessionGrant)
-        problem = msgspec.json.decode(answer.body, type=ProblemBody).error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise NodeUnreachableError(f"{base_url} answers {answer.status}, but not as a node does") from error
-    raise RefusedByNodeError(problem.code, problem.message, problem.highest_attempt, retry_after_s=answer.retry_after_s)
-
-
-class _Answer(NamedTuple):
-    """What of a node's answer counts."""
-
-    status: int
-    body: bytes
-    retry_after_s: float | None
-    location: str
+    return read_answer(answer, base_url, status=httpx.codes.CREATED, kind=SessionGrant)
 
 
 def _may_follow(url: str, onward: str) -> bool:
     """Whether the body, which may hold a user token, may go there as well: to a node, and never out of TLS."""
     return onward.startswith("https://") or (onward.startswith("http://") and url.startswith("http://"))
-
-
-async def _post(url: str, body: bytes, ssl_context: ssl.SSLContext | None, timeout_s: float) -> _Answer:
-    headers = {"content-type": "application/json"}
-    # No proxies from the environment: the WebSocket that follows goes straight to the node, too.
-    async with (
-        httpx.AsyncClient(verify=ssl_context or True, timeout=timeout_s, trust_env=False) as http,
-        http.stream("POST", url, content=body, headers=headers) as response,
-    ):
-        # Read to the end even when it is too long: httpx's iterators must not be left half-way, and
-        # the deadline ends what has no end.
-        content, length = b"", 0
-        async for chunk in response.aiter_bytes():
-            length += len(chunk)
-            content = content + chunk if length <= MAX_ADMISSION_BYTES else b""
-        if length > MAX_ADMISSION_BYTES:
-            raise httpx.DecodingError(f"an answer of more than {MAX_ADMISSION_BYTES} bytes")
-        return _Answer(
-            status=response.status_code,
-            body=content,
-            retry_after_s=_seconds(response.headers.get("retry-after", "")),
-            location=response.headers.get("location", ""),
-        )
-
-
-def _seconds(text: str) -> float | None:
-    """What a ``Retry-After`` in seconds says; the date that it may be instead is for other servers than ours."""
-    return float(text) if text.isascii() and text.isdigit() and len(text) <= MAX_RETRY_DIGITS else None

@@ -19,7 +19,7 @@ import msgspec
 import trio
 from msgspec import UNSET, UnsetType
 
-from signalling.client.admission import ProblemBody
+from signalling.client.asking import ask_node, read_answer
 from signalling.client.probing import probe_nodes
 from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
 from signalling.ids import NodeId
@@ -142,28 +142,12 @@ async def _ask(base: str, room: RoomId, rtts_ms: Mapping[NodeId, float], deadlin
     query = [("room", str(room)), *(("rtt", f"{node}:{ms:.1f}") for node, ms in rtts_ms.items())]
     try:
         with trio.fail_after(deadline_s):
-            status, answer = await _get(f"{base.rstrip('/')}/v1/nodes?{urlencode(query)}", deadline_s)
+            answer = await ask_node(
+                "GET",
+                f"{base.rstrip('/')}/v1/nodes?{urlencode(query)}",
+                max_bytes=MAX_ANSWER_BYTES,
+                timeout_s=deadline_s,
+            )
     except (httpx.HTTPError, httpx.InvalidURL, trio.TooSlowError) as error:
         raise NodeUnreachableError(f"no answer from {base}: {error!r}") from error
-    try:
-        if status == httpx.codes.OK:
-            return msgspec.json.decode(answer, type=_Nodes).nodes
-        problem = msgspec.json.decode(answer, type=ProblemBody).error
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise NodeUnreachableError(f"{base} answers {status}, but not as a node does") from error
-    raise RefusedByNodeError(problem.code, problem.message)
-
-
-async def _get(url: str, timeout_s: float) -> tuple[int, bytes]:
-    # As in admission.py: no proxies, and read to the end even when it is too long.
-    async with (
-        httpx.AsyncClient(timeout=timeout_s, trust_env=False) as http,
-        http.stream("GET", url) as response,
-    ):
-        answer, length = b"", 0
-        async for chunk in response.aiter_bytes():
-            length += len(chunk)
-            answer = answer + chunk if length <= MAX_ANSWER_BYTES else b""
-        if length > MAX_ANSWER_BYTES:
-            raise httpx.DecodingError(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-        return response.status_code, answer
+    return read_answer(answer, base, status=httpx.codes.OK, kind=_Nodes).nodes
