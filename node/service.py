@@ -20,11 +20,8 @@ import structlog
 import trio
 
 from accounts import Accounts, AccountSettings, Passwords
-from durable import StoreSetupError
 from membership import (
     ClusterView,
-    GossipSetupError,
-    MembershipConfig,
     MemberState,
     NodeTags,
     ViewMember,
@@ -38,39 +35,35 @@ from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.conductor.distances import rtts_now
 from node.config.derived import public_url
 from node.drain import Drainer, open_drainer
-from node.errors import EXIT_CONFIG, EXIT_FAILED, NodeStartError
+from node.errors import NodeStartError
 from node.geoip import GeoDatabase
 from node.http.api import make_api
 from node.http.app import build_app
-from node.http.server import PortTakenError, bind, open_http_server
-from node.http.tls import CertificateError
-from node.identity import hold_data_dir, load_gossip_key, load_identity, load_rpc_token
+from node.http.server import bind, open_http_server
+from node.identity import hold_data_dir, load_identity
 from node.link_doubts import doubting
+from node.part_settings import membership_config, own_tags, session_config
 from node.signals import terminate_self, watch_signals
+from node.start_errors import SETUP_ERRORS, start_error
 from node.stores import open_stores
 from relay import RelayConfig, open_relay
 from session import (
     ApiKeys,
     ChatHistory,
-    RoomMedia,
-    RoomPolicy,
     Rooms,
-    SessionConfig,
-    SessionSetupError,
     TokenLifetimes,
     Tokens,
     open_sessions,
 )
-from sfu import EngineConfig, EngineStartError, open_engine
+from sfu import EngineConfig, open_engine
 from signalling.ids import NodeId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
     from membership import Membership, RttMatrix
     from node.config import Config
     from node.http.server import HttpServer
-    from node.identity import Identity
     from session import Sessions
     from sfu import Engine
 
@@ -78,41 +71,6 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 RELEASE_DEADLINE_S: Final = 2.0
 """For giving all seats back on a stop; without it they stand until their lease runs out."""
-
-TOKEN_LEEWAY_S: Final = 60.0
-"""A tombstone outlives every token by as much as clocks may differ."""
-
-MAX_MEDIA_ADDRESSES: Final = 8
-"""What fits into a node's tags; others learn all candidates with the offer of a link."""
-
-CONFIG_CODES: Final = frozenset(
-    {
-        "gossip_key_invalid",
-        "gossip_key_required",
-        "gossip_address_invalid",
-        "agent_token_refused",
-        "keys_missing",
-        "keys_readable_by_others",
-    }
-    | {"keys_invalid", "api_keys_invalid", "revoked_keys_invalid", "tags_too_large", "tags_invalid"}
-)
-"""Setup problems that changing the configuration cures."""
-
-SETTING_OF: Final = MappingProxyType(
-    {
-        "media_port_taken": "media.port",
-        "media_address_invalid": "media.address",
-        "gossip_port_taken": "mesh.port",
-        "gossip_address_invalid": "mesh.address",
-        "gossip_key_invalid": "mesh.gossip_key_file",
-        "agent_unsuitable": "mesh.rpc",
-        "store_unavailable": "store.url",
-        "api_keys_invalid": "tokens.api_keys_file",
-        "revoked_keys_invalid": "mesh.revoked_keys_file",
-        "store_file_unavailable": "node.data_dir",
-    }
-)
-"""Where an operator changes what a part could not use; the part itself knows nothing of our settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +123,8 @@ async def run_node(config: Config, *, started: Callable[[RunningNode], None]) ->
                     await node.drainer.stop(deadline_s=config.node.drain_deadline_s)
                     everything.deadline = trio.current_time() + config.node.stop_deadline_s
                 nursery.cancel_scope.cancel()
-        except* (NodeStartError, *_SETUP_ERRORS) as group:
-            failure = _start_error(group)
+        except* (NodeStartError, *SETUP_ERRORS) as group:
+            failure = start_error(group)
     if failure is not None:
         raise failure
     log.info("node_stopped", in_good_order=not everything.cancelled_caught)
@@ -200,11 +158,11 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                 )
             )
         )
-        tags = _tags(config, identity, url, engine.addresses)
+        tags = own_tags(config, identity, url, engine.addresses)
         membership = None
         if config.mesh.is_on:
-            membership = await stack.enter_async_context(open_membership(_membership_config(config, identity), tags))
-        settings = _session_config(config)
+            membership = await stack.enter_async_context(open_membership(membership_config(config, identity), tags))
+        settings = session_config(config)
         stores = await stack.enter_async_context(open_stores(config, settings))
         sessions = await stack.enter_async_context(open_sessions(settings, store=stores.seats, directory=stores.rooms))
         relay = None
@@ -315,34 +273,6 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
         )
 
 
-def _session_config(config: Config) -> SessionConfig:
-    return SessionConfig(
-        cluster=config.node.cluster,
-        node=NodeId(config.node.id),
-        region=config.node.region,
-        grace_s=config.rooms.grace_s,
-        tombstone_s=config.tokens.session_lifetime_s + TOKEN_LEEWAY_S,
-        max_sessions=config.http.max_sessions,
-        max_rooms=config.rooms.max_rooms,
-        max_rooms_per_owner=config.rooms.max_per_owner,
-        forget_rooms_after_s=config.rooms.forget_after_h * 3600,
-        room_max_participants=config.rooms.max_participants,
-        room_policy=RoomPolicy(config.rooms.on_join),
-        rooms_on_join=config.rooms.create_on_join,
-        room_media=_room_media(config),
-    )
-
-
-def _room_media(config: Config) -> RoomMedia:
-    rooms = config.rooms
-    return RoomMedia(
-        loudest=rooms.loudest,
-        max_height=rooms.max_height,
-        max_bitrate_bps=rooms.max_bitrate_bps,
-        codec_policy=rooms.codec_policy,
-    )
-
-
 async def _bow_out(sessions: Sessions) -> None:
     """Give back what is still held, also where nobody emptied the node before."""
     with trio.move_on_after(RELEASE_DEADLINE_S):
@@ -355,48 +285,6 @@ def _epoch_of(engine: Engine) -> int | None:
     return seen.epoch if seen.serving else None
 
 
-def _tags(config: Config, identity: Identity, url: str, media_addresses: tuple[str, ...]) -> NodeTags:
-    return NodeTags(
-        cluster=config.node.cluster,
-        node_id=NodeId(config.node.id),
-        role="media",
-        region=config.node.region,
-        latitude=config.node.latitude,
-        longitude=config.node.longitude,
-        residency=config.node.residency or None,
-        public_url=url,
-        media_addresses=media_addresses[:MAX_MEDIA_ADDRESSES],
-        public_key=identity.public_key,
-    )
-
-
-def _membership_config(config: Config, identity: Identity) -> MembershipConfig:
-    mesh = config.mesh
-    return MembershipConfig(
-        cluster=config.node.cluster,
-        node_id=NodeId(config.node.id),
-        region=config.node.region,
-        latitude=config.node.latitude,
-        longitude=config.node.longitude,
-        data_dir=Path(config.node.data_dir),
-        runtime_dir=Path(config.node.data_dir),
-        bind_address=mesh.address,
-        bind_port=mesh.port,
-        advertise=mesh.advertise or None,
-        seeds=mesh.seeds,
-        gossip_key=None if mesh.rpc else load_gossip_key(config),
-        rpc=mesh.rpc or None,
-        rpc_token=load_rpc_token(config) if mesh.rpc else "",
-        cluster_keys=identity.cluster_keys.public_keys,
-        certify=identity.cluster_keys.signing_key.sign,
-        revoked_keys_file=Path(mesh.revoked_keys_file) if mesh.revoked_keys_file else None,
-        serf_path=mesh.serf,
-        start_deadline_s=mesh.start_deadline_s,
-        call_deadline_s=mesh.call_deadline_s,
-        leave_deadline_s=mesh.leave_deadline_s,
-    )
-
-
 def _alive(view: ClusterView) -> frozenset[NodeId]:
     return frozenset(member.node_id for member in view.alive())
 
@@ -406,39 +294,3 @@ def _view_of_one(config: Config, tags: NodeTags) -> ClusterView:
     node_id = NodeId(config.node.id)
     me = ViewMember(serf_name=node_id, address=config.http.address, port=0, state=MemberState.ALIVE, tags=tags)
     return ClusterView(own_id=node_id, members=MappingProxyType({node_id: me}), is_fresh=True)
-
-
-# --- errors of start-up -------------------------------------------------------------------
-
-_SETUP_ERRORS: Final = (
-    EngineStartError,
-    GossipSetupError,
-    SessionSetupError,
-    StoreSetupError,
-    PortTakenError,
-    CertificateError,
-)
-
-
-def _start_error(group: BaseExceptionGroup[BaseException]) -> NodeStartError:
-    """Turn the first setup error of a part into one that says how the program ends."""
-    error = next(_leaves(group))
-    if isinstance(error, NodeStartError):
-        return error
-    if isinstance(error, PortTakenError):
-        return NodeStartError("http_port_taken", error.message)
-    if isinstance(error, CertificateError):
-        return NodeStartError("certificate_invalid", error.message, exit_code=EXIT_CONFIG)
-    if isinstance(error, EngineStartError | GossipSetupError | SessionSetupError | StoreSetupError):
-        setting = SETTING_OF.get(error.code)
-        message = error.message if setting is None else f"{error.message.rstrip('.')} (the setting is {setting})"
-        return NodeStartError(error.code, message, exit_code=EXIT_CONFIG if error.code in CONFIG_CODES else EXIT_FAILED)
-    raise AssertionError("only setup errors are in the group")
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
