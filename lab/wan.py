@@ -20,7 +20,7 @@ import trio
 
 from lab import namespaces
 from lab.emulator import Emulator, WanStatistics, open_emulator
-from membership.child import open_tethered
+from membership.agent.child import open_tethered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from lab.conditions import Change, Conditions
     from lab.topology import Topology
-    from membership.child import TetheredChild
+    from membership.agent.child import TetheredChild
 
 __all__ = ["Wan", "open_wan"]
 

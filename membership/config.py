@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from membership.errors import GossipSetupError
-from membership.keyring import is_gossip_key
-from membership.tags import LoadClass, NodeState, NodeTags, is_cluster_name
+from membership.keys.keyring import is_gossip_key
+from membership.members.tags import LoadClass, NodeState, NodeTags, is_cluster_name
 from signalling.ids import NodeId, is_node_id
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class MembershipConfig:
         cluster_keys: raw 32-byte Ed25519 public keys of the cluster; when there are any, a member without
             a certificate by one of them is refused and shown.
         certify: signs with the cluster's key what this node says of itself (64 bytes); None on a node without one.
-        revoked_keys_file: node keys that are refused, see revocations.py; None for none.
+        revoked_keys_file: node keys that are refused, see members/revocations.py; None for none.
         rpc: `host:port` of the RPC of an external agent on a loopback address, which then takes the place of an own
             one: everything about addresses, keys and the program is its operator's.
         rpc_token: the RPC's secret.

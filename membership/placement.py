@@ -23,18 +23,18 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from membership.distance import RttEstimate, RttSource, measured_rtt, rtt_floor_ms, rtt_from_positions
-from membership.rtt_matrix import position_of
-from membership.snapshot import MemberState
-from membership.tags import LoadClass, NodeState
+from membership.distance.estimate import RttEstimate, RttSource, measured_rtt, rtt_floor_ms, rtt_from_positions
+from membership.distance.rtt_matrix import position_of
+from membership.members.snapshot import MemberState
+from membership.members.tags import LoadClass, NodeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from membership.distance import Position
-    from membership.rtt_matrix import RttMatrix
-    from membership.snapshot import ClusterView, ViewMember
-    from membership.tags import NodeTags
+    from membership.distance.estimate import Position
+    from membership.distance.rtt_matrix import RttMatrix
+    from membership.members.snapshot import ClusterView, ViewMember
+    from membership.members.tags import NodeTags
     from signalling.ids import NodeId
 
 __all__ = [

@@ -1,9 +1,9 @@
 """The membership service: one agent, the view, and what the rest of the node does with them.
 
-Theory of operation.  The supervisor (supervision.py) runs agents; for each that is ready `_use` opens a session
-(session.py) of three connections by purpose.  The core (view.py) is fed synchronously, so its state has one owner
-without locks, and its effects run as tasks of the session, so they end with it.  Whatever breaks in a session ends
-it: the agent is killed and the next one starts.
+Theory of operation.  The supervisor (agent/supervision.py) runs agents; for each that is ready `_use` opens a session
+(session.py) of three connections by purpose.  The core (members/view.py) is fed synchronously, so its state has one
+owner without locks, and its effects run as tasks of the session, so they end with it.  Whatever breaks in a session
+ends it: the agent is killed and the next one starts.
 """
 
 from __future__ import annotations
@@ -16,28 +16,21 @@ from typing import TYPE_CHECKING
 import structlog
 import trio
 
-from membership.change_log import log_changes
-from membership.coordinates import CoordinateReader
+from membership.agent.external import ExternalAgent
+from membership.agent.joining import try_seeds
+from membership.agent.orders import AgentOrders
+from membership.agent.supervision import AgentSupervisor, draw_boot
+from membership.distance.coordinates import CoordinateReader
+from membership.distance.rtt_matrix import RttMatrix, rtt_matrix
 from membership.errors import GossipSetupError, GossipUnavailableError
-from membership.external_agent import ExternalAgent
-from membership.gossip_keys import QUERY_NAME as KEYS_QUERY
-from membership.gossip_keys import GossipKeys
-from membership.history import ChangeHistory
-from membership.joining import try_seeds
-from membership.orders import AgentOrders
-from membership.pings import QUERY_NAME as PING_QUERY
-from membership.pings import Pings
-from membership.revocations import read_revoked_keys
-from membership.room_queries import RoomQueries
-from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
-from membership.rtt_matrix import RttMatrix, rtt_matrix
-from membership.session import AgentSession, Ears, listen, open_session
-from membership.statistics import MembershipStatistics
-from membership.subscription import ChangeSubscription
-from membership.supervision import AgentSupervisor, draw_boot
-from membership.tags import OPTIONAL_TAGS, AgentKind, NodeTags, encode_tags
-from membership.user_events import EVENT_NAME, MAX_EVENT_BYTES, UserEvents
-from membership.view import (
+from membership.keys.rotation import QUERY_NAME as KEYS_QUERY
+from membership.keys.rotation import GossipKeys
+from membership.members.change_log import log_changes
+from membership.members.history import ChangeHistory
+from membership.members.revocations import read_revoked_keys
+from membership.members.subscription import ChangeSubscription
+from membership.members.tags import OPTIONAL_TAGS, AgentKind, NodeTags, encode_tags
+from membership.members.view import (
     AgentDown,
     AgentUp,
     DeadlineReached,
@@ -54,15 +47,22 @@ from membership.view import (
     ViewEffect,
     ViewEvent,
 )
+from membership.queries.pings import QUERY_NAME as PING_QUERY
+from membership.queries.pings import Pings
+from membership.queries.room_queries import RoomQueries
+from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
+from membership.session import AgentSession, Ears, listen, open_session
+from membership.statistics import MembershipStatistics
+from membership.user_events import EVENT_NAME, MAX_EVENT_BYTES, UserEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-    from membership.agent import AgentEndpoint
+    from membership.agent.life import AgentEndpoint
     from membership.config import MembershipConfig
+    from membership.members.snapshot import ClusterView
     from membership.rpc.client import SerfClient
     from membership.rpc.records import SerfMember
-    from membership.snapshot import ClusterView
     from signalling.ids import NodeId
 
 __all__ = ["MAX_EVENT_BYTES", "Membership", "MembershipStatistics", "open_membership"]

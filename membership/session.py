@@ -18,7 +18,7 @@ from membership.rpc.records import Gap, MemberEvent, QueryEvent, UserEvent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from membership.agent import AgentEndpoint
+    from membership.agent.life import AgentEndpoint
     from membership.rpc.client import EventStream, SerfClient
 
 __all__ = ["AgentSession", "Answerer", "Ears", "listen", "open_session"]

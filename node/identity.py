@@ -1,7 +1,7 @@
 """Who this node is, kept in its data folder: the folder itself, the node's key, the cluster's keys.
 
 A node makes its Ed25519 key at its first start. It signs mesh messages with it and nothing else;
-the cluster's key certifies it with all else that the node says of itself (membership/certificate.py).
+the cluster's key certifies it with all else that the node says of itself (membership/members/certificate.py).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from membership.rpc.errors import BrokenRpcError, RemoteRpcError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from membership.distance import NetworkCoordinate
+    from membership.distance.estimate import NetworkCoordinate
     from membership.rpc.records import (
         KeyringAnswer,
         QueryAcknowledged,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from membership.distance import NetworkCoordinate
+from membership.distance.estimate import NetworkCoordinate
 from membership.rpc.errors import BrokenRpcError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import trio
 
-from membership.child import TetheredChild, open_tethered
+from membership.agent.child import TetheredChild, open_tethered
 from node.demo.home import Ports, SharedSecrets, write_home
 from node.demo.ports import find_free_ports
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from membership.distance.rtt_matrix import rtt_matrix
 from membership.placement import ClientPlace, rank
-from membership.rtt_matrix import rtt_matrix
 from signalling.ids import NodeId
 from tests.unit.membership.city_latencies import CITIES, REGIONS
 from tests.unit.membership.places import member, view

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trio
 
-from membership.child import open_tethered
+from membership.agent.child import open_tethered
 from node.admin import Links, ask_node
 from node.demo.cast import AMSTERDAM, SINGAPORE, STAGES, VIRGINIA
 from node.demo.cluster import open_cluster
@@ -27,7 +27,7 @@ from tests.cluster.processes import descendants, program
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from membership.child import TetheredChild
+    from membership.agent.child import TetheredChild
     from node.demo.cluster import Cluster
     from signalling.client.seat import RoomSeat
     from signalling.ids import NodeId

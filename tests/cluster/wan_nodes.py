@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
     from lab import Wan
-    from membership.child import TetheredChild
+    from membership.agent.child import TetheredChild
 
 HTTP_PORT: Final = 8080
 GOSSIP_PORT: Final = 7946

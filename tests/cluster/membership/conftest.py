@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from membership.agent import AgentEndpoint, free_port, run_agent
+from membership.agent.life import AgentEndpoint, free_port, run_agent
 from membership.config import MembershipConfig
 from signalling.ids import NodeId
 

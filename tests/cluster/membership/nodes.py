@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from membership import Membership, MembershipConfig, open_membership
-from membership.agent import free_port
+from membership.agent.life import free_port
 from tests.cluster.membership.conftest import Configure, new_key, processes_with
 
 

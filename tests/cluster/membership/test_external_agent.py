@@ -12,11 +12,11 @@ import pytest
 import trio
 
 from membership import GossipSetupError, MembershipConfig, MemberState
-from membership.agent import free_port
-from membership.agent_files import write_agent_files
-from membership.child import TetheredChild, open_tethered
+from membership.agent.child import TetheredChild, open_tethered
+from membership.agent.files import write_agent_files
+from membership.agent.life import free_port
+from membership.members.tags import AgentKind
 from membership.rpc.client import open_serf_client
-from membership.tags import AgentKind
 from signalling.ids import NodeId
 from tests.cluster.membership.conftest import Configure, new_key, wait_until
 from tests.cluster.membership.nodes import enter, opened, sees

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from membership import GossipSetupError, KeysRefusedError, Membership, MemberState
-from membership.keyring import fingerprint_of, read_keyring
+from membership.keys.keyring import fingerprint_of, read_keyring
 from signalling.ids import NodeId
 from tests.cluster.membership.conftest import Configure, new_key, wait_until
 from tests.cluster.membership.nodes import cluster, enter, kill_agent, opened, sees

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from membership.agent import AgentEndpoint
+from membership.agent.life import AgentEndpoint
 from membership.rpc import QueryAcknowledged, QueryAnswer, QueryEvent, RemoteRpcError, UserEvent, open_serf_client
 from membership.rpc.client import EventStream, LogStream
 from membership.rpc.connection import open_connection

@@ -25,7 +25,7 @@ from membership import (
     ViewReset,
     open_membership,
 )
-from membership.agent import free_port
+from membership.agent.life import free_port
 from signalling.ids import NodeId
 from tests.cluster.membership.conftest import Configure, new_key, processes_with, wait_until
 from tests.cluster.membership.nodes import cluster, enter, opened, sees, serf_pids

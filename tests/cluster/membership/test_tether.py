@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from membership.child import TAIL_BYTES, TetheredChild, open_tethered
+from membership.agent.child import TAIL_BYTES, TetheredChild, open_tethered
 from tests.cluster.membership.conftest import processes_with, wait_until
 
 pytestmark = pytest.mark.cluster
@@ -105,7 +105,7 @@ async def test_when_the_tether_is_killed_the_program_dies_too(tmp_path: Path) ->
 PARENT = """
 import sys, trio
 from pathlib import Path
-from membership.child import open_tethered
+from membership.agent.child import open_tethered
 async def main():
     async with trio.open_nursery() as nursery:
         async def child(name, code):

@@ -8,7 +8,7 @@ import pytest
 
 from lab import Change, Conditions, LabError, load_preset, load_topology, presets
 from lab.topology import parse_topology
-from membership.distance import Position, rtt_floor_ms
+from membership.distance.estimate import Position, rtt_floor_ms
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ milliseconds; row "Source", column the region.  Cities and positions are those A
 
 from __future__ import annotations
 
-from membership.distance import Position
+from membership.distance.estimate import Position
 
 REGIONS = {
     "amsterdam": Position(latitude=52.4, longitude=4.9),  # West Europe

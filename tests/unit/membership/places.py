@@ -6,10 +6,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from membership.distance import NetworkCoordinate, Position, SeenCoordinate
-from membership.rtt_matrix import RttMatrix, rtt_matrix
-from membership.snapshot import ClusterView, MemberState, ViewMember
-from membership.tags import LoadClass, NodeState
+from membership.distance.estimate import NetworkCoordinate, Position, SeenCoordinate
+from membership.distance.rtt_matrix import RttMatrix, rtt_matrix
+from membership.members.snapshot import ClusterView, MemberState, ViewMember
+from membership.members.tags import LoadClass, NodeState
 from signalling.ids import NodeId
 from tests.unit.membership.samples import TAGS
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import msgpack  # type: ignore[import-untyped]
 from hypothesis import strategies as st
 
+from membership.members.tags import AgentKind, LoadClass, NodeState, NodeTags, encode_tags, serf_name
 from membership.rpc.records import SerfMember
-from membership.tags import AgentKind, LoadClass, NodeState, NodeTags, encode_tags, serf_name
 from signalling.ids import NodeId
 
 TAGS = NodeTags(

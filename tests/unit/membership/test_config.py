@@ -6,7 +6,7 @@ import pytest
 
 from membership.config import MembershipConfig
 from membership.errors import GossipSetupError
-from membership.tags import encode_tags
+from membership.members.tags import encode_tags
 from signalling.ids import NodeId
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from membership.distance.rtt_matrix import rtt_matrix
+from membership.members.snapshot import ClusterView, MemberState
+from membership.members.tags import LoadClass, NodeState
 from membership.placement import MAX_ROOM_NODES, Candidate, ClientPlace, Placement, RoomPlace, rank
-from membership.rtt_matrix import rtt_matrix
-from membership.snapshot import ClusterView, MemberState
-from membership.tags import LoadClass, NodeState
 from signalling.ids import NodeId
 from tests.unit.membership.city_latencies import CITIES, REGIONS
 from tests.unit.membership.places import PARIS, PLACES, member, on_a_line, view
 
 if TYPE_CHECKING:
-    from membership.distance import Position
+    from membership.distance.estimate import Position
 
 IN_PARIS = ClientPlace(position=PARIS)
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from membership.distance.rtt_matrix import RttMatrix, rtt_matrix
+from membership.members.snapshot import ClusterView, MemberState
+from membership.members.tags import LoadClass, NodeState
 from membership.placement import (
     CLIENT_ERROR_MS,
     HOP_MS,
@@ -18,9 +21,6 @@ from membership.placement import (
     RoomPlace,
     rank,
 )
-from membership.rtt_matrix import RttMatrix, rtt_matrix
-from membership.snapshot import ClusterView, MemberState
-from membership.tags import LoadClass, NodeState
 from signalling.ids import NodeId
 from tests.unit.membership.places import PARIS, PLACES, member, on_a_line, view
 

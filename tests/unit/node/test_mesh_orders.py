@@ -17,7 +17,7 @@ from membership import (
     NodeKeys,
     ViewMember,
 )
-from membership.standing import Rules, judge
+from membership.members.standing import Rules, judge
 from node.mesh_orders import MeshOrder, carry_out_keys, find_problems, read_history
 from tests.unit.membership.samples import a_member
 

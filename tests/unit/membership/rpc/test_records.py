@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from membership.distance import NetworkCoordinate
+from membership.distance.estimate import NetworkCoordinate
 from membership.rpc import records
 from membership.rpc.errors import BrokenRpcError
 from membership.rpc.records import (

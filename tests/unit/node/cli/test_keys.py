@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from membership.keyring import is_gossip_key
+from membership.keys.keyring import is_gossip_key
 from node.cli import events, keys, main
 from node.mesh_orders import (
     HistoryAnswer,

@@ -1,0 +1,53 @@
+"""One attempt to join the cluster by its seeds, and what its failure means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from membership.errors import GossipSetupError
+from membership.rpc.errors import RemoteRpcError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from membership.agent.life import AgentEndpoint
+    from membership.config import MembershipConfig
+
+__all__ = ["try_seeds"]
+
+WRONG_KEY_SIGNS = ("No installed keys could decrypt", "remote state is not encrypted", "Remote state is encrypted")
+"""How memberlist words, in a failed join, that the two sides do not share the gossip key."""
+
+
+async def try_seeds(
+    config: MembershipConfig, endpoint: AgentEndpoint, addresses: Sequence[str]
+) -> GossipSetupError | None:
+    """Join by these `host:port`; returns why none was reached, None if one was.
+
+    The attempt has a connection of its own: it takes up to 10 s per dead seed, and the agent answers the requests
+    of one connection strictly in order.
+
+    Raises:
+        ExceptionGroup: of `BrokenRpcError`, when the agent goes away.
+    """
+    problem: GossipSetupError | None = None
+    try:
+        async with endpoint.connect(deadline_s=config.call_deadline_s) as client:
+            await client.join(addresses, deadline_s=config.join_deadline_s)
+    except* RemoteRpcError as refused:
+        problem = _problem(" ".join(str(refused.exceptions[0]).split()))
+    except* trio.TooSlowError:
+        problem = _problem("no answer in time")
+    return problem
+
+
+def _problem(reason: str) -> GossipSetupError:
+    if any(sign in reason for sign in WRONG_KEY_SIGNS):
+        return GossipSetupError(
+            "gossip_key_invalid",
+            "the seeds use another gossip key than this node; give every node of the cluster the same one "
+            "(after a rotation that it missed: the new one, in its key file)",
+        )
+    return GossipSetupError("seeds_unreachable", f"no seed could be joined, trying again: {reason}")

@@ -1,0 +1,107 @@
+"""How far any two nodes are, as a snapshot: what was known at one moment, asked pair by pair.
+
+It keeps what the estimates are made of and makes each when it is asked for: a question of a client needs a few of
+the n^2 cells, and a snapshot of a large cluster costs nothing until somebody wants to see all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from membership.distance.estimate import NO_WAY, Position, RttEstimate, SeenCoordinate, best_rtt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from membership.members.snapshot import ClusterView
+    from membership.members.tags import NodeTags
+    from signalling.ids import NodeId
+
+__all__ = ["RttCell", "RttMatrix", "position_of", "rtt_matrix"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RttCell:
+    """One pair of a matrix; `estimate` is None where nothing is known."""
+
+    a: NodeId
+    b: NodeId
+    estimate: RttEstimate | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RttMatrix:
+    """Round trips between all living nodes, as one of them knew them at one moment.
+
+    Attributes:
+        own_id: the node that looks; the links are its own.
+        nodes: whom it has cells for, in order.
+        links_ms: round trips that its links measured, by the far end.
+        coordinates: Vivaldi coordinates, as far as they were read.
+        positions: where the nodes are, as far as their operators say.
+        now_s: the moment, on the clock of the coordinates.
+    """
+
+    own_id: NodeId
+    nodes: tuple[NodeId, ...] = ()
+    links_ms: Mapping[NodeId, float] = field(default_factory=lambda: MappingProxyType({}))
+    coordinates: Mapping[NodeId, SeenCoordinate] = field(default_factory=lambda: MappingProxyType({}))
+    positions: Mapping[NodeId, Position] = field(default_factory=lambda: MappingProxyType({}))
+    now_s: float = 0.0
+
+    def between(self, a: NodeId, b: NodeId) -> RttEstimate | None:
+        """The best estimate for a pair, the same both ways; None where nothing is known."""
+        if a == b:
+            return NO_WAY
+        link_ms = self.links_ms.get(b) if a == self.own_id else self.links_ms.get(a) if b == self.own_id else None
+        seen_a, seen_b = self.coordinates.get(a), self.coordinates.get(b)
+        at_a, at_b = self.positions.get(a), self.positions.get(b)
+        return best_rtt(
+            link_ms=link_ms,
+            coordinates=None if seen_a is None or seen_b is None else (seen_a, seen_b),
+            positions=None if at_a is None or at_b is None else (at_a, at_b),
+            now_s=self.now_s,
+        )
+
+    def cells(self) -> Iterator[RttCell]:
+        """Every pair once, n (n - 1) / 2 of them, in the order of `nodes`."""
+        for index, a in enumerate(self.nodes):
+            for b in self.nodes[index + 1 :]:
+                yield RttCell(a=a, b=b, estimate=self.between(a, b))
+
+
+def rtt_matrix(
+    view: ClusterView,
+    *,
+    coordinates: Mapping[NodeId, SeenCoordinate] = MappingProxyType({}),
+    links_ms: Mapping[NodeId, float] = MappingProxyType({}),
+    now_s: float = 0.0,
+) -> RttMatrix:
+    """Make the snapshot for the living nodes of a view.
+
+    Args:
+        view: who there is, and where.
+        coordinates: what was read of Serf; one of a node's former agent does not count.
+        links_ms: what the own links measure, by the far end.
+        now_s: now, on the clock of the coordinates.
+    """
+    alive = {member.node_id: member for member in view.alive()}
+    seen = {node: one for node, one in coordinates.items() if node in alive and alive[node].serf_name == one.serf_name}
+    places = {node: place for node, member in alive.items() if (place := position_of(member.tags)) is not None}
+    return RttMatrix(
+        own_id=view.own_id,
+        nodes=tuple(alive),
+        links_ms=MappingProxyType({node: rtt_ms for node, rtt_ms in links_ms.items() if node in alive}),
+        coordinates=MappingProxyType(seen),
+        positions=MappingProxyType(places),
+        now_s=now_s,
+    )
+
+
+def position_of(tags: NodeTags) -> Position | None:
+    """Where a node says that it is."""
+    if tags.latitude is None or tags.longitude is None:
+        return None
+    return Position(latitude=tags.latitude, longitude=tags.longitude)

@@ -1,0 +1,52 @@
+"""Which names an operator may have forgotten: those of a node that is gone, never of one that lives.
+
+A living member that is pruned becomes invisible to the others while it goes on, so the question is decided on the
+agent's members of this moment, and a working link counts as life too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from membership.errors import MembershipError
+from membership.members.tags import ID_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from membership.rpc.records import SerfMember
+
+__all__ = ["GONE_STATES", "ForgetRefusedError", "names_to_forget"]
+
+GONE_STATES = frozenset({"failed", "left"})
+"""As Serf names them; `leaving` and `none` may still live."""
+
+
+class ForgetRefusedError(MembershipError):
+    """A member is not forgotten: `member_unknown` or `member_alive`."""
+
+
+def names_to_forget(wanted: str, members: Iterable[SerfMember]) -> tuple[str, ...]:
+    """The Serf names that go.
+
+    Args:
+        wanted: a node's stable id, which stands for all its boots, or the Serf name of one of them.
+        members: as the agent lists them now.
+
+    Raises:
+        ForgetRefusedError: nobody is called that, or one that is still lives.
+    """
+    known = tuple(members)
+    meant = [one for one in known if one.name == wanted] or [one for one in known if one.tags.get(ID_TAG) == wanted]
+    if not meant:
+        raise ForgetRefusedError(
+            "member_unknown", f"no member is called {wanted!r}: `starling members` lists all names"
+        )
+    living = next((one for one in meant if one.status not in GONE_STATES), None)
+    if living is not None:
+        raise ForgetRefusedError(
+            "member_alive",
+            f"{wanted} is not gone: its agent {living.name} is {living.status}. Only failed or left members are "
+            "forgotten; stop the node first (`starling leave` on its machine)",
+        )
+    return tuple(sorted(one.name for one in meant))
