@@ -32,6 +32,8 @@ from relay.events import (
     RemoteOrder,
     RemoteRestriction,
     RemoteRoom,
+    TraceAsked,
+    TraceTold,
 )
 from relay.ports import Gossip, LinkEngine
 from relay.service import Relay, open_relay
@@ -55,5 +57,7 @@ __all__ = [
     "RemoteOrder",
     "RemoteRestriction",
     "RemoteRoom",
+    "TraceAsked",
+    "TraceTold",
     "open_relay",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from signalling.client.messages import ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat, RoomOrder
+    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
 
 __all__ = [
     "HolderAsked",
@@ -25,6 +25,8 @@ __all__ = [
     "RemoteChatBefore",
     "RemoteOrder",
     "RemoteRoom",
+    "TraceAsked",
+    "TraceTold",
 ]
 
 
@@ -119,8 +121,31 @@ class RemoteOrder:
     order: RoomOrder
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraceAsked:
+    """That node asks how a track that we send it comes to us."""
+
+    node: NodeId
+    trace: str
+    track: TrackId
+    within_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraceTold:
+    """That node says how a track that it sends us comes to it, after we asked."""
+
+    node: NodeId
+    trace: str
+    track: TrackId
+    steps: tuple[TraceStep, ...]
+    missing: str
+
+
 RelayEvent: TypeAlias = (
     RemoteRoom
+    | TraceAsked
+    | TraceTold
     | RemoteChat
     | RemoteChatBefore
     | RemoteRestriction

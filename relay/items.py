@@ -42,7 +42,15 @@ class Said:
     """That node shall hear this, once."""
 
     node: NodeId
-    word: words.RestrictCodecs | words.HolderQuestion | words.HolderWord | words.ChatBefore | words.RoomOrder
+    word: (
+        words.RestrictCodecs
+        | words.HolderQuestion
+        | words.HolderWord
+        | words.ChatBefore
+        | words.RoomOrder
+        | words.TraceQuestion
+        | words.TraceWord
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -184,6 +184,15 @@ class Legs:
         """The tracks that go out now, by node and number."""
         return {(node, leg): track for node, link in self._links.items() for track, leg in link.outgoing.items()}
 
+    def is_sent(self, node: NodeId, track: TrackId) -> bool:
+        """Whether that track goes to that node now."""
+        link = self._links.get(node)
+        return link is not None and track in link.outgoing
+
+    def source_of(self, track: TrackId) -> NodeId | None:
+        """The node that sends us that track now."""
+        return next((node for node, link in self._links.items() if track in link.incoming), None)
+
     def _want(self, event: TracksWanted) -> tuple[LegsEffect, ...]:
         if event.tracks:
             self._wants[event.room] = dict(event.tracks)

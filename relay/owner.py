@@ -28,6 +28,8 @@ from relay.events import (
     RemoteOrder,
     RemoteRestriction,
     RemoteRoom,
+    TraceAsked,
+    TraceTold,
 )
 from relay.items import ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
@@ -311,6 +313,14 @@ class Owner:
                 self._outlets.emit(HolderAsked(node=end.node, session=session, room=room))
             case words.HolderWord(session=session, room=room, is_there=is_there):
                 self._outlets.emit(HolderTold(node=end.node, session=session, room=room, is_there=is_there))
+            case words.TraceQuestion(trace=trace, track=track, within_ms=within_ms):
+                # Only of what it is sent: the answer says who publishes it, and how far that one is.
+                if self.legs.is_sent(end.node, track):
+                    self._outlets.emit(TraceAsked(node=end.node, trace=trace, track=track, within_ms=within_ms))
+                else:
+                    self.oddities["trace_refused"] += 1
+            case words.TraceWord(trace=trace, track=track, steps=steps, missing=missing):
+                self._outlets.emit(TraceTold(node=end.node, trace=trace, track=track, steps=steps, missing=missing))
             case words.Want() | words.Unwant() | words.WantRefused():
                 self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
 

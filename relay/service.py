@@ -27,7 +27,14 @@ from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
 from relay.owner import Owner
 from relay.rooms import RoomShared
 from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
-from signalling.mesh.link import ChatBefore, HolderQuestion, HolderWord, RestrictCodecs
+from signalling.mesh.link import (
+    ChatBefore,
+    HolderQuestion,
+    HolderWord,
+    RestrictCodecs,
+    TraceQuestion,
+    TraceWord,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
     from relay.ports import Gossip, LinkEngine
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat, RoomOrder
+    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
 
 EVENTS_AHEAD: Final = 1024
 """Events that wait for the node: every room of a large far node, told at once after its link comes up."""
@@ -172,6 +179,20 @@ class Relay:
     def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         """Answer a :class:`relay.HolderAsked`."""
         self._put(Said(node=node, word=HolderWord(session, room, is_there)))
+
+    def source_of(self, track: TrackId) -> NodeId | None:
+        """The node that sends us that track now; None where none does."""
+        return self._owner.legs.source_of(track)
+
+    def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
+        """Ask a node how a track that it sends us comes to it; without a link no answer comes."""
+        self._put(Said(node=node, word=TraceQuestion(trace, track, round(within_s * 1000))))
+
+    def tell_trace(
+        self, node: NodeId, trace: str, track: TrackId, steps: tuple[TraceStep, ...], *, missing: str
+    ) -> None:
+        """Answer a :class:`relay.TraceAsked`."""
+        self._put(Said(node=node, word=TraceWord(trace, track, steps, missing)))
 
     def set_draining(self, draining: bool) -> None:
         """State whether this node drains: then it makes no new link and refuses offers; links that are up stay."""

@@ -8,6 +8,7 @@ Nothing of it is reachable over HTTP. From the outside in:
 - :mod:`node.admin.asking` is the client's end, :mod:`node.admin.listener` the node's.
 - :mod:`node.admin.desk` answers; :mod:`node.admin.reports` is what it says, :mod:`node.admin.rtts` how far the nodes
   are, :mod:`node.admin.overview` all of a node on one screen, :mod:`node.admin.facts` what a doctor wants to know.
+- :mod:`node.admin.tracks` is which way tracks take.
 - :mod:`node.admin.member_orders` is what an operator may do to members; :mod:`node.admin.streams` are the lines of
   events and logs, :mod:`node.admin.outlet` what bounds them.
 """
@@ -21,12 +22,15 @@ from node.admin.protocol import ADMIN_FILE, AdminFile, Question, Topic
 from node.admin.reports import LinkReport, Links, MemberReport, Members, Problem, StatusReport
 from node.admin.rtts import RttPair, Rtts
 from node.admin.streams import EventLine, LogLine, Lost, Note, StreamLine, StreamOrder, StreamRefused
+from node.admin.tracks import Explained, KnownTrack, TrackOrder
 
 __all__ = [
     "ADMIN_FILE",
     "AdminDesk",
     "AdminFile",
     "EventLine",
+    "Explained",
+    "KnownTrack",
     "LinkReport",
     "Links",
     "LoadReport",
@@ -48,6 +52,7 @@ __all__ = [
     "StreamOrder",
     "StreamRefused",
     "Topic",
+    "TrackOrder",
     "ask_node",
     "follow_node",
     "open_admin",

@@ -34,7 +34,7 @@ _Answer = TypeVar("_Answer")
 
 
 async def ask_node(data_dir: Path, topic: Topic, kind: type[_Answer], order: Order | None = None) -> _Answer:
-    """Ask the node that runs in this data folder; an order goes with `accounts`, `keys`, `history`, `node`, `member`.
+    """Ask the node that runs in this data folder; an order goes with the topic that takes one.
 
     Raises:
         NodeStartError: ``not_running``: none does, or it does not answer.

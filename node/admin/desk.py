@@ -15,6 +15,7 @@ from node.admin.overview import Overview, look_over
 from node.admin.reports import LinkReport, Links, MemberReport, Members, Problem, StatusReport
 from node.admin.rtts import Rtts, read_rtts
 from node.admin.streams import stream_events, stream_logs
+from node.admin.tracks import Explained, explain
 from node.audit import AuditReport
 from node.conductor.distances import rtts_now
 from node.lifecycle_orders import NodeAnswer, carry_out_order
@@ -48,6 +49,7 @@ Answer: TypeAlias = (
     | HistoryAnswer
     | NodeAnswer
     | MemberAnswer
+    | Explained
 )
 
 
@@ -93,6 +95,8 @@ class AdminDesk:
                 return self._facts()
             case "member":
                 return await self.orders.carry_out(question.member_order)
+            case "explain":
+                return await explain(self.conductor, question.track_order)
             case "events" | "monitor":
                 raise ValueError(f"{question.topic} is no question: it streams")
 

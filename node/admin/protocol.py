@@ -11,6 +11,7 @@ from msgspec import Meta
 from node.account_orders import AccountOrder
 from node.admin.member_orders import MemberOrder
 from node.admin.stream_lines import StreamOrder
+from node.admin.tracks import TrackOrder
 from node.lifecycle_orders import NodeOrder
 from node.mesh_orders import MeshOrder
 
@@ -57,6 +58,7 @@ Topic: TypeAlias = Literal[
     "member",
     "events",
     "monitor",
+    "explain",
 ]
 
 STREAMS: Final[frozenset[Topic]] = frozenset({"events", "monitor"})
@@ -81,6 +83,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     node_order: NodeOrder = NodeOrder()
     member_order: MemberOrder = MemberOrder(action="join")
     stream: StreamOrder = StreamOrder()
+    track_order: TrackOrder = TrackOrder()
 
     def __repr__(self) -> str:
         """Name it without the token."""
@@ -95,11 +98,17 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FIELD_OF: Final = MappingProxyType(
-    {AccountOrder: "order", MeshOrder: "mesh_order", NodeOrder: "node_order", MemberOrder: "member_order"}
+    {
+        AccountOrder: "order",
+        MeshOrder: "mesh_order",
+        NodeOrder: "node_order",
+        MemberOrder: "member_order",
+        TrackOrder: "track_order",
+    }
 )
 """Where in a question an order of each kind goes."""
 
-Order: TypeAlias = AccountOrder | MeshOrder | NodeOrder | MemberOrder
+Order: TypeAlias = AccountOrder | MeshOrder | NodeOrder | MemberOrder | TrackOrder
 
 
 class LineReader:

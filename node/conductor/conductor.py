@@ -24,6 +24,7 @@ from node.conductor.room_desk import RoomDesk
 from node.conductor.stage import Stage
 from node.conductor.standing import Standing
 from node.conductor.tracks import name_tracks
+from node.explain import TrackTracer
 from node.http.backend import OpenedSession
 from session import AttemptStale
 from session.access import caller_of, may_moderate
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from node.conductor.admission import Admission
     from node.conductor.directory import Directory
     from node.conductor.ports import OtherNodes
+    from node.explain import TrackExplained
     from node.http.backend import (
         CloseCause,
         JoinGranted,
@@ -77,7 +79,7 @@ if TYPE_CHECKING:
     from sfu import Engine
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import ChatPage, Hello, TrackPreference
-    from signalling.ids import MessageId, RoomId, SessionId
+    from signalling.ids import MessageId, RoomId, SessionId, TrackId
 
 
 class Conductor:
@@ -129,6 +131,7 @@ class Conductor:
             pins=pins,
         )
         self._holders = HolderDesk(sessions=sessions, stage=self.stage, relay=relay)
+        self.tracer = TrackTracer(engine=engine, rooms=rooms, relay=relay, own=sessions.node)
         self._rooms = rooms
         self._directory = directory
         self._fresh_tokens = FreshTokens(admission=admission, sessions=sessions, stage=self.stage)
@@ -168,6 +171,10 @@ class Conductor:
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
         """See :class:`node.http.backend.Backend`."""
         return self._directory.explain(query, self.stage)
+
+    async def explain_track(self, session_token: str, track: TrackId) -> TrackExplained:
+        """See :class:`node.http.backend.Backend`."""
+        return await self.tracer.explain_to(await self.accounts.caller(session_token), track)
 
     async def samples(self) -> tuple[Sample, ...]:
         """See :class:`node.http.backend.Backend`."""
@@ -373,6 +380,7 @@ class Conductor:
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
         nursery.start_soon(self._entry.settle)
         self._holders.start(nursery)
+        self.tracer.start(nursery)
         self._moderation.start(nursery)
         queries = None if self._membership is None else self._membership.rooms
         nursery.start_soon(pump_sessions, self._sessions, self.stage, self.moves, self._holders, queries)
@@ -381,7 +389,7 @@ class Conductor:
             nursery.start_soon(pump_queries, queries, self._sessions)
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:
-            nursery.start_soon(pump_relay, self._relay, self.stage, self._holders, self._moderation)
+            nursery.start_soon(pump_relay, self._relay, self.stage, self._holders, self._moderation, self.tracer)
 
 
 @asynccontextmanager

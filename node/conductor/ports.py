@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat, RoomOrder
+    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
 
 
 class RoomQueries(Protocol):
@@ -76,6 +76,20 @@ class OtherNodes(Protocol):
 
     def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         """What came of a node's question for a session of ours."""
+        ...
+
+    def source_of(self, track: TrackId) -> NodeId | None:
+        """The node that sends us that track now."""
+        ...
+
+    def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
+        """How a track that the node sends us comes to it."""
+        ...
+
+    def tell_trace(
+        self, node: NodeId, trace: str, track: TrackId, steps: tuple[TraceStep, ...], *, missing: str
+    ) -> None:
+        """What came of a node's question about a track."""
         ...
 
     def handle_engine_event(self, event: EngineEvent) -> None:

@@ -18,6 +18,8 @@ from relay import (
     RemoteOrder,
     RemoteRestriction,
     RemoteRoom,
+    TraceAsked,
+    TraceTold,
 )
 from session import AskHolder, AskMesh, RoomNodes, SeatLost
 from sfu import (
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from node.conductor.peers import ClientPeers
     from node.conductor.ports import OtherNodes, RoomQueries
     from node.conductor.stage import Stage
+    from node.explain import TrackTracer
     from session import Sessions
     from sfu import Engine
 
@@ -70,7 +73,9 @@ async def pump_queries(queries: RoomQueries, sessions: Sessions) -> None:
         sessions.room_heard(found.room, found.nodes)
 
 
-async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk, moderation: Moderation) -> None:
+async def pump_relay(
+    relay: OtherNodes, stage: Stage, holders: HolderDesk, moderation: Moderation, tracer: TrackTracer
+) -> None:
     """What other nodes say of their rooms. Runs as long as the service."""
     async for event in relay.events:
         match event:
@@ -89,6 +94,10 @@ async def pump_relay(relay: OtherNodes, stage: Stage, holders: HolderDesk, moder
                 holders.answer(event)
             case HolderTold():
                 holders.told(event)
+            case TraceAsked():
+                tracer.answer(event)
+            case TraceTold():
+                tracer.told(event)
             case RemoteChat(chat=chat):
                 stage.carry_out(stage.rooms.talk.hear(chat))
             case RemoteChatBefore(room=room, chats=chats):

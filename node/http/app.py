@@ -24,6 +24,7 @@ from node.http.rest.page import WEB_ROOT, page_blueprint
 from node.http.rest.participants import participants_blueprint
 from node.http.rest.rooms import rooms_blueprint
 from node.http.rest.sessions import sessions_blueprint
+from node.http.rest.tracks import tracks_blueprint
 from node.http.revisions import with_revision
 from node.http.websocket import websocket_blueprint
 from signalling.errors import ErrorCode, Refused, RevisionConflict, RoomElsewhere
@@ -79,6 +80,7 @@ def build_app(api: Api, *, web_root: Path = WEB_ROOT) -> NodeApp:
         bans_blueprint(api),
         invitations_blueprint(api),
         nodes_blueprint(api),
+        tracks_blueprint(api),
         keys_blueprint(api),
         health_blueprint(api),
         metrics_blueprint(api),

@@ -38,13 +38,14 @@ from signalling.client.messages import (
 from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, UserId
 
 if TYPE_CHECKING:
+    from node.explain import TrackExplained
     from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained
     from node.http.room_backend import RoomBackend
     from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import ChatPage
     from signalling.errors import ErrorCode
-    from signalling.ids import MessageId
+    from signalling.ids import MessageId, TrackId
 
 RoomRequest: TypeAlias = (
     Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory | Kick | AskMute | LockRoom
@@ -205,6 +206,10 @@ class Backend(Protocol):
 
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
         """Why the client is sent where it is."""
+        ...
+
+    async def explain_track(self, session_token: str, track: TrackId) -> TrackExplained:
+        """How a track gets from who publishes it to people here, for somebody who sits in its room here."""
         ...
 
     async def samples(self) -> tuple[Sample, ...]:

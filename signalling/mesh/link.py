@@ -19,6 +19,15 @@ MAX_LINK_MESSAGE_BYTES: Final = 60_000
 """Below the 64 KiB that SCTP stacks accept as one message; from 30 (long names, 16 tracks) to 200 participants."""
 
 
+MAX_TRACE_STEPS: Final = 16
+"""More nodes than a path may have."""
+
+MAX_TRACE_MS: Final = 5000
+"""Longer than anybody waits for an explanation."""
+
+TraceName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+"""A trace, a node or a participant, as it is shown."""
+
 OrderName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 """One decision of a moderator, named by the node that took it."""
 
@@ -141,11 +150,45 @@ class RoomAltered(_LinkWord, frozen=True, tag=15):
     is_deleted: bool = False
 
 
+class TraceStep(msgspec.Struct, frozen=True, array_like=True):
+    """One step of a track's way as the node at its end measured it; see ``node.explain.TrackStep`` for the units.
+
+    Appended to only; ``sender`` is a participant for the first step of all, else a node.
+    """
+
+    is_link: bool
+    sender: TraceName
+    receiver: TraceName
+    rtt_ms: float | None = None
+    jitter_ms: float | None = None
+    loss: float | None = None
+    bitrate_bps: int | None = None
+
+
+class TraceQuestion(_LinkWord, frozen=True, tag=20):
+    """How does that track, which you send me, come to you? I wait for so many milliseconds."""
+
+    trace: TraceName
+    track: TrackName
+    within_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_TRACE_MS)]
+
+
+class TraceWord(_LinkWord, frozen=True, tag=21):
+    """The steps from the publisher to me, in order. ``missing`` says by a stable code why the first are not there."""
+
+    trace: TraceName
+    track: TrackName
+    steps: Annotated[tuple[TraceStep, ...], msgspec.Meta(max_length=MAX_TRACE_STEPS)]
+    missing: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
 RoomOrder: TypeAlias = KickOrder | MuteOrder | RoomAltered
 """What somebody decided about a room; believed of every node that we share the room with."""
 
 LinkMessage: TypeAlias = (
     RoomOrder
+    | TraceQuestion
+    | TraceWord
     | RoomState
     | Want
     | Unwant

@@ -20,7 +20,7 @@ from relay.rooms import (
     StateHeard,
     TellRoom,
 )
-from signalling.mesh.link import RoomChat, RoomOrder, RoomState
+from signalling.mesh.link import RoomChat, RoomOrder, RoomState, TraceStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -134,6 +134,17 @@ class NodeEnd:
     def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         """See the port."""
         self._links.send(self, node, HolderTold(node=self.node, session=session, room=room, is_there=is_there))
+
+    def source_of(self, track: TrackId) -> NodeId | None:
+        """Nobody publishes here."""
+
+    def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
+        """Nobody publishes here."""
+
+    def tell_trace(
+        self, node: NodeId, trace: str, track: TrackId, steps: tuple[TraceStep, ...], *, missing: str
+    ) -> None:
+        """Nobody publishes here."""
 
     def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
         """Nobody publishes here."""

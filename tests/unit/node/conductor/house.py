@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, NodeEvent, NodeReply, ParticipantInfo
     from signalling.errors import ErrorCode
-    from signalling.mesh.link import RoomChat, RoomOrder
+    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
 
 HERE = NodeId("here")
 THERE = NodeId("there")
@@ -88,6 +88,9 @@ class Mesh:
         self.questions: list[tuple[NodeId, SessionId, RoomId]] = []
         self.words: list[tuple[NodeId, SessionId, RoomId, bool]] = []
         self.orders: list[tuple[NodeId, RoomOrder]] = []
+        self.sources: dict[TrackId, NodeId] = {}
+        self.traces: list[tuple[NodeId, str, TrackId, float]] = []
+        self.told_traces: list[tuple[NodeId, str, TrackId, tuple[TraceStep, ...], str]] = []
         self.cut_off: set[NodeId] = set()
         self.engine_events: list[EngineEvent] = []
         self.epochs: list[int] = []
@@ -119,6 +122,17 @@ class Mesh:
 
     def tell_holder(self, node: NodeId, session: SessionId, room: RoomId, *, is_there: bool) -> None:
         self.words.append((node, session, room, is_there))
+
+    def source_of(self, track: TrackId) -> NodeId | None:
+        return self.sources.get(track)
+
+    def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
+        self.traces.append((node, trace, track, within_s))
+
+    def tell_trace(
+        self, node: NodeId, trace: str, track: TrackId, steps: tuple[TraceStep, ...], *, missing: str
+    ) -> None:
+        self.told_traces.append((node, trace, track, steps, missing))
 
     def is_linked(self, node: NodeId) -> bool:
         return node not in self.cut_off

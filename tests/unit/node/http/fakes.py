@@ -11,6 +11,7 @@ import msgspec
 import trio
 
 from node.config import HttpConfig
+from node.explain import TrackExplained, TrackStep
 from node.http.api import make_api
 from node.http.app import build_app
 from node.http.backend import (
@@ -24,7 +25,7 @@ from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registr
 from signalling.client.admission import SessionGrant, SessionRequest
 from signalling.client.messages import Chat, ChatPage, ChatSent, Join, Joined, Ok, ParticipantLeft
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, SessionId, UserId
+from signalling.ids import DeviceId, MessageId, NodeId, ParticipantId, RoomId, SessionId, TrackId, UserId
 from tests.unit.node.http.fake_rooms import FakeRooms
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     )
     from node.http.candidates import CandidateQuery
     from signalling.client.messages import Hello
-    from signalling.ids import RoomId
 
 GOOD_TOKEN = "good-session-token"
 
@@ -140,6 +140,24 @@ class FakeBackend:
         await trio.lowlevel.checkpoint()
         self.placed.append(query)
         return self.better
+
+    async def explain_track(self, session_token: str, track: TrackId) -> TrackExplained:
+        if session_token != GOOD_TOKEN or track != "t-1":
+            raise Refused(ErrorCode.TRACK_UNKNOWN, "No such track.")
+        return TrackExplained(
+            trace="ab",
+            track=track,
+            room=RoomId("lobby"),
+            publisher=ParticipantId("anna"),
+            origin=NodeId("here"),
+            asked=NodeId("here"),
+            kind="video",
+            codec="VP8",
+            steps=(TrackStep(kind="publisher", sender="anna", receiver="here", rtt_ms=20.0),),
+            receivers=(),
+            missing="",
+            verdict="anna -> here",
+        )
 
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
         return PlacementExplained(

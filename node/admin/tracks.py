@@ -1,0 +1,64 @@
+"""What an operator asks about tracks: which there are, and how one of them gets here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from node.explain import TrackExplained
+from signalling.client.messages import MediaKind
+from signalling.errors import Refused
+from signalling.ids import NodeId, ParticipantId, RoomId, TrackId
+
+if TYPE_CHECKING:
+    from node.conductor import Conductor
+
+MAX_LISTED: Final = 4096
+"""Tracks of one answer: as many as legs go over one link."""
+
+
+class TrackOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Which track; empty for a list of all."""
+
+    track: str = ""
+
+
+class KnownTrack(msgspec.Struct, frozen=True, kw_only=True):
+    """A track of a room that has people here."""
+
+    track: TrackId
+    kind: MediaKind
+    room: RoomId
+    publisher: ParticipantId
+    node: NodeId
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """The track, or the list; ``code`` says why there is neither."""
+
+    explained: TrackExplained | None = None
+    tracks: tuple[KnownTrack, ...] = ()
+    code: str = ""
+    message: str = ""
+
+
+async def explain(conductor: Conductor, order: TrackOrder) -> Explained:
+    """Explain it, or list all."""
+    if not order.track:
+        return Explained(tracks=_known(conductor))
+    try:
+        return Explained(explained=await conductor.tracer.explain(TrackId(order.track)))
+    except Refused as refused:
+        return Explained(code=refused.code, message=refused.message)
+
+
+def _known(conductor: Conductor) -> tuple[KnownTrack, ...]:
+    rooms = conductor.stage.rooms
+    found = [
+        KnownTrack(track=track.track, kind=track.kind, room=room, publisher=who.participant, node=who.node)
+        for room in sorted(rooms.live_rooms())
+        for who in rooms.snapshot(room)
+        for track in who.tracks
+    ]
+    return tuple(found[:MAX_LISTED])

@@ -1,0 +1,75 @@
+"""``starling explain``: how a track gets from who publishes it to the local node and its people."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from node.cli.asking import ask_local, print_json, print_table
+from node.cli.settings import AsJson, ConfigFile, DataDir
+
+if TYPE_CHECKING:
+    from node.explain import TrackExplained, TrackStep
+
+
+def explain(
+    track: Annotated[str, typer.Argument(help="A track's id, as `starling explain` without one lists them.")] = "",
+    config: ConfigFile = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which way a track takes, step by step: round trip, jitter, loss and bit rate on each, layers at the end.
+
+    The local node asks the node that the track comes from, and that one the node before it, under one trace id that
+    stands in the log of each. Without a track: the tracks that the local node knows. Exit code 1: it knows no such
+    track; 3: no node runs here. Example: starling explain 7d2c91-camera
+    """
+    from node.admin import Explained, TrackOrder
+    from node.errors import NodeStartError
+
+    answer = ask_local(config, data_dir, "explain", Explained, TrackOrder(track=track))
+    if answer.code:
+        raise NodeStartError(answer.code, answer.message, next_step="starling explain")
+    if as_json:
+        print_json(answer.tracks if answer.explained is None else answer.explained)
+    elif answer.explained is None:
+        print_table(
+            ("track", "kind", "room", "publisher", "node"),
+            [(one.track, one.kind, one.room, one.publisher, one.node) for one in answer.tracks],
+        )
+    else:
+        _show(answer.explained)
+
+
+def _show(explained: "TrackExplained") -> None:
+    sys.stdout.write(f"{explained.verdict}\n\n")
+    print_table(
+        ("from", "to", "over", "rtt ms", "jitter ms", "loss", "kbit/s", "gets"),
+        [_row(step) for step in (*explained.steps, *explained.receivers)],
+    )
+    sys.stdout.write(f"\ntrace {explained.trace}\n")
+
+
+def _row(step: "TrackStep") -> tuple[str, ...]:
+    return (
+        step.sender,
+        step.receiver,
+        step.kind,
+        _number(step.rtt_ms),
+        _number(step.jitter_ms),
+        "" if step.loss is None else f"{step.loss:.1%}",
+        "" if step.bitrate_bps is None else f"{step.bitrate_bps / 1000:.0f}",
+        layers_of(step),
+    )
+
+
+def layers_of(step: "TrackStep") -> str:
+    """What somebody gets of a picture, in words."""
+    known = (("stream", step.encoding), ("spatial", step.spatial), ("temporal", step.temporal))
+    layers = [f"{name} {value}" for name, value in known if value is not None]
+    height = [] if step.height is None else [f"{step.height} lines"]
+    return ", ".join(([step.state] if step.state else []) + layers + height)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
