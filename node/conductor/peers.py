@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
+from node.client_peer import publisher_of, session_of, subscriber_of
 from sfu import EngineLostError, EngineRefused, WantedTrack
 from signalling.errors import ErrorCode, Refused
-from signalling.ids import PeerId, SessionId
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from session import RoomMedia
     from sfu import Engine, PreferredTrack
     from signalling.client.messages import ClientPeer
-    from signalling.ids import ParticipantId, RoomId, TrackId
-
-PUBLISHER: Final = "pub:"
-SUBSCRIBER: Final = "sub:"
+    from signalling.ids import ParticipantId, PeerId, RoomId, SessionId, TrackId
 
 _REFUSALS: Final = {
     "sdp_invalid": ErrorCode.SDP_INVALID,
@@ -37,24 +34,6 @@ _REFUSALS: Final = {
 """The engine's codes that a client can do something about; any other is ours to mend."""
 
 _LOG = structlog.get_logger("conductor.peers")
-
-
-def publisher_of(session: SessionId) -> PeerId:
-    """Name the peer connection on which this session's client sends."""
-    return PeerId(f"{PUBLISHER}{session}")
-
-
-def subscriber_of(session: SessionId) -> PeerId:
-    """Name the peer connection on which this session's client receives."""
-    return PeerId(f"{SUBSCRIBER}{session}")
-
-
-def session_of(peer: PeerId) -> SessionId | None:
-    """Find whose peer this is; None for one that is no client's."""
-    for prefix in (PUBLISHER, SUBSCRIBER):
-        if peer.startswith(prefix):
-            return SessionId(peer[len(prefix) :])
-    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from node.conductor.peers import session_of
+from node.client_peer import session_of
 from relay import (
     HolderAsked,
     HolderTold,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from node.conductor.peers import publisher_of, subscriber_of
+from node.client_peer import publisher_of, subscriber_of
 from node.explain.records import TrackStep
 from relay.link_peer import node_of_link
 
