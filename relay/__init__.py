@@ -18,6 +18,7 @@ no new link came about in time.
 
 from relay.config import RelayConfig
 from relay.events import (
+    ClockTold,
     HolderAsked,
     HolderTold,
     LegOpen,
@@ -25,6 +26,8 @@ from relay.events import (
     LinkState,
     LinkStatus,
     LinkUp,
+    ReachAsked,
+    ReachTold,
     RelayEvent,
     RelayStatistics,
     RemoteChat,
@@ -39,6 +42,7 @@ from relay.ports import Gossip, LinkEngine
 from relay.service import Relay, open_relay
 
 __all__ = [
+    "ClockTold",
     "Gossip",
     "HolderAsked",
     "HolderTold",
@@ -48,6 +52,8 @@ __all__ = [
     "LinkState",
     "LinkStatus",
     "LinkUp",
+    "ReachAsked",
+    "ReachTold",
     "Relay",
     "RelayConfig",
     "RelayEvent",

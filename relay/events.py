@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from signalling.client.messages import ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
 
 __all__ = [
+    "ClockTold",
     "HolderAsked",
     "HolderTold",
     "LegOpen",
@@ -19,6 +20,8 @@ __all__ = [
     "LinkState",
     "LinkStatus",
     "LinkUp",
+    "ReachAsked",
+    "ReachTold",
     "RelayEvent",
     "RelayStatistics",
     "RemoteChat",
@@ -142,8 +145,39 @@ class TraceTold:
     missing: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReachAsked:
+    """That node asks how we reach all the others."""
+
+    node: NodeId
+    trace: str
+    within_ms: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReachTold:
+    """That node says how it reaches the others, after we asked."""
+
+    node: NodeId
+    trace: str
+    rows: tuple[ReachRow, ...]
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClockTold:
+    """That node says what time it is there, seconds since 1970, after we asked."""
+
+    node: NodeId
+    trace: str
+    at_s: float
+
+
 RelayEvent: TypeAlias = (
     RemoteRoom
+    | ReachAsked
+    | ReachTold
+    | ClockTold
     | TraceAsked
     | TraceTold
     | RemoteChat

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from signalling.ids import NodeId
     from signalling.mesh import link as words
 
-__all__ = ["ChatSaid", "GossipHeard", "Item", "Outlets", "Said"]
+__all__ = ["AllTried", "ChatSaid", "GossipHeard", "Item", "Outlets", "Said"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +50,17 @@ class Said:
         | words.RoomOrder
         | words.TraceQuestion
         | words.TraceWord
+        | words.ReachQuestion
+        | words.ReachWord
+        | words.ClockQuestion
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AllTried:
+    """A link with every living node is wanted until then, monotonic seconds, to see whether there can be one."""
+
+    until: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,5 +93,6 @@ Item: TypeAlias = (
     | GossipHeard
     | ChatSaid
     | Said
+    | AllTried
 )
 """What the owner takes in."""

@@ -18,11 +18,14 @@ from relay import rooms as rooms_core
 from relay.end import LinkEnd, SpanRoom
 from relay.envelope import Garbled, open_payload, seal, signature_holds
 from relay.events import (
+    ClockTold,
     HolderAsked,
     HolderTold,
     LegOpen,
     LinkLost,
     LinkUp,
+    ReachAsked,
+    ReachTold,
     RemoteChat,
     RemoteChatBefore,
     RemoteOrder,
@@ -31,7 +34,7 @@ from relay.events import (
     TraceAsked,
     TraceTold,
 )
-from relay.items import ChatSaid, GossipHeard, Item, Outlets, Said
+from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
 from relay.negotiation.effects import (
@@ -114,6 +117,7 @@ class Owner:
         self._up: dict[NodeId, LinkEnd] = {}
         self._alive: set[NodeId] = set()
         self._now = 0.0
+        self._tried_until = 0.0
 
     def take(self, item: Item, now: float) -> None:
         """Take in one thing that happened at `now` (monotonic seconds)."""
@@ -138,6 +142,8 @@ class Owner:
                     self._tell(node, chat)
             case Said(node=node, word=word):
                 self._tell(node, word)
+            case AllTried(until=until):
+                self._tried_until = max(self._tried_until, until)
             case NodeAppeared() | NodeChanged() | NodeGone() | ViewReset():
                 self._see_change(item)
             case _ if isinstance(item, NegotiationEvent):
@@ -156,7 +162,8 @@ class Owner:
 
     def next_deadline(self) -> float | None:
         """When `pass_deadlines` must be called at the latest."""
-        times = (self.negotiation.next_deadline(), self.rooms.next_deadline())
+        tried_until = self._tried_until if self._tried_until > self._now else None
+        times = (self.negotiation.next_deadline(), self.rooms.next_deadline(), tried_until)
         return min((at for at in times if at is not None), default=None)
 
     # --- gossip -------------------------------------------------------------------------------
@@ -245,7 +252,8 @@ class Owner:
     def _settle_links(self) -> None:
         """State which links are needed, if that has changed."""
         warm = sorted(self._alive)[: self._config.warm_links]
-        wanted = self.rooms.partners() | self.legs.owners() | frozenset(warm)
+        tried = frozenset(self._alive) if self._tried_until > self._now else frozenset()
+        wanted = self.rooms.partners() | self.legs.owners() | frozenset(warm) | tried
         if wanted != self.wanted:
             self.wanted = wanted
             self._negotiate(LinksWanted(nodes=wanted))
@@ -321,6 +329,15 @@ class Owner:
                     self.oddities["trace_refused"] += 1
             case words.TraceWord(trace=trace, track=track, steps=steps, missing=missing):
                 self._outlets.emit(TraceTold(node=end.node, trace=trace, track=track, steps=steps, missing=missing))
+            case words.ReachQuestion(trace=trace, within_ms=within_ms):
+                self._outlets.emit(ReachAsked(node=end.node, trace=trace, within_ms=within_ms))
+            case words.ReachWord(trace=trace, rows=rows, code=code):
+                self._outlets.emit(ReachTold(node=end.node, trace=trace, rows=rows, code=code))
+            case words.ClockQuestion(trace=trace):
+                # Answered here and at once: each millisecond that it waits is an error of the asker's.
+                self._tell(end.node, words.ClockWord(trace, self._wall_s()))
+            case words.ClockWord(trace=trace, at_s=at_s):
+                self._outlets.emit(ClockTold(node=end.node, trace=trace, at_s=at_s))
             case words.Want() | words.Unwant() | words.WantRefused():
                 self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
 

@@ -19,7 +19,7 @@ import trio
 
 from membership import GossipUnavailableError, ViewReset
 from relay.events import LinkState, LinkStatus, RelayEvent, RelayStatistics
-from relay.items import ChatSaid, GossipHeard, Item, Outlets, Said
+from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import TracksWanted
 from relay.link_peer import node_of_link
 from relay.negotiation import Phase
@@ -29,8 +29,11 @@ from relay.rooms import RoomShared
 from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
 from signalling.mesh.link import (
     ChatBefore,
+    ClockQuestion,
     HolderQuestion,
     HolderWord,
+    ReachQuestion,
+    ReachWord,
     RestrictCodecs,
     TraceQuestion,
     TraceWord,
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     from relay.ports import Gossip, LinkEngine
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
 
 EVENTS_AHEAD: Final = 1024
 """Events that wait for the node: every room of a large far node, told at once after its link comes up."""
@@ -193,6 +196,22 @@ class Relay:
     ) -> None:
         """Answer a :class:`relay.TraceAsked`."""
         self._put(Said(node=node, word=TraceWord(trace, track, steps, missing)))
+
+    def try_all(self, for_s: float) -> None:
+        """Want a link with every living node for so many seconds, to see whether there can be one."""
+        self._put(AllTried(until=trio.current_time() + for_s))
+
+    def ask_reach(self, node: NodeId, trace: str, *, within_s: float) -> None:
+        """Ask a node how it reaches all the others; without a link no answer comes."""
+        self._put(Said(node=node, word=ReachQuestion(trace, round(within_s * 1000))))
+
+    def tell_reach(self, node: NodeId, trace: str, rows: tuple[ReachRow, ...], *, code: str = "") -> None:
+        """Answer a :class:`relay.ReachAsked`."""
+        self._put(Said(node=node, word=ReachWord(trace, rows, code)))
+
+    def ask_clock(self, node: NodeId, trace: str) -> None:
+        """Ask a node what time it is there; its relay answers at once."""
+        self._put(Said(node=node, word=ClockQuestion(trace)))
 
     def set_draining(self, draining: bool) -> None:
         """State whether this node drains: then it makes no new link and refuses offers; links that are up stay."""

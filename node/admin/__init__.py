@@ -8,7 +8,8 @@ Nothing of it is reachable over HTTP. From the outside in:
 - :mod:`node.admin.asking` is the client's end, :mod:`node.admin.listener` the node's.
 - :mod:`node.admin.desk` answers; :mod:`node.admin.reports` is what it says, :mod:`node.admin.rtts` how far the nodes
   are, :mod:`node.admin.overview` all of a node on one screen, :mod:`node.admin.facts` what a doctor wants to know.
-- :mod:`node.admin.tracks` is which way tracks take.
+- :mod:`node.admin.tracks` is which way tracks take,
+  :mod:`node.admin.reaches` whether all nodes reach each other.
 - :mod:`node.admin.member_orders` is what an operator may do to members; :mod:`node.admin.streams` are the lines of
   events and logs, :mod:`node.admin.outlet` what bounds them.
 """
@@ -19,6 +20,7 @@ from node.admin.listener import open_admin
 from node.admin.member_orders import MemberAnswer, MemberOrder
 from node.admin.overview import LoadReport, Overview, RoomReport
 from node.admin.protocol import ADMIN_FILE, AdminFile, Question, Topic
+from node.admin.reaches import Reaches
 from node.admin.reports import LinkReport, Links, MemberReport, Members, Problem, StatusReport
 from node.admin.rtts import RttPair, Rtts
 from node.admin.streams import EventLine, LogLine, Lost, Note, StreamLine, StreamOrder, StreamRefused
@@ -44,6 +46,7 @@ __all__ = [
     "Overview",
     "Problem",
     "Question",
+    "Reaches",
     "RoomReport",
     "RttPair",
     "Rtts",

@@ -12,6 +12,7 @@ from node.account_orders import AccountAnswer, carry_out
 from node.admin.facts import Facts, allowed_files, open_files
 from node.admin.member_orders import MemberAnswer, MemberOrders
 from node.admin.overview import Overview, look_over
+from node.admin.reaches import Reaches, look_everywhere
 from node.admin.reports import LinkReport, Links, MemberReport, Members, Problem, StatusReport
 from node.admin.rtts import Rtts, read_rtts
 from node.admin.streams import stream_events, stream_logs
@@ -50,6 +51,7 @@ Answer: TypeAlias = (
     | NodeAnswer
     | MemberAnswer
     | Explained
+    | Reaches
 )
 
 
@@ -97,6 +99,8 @@ class AdminDesk:
                 return await self.orders.carry_out(question.member_order)
             case "explain":
                 return await explain(self.conductor, question.track_order)
+            case "reachability":
+                return await look_everywhere(self.conductor)
             case "events" | "monitor":
                 raise ValueError(f"{question.topic} is no question: it streams")
 

@@ -37,6 +37,9 @@ JOIN_DEADLINE_S: Final = 45.0
 KEYS_DEADLINE_S: Final = 60.0
 """For a rotation: three changes and two reports, each up to 10 s where agents do not answer."""
 
+REACH_DEADLINE_S: Final = 60.0
+"""For a look at all ways: links that come late, and then the looks of the others."""
+
 HEARTBEAT_S: Final = 10.0
 """A stream is never silent for longer, so that a node that hangs is told from a cluster where nothing happens."""
 
@@ -59,6 +62,7 @@ Topic: TypeAlias = Literal[
     "events",
     "monitor",
     "explain",
+    "reachability",
 ]
 
 STREAMS: Final[frozenset[Topic]] = frozenset({"events", "monitor"})
@@ -92,6 +96,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def deadline_s(self) -> float:
         """From the connection to the answer."""
+        if self.topic == "reachability":
+            return REACH_DEADLINE_S
         if self.topic == "keys":
             return KEYS_DEADLINE_S
         return JOIN_DEADLINE_S if self.topic == "member" and self.member_order.action == "join" else DEADLINE_S

@@ -29,6 +29,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "events": "watch nodes come and go, or list what happened lately",
         "node": "drain the local node, put it back, say whether it takes new people",
         "links": "list the local node's links to other nodes",
+        "reachability": "look whether every two nodes reach each other with media, and how well",
         "explain": "say which way a track takes, and what each step measures",
         "rtt": "say how far two nodes are from each other, or all of them",
         "top": "show the local node and its cluster, live",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from node.conductor.standing import Standing
 from node.conductor.tracks import name_tracks
 from node.explain import TrackTracer
 from node.http.backend import OpenedSession
+from node.reachability import Preflight
 from session import AttemptStale
 from session.access import caller_of, may_moderate
 from session.bans import Bans
@@ -132,6 +134,11 @@ class Conductor:
         )
         self._holders = HolderDesk(sessions=sessions, stage=self.stage, relay=relay)
         self.tracer = TrackTracer(engine=engine, rooms=rooms, relay=relay, own=sessions.node)
+        self.preflight = (
+            None
+            if relay is None or membership is None
+            else Preflight(view=lambda: membership.view, relay=relay, engine=engine, wall_s=time.time)
+        )
         self._rooms = rooms
         self._directory = directory
         self._fresh_tokens = FreshTokens(admission=admission, sessions=sessions, stage=self.stage)
@@ -381,6 +388,8 @@ class Conductor:
         nursery.start_soon(self._entry.settle)
         self._holders.start(nursery)
         self.tracer.start(nursery)
+        if self.preflight is not None:
+            self.preflight.start(nursery)
         self._moderation.start(nursery)
         queries = None if self._membership is None else self._membership.rooms
         nursery.start_soon(pump_sessions, self._sessions, self.stage, self.moves, self._holders, queries)
@@ -389,7 +398,9 @@ class Conductor:
             nursery.start_soon(pump_queries, queries, self._sessions)
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:
-            nursery.start_soon(pump_relay, self._relay, self.stage, self._holders, self._moderation, self.tracer)
+            nursery.start_soon(
+                pump_relay, self._relay, self.stage, self._holders, self._moderation, self.tracer, self.preflight
+            )
 
 
 @asynccontextmanager

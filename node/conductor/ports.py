@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import trio
 
     from membership import RoomFound
-    from relay import RelayEvent, RelayStatistics
+    from relay import LinkStatus, RelayEvent, RelayStatistics
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
 
 
 class RoomQueries(Protocol):
@@ -90,6 +90,26 @@ class OtherNodes(Protocol):
         self, node: NodeId, trace: str, track: TrackId, steps: tuple[TraceStep, ...], *, missing: str
     ) -> None:
         """What came of a node's question about a track."""
+        ...
+
+    def snapshot(self) -> tuple[LinkStatus, ...]:
+        """Every link, and every node that one is wanted with."""
+        ...
+
+    def try_all(self, for_s: float) -> None:
+        """Want a link with every living node for so many seconds."""
+        ...
+
+    def ask_reach(self, node: NodeId, trace: str, *, within_s: float) -> None:
+        """How the node reaches all the others."""
+        ...
+
+    def tell_reach(self, node: NodeId, trace: str, rows: tuple[ReachRow, ...], *, code: str = "") -> None:
+        """What came of a node's question about the others."""
+        ...
+
+    def ask_clock(self, node: NodeId, trace: str) -> None:
+        """What time it is at the node."""
         ...
 
     def handle_engine_event(self, event: EngineEvent) -> None:

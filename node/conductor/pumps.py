@@ -8,11 +8,14 @@ import structlog
 
 from node.client_peer import session_of
 from relay import (
+    ClockTold,
     HolderAsked,
     HolderTold,
     LegOpen,
     LinkLost,
     LinkUp,
+    ReachAsked,
+    ReachTold,
     RemoteChat,
     RemoteChatBefore,
     RemoteOrder,
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from node.conductor.ports import OtherNodes, RoomQueries
     from node.conductor.stage import Stage
     from node.explain import TrackTracer
+    from node.reachability import Preflight
     from session import Sessions
     from sfu import Engine
 
@@ -74,7 +78,12 @@ async def pump_queries(queries: RoomQueries, sessions: Sessions) -> None:
 
 
 async def pump_relay(
-    relay: OtherNodes, stage: Stage, holders: HolderDesk, moderation: Moderation, tracer: TrackTracer
+    relay: OtherNodes,
+    stage: Stage,
+    holders: HolderDesk,
+    moderation: Moderation,
+    tracer: TrackTracer,
+    preflight: Preflight | None,
 ) -> None:
     """What other nodes say of their rooms. Runs as long as the service."""
     async for event in relay.events:
@@ -94,6 +103,12 @@ async def pump_relay(
                 holders.answer(event)
             case HolderTold():
                 holders.told(event)
+            case ReachAsked():
+                if preflight is not None:
+                    preflight.answer(event)
+            case ReachTold() | ClockTold():
+                if preflight is not None:
+                    preflight.told(event)
             case TraceAsked():
                 tracer.answer(event)
             case TraceTold():
@@ -105,6 +120,8 @@ async def pump_relay(
             case LinkUp(node=node, setup_ms=setup_ms):
                 _LOG.info("link_up", peer=node, setup_ms=round(setup_ms, 1))
                 stage.link_is_up(node)
+                if preflight is not None:
+                    preflight.link_rose()
             case LinkLost(node=node, reason=reason):
                 _LOG.warning("link_lost", peer=node, reason=reason)
             case LegOpen(node=node, track=track):

@@ -25,6 +25,12 @@ MAX_TRACE_STEPS: Final = 16
 MAX_TRACE_MS: Final = 5000
 """Longer than anybody waits for an explanation."""
 
+MAX_REACH_ROWS: Final = 256
+"""More nodes than a cluster has; at 100 bytes each they fill half a message."""
+
+MAX_REACH_MS: Final = 60_000
+"""Longer than any node needs to set up its links."""
+
 TraceName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 """A trace, a node or a participant, as it is shown."""
 
@@ -182,6 +188,50 @@ class TraceWord(_LinkWord, frozen=True, tag=21):
     missing: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
+class ReachRow(msgspec.Struct, frozen=True, array_like=True):
+    """How I reach a node; see ``node.reachability.Reach`` for the units. Appended to only."""
+
+    node: TraceName
+    state: Annotated[str, msgspec.Meta(max_length=32)]
+    reason: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    setup_ms: float | None = None
+    rtt_ms: float | None = None
+    jitter_ms: float | None = None
+    loss: float | None = None
+    bandwidth_bps: int | None = None
+    mtu: int | None = None
+    clock_ms: float | None = None
+    clock_error_ms: float | None = None
+
+
+class ReachQuestion(_LinkWord, frozen=True, tag=22):
+    """Which nodes do you reach, and how? I wait for so many milliseconds."""
+
+    trace: TraceName
+    within_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_REACH_MS)]
+
+
+class ReachWord(_LinkWord, frozen=True, tag=23):
+    """All nodes that I see, and how I reach each. ``code`` says why I did not look."""
+
+    trace: TraceName
+    rows: Annotated[tuple[ReachRow, ...], msgspec.Meta(max_length=MAX_REACH_ROWS)]
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class ClockQuestion(_LinkWord, frozen=True, tag=24):
+    """What time is it where you are?"""
+
+    trace: TraceName
+
+
+class ClockWord(_LinkWord, frozen=True, tag=25):
+    """The wall clock when I heard you, in seconds since 1970."""
+
+    trace: TraceName
+    at_s: float
+
+
 RoomOrder: TypeAlias = KickOrder | MuteOrder | RoomAltered
 """What somebody decided about a room; believed of every node that we share the room with."""
 
@@ -189,6 +239,10 @@ LinkMessage: TypeAlias = (
     RoomOrder
     | TraceQuestion
     | TraceWord
+    | ReachQuestion
+    | ReachWord
+    | ClockQuestion
+    | ClockWord
     | RoomState
     | Want
     | Unwant

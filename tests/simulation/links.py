@@ -20,12 +20,12 @@ from relay.rooms import (
     StateHeard,
     TellRoom,
 )
-from signalling.mesh.link import RoomChat, RoomOrder, RoomState, TraceStep
+from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, RoomState, TraceStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from relay import RelayStatistics
+    from relay import LinkStatus, RelayStatistics
     from relay.rooms import RoomsEffect, RoomsEvent
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
@@ -145,6 +145,22 @@ class NodeEnd:
         self, node: NodeId, trace: str, track: TrackId, steps: tuple[TraceStep, ...], *, missing: str
     ) -> None:
         """Nobody publishes here."""
+
+    def snapshot(self) -> tuple[LinkStatus, ...]:
+        """Nobody looks here."""
+        return ()
+
+    def try_all(self, for_s: float) -> None:
+        """Nobody looks here."""
+
+    def ask_reach(self, node: NodeId, trace: str, *, within_s: float) -> None:
+        """Nobody looks here."""
+
+    def tell_reach(self, node: NodeId, trace: str, rows: tuple[ReachRow, ...], *, code: str = "") -> None:
+        """Nobody looks here."""
+
+    def ask_clock(self, node: NodeId, trace: str) -> None:
+        """Nobody looks here."""
 
     def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
         """Nobody publishes here."""

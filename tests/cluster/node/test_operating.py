@@ -46,6 +46,11 @@ class Ended:
         """What it printed, read."""
         return json.loads(self.said)
 
+    @property
+    def json_behind_notes(self) -> Any:
+        """The same of a verb that first says on stderr what it is about to do."""
+        return json.loads(self.said[self.said.index("{") :])
+
 
 async def starling(cluster: Cluster, *words: str, node: str = AMSTERDAM) -> Ended:
     """Run the program against one of the nodes."""

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from accounts import Accounts, AccountSettings
 from membership import ClusterView
 from node.conductor import Admission, Conductor, Directory, open_conductor
-from relay import RelayEvent, RelayStatistics
+from relay import LinkStatus, RelayEvent, RelayStatistics
 from session import (
     ChatHistory,
     ClusterKeys,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, NodeEvent, NodeReply, ParticipantInfo
     from signalling.errors import ErrorCode
-    from signalling.mesh.link import RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
 
 HERE = NodeId("here")
 THERE = NodeId("there")
@@ -91,6 +91,11 @@ class Mesh:
         self.sources: dict[TrackId, NodeId] = {}
         self.traces: list[tuple[NodeId, str, TrackId, float]] = []
         self.told_traces: list[tuple[NodeId, str, TrackId, tuple[TraceStep, ...], str]] = []
+        self.links: tuple[LinkStatus, ...] = ()
+        self.tried: list[float] = []
+        self.reach_asked: list[tuple[NodeId, str]] = []
+        self.reach_told: list[tuple[NodeId, str, tuple[ReachRow, ...], str]] = []
+        self.clocks_asked: list[tuple[NodeId, str]] = []
         self.cut_off: set[NodeId] = set()
         self.engine_events: list[EngineEvent] = []
         self.epochs: list[int] = []
@@ -133,6 +138,21 @@ class Mesh:
         self, node: NodeId, trace: str, track: TrackId, steps: tuple[TraceStep, ...], *, missing: str
     ) -> None:
         self.told_traces.append((node, trace, track, steps, missing))
+
+    def snapshot(self) -> tuple[LinkStatus, ...]:
+        return self.links
+
+    def try_all(self, for_s: float) -> None:
+        self.tried.append(for_s)
+
+    def ask_reach(self, node: NodeId, trace: str, *, within_s: float) -> None:
+        self.reach_asked.append((node, trace))
+
+    def tell_reach(self, node: NodeId, trace: str, rows: tuple[ReachRow, ...], *, code: str = "") -> None:
+        self.reach_told.append((node, trace, rows, code))
+
+    def ask_clock(self, node: NodeId, trace: str) -> None:
+        self.clocks_asked.append((node, trace))
 
     def is_linked(self, node: NodeId) -> bool:
         return node not in self.cut_off
