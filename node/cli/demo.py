@@ -82,8 +82,10 @@ def demo(
 
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     elif not live:
-        from node.demo.table import describe
+        from node.demo.table import Room, describe, draw_world
 
+        for row in draw_world(report, Room.of(out)):
+            out.print(row, markup=False, highlight=False, soft_wrap=True)
         for line in describe(report):
             out.print(line, markup=False, highlight=False, soft_wrap=True)
         out.print("ok" if report.ok else "not ok", highlight=False)

@@ -11,16 +11,20 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from node.admin import RttPair, Rtts
+    from node.admin import Overview, RttPair, Rtts
 
 MARKS = {"link": "", "coordinates": "~", "positions": "?", "unknown": ""}
 """What stands before a figure of the matrix."""
+
+MAP_COLUMNS = 100
+"""Off a terminal."""
 
 
 def rtt(
     a: Annotated[str, typer.Argument(help="A node; the local one where only one is named.", show_default=False)] = "",
     b: Annotated[str, typer.Argument(help="Another node.", show_default=False)] = "",
     matrix: Annotated[bool, typer.Option("--matrix", help="All pairs of living nodes.")] = False,
+    as_map: Annotated[bool, typer.Option("--map", help="Members and round trips on a map of the world.")] = False,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -29,14 +33,25 @@ def rtt(
 
     `link`: measured by the link between them, several times a second. `coordinates`: estimated from how gossip
     travels, good to some 10 % and 8 ms after three minutes. `positions`: guessed from the map. Confidence is 0 to 1;
-    at 0.5 the figure may be off by as much as it says. In the matrix `~` marks an estimate, `?` a guess. Exit code 1:
-    no such node lives, or nothing is known of the pair; 3: no node runs here.
+    at 0.5 the figure may be off by as much as it says. In the matrix and on the map `~` marks an estimate, `?` a
+    guess, and on the map `>` an estimate that is no more than light needs for the way. Exit code 1: no such node lives,
+    or nothing is known of the pair; 3: no node runs here.
     """
-    from node.admin import Rtts
+    from node.admin import Overview, Rtts
 
-    if matrix == bool(a):
-        raise typer.BadParameter("name two nodes, one, or --matrix: starling rtt A B", param_hint="a")
-    answer = ask_local(config, data_dir, "rtt", Rtts)
+    if (matrix or as_map) == bool(a):
+        raise typer.BadParameter("name two nodes, or one, or give --matrix or --map: starling rtt A B", param_hint="a")
+    if as_map:
+        overview = ask_local(config, data_dir, "overview", Overview)
+        if as_json:
+            print_json({"members": overview.members.members, "rtts": overview.rtts})
+            return
+        print_map(overview)
+        if not matrix:
+            return
+        answer = overview.rtts
+    else:
+        answer = ask_local(config, data_dir, "rtt", Rtts)
     if matrix:
         if as_json:
             print_json(answer)
@@ -69,6 +84,21 @@ def find_pair(rtts: "Rtts", a: str, b: str) -> "RttPair":
     if a == b:
         return RttPair(a=a, b=b, rtt_ms=0.0, error_ms=0.0, source="self", confidence=1.0)
     return next(pair for pair in rtts.pairs if {pair.a, pair.b} == {a, b})
+
+
+def print_map(overview: "Overview") -> None:
+    """Draw the members where they stand, as wide as the terminal."""
+    from rich.console import Console
+
+    from node.atlas import can_draw_dots, draw_map
+
+    console = Console(markup=False, highlight=False)
+    columns = console.width if sys.stdout.isatty() else MAP_COLUMNS
+    lines = draw_map(
+        overview.members.members, overview.rtts.pairs, columns=columns, dots=can_draw_dots(console.encoding)
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 def describe(pair: "RttPair") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from node.admin import RttPair
 from signalling.client.messages import MediaKind
 
 if TYPE_CHECKING:
@@ -16,12 +17,12 @@ KINDS: Final[tuple[MediaKind, ...]] = ("audio", "video")
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One node: its region and position, state as gossip sees it, and how to reach it."""
+    """One node as it says of itself, or as the others still know it: where it is, its state, how to reach it."""
 
     node: str
     region: str
-    latitude: float
-    longitude: float
+    latitude: float | None
+    longitude: float | None
     state: str
     url: str
 
@@ -74,13 +75,24 @@ class ParticipantReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DemoReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The document of `starling demo --json`; ``missing`` says in words why ``ok`` is false."""
+    """The document of `starling demo --json`.
+
+    Attributes:
+        ok: Whether everybody received everybody else in their room.
+        missing: In words, why not.
+        seconds: Since everybody was in.
+        nodes: That were started.
+        links: Between them.
+        rtts: How far they are from each other, each pair as the node knows it that knows it best.
+        participants: And what they receive.
+    """
 
     ok: bool
     missing: tuple[str, ...]
     seconds: float
     nodes: tuple[NodeReport, ...]
     links: tuple[LinkReport, ...]
+    rtts: tuple[RttPair, ...] = ()
     participants: tuple[ParticipantReport, ...]
 
 
@@ -105,6 +117,7 @@ def make_report(
     nodes: Sequence[NodeReport],
     links: Sequence[LinkReport],
     participants: Sequence[ParticipantReport],
+    rtts: Sequence[RttPair] = (),
 ) -> DemoReport:
     """Put the document together; it is ok when nothing is missing."""
     missing = find_missing(participants)
@@ -114,5 +127,6 @@ def make_report(
         seconds=round(seconds, 1),
         nodes=tuple(nodes),
         links=tuple(links),
+        rtts=tuple(rtts),
         participants=tuple(participants),
     )

@@ -14,7 +14,7 @@ from node.demo.cast import ATRIUM, PEOPLE, STAGES
 from node.demo.cluster import open_cluster
 from node.demo.people import open_crowd
 from node.demo.report import make_report
-from node.demo.survey import survey_links, survey_nodes
+from node.demo.survey import survey_links, survey_nodes, survey_rtts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -84,7 +84,9 @@ def join_url(cluster: Cluster) -> str:
 async def _survey(cluster: Cluster, crowd: Crowd, played_s: float) -> DemoReport:
     nodes = await survey_nodes(cluster)
     links = await survey_links(cluster)
-    return make_report(seconds=played_s, nodes=nodes, links=links, participants=await crowd.report())
+    rtts = await survey_rtts(cluster)
+    people = await crowd.report()
+    return make_report(seconds=played_s, nodes=nodes, links=links, rtts=rtts, participants=people)
 
 
 @asynccontextmanager

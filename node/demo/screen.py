@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.live import Live
 
 from node.demo.run import play
-from node.demo.table import draw
+from node.demo.table import Room, draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,8 @@ async def play_live(console: Console, seconds: float | None, progress: Callable[
                 # Above the live part, where it stays whatever the terminal's size.
                 live.console.print(f"Join them: {scene.join_url}", markup=False, highlight=False, soft_wrap=True)
                 told = True
-            picture = draw(scene.report, join_url=scene.join_url, remaining_s=scene.remaining_s)
+            room = Room.of(live.console)
+            picture = draw(scene.report, join_url=scene.join_url, remaining_s=scene.remaining_s, room=room)
             live.update(picture, refresh=True)
 
         return await play(seconds=seconds, progress=progress, show=show)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from node.admin import LinkReport as LinkEnd
-from node.admin import Links, Members, ask_node
+from node.admin import Links, MemberReport, Members, RttPair, Rtts, ask_node
 from node.demo.report import LinkReport, NodeReport
 from node.errors import NodeStartError
 
@@ -19,25 +20,51 @@ GONE = "gone"
 
 
 async def survey_nodes(cluster: Cluster) -> tuple[NodeReport, ...]:
-    """Ask every node whether it is alive, by its own view of the cluster."""
-    return tuple([await _survey_node(running) for running in cluster.nodes])
+    """Ask every node where and how it is; of one that does not answer the others tell where it stood."""
+    views = [await _members_of(running) for running in cluster.nodes]
+    return tuple(_node_report(running, view, views) for running, view in zip(cluster.nodes, views, strict=True))
 
 
-async def _survey_node(running: RunningNode) -> NodeReport:
+async def _members_of(running: RunningNode) -> tuple[MemberReport, ...]:
     try:
-        members = (await ask_node(running.data_dir, "members", Members)).members
-        state = next((member.state for member in members if member.me), GONE)
+        return (await ask_node(running.data_dir, "members", Members)).members
     except NodeStartError:
-        state = GONE
-    stage = running.stage
+        return ()
+
+
+def _node_report(
+    running: RunningNode, view: Sequence[MemberReport], views: Iterable[Sequence[MemberReport]]
+) -> NodeReport:
+    me = next((member for member in view if member.me), None)
+    known = me or next((member for other in views for member in other if member.node == running.node), None)
     return NodeReport(
-        node=stage.node,
-        region=stage.region,
-        latitude=stage.latitude,
-        longitude=stage.longitude,
-        state=state,
+        node=running.node,
+        region=known.region if known else "",
+        latitude=known.latitude if known else None,
+        longitude=known.longitude if known else None,
+        state=me.state if me else GONE,
         url=running.url,
     )
+
+
+async def survey_rtts(cluster: Cluster) -> tuple[RttPair, ...]:
+    """Ask every node how far all are from each other; of each pair the answer counts that is trusted most."""
+    answers: list[RttPair] = []
+    for running in cluster.nodes:
+        with suppress(NodeStartError):
+            answers += (await ask_node(running.data_dir, "rtt", Rtts)).pairs
+    return best_pairs(answers)
+
+
+def best_pairs(answers: Iterable[RttPair]) -> tuple[RttPair, ...]:
+    """Keep one answer a pair: whose link measures it knows it best."""
+    best: dict[tuple[str, str], RttPair] = {}
+    for pair in answers:
+        first, second = sorted((pair.a, pair.b))
+        known = best.get((first, second))
+        if known is None or pair.confidence > known.confidence:
+            best[first, second] = pair
+    return tuple(best[ends] for ends in sorted(best))
 
 
 async def survey_links(cluster: Cluster) -> tuple[LinkReport, ...]:
