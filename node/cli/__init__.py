@@ -8,6 +8,7 @@ Each verb is a module of its own with a function of the same name, so that ``sta
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from types import MappingProxyType
@@ -47,6 +48,11 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+COMPLETE_VARIABLE: Final = "_STARLING_COMPLETE"
+"""Set by a shell that asks what may come next (:mod:`node.cli.completion`, too slow to be imported for it)."""
+
+COMPLETION_OPTIONS: Final = ("--install-completion", "--show-completion")
+
 AS_JSON: Final = "--json"
 
 EXIT_USAGE: Final = 2
@@ -57,6 +63,10 @@ EXIT_INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a verb and end the process with its exit code."""
+    if COMPLETE_VARIABLE in os.environ:
+        from node.cli.completion import answer_shell
+
+        answer_shell(VERBS, load)
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given:
         sys.stderr.write(_help())
@@ -68,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if verb == "--version":
         verb = "version"
     as_json = AS_JSON in rest or verb == AS_JSON
+    if verb in COMPLETION_OPTIONS:
+        from node.cli.completion import offer_completion
+
+        offer_completion(verb, rest, as_json=as_json)
     if verb not in VERBS:
         refuse("verb_unknown", _unknown(verb), exit_code=EXIT_USAGE, as_json=as_json, next_step="starling --help")
     _run(verb, rest, as_json=as_json)
@@ -135,7 +149,8 @@ Usage: starling VERB [OPTIONS]
 {verbs}
 
 `starling VERB --help` says more. Try `starling demo` first; `starling up` runs one node with no
-configuration at all, and node.example.toml explains every setting.
+configuration at all, and node.example.toml explains every setting. `starling --install-completion`
+has your shell (bash, zsh or fish) complete verbs and options.
 """
 
 
