@@ -1,4 +1,4 @@
-"""What the operator may ask and order about the mesh through the admin listener: gossip keys, and what happened."""
+"""What the operator may ask and order about the mesh through the admin listener: its gossip keys."""
 
 from __future__ import annotations
 
@@ -24,14 +24,12 @@ class MeshOrder(msgspec.Struct, frozen=True, kw_only=True):
         key: A key in base64, to install or to rotate to.
         fingerprint: Of the key to use or to remove.
         force: Also while nodes are down or silent.
-        after: Of the history, the number behind which it begins.
     """
 
     action: KeysAction = "list"
     key: str = ""
     fingerprint: str = ""
     force: bool = False
-    after: int = 0
 
     def __repr__(self) -> str:
         """Name it without the key."""
@@ -83,24 +81,6 @@ class KeysAnswer(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-class HistoryLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of the members; ``back`` is a flap: the same boot was gone and is there again."""
-
-    number: int
-    at_ms: int
-    kind: str
-    node: str
-    member: str
-    detail: str
-
-
-class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened lately, the oldest first, and how often each node flapped since this one started."""
-
-    events: tuple[HistoryLine, ...] = ()
-    flaps: dict[str, int] = {}
-
-
 async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> KeysAnswer:
     """Do what the operator wants with the keys; a refusal is an answer."""
     if membership is None:
@@ -129,28 +109,6 @@ async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> Key
         keys=tuple(KeyLine(key=key, agents=agents) for key, agents in report.agents_with.items()),
         changes=tuple(map(_change_line, changes)),
         problems=tuple(find_problems(report)),
-    )
-
-
-def read_history(membership: Membership | None, order: MeshOrder) -> HistoryAnswer:
-    """Tell what happened behind a number; nothing happens to a node alone."""
-    if membership is None:
-        return HistoryAnswer()
-    history = membership.history
-    flaps = {node_id: history.flaps_of(node_id) for node_id in sorted(membership.view.members)}
-    return HistoryAnswer(
-        events=tuple(
-            HistoryLine(
-                number=entry.number,
-                at_ms=entry.at_ms,
-                kind=entry.kind,
-                node=entry.node,
-                member=entry.serf_name,
-                detail=entry.detail,
-            )
-            for entry in history.entries(after=order.after)
-        ),
-        flaps={node_id: count for node_id, count in flaps.items() if count},
     )
 
 

@@ -11,11 +11,12 @@ Nothing of it is reachable over HTTP. From the outside in:
 - :mod:`node.admin.tracks` is which way tracks take,
   :mod:`node.admin.reaches` whether all nodes reach each other.
 - :mod:`node.admin.member_orders` is what an operator may do to members; :mod:`node.admin.streams` are the lines of
-  events and logs, :mod:`node.admin.outlet` what bounds them.
+  events and logs, :mod:`node.admin.history` the same events afterwards, :mod:`node.admin.outlet` what bounds them.
 """
 
 from node.admin.asking import ask_node, follow_node
 from node.admin.desk import AdminDesk
+from node.admin.history import HistoryAnswer
 from node.admin.listener import open_admin
 from node.admin.member_orders import MemberAnswer, MemberOrder
 from node.admin.overview import LoadReport, Overview, RoomReport
@@ -32,6 +33,7 @@ __all__ = [
     "AdminFile",
     "EventLine",
     "Explained",
+    "HistoryAnswer",
     "KnownTrack",
     "LinkReport",
     "Links",

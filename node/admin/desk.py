@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from membership import MemberState
 from node.account_orders import AccountAnswer, carry_out
 from node.admin.facts import Facts, allowed_files, open_files
+from node.admin.history import HistoryAnswer, read_history
 from node.admin.member_orders import MemberAnswer, MemberOrders
 from node.admin.overview import Overview, look_over
 from node.admin.reaches import Reaches, look_everywhere
@@ -20,7 +21,7 @@ from node.admin.tracks import Explained, explain
 from node.audit import AuditReport
 from node.conductor.distances import rtts_now
 from node.lifecycle_orders import NodeAnswer, carry_out_order
-from node.mesh_orders import HistoryAnswer, KeysAnswer, carry_out_keys, read_history
+from node.mesh_orders import KeysAnswer, carry_out_keys
 from relay.link_peer import node_of_link
 from sfu import EngineLostError
 from signalling.ids import NodeId
@@ -86,7 +87,7 @@ class AdminDesk:
             case "keys":
                 return await carry_out_keys(self.membership, question.mesh_order)
             case "history":
-                return read_history(self.membership, question.mesh_order)
+                return read_history(self.membership)
             case "node":
                 return await carry_out_order(NodeId(self.config.node.id), self.drainer, question.node_order)
             case "rtt":

@@ -31,7 +31,8 @@ class MemberReport(msgspec.Struct, frozen=True, kw_only=True):
     """One member of the cluster, as this node sees it.
 
     ``state`` is ``alive``, ``ineligible``, ``draining``, ``failed``, ``left`` or ``refused``; ``reason`` says why a
-    member is refused. ``rtt_ms`` is an estimate from network coordinates, ``public_key`` the node's key in base64url.
+    member is refused. ``rtt_ms`` is the best that is known of the round trip from this node: what a link measures, else
+    the estimate of network coordinates, else a guess from both positions. ``public_key`` is the node's key in base64url.
     """
 
     node: str

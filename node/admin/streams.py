@@ -9,6 +9,7 @@ import trio
 
 from membership import GossipUnavailableError
 from membership.rpc import RpcError
+from node.admin.history import event_line
 from node.admin.stream_lines import (
     Alive,
     EventLine,
@@ -23,7 +24,7 @@ from node.admin.stream_lines import (
 from node.log_feed import FEED
 
 if TYPE_CHECKING:
-    from membership import HistoryEntry, Membership
+    from membership import Membership
     from node.admin.outlet import Outlet
     from node.log_feed import LogRecord
 
@@ -67,18 +68,7 @@ async def stream_events(membership: Membership | None, outlet: Outlet) -> None:
                 if entry.number > told + 1:
                     outlet.put(Lost(lines=entry.number - told - 1))
                 told = entry.number
-                outlet.put(_event(entry))
-
-
-def _event(entry: HistoryEntry) -> EventLine:
-    return EventLine(
-        number=entry.number,
-        at_ms=entry.at_ms,
-        kind=entry.kind,
-        node=entry.node,
-        serf_name=entry.serf_name,
-        detail=entry.detail,
-    )
+                outlet.put(event_line(entry))
 
 
 async def stream_logs(membership: Membership | None, order: StreamOrder, outlet: Outlet) -> None:

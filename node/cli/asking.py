@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from node.account_orders import AccountAnswer, AccountOrder
-    from node.admin import Topic
+    from node.admin import HistoryAnswer, Topic
     from node.admin.protocol import Order
     from node.lifecycle_orders import NodeAnswer, NodeOrder
-    from node.mesh_orders import HistoryAnswer, KeysAnswer, MeshOrder
+    from node.mesh_orders import KeysAnswer, MeshOrder
 
 T = TypeVar("T")
 
@@ -60,11 +60,11 @@ def order_mesh(config: Path | None, data_dir: Path | None, order: MeshOrder) -> 
     return ask_local(config, data_dir, "keys", KeysAnswer, order)
 
 
-def ask_history(config: Path | None, data_dir: Path | None, after: int) -> HistoryAnswer:
-    """Ask what happened behind this number; see :func:`ask_local`."""
-    from node.mesh_orders import HistoryAnswer, MeshOrder
+def ask_history(config: Path | None, data_dir: Path | None) -> HistoryAnswer:
+    """Ask what happened lately; see :func:`ask_local`."""
+    from node.admin import HistoryAnswer
 
-    return ask_local(config, data_dir, "history", HistoryAnswer, MeshOrder(after=after))
+    return ask_local(config, data_dir, "history", HistoryAnswer)
 
 
 def order_node(config: Path | None, data_dir: Path | None, order: NodeOrder) -> NodeAnswer:

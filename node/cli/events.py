@@ -11,8 +11,7 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 from node.cli.streaming import follow_local, printable
 
 if TYPE_CHECKING:
-    from node.admin import StreamLine
-    from node.mesh_orders import HistoryLine
+    from node.admin import EventLine, StreamLine
 
 
 def events(
@@ -24,13 +23,14 @@ def events(
     """Watch nodes appear, change, fail, leave and come back, until Ctrl-C.
 
     The local node remembers its last 1000 changes. `back` is a flap: a node that gossip had given up and that had never
-    stopped; many are a machine without CPU to spare, or a path that loses too much. With --json each is one
-    line, with --history and --json all are one object with the number of flaps by node. Exit code 3: no node runs here.
+    stopped; many are a machine without CPU to spare, or a path that loses too much. With --json each is one line; with
+    --history and --json all are one object, in the same form, with the number of flaps by node. Exit code 3: no node
+    runs here.
     """
     from node.admin import StreamOrder
 
     if history:
-        answer = ask_history(config, data_dir, 0)
+        answer = ask_history(config, data_dir)
         if as_json:
             print_json(answer)
             return
@@ -58,8 +58,8 @@ def form(line: "StreamLine") -> str:
             return ""
 
 
-def _row(one: "HistoryLine") -> tuple[str, ...]:
-    return _clock(one.at_ms), one.kind, one.node, one.member, one.detail
+def _row(one: "EventLine") -> tuple[str, ...]:
+    return _clock(one.at_ms), one.kind, printable(one.node), printable(one.serf_name), printable(one.detail)
 
 
 def _clock(at_ms: int) -> str:

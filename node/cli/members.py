@@ -7,8 +7,8 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 def members(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the nodes of the cluster as the local node sees them.
 
-    A node that is `refused` is in the gossip but not in the cluster; its row says why. The round
-    trip is an estimate from network coordinates, good to some 10 %. Exit code 3: no node runs here.
+    A node that is `refused` is in the gossip but not in the cluster; its row says why. The round trip is what a link to
+    it measures, else an estimate; `starling rtt` says which, and how good it is. Exit code 3: no node runs here.
     """
     from node.admin import Members
 

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from membership import (
-    ChangeHistory,
     KeyChange,
     KeysRefusedError,
     KeysReport,
     MemberState,
-    NodeAppeared,
     NodeKeys,
-    ViewMember,
 )
-from membership.members.standing import Rules, judge
-from node.mesh_orders import MeshOrder, carry_out_keys, find_problems, read_history
-from tests.unit.membership.samples import a_member
+from node.mesh_orders import MeshOrder, carry_out_keys, find_problems
 
 if TYPE_CHECKING:
     from membership import Membership
@@ -59,7 +54,6 @@ class Keys:
 class Mesh:
     def __init__(self) -> None:
         self.keys = Keys()
-        self.history = ChangeHistory()
 
 
 @pytest.mark.parametrize(
@@ -91,15 +85,3 @@ async def test_a_refusal_is_an_answer_and_so_is_half_a_change() -> None:
     assert "secret" not in repr(MeshOrder(action="rotate", key="secret"))
     assert (await carry_out_keys(membership, MeshOrder())).keys[0].agents == 2
     assert (await carry_out_keys(None, MeshOrder())).code == "mesh_off"
-
-
-def test_history_is_read_behind_a_number() -> None:
-    mesh = Mesh()
-    ada = judge(a_member("ada"), Rules(cluster="test"))
-    assert isinstance(ada, ViewMember)
-    mesh.history.add([NodeAppeared(member=ada), NodeAppeared(member=ada)], at_ms=9)
-    assert read_history(None, MeshOrder()).events == ()
-    mesh.view = type("View", (), {"members": {ada.node_id: ada}})()  # type: ignore[attr-defined]
-    answer = read_history(cast("Membership", mesh), MeshOrder(after=1))
-    assert [(one.number, one.kind, one.node, one.at_ms) for one in answer.events] == [(2, "appeared", "ada", 9)]
-    assert answer.flaps == {}

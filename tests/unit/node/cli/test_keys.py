@@ -1,4 +1,4 @@
-"""``starling keys`` and ``events``, against answers that the test makes up."""
+"""``starling keys``, against answers that the test makes up."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from membership.keys.keyring import is_gossip_key
-from node.cli import events, keys, main
+from node.cli import keys, main
 from node.mesh_orders import (
-    HistoryAnswer,
-    HistoryLine,
     KeyChangeLine,
     KeyLine,
     KeyProblem,
@@ -97,18 +95,3 @@ def test_what_was_refused_or_not_done_everywhere_is_1(node: Node, capsys: pytest
 def test_what_is_missing_is_asked_for(arguments: tuple[str, ...], node: Node) -> None:
     assert exit_code("keys", *arguments) == 2
     assert node.orders == []
-
-
-def test_history_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    old = HistoryLine(number=1, at_ms=0, kind="appeared", node="ada", member="ada-1", detail="eu")
-
-    def ask(config: object, data_dir: object, after: int) -> HistoryAnswer:
-        assert after == 0
-        return HistoryAnswer(events=(old,), flaps={"ada": 1})
-
-    monkeypatch.setattr(events, "ask_history", ask)
-    assert exit_code("events", "--history") == 0
-    assert "1970-01-01 00:00:00 UTC" in (shown := capsys.readouterr().out)
-    assert "ada 1" in shown
-    assert exit_code("events", "--history", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["flaps"] == {"ada": 1}
