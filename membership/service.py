@@ -28,6 +28,7 @@ from membership.keys.rotation import GossipKeys
 from membership.members.change_log import log_changes
 from membership.members.history import ChangeHistory
 from membership.members.revocations import read_revoked_keys
+from membership.members.seed_watch import have_left
 from membership.members.subscription import ChangeSubscription
 from membership.members.tags import OPTIONAL_TAGS, AgentKind, NodeTags, encode_tags
 from membership.members.view import (
@@ -341,10 +342,12 @@ class Membership:
 
     async def _join_seeds(self, session: AgentSession, addresses: tuple[str, ...]) -> None:
         problem = await try_seeds(self._config, session.endpoint, addresses)
-        is_alone = len(self.view.alive()) <= 1
+        # With others there, some seed is just gone: for who looks for it. So it is when those seeds left in good order;
+        # one that answers under another key is there.
+        is_gone = problem is not None and problem.code == "seeds_unreachable" and have_left(addresses, self.view)
+        is_alone = len(self.view.alive()) <= 1 and not is_gone
         self._join_problem = problem if is_alone else None
         if problem is not None:
-            # With others there, some seed is just gone: for who looks for it.
             say = log.warning if is_alone else log.info
             say("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
         self._has_joined.set()

@@ -9,6 +9,7 @@ exchange. A region whose nodes all failed is tried by their last addresses too, 
 from __future__ import annotations
 
 import math
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from membership.members.snapshot import MemberState
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from membership.members.snapshot import ClusterView, ViewMember
 
-__all__ = ["SeedWatch"]
+__all__ = ["SeedWatch", "have_left"]
 
 FIRST_REJOIN_S: Final = 0.5
 """First pause after a failed join; doubled up to the configured interval."""
@@ -71,6 +72,33 @@ class SeedWatch:
     def _missing_seeds(self, view: ClusterView) -> tuple[str, ...]:
         there = {address_of(member) for member in view.alive() if member.node_id != view.own_id}
         return tuple(seed for seed in self._seeds if seed not in there)
+
+
+def have_left(addresses: Sequence[str], view: ClusterView) -> bool:
+    """Whether all of these are addresses of nodes that left in good order: then nobody answers there, as it should be.
+
+    They are joined all the same, for such a node may come back with no seeds of its own. A seed given by name stands
+    for any node that left the same port.
+    """
+    left = [member for member in view.members.values() if member.state is MemberState.LEFT]
+    there = {address_of(member) for member in left}
+    ports = {member.port for member in left}
+    return bool(addresses) and all(
+        address in there or (not _is_numeric(address) and _port_of(address) in ports) for address in addresses
+    )
+
+
+def _is_numeric(address: str) -> bool:
+    try:
+        ip_address(address.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _port_of(address: str) -> int:
+    port = address.rpartition(":")[2]
+    return int(port) if port.isascii() and port.isdigit() else 0
 
 
 def address_of(member: ViewMember) -> str:

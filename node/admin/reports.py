@@ -32,7 +32,7 @@ class MemberReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``state`` is ``alive``, ``ineligible``, ``draining``, ``failed``, ``left`` or ``refused``; ``reason`` says why a
     member is refused. ``rtt_ms`` is the best that is known of the round trip from this node: what a link measures, else
-    the estimate of network coordinates, else a guess from both positions. ``public_key`` is the node's key in base64url.
+    the estimate of network coordinates, else a guess from both positions. ``public_key`` is in base64url.
     """
 
     node: str

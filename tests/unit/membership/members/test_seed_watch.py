@@ -2,7 +2,9 @@
 
 from types import MappingProxyType
 
-from membership.members.seed_watch import FIRST_REJOIN_S, MAX_TRIED, SeedWatch
+import pytest
+
+from membership.members.seed_watch import FIRST_REJOIN_S, MAX_TRIED, SeedWatch, have_left
 from membership.members.snapshot import ClusterView, MemberState, ViewMember
 from membership.members.standing import Rules, judge
 from signalling.ids import NodeId
@@ -76,3 +78,30 @@ def test_own_addresses_are_no_sign_of_life_of_a_seed() -> None:
     watch.tried(reached=True, now=0)
     assert watch.look(seen(("me", 1, "a", "alive")), 30) == (HERE,)
     assert seen(("ada", 1, "a", "failed")).members[NodeId("ada")].state is MemberState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("addresses", "gone"),
+    [
+        ((THERE,), True),
+        ((HERE,), False),  # it failed
+        ((HERE, THERE), False),
+        (("127.0.0.1:9",), False),  # nobody was ever there
+        (("192.0.2.1:2",), False),
+        (("bob.example:2",), True),  # a name may be anybody's at that port
+        (("bob.example:1",), False),
+        (("bob.example:port",), False),
+        (("[::1]:2",), False),
+        ((), False),
+    ],
+)
+def test_seeds_that_left_in_good_order_are_missed_by_nobody(addresses: tuple[str, ...], gone: bool) -> None:
+    view = seen(("me", 9, "a", "alive"), ("ada", 1, "a", "failed"), ("bob", 2, "b", "left"))
+    assert have_left(addresses, view) is gone
+
+
+def test_who_left_is_joined_all_the_same() -> None:
+    watch = SeedWatch((THERE,), interval_s=30)
+    watch.start(0)
+    watch.tried(reached=True, now=0)
+    assert watch.look(seen(("me", 9, "a", "alive"), ("bob", 2, "b", "left")), 30) == (THERE,)
