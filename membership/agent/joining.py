@@ -50,4 +50,7 @@ def _problem(reason: str) -> GossipSetupError:
             "the seeds use another gossip key than this node; give every node of the cluster the same one "
             "(after a rotation that it missed: the new one, in its key file)",
         )
-    return GossipSetupError("seeds_unreachable", f"no seed could be joined, trying again: {reason}")
+    return GossipSetupError(
+        "seeds_unreachable",
+        f"no node of the cluster answers there (is the address right, does gossip reach it?): {reason}",
+    )

@@ -91,15 +91,17 @@ def _run(verb: str, arguments: Sequence[str], *, as_json: bool) -> None:
     import typer
     from typer.exceptions import TyperException
 
+    from node.cli.examples import epilog_of
     from node.config.errors import EXIT_CODE, ConfigError
     from node.errors import NodeStartError
 
     command = load(verb)
     if isinstance(command, typer.Typer):  # a verb with verbs of its own
         program = command
+        program.info.epilog = epilog_of(verb)
     else:
         program = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        program.command(verb)(command)
+        program.command(verb, epilog=epilog_of(verb))(command)
     try:
         exit_code = program(args=list(arguments), prog_name=f"starling {verb}", standalone_mode=False)
     except TyperException as error:

@@ -79,7 +79,9 @@ def find_pair(rtts: "Rtts", a: str, b: str) -> "RttPair":
     for node in (a, b):
         if node not in rtts.nodes:
             raise NodeStartError(
-                "member_unknown", f"no living node is called {node!r}; there are {', '.join(rtts.nodes)}"
+                "member_unknown",
+                f"no living node is called {node!r}; there are {', '.join(rtts.nodes)}: `starling members` says more",
+                next_step="starling members",
             )
     if a == b:
         return RttPair(a=a, b=b, rtt_ms=0.0, error_ms=0.0, source="self", confidence=1.0)

@@ -10,13 +10,12 @@ import trio
 from node.admin import Links, Members, ask_node
 from node.admin.facts import Facts
 from node.doctor.findings import Check, Examination, fail, ok, warn
-from node.doctor.keys import check_certificate, check_cluster_keys, check_gossip_key
+from node.doctor.keys import check_certificate, check_cluster_keys, check_gossip_key, gossip_key_in_use
 from node.doctor.machine import check_data_dir, check_engine, check_files, check_serf
 from node.doctor.peers import check_each, check_gossip_udp, check_members, read_clock
 from node.doctor.ports import check_free
 from node.doctor.store import check_store
 from node.errors import NodeStartError
-from node.identity import load_gossip_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +82,7 @@ async def _look_at_node(facts: Facts, data_dir: Path) -> tuple[Check, ...]:
     try:
         members = (await ask_node(data_dir, "members", Members)).members
         links = (await ask_node(data_dir, "links", Links)).links
-        key = load_gossip_key(facts.config)
+        key = gossip_key_in_use(facts.config, data_dir)
     except NodeStartError as error:
         return (*checks, fail("peers", error.message, error.next_step or "look at the log: starling monitor"))
     me = next((one for one in members if one.me), None)

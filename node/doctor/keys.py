@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 
+from membership.keys.keyring import read_keyring
 from node.doctor.findings import fail, ok, warn
 from node.errors import NodeStartError
 from node.http.tls import CertificateError, load_tls
@@ -65,6 +66,16 @@ def check_gossip_key(config: Config) -> Check:
         where = config.mesh.gossip_key_file
         return fail(name, f"{where} is no AES key in base64", "copy it from another node, or: starling keygen DIR")
     return ok(name, f"{config.mesh.gossip_key_file}, {8 * size} bits")
+
+
+def gossip_key_in_use(config: Config, data_dir: Path) -> str:
+    """The key that the node's gossip speaks now: after a rotation the keyring has it, and the settings' file is behind.
+
+    Raises:
+        NodeStartError: There is no keyring, and the file cannot be read.
+    """
+    keyring = read_keyring(data_dir / "gossip" / "keyring.json")
+    return keyring[0] if keyring else load_gossip_key(config)
 
 
 def check_cluster_keys(config: Config) -> Check:

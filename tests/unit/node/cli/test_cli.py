@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from node.cli import VERBS, main
+from node.cli.examples import EXAMPLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,9 @@ def test_every_verb_teaches(capsys: pytest.CaptureFixture[str], verb: str) -> No
     assert code == 0
     assert out.startswith(f"Usage: starling {verb}")
     assert len(out.splitlines()) > 5
+    assert "Examples:" in out
+    for example in EXAMPLES[verb]:
+        assert f"\n  {example}\n" in out or f"\n    {example}\n" in out
 
 
 @pytest.mark.parametrize(
