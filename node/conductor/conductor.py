@@ -44,6 +44,7 @@ from signalling.client.messages import (
     Kick,
     Leave,
     LockRoom,
+    Measured,
     Mute,
     Ok,
     ParticipantInfo,
@@ -114,7 +115,12 @@ class Conductor:
         self.peers = ClientPeers(engine, sessions.media_of)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
         self.standing = Standing()
-        self.moves = MoveDesk(self.stage, self.candidates, sessions.node)
+        self.moves = MoveDesk(
+            self.stage,
+            self.candidates,
+            lambda query, session: directory.better(query, self.stage, leaving=session),
+            sessions.node,
+        )
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
         self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
@@ -263,6 +269,10 @@ class Conductor:
                 reply(await self._chat_page(session, self._room(session), before, limit))
             case Kick() | AskMute() | LockRoom():
                 await self._moderate(session, request)
+                reply(Ok())
+            case Measured(rtts_ms=rtts_ms):
+                self._room(session)
+                self.moves.measured(session, rtts_ms)
                 reply(Ok())
 
     def session_closed(self, session: SessionId, cause: CloseCause) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from node.conductor.stage import Stage
     from node.geoip import GeoDatabase
     from node.http.candidates import CandidateQuery
-    from signalling.ids import NodeId
+    from signalling.ids import NodeId, SessionId
 
 MAX_WAYS: Final = 256
 """Pairs that an explanation lists: 16 candidates by the 16 nodes of a room that count are more than anybody reads."""
@@ -57,10 +57,16 @@ class Directory:
         placed = self._place(query, stage)
         return tuple(_shown(one, placed.view) for one in placed.placement.candidates)
 
-    def better(self, query: CandidateQuery, stage: Stage) -> NodeCandidate | None:
-        """The node that is clearly better for this client than this one, if it is known how far it is."""
+    def better(self, query: CandidateQuery, stage: Stage, *, leaving: SessionId | None = None) -> NodeCandidate | None:
+        """The node that is clearly better for this client than this one, if it is known how far it is.
+
+        Args:
+            query: What is known of the client.
+            stage: Where rooms live.
+            leaving: Its session here; whoever sits alone is not held by the room that they would take along.
+        """
         own = self._view().own_id
-        placed = self._place(query, stage, node=own)
+        placed = self._place(query, stage, node=own, leaving=leaving)
         best = next(iter(placed.placement.candidates), None)
         if best is None or best.node_id == own or best.first_hop is None or best.load is LoadClass.FULL:
             return None
@@ -94,10 +100,12 @@ class Directory:
         """Public URLs of the living members."""
         return tuple(member.tags.public_url for member in self._view().alive())
 
-    def _place(self, query: CandidateQuery, stage: Stage, *, node: NodeId | None = None) -> _Placed:
+    def _place(
+        self, query: CandidateQuery, stage: Stage, *, node: NodeId | None = None, leaving: SessionId | None = None
+    ) -> _Placed:
         view, rtts, position = self._view(), self._rtts(), self._position(query)
         nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
-        if query.room is not None and stage.rooms.snapshot(query.room):
+        if query.room is not None and any(one != leaving for one in stage.rooms.sessions_in(query.room)):
             nodes.add(view.own_id)
         room = RoomPlace(nodes=frozenset(nodes), residency=query.residency)
         client = ClientPlace(

@@ -3,6 +3,10 @@
 Make before break: who was told takes the seat there first, which ends the one here. Until their new connection carries
 media, the old one goes on: for the others here, and for nodes that hear of them from us, nothing has changed. They
 close the old socket when they need it no longer, and only then the room takes them from where they are now.
+
+Two reasons to go: this node is emptied (node/drain), or a client measured that another node is clearly nearer. The
+second is the node's to decide: it alone knows how the others are loaded and where the room lives, and it must know of
+a move beforehand, to keep what the old connection carries.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from node.http.candidates import CandidateQuery
+from signalling.client.keyed_pace import KeyedPace
 from signalling.client.messages import MAX_MOVE_URLS, Move, Replaced
 from signalling.client.messages import SeatLost as SeatLostEvent
+from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from node.conductor.stage import Stage
     from node.http.candidates import NodeCandidate
@@ -29,6 +35,12 @@ STAY_S: Final = 12.0
 """How long media of somebody who sits elsewhere goes on here at most: clients give up waiting for the new one after
 10 s. A client that forgets its old socket must not hold what others hear of it."""
 
+NEARER_WITHIN_S: Final = 30.0
+"""Before somebody who was told of a nearer node is told again: there is no hurry, and they may have tried it."""
+
+MEASURED_PER_S, MEASURED_BURST = 0.2, 3
+"""What one session may report: the SDK does where the network changed and after it came back. Each costs a ranking."""
+
 
 class MoveDesk:
     """Sends people elsewhere and sees them off.
@@ -36,6 +48,7 @@ class MoveDesk:
     Args:
         stage: The rooms, and the ways to people.
         candidates: Ranks nodes for a client.
+        better: The node that is clearly better than this one for somebody who sits here, if one is.
         own: This node, to which nobody is sent.
     """
 
@@ -43,11 +56,15 @@ class MoveDesk:
         self,
         stage: Stage,
         candidates: Callable[[CandidateQuery], Awaitable[tuple[NodeCandidate, ...]]],
+        better: Callable[[CandidateQuery, SessionId], NodeCandidate | None],
         own: NodeId,
     ) -> None:
         self._stage = stage
         self._candidates = candidates
+        self._better = better
         self._own = own
+        self._pace = KeyedPace(rate_per_s=MEASURED_PER_S, burst=MEASURED_BURST)
+        self._nearer_told: dict[SessionId, float] = {}
         self._movable: set[SessionId] = set()
         self._asked: set[SessionId] = set()
         # Everybody may stay as long, so the first in order is the first to be due.
@@ -68,6 +85,7 @@ class MoveDesk:
         """Their socket is gone."""
         self._movable.discard(session)
         self._asked.discard(session)
+        self._nearer_told.pop(session, None)
         staying = self._staying.pop(session, None)
         if staying is not None:
             self._see_off(staying[0])
@@ -88,6 +106,28 @@ class MoveDesk:
             urls = tuple(one.url for one in targets[:MAX_MOVE_URLS])
             self._stage.tell(session, Move(urls=urls, reason="node_drained", within_s=within_s))
         return bool(targets)
+
+    def measured(self, session: SessionId, rtts_ms: Mapping[NodeId, float]) -> None:
+        """Somebody measured how far nodes are: tell them to go where it is clearly better, if they understand it.
+
+        Raises:
+            Refused: `rate_limited`.
+        """
+        now = trio.current_time()
+        if not self._pace.take(session, now):
+            raise Refused(ErrorCode.RATE_LIMITED, "The node was told of measurements too often; wait five seconds.")
+        room = self._stage.rooms.room_of(session)
+        if room is None or session not in self._movable:
+            return
+        told_at = self._nearer_told.get(session)
+        if told_at is not None and now < told_at + NEARER_WITHIN_S:
+            return
+        query = CandidateQuery(room=room, rtts_ms=dict(rtts_ms), spread_key=session.encode())
+        better = self._better(query, session)
+        if better is not None:
+            self._asked.add(session)
+            self._nearer_told[session] = now
+            self._stage.tell(session, Move(urls=(better.url,), reason="nearer", within_s=NEARER_WITHIN_S))
 
     def seat_lost(self, event: SeatLost) -> None:
         """Somebody's seat ended: at once, or it went to another node as we had asked."""

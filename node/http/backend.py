@@ -26,6 +26,7 @@ from signalling.client.messages import (
     Kick,
     Leave,
     LockRoom,
+    Measured,
     Mute,
     NodeEvent,
     NodeReply,
@@ -48,7 +49,19 @@ if TYPE_CHECKING:
     from signalling.ids import MessageId, TrackId
 
 RoomRequest: TypeAlias = (
-    Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory | Kick | AskMute | LockRoom
+    Join
+    | Leave
+    | Publish
+    | Answer
+    | Trickle
+    | Mute
+    | Prefer
+    | Chat
+    | ChatHistory
+    | Kick
+    | AskMute
+    | LockRoom
+    | Measured
 )
 """What a client asks once it has a session; the socket itself answers the rest."""
 

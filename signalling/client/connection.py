@@ -42,6 +42,7 @@ from signalling.client.messages import (
     Kick,
     Leave,
     LockRoom,
+    Measured,
     Mute,
     NodeEvent,
     NodePing,
@@ -64,10 +65,10 @@ from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from signalling.client.events import NodeRequest
-    from signalling.ids import MessageId, ParticipantId, RoomId, TrackId
+    from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, TrackId
 
 R = TypeVar("R", bound=Reply)
 
@@ -203,6 +204,14 @@ class Client:
             RefusedByNodeError: `not_permitted`, `not_in_room`, `store_unavailable`.
         """
         await self._expect(LockRoom(locked=locked), Ok)
+
+    async def measured(self, rtts_ms: Mapping[NodeId, float]) -> None:
+        """Say how far nodes are, ms; where one is clearly nearer, :class:`Move` follows. Needs the feature `measured`.
+
+        Raises:
+            RefusedByNodeError: `not_in_room`, `rate_limited`.
+        """
+        await self._expect(Measured(rtts_ms=dict(rtts_ms)), Ok)
 
     async def leave(self) -> None:
         """Give the seat back."""

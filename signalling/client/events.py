@@ -19,6 +19,7 @@ from signalling.client.messages import (
     Kick,
     Leave,
     LockRoom,
+    Measured,
     Mute,
     NodeEvent,
     NodeMessage,
@@ -32,7 +33,20 @@ if TYPE_CHECKING:
     from signalling.errors import ErrorCode
 
 NodeRequest: TypeAlias = (
-    Hello | Join | Leave | Publish | Answer | Trickle | Mute | Prefer | Chat | ChatHistory | Kick | AskMute | LockRoom
+    Hello
+    | Join
+    | Leave
+    | Publish
+    | Answer
+    | Trickle
+    | Mute
+    | Prefer
+    | Chat
+    | ChatHistory
+    | Kick
+    | AskMute
+    | LockRoom
+    | Measured
 )
 """The requests that the node answers; ``ping`` and ``pong`` stay inside the protocol."""
 

@@ -23,6 +23,7 @@ from signalling.client.messages import (
     Kick,
     Leave,
     LockRoom,
+    Measured,
     Mute,
     Ok,
     Prefer,
@@ -70,6 +71,7 @@ SEASON: Final[Mapping[State, Mapping[type[Request], State]]] = MappingProxyType(
             Kick: State.IN_ROOM,
             AskMute: State.IN_ROOM,
             LockRoom: State.IN_ROOM,
+            Measured: State.IN_ROOM,
         },
         State.LEAVING: {},
         State.CLOSED: {},
@@ -92,6 +94,7 @@ REPLY_TO: Final[Mapping[type[Request], type[NodeReply]]] = MappingProxyType(
         Kick: Ok,
         AskMute: Ok,
         LockRoom: Ok,
+        Measured: Ok,
     }
 )
 """What answers a request that is granted; :class:`Error` answers any."""

@@ -12,8 +12,9 @@ One task owns the connection: it connects, joins, passes events on, and when the
 :mod:`signalling.client.retry` decides. A second one sends what is written (:mod:`signalling.client.chat_queue`). A seat
 that another device took is not fought for.
 
-A node that is about to go says where to go instead. Then the seat is taken there by a second connection before the
-first one ends, so that media can be built up over the new one while the old one still carries it; nobody sees that.
+A node that is about to go, or knows a clearly nearer one, says where to go instead. Then the seat is taken there by a
+second connection before the first one ends, so that media can be built up over the new one while the old one still
+carries it; nobody sees that.
 """
 
 from __future__ import annotations

@@ -56,6 +56,7 @@ export class Connection {
   constructor(door, tenant) {
     this.#door = door;
     this.#tenant = tenant;
+    door.measuredAgain = () => this.#report();
   }
 
   get state() {
@@ -164,7 +165,17 @@ export class Connection {
 
   // --- going to another node while this one still stands -----------------------------------------------------------
 
-  /** Our node is about to go and names others. @param {{urls: string[], reason: string}} move */
+  /**
+   * Say how far nodes are, as we measured it: where another one is clearly nearer, considering the whole room, the node
+   * tells us to move. It decides that, as it has to keep our old connection in place until the new one carries.
+   */
+  #report() {
+    const { rtts } = this.#door;
+    if (this.#state !== "connected" || this.#moving || !rtts.size || !this.features.includes("measured")) return;
+    this.#signal.request("measured", { rtts_ms: Object.fromEntries(rtts) }).catch(() => {});
+  }
+
+  /** Our node is about to go, or is far, and names others. @param {{urls: string[], reason: string}} move */
   #move(move) {
     this.#moving ??= this.#tryElsewhere(move).finally(() => {
       this.#moving = null;

@@ -15,6 +15,8 @@ export class Door {
   token = null;
   /** The chat messages that were seen last, the newest at the end. @type {() => string[]} */
   seenChats = () => [];
+  /** The nodes were measured anew, as the network is another one. @type {() => void} */
+  measuredAgain = () => {};
   #prober = new Prober();
   /** Where a node sent us for the way in, as it takes that one to be nearer. @type {string | null} */
   #sentTo = null;
@@ -49,6 +51,11 @@ export class Door {
     if (!this.fixedNode) this.#prober.watch(() => this.#lookAgain());
     await Promise.all([this.look(), this.token ? null : this.admit()]);
     this.#heed();
+  }
+
+  /** Round trips that hold, in ms by the name of the node; none where the node is not ours to choose. */
+  get rtts() {
+    return this.fixedNode ? new Map() : this.#prober.rtts;
   }
 
   /** No more looking. */
@@ -152,7 +159,8 @@ export class Door {
   async #lookAgain() {
     this.#isStale = true;
     await this.#looking?.catch(() => {});
-    if (this.#isStale) await this.look().catch(() => {});
+    if (!this.#isStale) return;
+    await this.look().then(() => this.measuredAgain(), () => {});
   }
 
   /** Where we could measure nothing, the word of the node that sent us on counts. */

@@ -69,7 +69,8 @@ const MISSING_PATIENCE = 4_000;
  * - `muteasked` {publication, by: participant or null}: who moderates asks us to mute it; it is up to us, by `mute`;
  * - `roomchanged` {locked, metadata}: the room is defined otherwise from now on, and `moderates` may say another thing;
  * - `reconnecting` {code}, `resumed` {}: the connection broke, and is back;
- * - `moved` {reason, home}: another node carries us now, as ours is about to go; nobody saw us leave;
+ * - `moved` {reason, home}: another node carries us now, as ours is about to go (`node_drained`) or as we measured that it is
+ *   `nearer`; nobody saw us leave;
  * - `trouble` {code, message}: our tracks did not get through after a (re)connection; the seat stays;
  * - `disconnected` {code}: the connection did not come back in time, and is not tried for any more;
  * - `replaced` {}: a newer join holds the seat; this object is done;

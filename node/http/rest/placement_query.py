@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from quart import request
 
 from node.http.candidates import CandidateQuery
+from signalling.client.messages import MAX_MEASURED_NODES, MAX_RTT_MS
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import NodeId, RoomId, is_node_id, is_room_id
 
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
 
 MAX_LATITUDE: Final = 90.0
 MAX_LONGITUDE: Final = 180.0
-
-MAX_MEASURED: Final = 64
-"""Nodes that one request may have measured: the SDK measures five."""
-
-MAX_RTT_MS: Final = 10_000.0
-"""The longest that a client waits for a pong; above it there is no connection."""
 
 _RESIDENCY: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,30}[a-z0-9])?", re.ASCII)
 
@@ -92,8 +87,8 @@ def _residency() -> str | None:
 
 def _measured() -> dict[NodeId, float]:
     said = request.args.getlist("rtt")
-    if len(said) > MAX_MEASURED:
-        raise Refused(ErrorCode.MALFORMED_MESSAGE, f"rtt may be given for at most {MAX_MEASURED} nodes.")
+    if len(said) > MAX_MEASURED_NODES:
+        raise Refused(ErrorCode.MALFORMED_MESSAGE, f"rtt may be given for at most {MAX_MEASURED_NODES} nodes.")
     measured: dict[NodeId, float] = {}
     for text in said:
         node, _, figure = text.partition(":")

@@ -14,7 +14,9 @@ __all__ = [
     "MAX_CHAT_SEEN",
     "MAX_CLIENT_MESSAGE_BYTES",
     "MAX_CODECS",
+    "MAX_MEASURED_NODES",
     "MAX_MOVE_URLS",
+    "MAX_RTT_MS",
     "MAX_TRACKS_PER_PARTICIPANT",
     "MAX_TRACKS_PREFERRED",
     "PROTOCOL_VERSION",
@@ -59,6 +61,12 @@ MAX_TRACKS_PREFERRED: Final = 500
 MAX_CODECS: Final = 16
 """Names of codecs in one list; browsers know some eight of each kind."""
 
+MAX_MEASURED_NODES: Final = 64
+"""Nodes that a client may have measured: the SDK measures five, and again where the network changes."""
+
+MAX_RTT_MS: Final = 10_000.0
+"""The longest that a client waits for a pong; above it there is no connection."""
+
 MAX_MOVE_URLS: Final = 8
 """Nodes that somebody is sent to; whoever reaches none of them asks for candidates."""
 
@@ -101,7 +109,7 @@ LeaveReason: TypeAlias = Literal[
     "left", "replaced", "connection_lost", "kicked", "node_drained", "node_lost", "room_deleted"
 ]
 
-MoveReason: TypeAlias = Literal["node_drained"]
+MoveReason: TypeAlias = Literal["node_drained", "nearer"]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

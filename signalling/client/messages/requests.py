@@ -10,6 +10,8 @@ from signalling.client.messages.parts import (
     MAX_CHAT_CHARACTERS,
     MAX_CHAT_PAGE,
     MAX_CHAT_SEEN,
+    MAX_MEASURED_NODES,
+    MAX_RTT_MS,
     MAX_TRACKS_PER_PARTICIPANT,
     MAX_TRACKS_PREFERRED,
     PROTOCOL_VERSION,
@@ -25,7 +27,7 @@ from signalling.client.messages.parts import (
     TrackName,
     TrackPreference,
 )
-from signalling.ids import RoomId
+from signalling.ids import NodeId, RoomId
 
 __all__ = [
     "Answer",
@@ -38,6 +40,7 @@ __all__ = [
     "Kick",
     "Leave",
     "LockRoom",
+    "Measured",
     "Mute",
     "Ping",
     "PongReply",
@@ -183,6 +186,23 @@ class LockRoom(Request, frozen=True, kw_only=True, tag="lock_room"):
     locked: bool
 
 
+class Measured(Request, frozen=True, kw_only=True, tag="measured"):
+    """Say how far nodes are from me, as I measured it just now. Answered by :class:`Ok`.
+
+    For those who said ``moves`` with their join, and nodes whose welcome names the feature `measured`. Where another
+    node is clearly better for the session's place in the room, a :class:`Move` with the reason `nearer` follows. A
+    client that wants to stay where it is does not ask.
+
+    Attributes:
+        rtts_ms: Round trips by the node's name, milliseconds; a node that was not reached is not in it.
+    """
+
+    rtts_ms: Annotated[
+        dict[NodeId, Annotated[float, msgspec.Meta(ge=0, le=MAX_RTT_MS)]],
+        msgspec.Meta(max_length=MAX_MEASURED_NODES),
+    ]
+
+
 class Ping(Request, frozen=True, kw_only=True, tag="ping"):
     """Are you there? Answered by :class:`Pong`; may be sent on a socket that never says hello."""
 
@@ -207,6 +227,7 @@ ClientMessage: TypeAlias = (
     | Kick
     | AskMute
     | LockRoom
+    | Measured
     | Ping
     | PongReply
 )

@@ -161,6 +161,49 @@ test("a room measures again on another network, and comes back at the node that 
   assert.equal(world.sockets.length, length);
 });
 
+/** Nodes that understand these words, and send on whoever measures that another one is nearer than ours by 25 ms. */
+function nodesOf(...features) {
+  const { hello } = world.answers;
+  world.answers.hello = (...args) => ({ ...hello(...args), features });
+  world.answers.measured = ({ rtts_ms: { a, b } }, socket) => {
+    if (a > b + 25) setTimeout(() => socket.say({ topic: "move", urls: ["http://b.test"], reason: "nearer", within_s: 30 }));
+    return { topic: "ok" };
+  };
+}
+
+test("on another network a room says what it measured, and goes to the nearer node before it leaves this one", async () => {
+  nodesOf("measured", "move");
+  world.nodes = { "a.test": 1, "b.test": 60 };
+  const room = await joined();
+  const before = room.socket;
+  const moved = [];
+  room.addEventListener("moved", ({ detail }) => moved.push([detail.reason, detail.home.node, before.readyState]));
+  assert.deepEqual([room.home.node, of("measured").length], ["a", 0]);
+  world.nodes = { "a.test": 60, "b.test": 1 };
+  page.dispatchEvent(new Event("online"));
+  await until(() => room.home.node === "b");
+  assert.deepEqual(moved, [["nearer", "b", 1]]);
+  const [{ node, rtts_ms: said }] = of("measured");
+  assert.deepEqual([node, Object.keys(said).sort(), said.a > said.b + 25], ["a.test", ["a", "b"], true]);
+  assert.deepEqual(names(room).filter((name) => /left|reconnecting|replaced|closed/.test(name)), []);
+  await room.leave();
+});
+
+test("who insists, and whose node is of an older version, says nothing of what was measured", async () => {
+  for (const [features, options] of [[["measured", "move"], { insist: true }], [["move"], {}]]) {
+    nodesOf(...features);
+    storage.clear(); // of what a search that ended late found
+    world.nodes = { "a.test": 1, "b.test": 60 };
+    const room = await joined(options);
+    world.nodes = { "a.test": 60, "b.test": 1 };
+    page.dispatchEvent(new Event("online"));
+    if (!options.insist) await until(() => room.candidates[0].node === "b");
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    assert.deepEqual([room.home.node, of("measured")], ["a", []]);
+    await room.leave();
+  }
+});
+
 test("noise moves nobody: the node we were at comes first unless another is clearly nearer", async () => {
   world.nodes = { "a.test": 1, "b.test": 30 };
   const room = await joined();

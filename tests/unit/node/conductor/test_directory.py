@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from membership import LoadClass, Position
 from node.conductor.directory import Directory
 from node.http.candidates import CandidateQuery
-from signalling.ids import NodeId, RoomId
+from signalling.ids import NodeId, RoomId, SessionId
 from tests.unit.membership.places import member, on_a_line, view
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ME, LONDON, TOKYO = NodeId("me"), NodeId("london"), NodeId("tokyo")
 CLUSTER = view(member("me", latitude=52.4, longitude=4.9), member("london"), member("tokyo"))
 DEN = RoomId("den")
+SOMEBODY = SessionId("somebody")
 
 
 class FakeStage:
@@ -30,8 +31,8 @@ class FakeStage:
     def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         return self._nodes if room == DEN else frozenset()
 
-    def snapshot(self, room: RoomId) -> tuple[str, ...]:
-        return ("somebody",) if self._here and room == DEN else ()
+    def sessions_in(self, room: RoomId) -> tuple[SessionId, ...]:
+        return (SOMEBODY,) if self._here and room == DEN else ()
 
 
 class OneAddress:
@@ -104,3 +105,12 @@ def test_another_node_is_better_only_when_it_is_clearly_so_and_known_to_be() -> 
 def test_a_node_alone_is_never_worse() -> None:
     alone = view(member("me"))
     assert directory(alone).better(CandidateQuery(rtts_ms={ME: 900.0}), stage()) is None
+
+
+def test_whoever_sits_alone_is_not_held_by_the_room_that_they_would_take_along() -> None:
+    query = CandidateQuery(room=DEN, rtts_ms={ME: 200.0, TOKYO: 20.0})
+    lives_here = directory(me=0, london=50, tokyo=250), stage(here=True)
+    assert lives_here[0].better(query, lives_here[1]) is None, "what was won on the first hop is lost on the second"
+    found = lives_here[0].better(query, lives_here[1], leaving=SOMEBODY)
+    assert found is not None
+    assert found.node == TOKYO

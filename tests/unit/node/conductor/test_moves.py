@@ -9,11 +9,11 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from node.conductor.moves import STAY_S
+from node.conductor.moves import MEASURED_BURST, NEARER_WITHIN_S, STAY_S
 from node.http.candidates import CandidateQuery, NodeCandidate
 from relay import RemoteRoom
 from session import SeatLost
-from signalling.client.messages import Join, Joined, Move, ParticipantLeft, Replaced, TrackUnpublished
+from signalling.client.messages import Join, Joined, Measured, Move, Ok, ParticipantLeft, Replaced, TrackUnpublished
 from signalling.errors import ErrorCode, Refused
 from tests.unit.node.conductor.house import HERE, ROOM, THERE, Mesh, open_house
 
@@ -37,6 +37,18 @@ def _with_others(house: House, *nodes: str) -> None:
         return tuple(map(_candidate, nodes))
 
     house.conductor.moves._candidates = candidates
+
+
+def _with_better(house: House, *nodes: str) -> list[CandidateQuery]:
+    """The nodes that are clearly better, one question after the other; none when they are used up."""
+    asked: list[CandidateQuery] = []
+
+    def better(query: CandidateQuery, _session: SessionId) -> NodeCandidate | None:
+        asked.append(query)
+        return _candidate(nodes[len(asked) - 1]) if len(asked) <= len(nodes) else None
+
+    house.conductor.moves._better = better
+    return asked
 
 
 async def _join(person: Person, *, moves: bool) -> Joined:
@@ -126,3 +138,41 @@ async def test_an_ineligible_node_takes_back_its_own_alone(autojump_clock: MockC
         assert refused.value.code is ErrorCode.NODE_FULL
         again = await house.enter_with(ada.token)
         assert isinstance(await again.ask(Join(room=ROOM, attempt=2)), Joined)
+
+
+async def test_who_measures_that_another_node_is_clearly_nearer_is_told_to_go_there(autojump_clock: MockClock) -> None:
+    """And is seen here until they are there, like everybody who moves; nobody is told twice in half a minute."""
+    measured = Measured(rtts_ms={HERE: 200.0, THERE: 20.0})
+    async with open_house(mesh=Mesh()) as house:
+        asked = _with_better(house, THERE, THERE)
+        ada, bob = await house.enter("Ada"), await house.enter("Bob")
+        await _join(ada, moves=True)
+        await _join(bob, moves=True)
+        assert await bob.ask(measured) == Ok()
+        assert [(one.room, one.rtts_ms) for one in asked] == [(ROOM, measured.rtts_ms)]
+        told = Move(urls=(f"http://{THERE}",), reason="nearer", within_s=NEARER_WITHIN_S)
+        assert bob.ear.take(Move) == [told]
+        assert await bob.ask(measured) == Ok()
+        assert (len(asked), bob.ear.take(Move)) == (1, [told])
+        await trio.sleep(NEARER_WITHIN_S)
+        assert await bob.ask(measured) == Ok()
+        assert bob.ear.take(Move) == [told, told]
+        house.conductor.moves.seat_lost(SeatLost(session=bob.session, room=ROOM, reason="replaced", moved_to=THERE))
+        await trio.sleep(STAY_S / 2)
+        assert (_news(ada), _news(bob)) == ([], [])
+
+
+async def test_who_is_near_enough_or_cannot_move_stays_and_nobody_asks_without_end(autojump_clock: MockClock) -> None:
+    measured = Measured(rtts_ms={HERE: 200.0, THERE: 20.0})
+    async with open_house(mesh=Mesh()) as house:
+        ada, old = await house.enter("Ada"), await house.enter("Old")
+        await _join(ada, moves=True)
+        await _join(old, moves=False)
+        asked = _with_better(house)
+        for _ in range(MEASURED_BURST):
+            assert await ada.ask(measured) == Ok()
+        with pytest.raises(Refused, match="too often") as refused:
+            await ada.ask(measured)
+        assert refused.value.code is ErrorCode.RATE_LIMITED
+        assert await old.ask(measured) == Ok()
+        assert (len(asked), ada.ear.take(Move), old.ear.take(Move)) == (MEASURED_BURST, [], [])

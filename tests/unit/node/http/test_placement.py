@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from node.http.candidates import CandidateQuery, NodeCandidate
-from node.http.rest.placement_query import MAX_MEASURED
+from signalling.client.messages import MAX_MEASURED_NODES
 from signalling.ids import NodeId
 from tests.unit.node.http.fakes import FakeBackend, make_app
 
@@ -66,7 +66,7 @@ async def test_a_question_knows_position_room_and_measurements(
         ("rtt=a:nan", "such as"),
         ("rtt=A%20b:1", "such as"),
         ("rtt=a:1&rtt=a:2", "twice"),
-        ("&".join(f"rtt=n{number}:1" for number in range(MAX_MEASURED + 1)), "at most 64"),
+        ("&".join(f"rtt=n{number}:1" for number in range(MAX_MEASURED_NODES + 1)), "at most 64"),
         ("residency=E%20U", "short word"),
     ],
 )

@@ -17,6 +17,7 @@ from signalling.client.messages import (
     Kick,
     Leave,
     LockRoom,
+    Measured,
     Mute,
     NodeReply,
     Ok,
@@ -59,6 +60,7 @@ REQUESTS: Final[tuple[NodeRequest, ...]] = (
     Kick(participant=ParticipantId("pa_2")),
     AskMute(participant=ParticipantId("pa_2"), track=TrackId("tr_1")),
     LockRoom(locked=True),
+    Measured(rtts_ms={NodeId("ams-1"): 23.5}),
 )
 
 GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
@@ -75,4 +77,5 @@ GRANTS: Final[dict[type[NodeRequest], NodeReply]] = {
     Kick: Ok(),
     AskMute: Ok(),
     LockRoom: Ok(),
+    Measured: Ok(),
 }
