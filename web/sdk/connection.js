@@ -172,7 +172,9 @@ export class Connection {
   #report() {
     const { rtts } = this.#door;
     if (this.#state !== "connected" || this.#moving || !rtts.size || !this.features.includes("measured")) return;
-    this.#signal.request("measured", { rtts_ms: Object.fromEntries(rtts) }).catch(() => {});
+    // Ours is not measured where there are many that are nearer.
+    const own = rtts.has(this.home.node) || this.#signal.rtt === null ? {} : { [this.home.node]: this.#signal.rtt };
+    this.#signal.request("measured", { rtts_ms: { ...own, ...Object.fromEntries(rtts) } }).catch(() => {});
   }
 
   /** Our node is about to go, or is far, and names others. @param {{urls: string[], reason: string}} move */

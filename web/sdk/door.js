@@ -160,7 +160,8 @@ export class Door {
     this.#isStale = true;
     await this.#looking?.catch(() => {});
     if (!this.#isStale) return;
-    await this.look().then(() => this.measuredAgain(), () => {});
+    await this.look().then(() => this.#prober.complete, () => {});
+    if (!this.#isStale) this.measuredAgain();
   }
 
   /** Where we could measure nothing, the word of the node that sent us on counts. */

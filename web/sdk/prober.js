@@ -138,6 +138,8 @@ export class Prober {
   #connection = globalThis.navigator?.connection ?? null;
   #network = networkOf(this.#connection);
   #changed = () => {};
+  /** Ends when the nodes of the last search are all measured, or known not to answer. @type {Promise<void>} */
+  complete = Promise.resolve();
   #pending = 0;
 
   constructor() {
@@ -174,7 +176,7 @@ export class Prober {
       if (again) [nodes, told] = [again, known];
     }
     const found = this.#rank(nodes, told);
-    all.then((late) => {
+    this.complete = all.then((late) => {
       if (!isCurrent()) return;
       this.#learn(unknown, late, (_, place) => rtts[place] === null);
       found.splice(0, found.length, ...this.#rank(nodes, told));
