@@ -24,17 +24,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from membership.distance.estimate import RttEstimate, RttSource, measured_rtt, rtt_floor_ms, rtt_from_positions
-from membership.distance.rtt_matrix import position_of
 from membership.members.snapshot import MemberState
 from membership.members.tags import LoadClass, NodeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from membership.distance.estimate import Position
+    from membership.distance.estimate import Position, RttFigures
     from membership.distance.rtt_matrix import RttMatrix
     from membership.members.snapshot import ClusterView, ViewMember
-    from membership.members.tags import NodeTags
     from signalling.ids import NodeId
 
 __all__ = [
@@ -63,6 +61,7 @@ CLIENT_ERROR_RATIO = 0.03
 what the SDK takes for a tie (8 ms between two nodes)."""
 
 UNKNOWN_LINK_MS = 150.0
+UNKNOWN_LINK: RttFigures = (UNKNOWN_LINK_MS, UNKNOWN_LINK_MS, RttSource.POSITIONS)
 """A link that nothing is known of: the middle between regions of different continents; off by as much again."""
 
 MOVE_MARGIN_MS = 25.0
@@ -184,16 +183,18 @@ def rank(view: ClusterView, rtts: RttMatrix, client: ClientPlace, room: RoomPlac
     """
     asked = _living_room(view, room or RoomPlace())
     me = view.members.get(view.own_id)
-    ranges = [view.members[node].tags for node in asked.nodes] + ([me.tags] if me is not None else [])
+    others = [view.members[node].tags for node in asked.nodes] + ([me.tags] if me is not None else [])
+    ranges = {(one.protocol_min, one.protocol_max) for one in others}
+    lives = sorted(asked.nodes)
     candidates: list[Candidate] = []
     excluded: list[Excluded] = []
     for _, member in sorted(view.members.items()):
         refusal = _refusal(member, asked, ranges)
         if refusal is None:
-            candidates.append(_candidate(member, rtts, client, asked))
+            candidates.append(_candidate(member, rtts, client, asked, lives))
         else:
             excluded.append(Excluded(node_id=member.node_id, code=refusal[0], text=refusal[1]))
-    tie = _Tie(view=view, client=client, room=asked)
+    tie = _Tie(rtts=rtts, client=client, room=asked)
     ordered = [one for group in _groups(candidates) for one in _tiers(group, tie)]
     return Placement(candidates=_stay(ordered, client.node), excluded=tuple(excluded))
 
@@ -204,7 +205,7 @@ def _living_room(view: ClusterView, room: RoomPlace) -> RoomPlace:
     return replace(room, nodes=frozenset(sorted(room.nodes & alive)[:MAX_ROOM_NODES]))
 
 
-def _refusal(member: ViewMember, room: RoomPlace, others: Iterable[NodeTags]) -> tuple[str, str] | None:
+def _refusal(member: ViewMember, room: RoomPlace, ranges: Iterable[tuple[int, int]]) -> tuple[str, str] | None:
     """Why a node is no candidate; None for one that is."""
     tags = member.tags
     if member.state is not MemberState.ALIVE:
@@ -215,7 +216,7 @@ def _refusal(member: ViewMember, room: RoomPlace, others: Iterable[NodeTags]) ->
         return "draining", "it is being emptied and takes nobody new"
     if not tags.eligible:
         return "ineligible", "its operator lets nobody new come"
-    if any(tags.protocol_max < one.protocol_min or one.protocol_max < tags.protocol_min for one in others):
+    if any(tags.protocol_max < lowest or highest < tags.protocol_min for lowest, highest in ranges):
         return "protocol", "it speaks no protocol in common with the nodes that it would have to talk to"
     if room.residency is not None and tags.residency != room.residency:
         where = "nothing about itself" if tags.residency is None else tags.residency
@@ -223,14 +224,16 @@ def _refusal(member: ViewMember, room: RoomPlace, others: Iterable[NodeTags]) ->
     return None
 
 
-def _candidate(member: ViewMember, rtts: RttMatrix, client: ClientPlace, room: RoomPlace) -> Candidate:
+def _candidate(
+    member: ViewMember, rtts: RttMatrix, client: ClientPlace, room: RoomPlace, lives: Sequence[NodeId]
+) -> Candidate:
     tags = member.tags
-    hop = _first_hop(member, client)
+    hop = _first_hop(member, client, rtts)
     reasons = [_hop_reason(hop, client)]
     errors_ms = [0.0 if hop is None else hop.error_ms]
     farthest: NodeId | None = None
-    if room.nodes:
-        farthest, path_ms, path, is_known = _worst_path(member.node_id, rtts, room)
+    if lives:
+        farthest, path_ms, path, is_known = _worst_path(member.node_id, rtts, room, lives)
         reasons.append(_path_reason(member.node_id, farthest, path_ms, is_known=is_known))
         errors_ms.append(path.error_ms)
     penalty_ms = LOAD_PENALTY_MS[tags.load]
@@ -251,12 +254,12 @@ def _candidate(member: ViewMember, rtts: RttMatrix, client: ClientPlace, room: R
     )
 
 
-def _first_hop(member: ViewMember, client: ClientPlace) -> RttEstimate | None:
+def _first_hop(member: ViewMember, client: ClientPlace, rtts: RttMatrix) -> RttEstimate | None:
     """From the client to a node: what it measured, else the map."""
     measured_ms = client.rtts_ms.get(member.node_id)
     if measured_ms is not None:
         return measured_rtt(measured_ms, error_ms=CLIENT_ERROR_MS, error_ratio=CLIENT_ERROR_RATIO)
-    position = position_of(member.tags)
+    position = rtts.positions.get(member.node_id)
     return None if client.position is None or position is None else rtt_from_positions(client.position, position)
 
 
@@ -269,15 +272,19 @@ def _hop_reason(hop: RttEstimate | None, client: ClientPlace) -> Reason:
     return Reason(code="position", text=f"about {hop.rtt_ms:.0f} ms away, by the map", cost_ms=hop.rtt_ms)
 
 
-def _worst_path(node: NodeId, rtts: RttMatrix, room: RoomPlace) -> tuple[NodeId, float, RttEstimate, bool]:
+def _worst_path(
+    node: NodeId, rtts: RttMatrix, room: RoomPlace, lives: Sequence[NodeId]
+) -> tuple[NodeId, float, RttEstimate, bool]:
     """From a node to the farthest people of the room: by which node, how long, the link's estimate, if it is known."""
-    paths = []
-    for other in sorted(room.nodes):
-        known = rtts.between(node, other)
-        link = known or RttEstimate(rtt_ms=UNKNOWN_LINK_MS, error_ms=UNKNOWN_LINK_MS, source=RttSource.POSITIONS)
-        hop_ms = 0.0 if other == node else HOP_MS
-        paths.append((other, link.rtt_ms + hop_ms + room.people_ms.get(other, 0.0), link, known is not None))
-    return max(paths, key=lambda path: path[1])
+    worst_ms, worst, figures = -1.0, node, UNKNOWN_LINK
+    for other in lives:
+        link = rtts.figures(node, other) or UNKNOWN_LINK
+        path_ms = link[0] + (0.0 if other == node else HOP_MS) + room.people_ms.get(other, 0.0)
+        if path_ms > worst_ms:
+            worst_ms, worst, figures = path_ms, other, link
+    link_ms, error_ms, source = figures
+    estimate = RttEstimate(rtt_ms=link_ms, error_ms=error_ms, source=source)
+    return worst, worst_ms, estimate, figures is not UNKNOWN_LINK
 
 
 def _path_reason(node: NodeId, farthest: NodeId, path_ms: float, *, is_known: bool) -> Reason:
@@ -306,13 +313,13 @@ def _groups(candidates: list[Candidate]) -> tuple[list[Candidate], ...]:
 class _Tie:
     """What decides between nodes that may be equally good: nothing that shakes with a measurement."""
 
-    view: ClusterView
+    rtts: RttMatrix
     client: ClientPlace
     room: RoomPlace
 
     def key(self, one: Candidate) -> tuple[bool, int, bool, float, bytes]:
         """Smaller is better."""
-        position = position_of(self.view.members[one.node_id].tags)
+        position = self.rtts.positions.get(one.node_id)
         floor_ms = rtt_floor_ms(self.client.position, position) if self.client.position and position else math.inf
         # Whole milliseconds: nodes of one city stand at the same place.
         return (

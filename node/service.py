@@ -32,7 +32,7 @@ from node.admin import AdminDesk, open_admin
 from node.admin.member_orders import MemberOrders
 from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
-from node.conductor.distances import rtts_now
+from node.conductor.distances import RecentRtts, rtts_now
 from node.config.derived import public_url
 from node.drain import Drainer, open_drainer
 from node.errors import NodeStartError
@@ -213,7 +213,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         guests=config.tokens.guests,
                     ),
                     keys=identity.cluster_keys,
-                    directory=Directory(view=view, rtts=rtts, map_of_addresses=places),
+                    directory=Directory(view=view, rtts=RecentRtts(view, rtts), map_of_addresses=places),
                     membership=membership,
                     relay=relay,
                     rooms=Rooms(NodeId(config.node.id)),

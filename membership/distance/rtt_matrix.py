@@ -1,25 +1,30 @@
 """How far any two nodes are, as a snapshot: what was known at one moment, asked pair by pair.
 
 It keeps what the estimates are made of and makes each when it is asked for: a question of a client needs a few of
-the n^2 cells, and a snapshot of a large cluster costs nothing until somebody wants to see all of it.
+the n^2 cells, and a snapshot of a large cluster costs nothing until somebody wants to see all of it. A cell is made
+once: the next client of the same room asks for the same ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from membership.distance.estimate import NO_WAY, Position, RttEstimate, SeenCoordinate, best_rtt
+from membership.distance.estimate import Position, RttEstimate, RttSource, SeenCoordinate, best_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from membership.distance.estimate import RttFigures
     from membership.members.snapshot import ClusterView
     from membership.members.tags import NodeTags
     from signalling.ids import NodeId
 
 __all__ = ["RttCell", "RttMatrix", "position_of", "rtt_matrix"]
+
+MAX_KEPT_PAIRS: Final = 32_768
+"""Pairs that a snapshot remembers, some 200 bytes each: 256 candidates by the 16 nodes of eight rooms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,20 +55,31 @@ class RttMatrix:
     coordinates: Mapping[NodeId, SeenCoordinate] = field(default_factory=lambda: MappingProxyType({}))
     positions: Mapping[NodeId, Position] = field(default_factory=lambda: MappingProxyType({}))
     now_s: float = 0.0
+    _known: dict[tuple[NodeId, NodeId], RttFigures | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def between(self, a: NodeId, b: NodeId) -> RttEstimate | None:
         """The best estimate for a pair, the same both ways; None where nothing is known."""
+        figures = self.figures(a, b)
+        return None if figures is None else RttEstimate(rtt_ms=figures[0], error_ms=figures[1], source=figures[2])
+
+    def figures(self, a: NodeId, b: NodeId) -> RttFigures | None:
+        """The same as a plain tuple, for whoever compares many pairs and needs one of them."""
+        pair = (a, b)
+        if pair in self._known:
+            return self._known[pair]
+        figures = self._look_up(a, b)
+        if len(self._known) < MAX_KEPT_PAIRS:
+            self._known[pair] = figures
+        return figures
+
+    def _look_up(self, a: NodeId, b: NodeId) -> RttFigures | None:
         if a == b:
-            return NO_WAY
+            return 0.0, 0.0, RttSource.SELF
         link_ms = self.links_ms.get(b) if a == self.own_id else self.links_ms.get(a) if b == self.own_id else None
-        seen_a, seen_b = self.coordinates.get(a), self.coordinates.get(b)
-        at_a, at_b = self.positions.get(a), self.positions.get(b)
-        return best_rtt(
-            link_ms=link_ms,
-            coordinates=None if seen_a is None or seen_b is None else (seen_a, seen_b),
-            positions=None if at_a is None or at_b is None else (at_a, at_b),
-            now_s=self.now_s,
-        )
+        seen, at = self.coordinates, self.positions
+        return best_figures(link_ms, seen.get(a), seen.get(b), at.get(a), at.get(b), self.now_s)
 
     def cells(self) -> Iterator[RttCell]:
         """Every pair once, n (n - 1) / 2 of them, in the order of `nodes`."""

@@ -162,6 +162,35 @@ def test_who_is_on_the_best_node_is_not_moved_by_noise(
     assert order(cluster, matrix, ClientPlace(rtts_ms=noisy, node=best), room)[0] == best
 
 
+noise = st.sampled_from([0.9, 1.0, 1.1]) | st.floats(0.9, 1.1)
+
+
+@given(
+    st.just(400.0) | st.floats(20, 400),
+    st.lists(st.floats(0.8, 1.2), min_size=2, max_size=4),
+    lines,
+    st.just(RoomPlace()) | rooms,
+    st.lists(st.lists(noise, min_size=4, max_size=4), min_size=2, max_size=12),
+)
+def test_whoever_follows_it_under_a_tenth_of_noise_never_comes_back_to_a_node(
+    about_ms: float, true: list[float], line: dict[str, float], room: RoomPlace, shakes: list[list[float]]
+) -> None:
+    """Wherever they begin and whatever they measure from one time to the next: each move is for good.
+
+    Two nodes could take turns if a move had to win less than 1 - 0.9 / 1.1 of the way: a MOVE_RATIO of 1 is found.
+    """
+    cluster = view(*(member(name) for name in NAMES[: len(true)]))
+    matrix, room = on_a_line(cluster, line), replace(room, residency=None)
+    here, left = NodeId(NAMES[0]), set[NodeId]()
+    for shake in shakes:
+        noisy = {NodeId(name): about_ms * share * by for name, share, by in zip(NAMES, true, shake, strict=False)}
+        best = order(cluster, matrix, ClientPlace(rtts_ms=noisy, node=here), room)[0]
+        if best != here:
+            left.add(here)
+            here = best
+        assert here not in left
+
+
 @given(healthy, lines, st.data())
 def test_the_first_has_the_shortest_worst_way(
     cluster: ClusterView, line: dict[str, float], data: st.DataObject

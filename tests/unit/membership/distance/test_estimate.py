@@ -56,6 +56,29 @@ def test_coordinates_add_heights_and_adjustments() -> None:
     assert a.rtt_ms(b) == pytest.approx(54.0)
 
 
+def test_adjustments_learnt_from_far_peers_do_not_set_neighbours_apart() -> None:
+    """As simulated: 0.6 ms apart in truth, 4 ms by their vectors, and 10 ms short of everybody else."""
+    a, b = coordinate(0.0, 0.0, height=1e-5, adjustment=0.007), coordinate(0.004, 0.0, height=1e-5, adjustment=0.006)
+    assert a.rtt_ms(b) == pytest.approx(4.8, abs=0.1)
+    pair = tuple(SeenCoordinate(serf_name="x", coordinate=one, at_s=0.0) for one in (a, b))
+    near = best_rtt(coordinates=(pair[0], pair[1]))
+    assert near is not None
+    assert near.error_ms == pytest.approx(12.2, abs=0.1), "what was left out is in doubt"
+    assert near.rtt_ms - near.error_ms <= 0.6 <= near.rtt_ms + near.error_ms
+    far = coordinate(0.061, 0.0, height=1e-5, adjustment=0.004)
+    assert a.rtt_ms(far) == pytest.approx(72.0, abs=0.1), "between regions they count"
+
+
+@given(st.floats(0, 0.3), st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.floats(0, 0.1))
+def test_more_adjustment_makes_no_way_shorter_while_it_counts(x: float, low: float, high: float, height: float) -> None:
+    low, high = sorted((low, high))
+    here = coordinate(0.0, height=height)
+    if low <= -(x + height + 0.01):
+        return
+    ways = [here.rtt_ms(coordinate(x, height=0.01, adjustment=adjustment)) for adjustment in (low, high)]
+    assert ways == sorted(ways)
+
+
 def test_adjustments_never_make_a_time_negative() -> None:
     a, b = coordinate(0, height=0.001, adjustment=-1), coordinate(0, height=0.001, adjustment=-1)
     assert a.rtt_ms(b) == pytest.approx(2.0)

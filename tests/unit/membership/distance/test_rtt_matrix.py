@@ -1,10 +1,15 @@
 """The matrix: any pair, the best source of each cell, nothing of who is gone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from unittest import mock
 
-from membership.distance.estimate import RttSource
+from membership.distance import rtt_matrix as module
+from membership.distance.estimate import RttSource, best_figures
 from membership.distance.rtt_matrix import rtt_matrix
 from membership.members.snapshot import MemberState
+from membership.placement import MAX_ROOM_NODES, ClientPlace, RoomPlace, rank
 from signalling.ids import NodeId
 from tests.unit.membership.places import member, on_a_line, view
 
@@ -39,3 +44,35 @@ def test_a_former_agents_coordinate_and_nodes_that_are_gone_do_not_count() -> No
     matrix = rtt_matrix(view(member("me"), again, member("tokyo", state=MemberState.FAILED)), coordinates=seen)
     assert matrix.nodes == ("me", "somewhere")
     assert matrix.between(ME, SOMEWHERE) is None
+
+
+@contextmanager
+def counted() -> Iterator[mock.Mock]:
+    """Count the estimates that are made."""
+    with mock.patch.object(module, "best_figures", wraps=best_figures) as made:
+        yield made
+
+
+def test_the_next_client_of_a_room_costs_no_estimate() -> None:
+    """256 nodes, a room on 16: each way to it is looked up once a snapshot, whoever asks; without a room, none."""
+    names = [f"n{number:03}" for number in range(256)]
+    cluster = view(*(member(name, latitude=0.0, longitude=0.5 * number) for number, name in enumerate(names)))
+    matrix = rtt_matrix(cluster)
+    room = RoomPlace(nodes=frozenset(map(NodeId, names[:MAX_ROOM_NODES])))
+    with counted() as made:
+        rank(cluster, matrix, ClientPlace(rtts_ms={NodeId("n001"): 5.0}))
+        assert made.call_count == 0
+        first = rank(cluster, matrix, ClientPlace(rtts_ms={NodeId("n001"): 5.0}), room)
+        assert made.call_count == len(names) * MAX_ROOM_NODES - MAX_ROOM_NODES
+        again = rank(cluster, matrix, ClientPlace(rtts_ms={NodeId("n002"): 5.0}), room)
+        assert made.call_count == len(names) * MAX_ROOM_NODES - MAX_ROOM_NODES
+    assert first != again
+
+
+def test_a_snapshot_does_not_remember_without_end() -> None:
+    with mock.patch.object(module, "MAX_KEPT_PAIRS", 1), counted() as made:
+        matrix = rtt_matrix(CLUSTER)
+        for _ in range(2):
+            assert matrix.between(ME, LONDON) is None
+            assert matrix.between(LONDON, TOKYO) is not None
+        assert made.call_count == 3
