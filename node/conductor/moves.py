@@ -107,6 +107,10 @@ class MoveDesk:
             self._stage.tell(session, Move(urls=urls, reason="node_drained", within_s=within_s))
         return bool(targets)
 
+    def understands(self, session: SessionId) -> bool:
+        """Whether somebody knows what to do when told to move."""
+        return session in self._movable
+
     def measured(self, session: SessionId, rtts_ms: Mapping[NodeId, float]) -> None:
         """Somebody measured how far nodes are: tell them to go where it is clearly better, if they understand it.
 

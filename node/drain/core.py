@@ -10,6 +10,7 @@ Theory of operation.
 | draining | time of a batch | draining | the next batch is moved; who was told `TELL_AGAIN_S` ago is told again |
 | draining | the engine died | draining | all are moved at once: there is no media here to keep |
 | draining | nobody takes them | draining | told again later; when the process is to end, released |
+| draining | some cannot move | draining | in the second half of the time their seats are released, in batches |
 | draining | undo asked, the process is to stay | serving | admit new, announce, restore routes |
 | draining | the deadline | released | release |
 | draining | nobody is left, the process is to end | released | finish |
@@ -18,7 +19,8 @@ Theory of operation.
 
 Hops come first, then clients: as long as another node's route goes over this one, its people cannot be moved without
 cutting off others. A batch goes out every `interval_s`, up to a half earlier or later by chance, so that those of
-several nodes that drain together do not arrive in step.
+several nodes that drain together do not arrive in step. Clients that do not understand `move` come back elsewhere by
+themselves, once their seats are released; they go last, in batches as well, as all at once they would fall on one node.
 
 What cannot be undone is the release of a seat, and a process that was told to end. :class:`DrainOverError` then, and
 nothing has changed.
@@ -34,6 +36,7 @@ from node.drain.events import (
     AdmitNew,
     Announce,
     Came,
+    CannotMove,
     DrainAsked,
     DrainEffect,
     DrainEvent,
@@ -49,6 +52,7 @@ from node.drain.events import (
     NobodyTakes,
     RefuseNew,
     Release,
+    ReleaseSome,
     RestoreRoutes,
     RoutesEnded,
     StopAsked,
@@ -101,10 +105,13 @@ class Drain:
         self._finished = False
         self._untold: OrderedDict[SessionId, None] = OrderedDict()
         self._told: OrderedDict[SessionId, float] = OrderedDict()
+        self._unmovable: OrderedDict[SessionId, None] = OrderedDict()
         self._moved = self._left = self._released = 0
         self._deadline: float | None = None
         self._routes_due: float | None = None
         self._batch_due: float | None = None
+        self._half: float = 0.0
+        self._unmovable_due: float | None = None
         self._batch: int | None = None
         self._interval_s = 0.5
         self._hurry = False
@@ -118,11 +125,11 @@ class Drain:
 
     def knows(self, person: SessionId) -> bool:
         """Whether somebody counts as being here."""
-        return person in self._untold or person in self._told
+        return person in self._untold or person in self._told or person in self._unmovable
 
     def remaining(self) -> frozenset[SessionId]:
         """Who is still here."""
-        return frozenset(self._untold) | frozenset(self._told)
+        return frozenset(self._untold) | frozenset(self._told) | frozenset(self._unmovable)
 
     def progress(self, now: float) -> DrainProgress:
         """How far it is."""
@@ -131,14 +138,14 @@ class Drain:
             stopping=self._stopping,
             moved=self._moved,
             left=self._left,
-            remaining=len(self._untold) + len(self._told),
+            remaining=self._count(),
             released=self._released,
             deadline_in_s=None if self._deadline is None else max(0.0, self._deadline - now),
         )
 
     def next_deadline(self) -> float | None:
         """When :class:`Tick` is due, if ever."""
-        times = (self._deadline, self._routes_due, self._batch_due)
+        times = (self._deadline, self._routes_due, self._batch_due, self._unmovable_due)
         return min((at for at in times if at is not None), default=None)
 
     def handle(self, event: DrainEvent, now: float) -> tuple[DrainEffect, ...]:
@@ -166,6 +173,8 @@ class Drain:
                 return self._go(person, moved=False)
             case NobodyTakes(people=people):
                 return self._stay(people, now)
+            case CannotMove(people=people):
+                return self._keep_for_later(people, now)
             case EngineDied():
                 self._hurry = True
                 return () if self._routes_due is not None else self._next_batch(now)
@@ -201,15 +210,16 @@ class Drain:
 
     def _open(self, people: frozenset[SessionId], deadline_s: float, now: float) -> tuple[DrainEffect, ...]:
         """Begin, or go on under a new deadline."""
-        self._deadline = now + deadline_s
+        self._deadline, self._half = now + deadline_s, now + deadline_s / 2
         if self._state is DrainState.DRAINING:
             return ()
         self._state = DrainState.DRAINING
         self._untold = OrderedDict.fromkeys(sorted(people))
         self._told.clear()
+        self._unmovable.clear()
         self._moved = self._left = self._released = 0
         self._hurry = False
-        self._routes_due, self._batch_due = now + ROUTES_S, None
+        self._routes_due, self._batch_due, self._unmovable_due = now + ROUTES_S, None, None
         return RefuseNew(), LinkAhead(), Announce(draining=True), EndRoutes()
 
     def _undo(self) -> tuple[DrainEffect, ...]:
@@ -219,10 +229,13 @@ class Drain:
             raise DrainOverError("The seats of this node are released already; restart it.")
         if self._state is DrainState.SERVING:
             return ()
+        if self._released:
+            raise DrainOverError("Seats of people who could not be moved are released already; restart this node.")
         self._state = DrainState.SERVING
         self._forget_times()
         self._untold.clear()
         self._told.clear()
+        self._unmovable.clear()
         return AdmitNew(), Announce(draining=False), RestoreRoutes()
 
     def _release(self) -> tuple[DrainEffect, ...]:
@@ -237,7 +250,7 @@ class Drain:
 
     def _finish_if_empty(self) -> tuple[DrainEffect, ...]:
         """An empty node may go at once: nobody's media goes over it that others could not be told of by its tag."""
-        if not self._stopping or self._untold or self._told:
+        if not self._stopping or self._count():
             return ()
         self._enter_released()
         return self._finish()
@@ -245,12 +258,16 @@ class Drain:
     def _enter_released(self) -> None:
         self._state = DrainState.RELEASED
         self._forget_times()
-        self._released += len(self._untold) + len(self._told)
+        self._released += self._count()
         self._untold.clear()
         self._told.clear()
+        self._unmovable.clear()
+
+    def _count(self) -> int:
+        return len(self._untold) + len(self._told) + len(self._unmovable)
 
     def _forget_times(self) -> None:
-        self._deadline = self._routes_due = self._batch_due = None
+        self._deadline = self._routes_due = self._batch_due = self._unmovable_due = None
 
     # --- people ---
 
@@ -273,6 +290,7 @@ class Drain:
             return ()
         self._untold.pop(person, None)
         self._told.pop(person, None)
+        self._unmovable.pop(person, None)
         if moved:
             self._moved += 1
         else:
@@ -289,15 +307,41 @@ class Drain:
                 self._told.move_to_end(person)
         return ()
 
+    def _keep_for_later(self, people: tuple[SessionId, ...], now: float) -> tuple[DrainEffect, ...]:
+        for person in people:
+            if self.knows(person):
+                self._untold.pop(person, None)
+                self._told.pop(person, None)
+                self._unmovable[person] = None
+        if self._unmovable and self._unmovable_due is None:
+            self._unmovable_due = max(now, self._half) + self._pause_s()
+        return ()
+
+    def _release_next(self, now: float) -> tuple[DrainEffect, ...]:
+        """End the seats of the next of those who cannot move, so that the last are gone before the deadline."""
+        left_s = 0.0 if self._deadline is None else self._deadline - now
+        even = math.ceil(len(self._unmovable) / max(1, math.floor(left_s / self._interval_s)))
+        batch = tuple(self._unmovable)[: self._batch or max(MIN_BATCH, even)]
+        for person in batch:
+            del self._unmovable[person]
+        self._released += len(batch)
+        self._unmovable_due = now + self._pause_s() if self._unmovable else None
+        return (ReleaseSome(people=batch), *self._finish_if_empty()) if batch else ()
+
+    def _pause_s(self) -> float:
+        return self._interval_s * (1.0 + JITTER * (2.0 * self._draw() - 1.0))
+
     def _tick(self, now: float) -> tuple[DrainEffect, ...]:
         if self._deadline is not None and now >= self._deadline:
-            if self._untold or self._told or self._stopping:
+            if self._count() or self._stopping:
                 return self._release()
             self._deadline = None  # Nobody is here: nothing is released, and all can be undone.
         if self._routes_due is not None and now >= self._routes_due:
             return self._end_routes(now)
         if self._batch_due is not None and now >= self._batch_due:
             return self._next_batch(now)
+        if self._unmovable_due is not None and now >= self._unmovable_due:
+            return self._release_next(now)
         return ()
 
     def _next_batch(self, now: float) -> tuple[DrainEffect, ...]:
@@ -322,7 +366,7 @@ class Drain:
         if self._routes_due is not None or self._batch_due is not None:
             return
         if self._untold:
-            self._batch_due = now + self._interval_s * (1.0 + JITTER * (2.0 * self._draw() - 1.0))
+            self._batch_due = now + self._pause_s()
         elif self._told:
             self._batch_due = next(iter(self._told.values())) + TELL_AGAIN_S
 

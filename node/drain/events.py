@@ -13,6 +13,7 @@ __all__ = [
     "AdmitNew",
     "Announce",
     "Came",
+    "CannotMove",
     "DrainAsked",
     "DrainEffect",
     "DrainEvent",
@@ -28,6 +29,7 @@ __all__ = [
     "NobodyTakes",
     "RefuseNew",
     "Release",
+    "ReleaseSome",
     "RestoreRoutes",
     "RoutesEnded",
     "StopAsked",
@@ -113,6 +115,13 @@ class NobodyTakes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CannotMove:
+    """These do not understand that they are to move: their seats have to be ended."""
+
+    people: tuple[SessionId, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EngineDied:
     """The engine is being replaced: there is no media here at the moment."""
 
@@ -123,7 +132,17 @@ class Tick:
 
 
 DrainEvent: TypeAlias = (
-    DrainAsked | StopAsked | UndoAsked | RoutesEnded | Came | Moved | Left | NobodyTakes | EngineDied | Tick
+    DrainAsked
+    | StopAsked
+    | UndoAsked
+    | RoutesEnded
+    | Came
+    | Moved
+    | Left
+    | NobodyTakes
+    | CannotMove
+    | EngineDied
+    | Tick
 )
 
 
@@ -176,12 +195,19 @@ class Release:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseSome:
+    """End the seats of these people, likewise; others stay."""
+
+    people: tuple[SessionId, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Finish:
     """The process may end."""
 
 
 DrainEffect: TypeAlias = (
-    RefuseNew | AdmitNew | LinkAhead | Announce | EndRoutes | RestoreRoutes | Move | Release | Finish
+    RefuseNew | AdmitNew | LinkAhead | Announce | EndRoutes | RestoreRoutes | Move | Release | ReleaseSome | Finish
 )
 
 
@@ -195,7 +221,7 @@ class DrainProgress:
         moved: People who sit on another node now.
         left: People who left, or whose connection was lost.
         remaining: People who still sit here.
-        released: People whose seats were ended at the deadline.
+        released: People whose seats were ended: at the deadline, or before, as they could not be moved.
         deadline_in_s: Seconds until that; None when there is none.
     """
 

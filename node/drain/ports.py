@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from node.http.candidates import NodeCandidate
     from relay.events import LinkStatus
     from session import Seat
+    from signalling.client.messages import LeaveReason
     from signalling.ids import NodeId, RoomId, SessionId
 
 __all__ = ["Gossip", "Links", "Moves", "Rooms", "Seats"]
@@ -31,6 +32,10 @@ class Seats(Protocol):
         """End every seat."""
         ...
 
+    def expel(self, session: SessionId, room: RoomId, reason: LeaveReason) -> None:
+        """End one seat."""
+        ...
+
     def seats(self) -> tuple[Seat, ...]:
         """All seats here."""
         ...
@@ -49,6 +54,10 @@ class Moves(Protocol):
 
     async def send(self, session: SessionId, within_s: float) -> bool:
         """Tell somebody where to go; false when there is no other node."""
+        ...
+
+    def understands(self, session: SessionId) -> bool:
+        """Whether somebody knows what to do when told."""
         ...
 
 

@@ -23,6 +23,7 @@ from node.drain.events import (
     AdmitNew,
     Announce,
     Came,
+    CannotMove,
     DrainAsked,
     DrainEffect,
     DrainState,
@@ -36,6 +37,7 @@ from node.drain.events import (
     NobodyTakes,
     RefuseNew,
     Release,
+    ReleaseSome,
     RestoreRoutes,
     RoutesEnded,
     StopAsked,
@@ -193,7 +195,7 @@ class Drainer:
                         await self._seats.release_all()
                 case Finish():
                     self._finished.set()
-                case RefuseNew() | AdmitNew():
+                case RefuseNew() | AdmitNew() | ReleaseSome():
                     pass  # done where it was decided
 
     # --- the core's ear -----------------------------------------------------------------------
@@ -207,6 +209,10 @@ class Drainer:
             elif isinstance(effect, AdmitNew):
                 self._standing.draining = False
                 self._seats.undo_drain()
+            elif isinstance(effect, ReleaseSome):
+                for seat in self._seats.seats():
+                    if seat.session in effect.people:
+                        self._seats.expel(seat.session, seat.room, "node_drained")
             else:
                 self._work_in.send_nowait(effect)
         if self._core.state is not before:
@@ -276,6 +282,9 @@ class Drainer:
         stranded = [person for person in people if not await self._moves.send(person, within_s)]
         if stranded:
             self._post(NobodyTakes(people=tuple(stranded)))
+        unmovable = tuple(one for one in people if one not in stranded and not self._moves.understands(one))
+        if unmovable:
+            self._post(CannotMove(people=unmovable))
 
 
 def _up(links: Links) -> frozenset[str]:

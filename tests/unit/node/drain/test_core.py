@@ -14,6 +14,7 @@ from node.drain.events import (
     AdmitNew,
     Announce,
     Came,
+    CannotMove,
     DrainAsked,
     DrainEffect,
     DrainEvent,
@@ -29,6 +30,7 @@ from node.drain.events import (
     NobodyTakes,
     RefuseNew,
     Release,
+    ReleaseSome,
     RestoreRoutes,
     RoutesEnded,
     StopAsked,
@@ -204,6 +206,41 @@ def test_a_batch_without_a_size_spreads_them_over_half_of_the_deadline() -> None
     assert len(_told(small.handle(RoutesEnded(), 0.0))) == MIN_BATCH
 
 
+def test_who_cannot_move_is_released_in_batches_after_those_who_can() -> None:
+    drain = _drain()
+    drain.handle(_asked(30, deadline_s=10.0, batch=None), 0.0)
+    drain.handle(RoutesEnded(), 1.0)
+    assert drain.handle(CannotMove(people=PEOPLE[:25]), 1.0) == ()
+    times: list[tuple[float, int]] = []
+    now = 1.0
+    while now < 9.9:
+        due = drain.next_deadline()
+        assert due is not None
+        now = due
+        for effect in drain.handle(Tick(), now):
+            assert not isinstance(effect, Release), "all have gone before the deadline"
+            if isinstance(effect, ReleaseSome):
+                times.append((now, len(effect.people)))
+                with pytest.raises(DrainOverError):
+                    drain.handle(UndoAsked(), now)
+        if not drain.remaining() - set(PEOPLE[25:]):
+            break
+    assert times == [(5.5, MIN_BATCH), (6.0, MIN_BATCH), (6.5, 5)]
+    assert (drain.progress(now).released, drain.progress(now).remaining) == (25, 5)
+
+
+def test_a_process_that_is_to_end_does_so_when_the_last_who_cannot_move_is_released() -> None:
+    drain = _drain()
+    drain.handle(StopAsked(people=frozenset(PEOPLE[:2]), deadline_s=10.0), 0.0)
+    drain.handle(RoutesEnded(), 1.0)
+    drain.handle(CannotMove(people=PEOPLE[:2]), 1.0)
+    drain.handle(Left(person=PEOPLE[0]), 2.0)
+    effects: list[DrainEffect] = []
+    while (due := drain.next_deadline()) is not None and due < 10.0:
+        effects += drain.handle(Tick(), due)
+    assert effects == [ReleaseSome(people=PEOPLE[1:2]), Finish()]
+
+
 # --- whatever happens -----------------------------------------------------------------------
 
 _people = st.sampled_from(PEOPLE[:6])
@@ -223,6 +260,7 @@ _events: st.SearchStrategy[DrainEvent] = st.one_of(
     st.builds(Moved, person=_people),
     st.builds(Left, person=_people),
     st.builds(NobodyTakes, people=st.lists(_people, max_size=2).map(tuple)),
+    st.builds(CannotMove, people=st.lists(_people, max_size=2).map(tuple)),
     st.just(EngineDied()),
     st.just(Tick()),
 )
@@ -246,7 +284,7 @@ class _Witness:
         try:
             effects = self.drain.handle(event, now)
         except DrainOverError:
-            assert before is DrainState.RELEASED or seen.stopping
+            assert before is DrainState.RELEASED or seen.stopping or seen.released
             assert (self.drain.progress(now), self.drain.remaining()) == (seen, here)
             return
         after = self.drain.progress(now)
@@ -255,11 +293,14 @@ class _Witness:
         if isinstance(event, RoutesEnded) or now >= self.opened_at + ROUTES_S:
             self.routes_ended = True
         told = _told(effects)
+        gone = {person for effect in effects if isinstance(effect, ReleaseSome) for person in effect.people}
+        assert gone <= here, "nobody's seat is ended twice"
+        assert not gone & self.drain.remaining()
         assert not told or self.routes_ended, "hops first"
         assert not told or self.drain.state is DrainState.DRAINING
         assert len(set(told)) == len(told)
         assert set(told) <= self.drain.remaining()
-        assert not (AdmitNew() in effects and (self.released or seen.stopping)), "no way back"
+        assert not (AdmitNew() in effects and (self.released or seen.released or seen.stopping)), "no way back"
         self.released += effects.count(Release())
         self.finished += effects.count(Finish())
         assert self.released <= 1

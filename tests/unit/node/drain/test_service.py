@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from node.http.candidates import NodeCandidate
     from relay.events import LinkStatus
+    from signalling.client.messages import LeaveReason
 
 HERE, THERE = NodeId("here"), NodeId("there")
 ROOM: Final = RoomId("hall")
@@ -59,6 +60,7 @@ class Node:
     done: list[str] = field(default_factory=list)
     tags: NodeTags = TAGS
     deaf: bool = False
+    deaf_people: set[SessionId] = field(default_factory=set)
     engine: int | None = 1
     standing: Standing = field(default_factory=Standing)
     listeners: list[Callable[[SessionId], None]] = field(default_factory=list)
@@ -93,6 +95,13 @@ class Node:
             for tell in self.listeners:
                 tell(session)
         return bool(self.others)
+
+    def understands(self, session: SessionId) -> bool:
+        return session not in self.deaf_people
+
+    def expel(self, session: SessionId, room: RoomId, reason: LeaveReason) -> None:
+        self.done.append(f"expel {reason}")
+        del self.seated[session]
 
     def share_ahead(self, targets: Mapping[RoomId, frozenset[NodeId]]) -> None:
         self.done.append(f"share {sorted(node for nodes in targets.values() for node in nodes)}")
@@ -178,6 +187,17 @@ async def test_an_engine_that_is_replaced_hurries_everybody(autojump_clock: Mock
         await _until(lambda: node.done.count("move") == 1)
         node.engine = None
         await _until(lambda: node.done.count("move") == 8, 0.5)
+
+
+async def test_who_does_not_understand_is_released_before_the_deadline(autojump_clock: MockClock) -> None:
+    node = Node(goes=False)
+    async with _draining(node, 2) as drainer:
+        node.deaf_people = set(node.seated)
+        drainer.drain(deadline_s=20.0)
+        await _until(lambda: drainer.progress().released == 2, within_s=19.0)
+        assert node.done[-2:] == ["expel node_drained"] * 2
+        assert (drainer.progress().left, drainer.progress().remaining) == (0, 0)
+        assert drainer.progress().state == "draining"
 
 
 async def test_a_stop_returns_when_all_have_gone(autojump_clock: MockClock) -> None:
