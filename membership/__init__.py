@@ -44,7 +44,7 @@ from membership.members.snapshot import (
     ViewReset,
 )
 from membership.members.tags import LoadClass, NodeState, NodeTags
-from membership.placement import Candidate, ClientPlace, Excluded, Placement, Reason, RoomPlace, rank
+from membership.placement import Candidate, ClientPlace, Excluded, Placement, Reason, RoomPlace, may_hold, rank
 from membership.queries.room_queries import RoomFound, RoomQueries
 from membership.service import MAX_EVENT_BYTES, Membership, open_membership
 from membership.statistics import MembershipStatistics
@@ -93,6 +93,7 @@ __all__ = [
     "ViewMember",
     "ViewReset",
     "great_circle_km",
+    "may_hold",
     "open_membership",
     "rank",
     "rtt_floor_ms",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from membership.distance.estimate import Position, RttFigures
     from membership.distance.rtt_matrix import RttMatrix
     from membership.members.snapshot import ClusterView, ViewMember
+    from membership.members.tags import NodeTags
     from signalling.ids import NodeId
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Placement",
     "Reason",
     "RoomPlace",
+    "may_hold",
     "rank",
 ]
 
@@ -99,11 +101,13 @@ class RoomPlace:
         nodes: where it lives now.
         people_ms: round trip from such a node to the farthest of its people, as far as it is known.
         residency: tag that a node must carry to take the room's people; None when any will do.
+        allowed: regions or residency tags of which a node must have one; empty when any will do.
     """
 
     nodes: frozenset[NodeId] = frozenset()
     people_ms: Mapping[NodeId, float] = field(default_factory=lambda: MappingProxyType({}))
     residency: str | None = None
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -221,7 +225,14 @@ def _refusal(member: ViewMember, room: RoomPlace, ranges: Iterable[tuple[int, in
     if room.residency is not None and tags.residency != room.residency:
         where = "nothing about itself" if tags.residency is None else tags.residency
         return "residency", f"the room must stay in {room.residency}, and the node says {where}"
+    if not may_hold(tags, room.allowed):
+        return "residency", f"the room may live in {', '.join(room.allowed)} alone, and the node is in {tags.region}"
     return None
+
+
+def may_hold(tags: NodeTags, allowed: tuple[str, ...]) -> bool:
+    """Whether a room that may live in these regions, or on nodes with these residency tags, may live on this node."""
+    return not allowed or tags.region in allowed or (tags.residency is not None and tags.residency in allowed)
 
 
 def _candidate(

@@ -6,6 +6,7 @@ definition of that very moment; see `durable/repository.py`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -44,6 +45,11 @@ MAX_ROOMS_PER_OWNER: Final = 1_000
 MAX_METADATA_BYTES: Final = 4096
 """As JSON: it goes to everybody in the room with every change."""
 
+MAX_RESIDENCIES: Final = 16
+"""Regions in which one room may live; a node is held against each at every join."""
+
+_RESIDENCY: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,30}[a-z0-9])?", re.ASCII)
+
 RECORD_VERSION: Final = 2
 """Version of :class:`RoomDefinition`; a reader takes any version and ignores fields it does not know. Version 1
 had neither owner, grace, lock, access nor metadata: it reads as nobody's open room."""
@@ -72,6 +78,8 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
         pin_hash: argon2id of the PIN, in the PHC string format; empty without one. Shown to nobody.
         metadata: whatever the operator's pages keep about it.
         media: what is forwarded in it.
+        residency: regions or residency tags of the nodes on which it may live; empty for any. Nodes of a version that
+            does not know it take everybody.
         created_at_ms: milliseconds since 1970.
         from_join: whether a join made it and nobody has changed it since: it is forgotten when nobody comes. False in
             a record that does not say: of an older node, it is kept.
@@ -88,6 +96,7 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
     pin_hash: str = ""
     metadata: dict[str, Any] = {}
     media: RoomMedia = RoomMedia()
+    residency: tuple[str, ...] = ()
     created_at_ms: int = 0
     from_join: bool = False
     closing: bool = False
@@ -292,6 +301,11 @@ def check_definition(definition: RoomDefinition, *, max_grace_s: float) -> None:
         raise Refused(ErrorCode.ROOM_INVALID, f"grace_s is 0 to {max_grace_s:g} seconds, or null for the node's own.")
     if definition.access is Access.PIN and not definition.pin_hash:
         raise Refused(ErrorCode.ROOM_INVALID, "A room with access `pin` needs a pin; send one along.")
+    if len(definition.residency) > MAX_RESIDENCIES or not all(map(_RESIDENCY.fullmatch, definition.residency)):
+        raise Refused(
+            ErrorCode.ROOM_INVALID,
+            f"residency is up to {MAX_RESIDENCIES} regions or tags of nodes: short words of a-z, 0-9, '-' and '.'.",
+        )
     try:
         size = len(msgspec.json.encode(definition.metadata))
     except RecursionError:

@@ -41,6 +41,7 @@ class ErrorCode(StrEnum):
     ROOM_LOCKED = "room_locked"
     ROOM_CHANGED = "room_changed"
     ROOM_ELSEWHERE = "room_elsewhere"
+    ROOM_NOT_HERE = "room_not_here"
     REVISION_CONFLICT = "revision_conflict"
     INVITATION_REQUIRED = "invitation_required"
     INVITATION_INVALID = "invitation_invalid"

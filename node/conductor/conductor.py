@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 import trio
 
 from node.conductor.accounts import AccountDesk
@@ -85,6 +86,10 @@ if TYPE_CHECKING:
     from signalling.ids import MessageId, RoomId, SessionId, TrackId
 
 
+DEFINITION_S: Final = 0.5
+"""For the store to say where a room may live that nobody here sits in; without it, what was known of it counts."""
+
+
 class Conductor:
     """All of the node, as its HTTP side sees it: a :class:`node.http.backend.Backend`."""
 
@@ -118,14 +123,16 @@ class Conductor:
         self.moves = MoveDesk(
             self.stage,
             self.candidates,
-            lambda query, session: directory.better(query, self.stage, leaving=session),
+            lambda query, session: directory.better(self._within(query), self.stage, leaving=session),
             sessions.node,
         )
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
         self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
         invitations = Invitations(repository, tokens)
-        self._entry = Entry(sessions=sessions, rooms=rooms, invitations=invitations, pins=pins)
+        self._entry = Entry(
+            sessions=sessions, rooms=rooms, invitations=invitations, pins=pins, may_live_here=directory.may_live_here
+        )
         self._moderation = Moderation(
             sessions=sessions, stage=self.stage, relay=relay, url_of=directory.url_of, own=sessions.node
         )
@@ -175,15 +182,26 @@ class Conductor:
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         """See :class:`node.http.backend.Backend`."""
-        return self._directory.candidates(query, self.stage)
+        return self._directory.candidates(await self._allowed(query), self.stage)
 
     async def better_node(self, query: CandidateQuery) -> NodeCandidate | None:
         """See :class:`node.http.backend.Backend`."""
-        return self._directory.better(query, self.stage)
+        return self._directory.better(await self._allowed(query), self.stage)
 
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
         """See :class:`node.http.backend.Backend`."""
-        return self._directory.explain(query, self.stage)
+        return self._directory.explain(await self._allowed(query), self.stage)
+
+    async def _allowed(self, query: CandidateQuery) -> CandidateQuery:
+        """The question with what the room's definition says of where it may live; a store that is away says nothing."""
+        if query.room is not None and not self._rooms.sessions_in(query.room):
+            with trio.move_on_after(DEFINITION_S):
+                await self._sessions.definitions.peek(query.room)
+        return self._within(query)
+
+    def _within(self, query: CandidateQuery) -> CandidateQuery:
+        known = None if query.room is None else self._sessions.definitions.known(query.room)
+        return query if known is None else msgspec.structs.replace(query, allowed=known.definition.residency)
 
     async def explain_track(self, session_token: str, track: TrackId) -> TrackExplained:
         """See :class:`node.http.backend.Backend`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from membership import ClientPlace, LoadClass, Position, RoomPlace, rank, rtt_matrix
+from membership import ClientPlace, LoadClass, Position, RoomPlace, may_hold, rank, rtt_matrix
 from node.http.candidates import CandidateReason, LeftOut, NodeCandidate, PlacementExplained, PositionShown, Way
 
 if TYPE_CHECKING:
@@ -85,11 +85,18 @@ class Directory:
             room=query.room,
             room_nodes=tuple(sorted(placed.room.nodes)),
             residency=query.residency,
+            allowed=query.allowed,
             verdict=_verdict(nodes),
             nodes=nodes,
             left_out=left_out,
             ways=tuple(_way(placed.rtts, a, b) for a, b in pairs[:MAX_WAYS]),
         )
+
+    def may_live_here(self, allowed: tuple[str, ...]) -> bool:
+        """Whether this node is of one of these regions or residency tags; true for none."""
+        view = self._view()
+        own = view.members.get(view.own_id)
+        return not allowed or (own is not None and may_hold(own.tags, allowed))
 
     def url_of(self, node: NodeId) -> str:
         """Where clients reach a living member; empty where there is none of that name."""
@@ -107,7 +114,7 @@ class Directory:
         nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
         if query.room is not None and any(one != leaving for one in stage.rooms.sessions_in(query.room)):
             nodes.add(view.own_id)
-        room = RoomPlace(nodes=frozenset(nodes), residency=query.residency)
+        room = RoomPlace(nodes=frozenset(nodes), residency=query.residency, allowed=query.allowed)
         client = ClientPlace(
             rtts_ms=query.rtts_ms,
             position=None if position is None else Position(latitude=position.latitude, longitude=position.longitude),

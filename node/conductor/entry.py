@@ -29,6 +29,8 @@ from signalling.ids import participant_id
 __all__ = ["Entry", "Passed", "Shown"]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accounts import Passwords
     from session import Admitted, Rooms, Sessions, StoredRoom
     from session.access import Caller
@@ -83,9 +85,19 @@ class Entry:
         rooms: Know who is inside.
         invitations: Verifies and counts them.
         pins: Checks them in threads of its own.
+        may_live_here: Whether this node is of one of these regions or residency tags; true for none.
     """
 
-    def __init__(self, *, sessions: Sessions, rooms: Rooms, invitations: Invitations, pins: Passwords) -> None:
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        rooms: Rooms,
+        invitations: Invitations,
+        pins: Passwords,
+        may_live_here: Callable[[tuple[str, ...]], bool],
+    ) -> None:
+        self._may_live_here = may_live_here
         self._sessions = sessions
         self._rooms = rooms
         self._invitations = invitations
@@ -147,7 +159,8 @@ class Entry:
             granted: What their room token says: whoever made it has checked.
 
         Raises:
-            Refused: As :meth:`check` and :meth:`session.service.Sessions.join`; `room_changed`: while they came in, or
+            Refused: As :meth:`check` and :meth:`session.service.Sessions.join`; `room_not_here`: the room may not live
+                on this node; `room_changed`: while they came in, or
                 since their room token was made.
         """
         definitions = self._sessions.definitions
@@ -156,6 +169,7 @@ class Entry:
         if granted is None:
             stored = await definitions.for_join(room, caller.user)
             revision, is_inside = stored.revision, self._is_session_inside(session, room)
+            self._check_residency(stored, is_inside=is_inside)
             use = None if is_inside else await self._check(stored, caller, shown)
         else:
             revision, is_inside = granted.checked, self._is_session_inside(session, room)
@@ -166,6 +180,8 @@ class Entry:
             for _ in range(MAX_CHECKS):
                 admitted = await self._sessions.join(session, room, attempt)
                 known = definitions.known(room)
+                if known is not None:
+                    self._check_residency(known, is_inside=is_inside)
                 # A token may be checked by a newer definition than this node can read: revisions only rise.
                 if known is None or (revision is not None and known.revision <= revision):
                     await self._count(use, session, room, attempt)
@@ -255,6 +271,13 @@ class Entry:
         if sitting is None or self._sessions.seat(sitting, room) is None:
             return False
         return not self.is_unchecked(sitting, room)
+
+    def _check_residency(self, stored: StoredRoom, *, is_inside: bool) -> None:
+        """Whoever is inside stays: a room that is given other regions is not torn apart."""
+        where = stored.definition.residency
+        if not is_inside and not self._may_live_here(where):
+            sentence = f"This room lives in {', '.join(where)} alone; ask GET /v1/nodes?room= which nodes take you."
+            raise Refused(ErrorCode.ROOM_NOT_HERE, sentence)
 
     def _take_back(self, session: SessionId, room: RoomId, attempt: int) -> None:
         seat = self._sessions.seat(session, room)

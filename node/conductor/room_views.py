@@ -30,6 +30,7 @@ def version(stored: StoredRoom) -> RoomVersion:
         has_pin=bool(definition.pin_hash),
         metadata=definition.metadata,
         created_at_ms=definition.created_at_ms,
+        residency=definition.residency,
         **msgspec.structs.asdict(definition.media),
     )
     return RoomVersion(details=details, revision=stored.revision)

@@ -17,6 +17,7 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
         longitude: Likewise.
         room: The room it wants to join, when it says one.
         residency: Tag that a node must carry, when the room may not live anywhere.
+        allowed: Regions or residency tags of nodes on which the room may live, as it is defined; empty for any.
         rtts_ms: Round trips that the client measured, by node.
         address: Its IP address, or the network of it, to be looked up on the map; never logged.
         spread_key: Something stable about the client, to spread ties; never logged.
@@ -26,6 +27,7 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
     longitude: float | None = None
     room: RoomId | None = None
     residency: str | None = None
+    allowed: tuple[str, ...] = ()
     rtts_ms: dict[NodeId, float] = msgspec.field(default_factory=dict)
     address: str = ""
     spread_key: bytes = b""
@@ -116,7 +118,8 @@ class PlacementExplained(msgspec.Struct, frozen=True, kw_only=True):
         measured: What the client says that it measured, milliseconds by node.
         room: The room it asked for.
         room_nodes: Where that room lives, as far as this node knows.
-        residency: The tag that a node must carry.
+        residency: The tag that a node must carry, as the question says.
+        allowed: Regions or residency tags of which a node must have one, as the room is defined.
         verdict: The outcome in a sentence.
         nodes: The candidates, best first, each with its costs.
         left_out: The nodes that are none.
@@ -129,6 +132,7 @@ class PlacementExplained(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomId | None
     room_nodes: tuple[NodeId, ...]
     residency: str | None
+    allowed: tuple[str, ...] = ()
     verdict: str
     nodes: tuple[NodeCandidate, ...]
     left_out: tuple[LeftOut, ...]

@@ -51,6 +51,7 @@ STATUS: Final[Mapping[ErrorCode, int]] = MappingProxyType(
         ErrorCode.ROOM_CHANGED: 409,
         ErrorCode.SEAT_OCCUPIED: 409,
         ErrorCode.ROOM_ELSEWHERE: 409,
+        ErrorCode.ROOM_NOT_HERE: 409,
         ErrorCode.ATTEMPT_STALE: 409,
         ErrorCode.ALREADY_IN_ROOM: 409,
         ErrorCode.NOT_IN_ROOM: 409,

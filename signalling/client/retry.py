@@ -24,7 +24,7 @@ Outcome: TypeAlias = Literal["replaced", "final", "new_token", "elsewhere", "aga
 """What a failure means: another device has the seat, nothing helps, a new token does, another node does, time does."""
 
 _TOKEN: Final = frozenset({"token_invalid", "token_expired", "token_foreign"})
-_NODE: Final = frozenset({"node_draining", "node_full", "engine_unavailable", "deadline_exceeded"})
+_NODE: Final = frozenset({"node_draining", "node_full", "room_not_here", "engine_unavailable", "deadline_exceeded"})
 FINAL: Final = frozenset(
     {
         "banned",

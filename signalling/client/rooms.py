@@ -63,6 +63,7 @@ class _RoomWishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         max_height: Of a picture, in lines; 0 is any.
         max_bitrate_bps: To one subscriber, in all; 0 is any.
         codec_policy: What happens when somebody cannot play what another sends.
+        residency: Regions or residency tags of the nodes on which the room may live; empty for any.
     """
 
     on_join: RoomPolicyName | UnsetType | None = UNSET
@@ -76,6 +77,7 @@ class _RoomWishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_height: int | UnsetType | None = UNSET
     max_bitrate_bps: int | UnsetType | None = UNSET
     codec_policy: CodecPolicyName | UnsetType | None = UNSET
+    residency: tuple[str, ...] | UnsetType = UNSET
 
     def __repr__(self) -> str:
         """Name the kind alone: requests end up in tracebacks."""
@@ -137,6 +139,7 @@ class RoomDetails(msgspec.Struct, frozen=True, kw_only=True):
     max_bitrate_bps: int
     codec_policy: str
     created_at_ms: int
+    residency: tuple[str, ...] = ()
 
 
 class RoomVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ const LAST_BOUND = 8_000;
 export const RETRY_DEADLINE = 120_000;
 
 /** Refusals that are about a node and not about us. */
-const UNFIT = new Set(["node_unreachable", "node_draining", "node_full", "deadline_exceeded", "connection_lost", "engine_unavailable"]);
+const UNFIT = new Set(["node_unreachable", "node_draining", "node_full", "room_not_here", "deadline_exceeded", "connection_lost", "engine_unavailable"]);
 
 /**
  * Ms to wait before a try: the random pause, after what a node asked for (Retry-After), within the time that we try.

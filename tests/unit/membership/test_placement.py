@@ -89,6 +89,16 @@ def test_a_node_that_cannot_talk_to_the_rooms_nodes_is_none() -> None:
     assert names(place(nodes, room=room("a"), me=0, a=5, b=5)) == ["a", "me"]
 
 
+def test_a_room_stays_in_its_regions_or_on_nodes_with_its_tags() -> None:
+    nodes = view(
+        member("london", region="uk"), member("tokyo", region="jp", residency="eu"), member("mumbai", region="in")
+    )
+    placed = place(nodes, ClientPlace(), RoomPlace(allowed=("uk", "eu")))
+    assert sorted(names(placed)) == ["london", "tokyo"]
+    assert [(one.node_id, one.code) for one in placed.excluded] == [("mumbai", "residency")]
+    assert len(names(place(nodes, ClientPlace(), RoomPlace()))) == 3
+
+
 def test_a_full_node_comes_after_all_others_and_is_not_left_out() -> None:
     placed = place(view(member("london", load=LoadClass.FULL), member("sydney"), member("nowhere")))
     assert names(placed) == ["sydney", "nowhere", "london"]

@@ -15,6 +15,7 @@ from trio.testing import wait_all_tasks_blocked
 from durable.errors import StoreUnavailableError
 from node.conductor import entry, unchecked
 from node.http.backend import JoinRequest
+from node.http.candidates import CandidateQuery
 from session import ChatHistory, RoomDirectory
 from session.directory import Access, define_room
 from signalling.client.messages import Chat, ChatMessage, ChatPage, Join, Joined, ParticipantLeft, SeatLost
@@ -317,3 +318,43 @@ async def test_who_has_no_tries_left_takes_none_from_the_others(
         codes = [await refused(guesser, Join(room=ROOM, attempt=at, pin="1357")) for at in range(1, 21)]
         assert codes.count(ErrorCode.PIN_WRONG) == entry.PINS_AT_ONCE
         assert isinstance(await ann.ask(Join(room=ROOM, attempt=1, pin="2468")), Joined)
+
+
+async def test_a_room_that_may_not_live_here_takes_nobody_and_names_where_it_does(autojump_clock: object) -> None:
+    """This node says nothing of itself, so a room with a residency may not live on it, by one step or by two."""
+    repository = MemoryRepository()
+    await define(repository, residency=("eu",))
+    async with open_house(repository=repository) as house:
+        ann = await house.enter("Ann")
+        for _ in range(2):
+            assert await refused(ann, Join(room=ROOM, attempt=1)) is ErrorCode.ROOM_NOT_HERE
+        granted = await house.conductor.join_token(ann.token, ROOM, JoinRequest(attempt=2))
+        join = Join(room=ROOM, attempt=2, room_token=granted.room_token)
+        assert await refused(ann, join) is ErrorCode.ROOM_NOT_HERE
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == ()
+        assert house.sessions.seat(ann.session, ROOM) is None
+        explained = await house.conductor.explain_placement(CandidateQuery(room=ROOM))
+        assert explained.allowed == ("eu",)
+
+
+async def test_whoever_is_inside_stays_when_the_room_is_given_other_regions(autojump_clock: object) -> None:
+    repository = MemoryRepository()
+    await define(repository)
+    async with open_house(repository=repository) as house:
+        ann = await house.enter("Ann")
+        await ann.ask(Join(room=ROOM, attempt=1))
+        definitions = house.sessions.definitions
+        stored = await definitions.get(ROOM)
+        await definitions.change(stored, lambda old: msgspec.structs.replace(old, residency=("eu",)), again=False)
+        await ann.ask(Join(room=ROOM, attempt=2))
+        ben = await house.enter("Ben")
+        assert await refused(ben, Join(room=ROOM, attempt=1)) is ErrorCode.ROOM_NOT_HERE
+        assert house.conductor.stage.rooms.sessions_in(ROOM) == (ann.session,)
+
+
+@pytest.mark.parametrize("residency", [("EU",), ("",), ("a b",), tuple(f"r{number}" for number in range(17))])
+async def test_a_residency_is_a_few_short_words(residency: tuple[str, ...], autojump_clock: object) -> None:
+    async with open_house() as house:
+        definitions = house.sessions.definitions
+        with pytest.raises(Refused, match="short words"):
+            await definitions.create(msgspec.structs.replace(definitions.usual(ROOM), residency=residency))
