@@ -39,11 +39,11 @@ BITS: Final = (
 
 
 @cache
-def land() -> frozenset[tuple[float, float]]:
+def land() -> tuple[tuple[float, float], ...]:
     """Middles of the cells on land, as (longitude, latitude) in degrees."""
     bits = zlib.decompress(base64.b64decode(BITS))
     cells = ((row, column, row * COLUMNS + column) for row in range(ROWS) for column in range(COLUMNS))
-    return frozenset(
+    return tuple(
         (-180 + CELL * (column + 0.5), NORTH - CELL * (row + 0.5))
         for row, column, place in cells
         if bits[place // 8] & (128 >> place % 8)

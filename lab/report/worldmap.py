@@ -125,7 +125,7 @@ def _graticule(view: _View, size: tuple[float, float]) -> Iterator[Node]:
 
 def _land(view: _View, size: tuple[float, float]) -> Node:
     dots: list[str] = []
-    for longitude, latitude in sorted(land()):
+    for longitude, latitude in land():
         if view.y.low < latitude < view.y.high and (longitude - view.west) % 360 < view.x.high:
             x, y = view.place(longitude, latitude)
             if 3 < x < size[0] - 3 and 3 < y < size[1] - 3:
