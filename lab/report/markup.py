@@ -20,6 +20,7 @@ CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 RANGE: Final = re.compile(r"(?<=\d)\u2013(?=\d)")
+HYPHEN: Final = re.compile(r"(?<=\w)-(?=\w)")
 UNIT: Final = re.compile(r"(?<=\d) (?=%|ms\b|Mbit|\()")
 
 
@@ -61,8 +62,8 @@ def path_data(points: list[tuple[float, float]]) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Prose in which no line ends between a number and its unit, or within a range."""
-    return RANGE.sub("\u2060\u2013\u2060", UNIT.sub("\u00a0", text))
+    """Prose in which no line ends between a number and its unit, within a range, or within a name."""
+    return HYPHEN.sub("-\u2060", RANGE.sub("\u2060\u2013\u2060", UNIT.sub("\u00a0", text)))
 
 
 def _text(value: str | float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from lab.report.document import flow_figures
@@ -74,6 +75,7 @@ def render_page(summaries: Sequence[Summary], comparisons: Sequence[Comparison],
         _differences(comparisons) if comparisons else None,
         *_headed("Every sender and receiver", "Means over the repeats."),
         *(_flows(each) for each in summaries),
+        *_counted(summaries),
         *_headed("Method and settings", "What was done, so that it can be done again."),
         *_method(summaries, topology),
         tag("footer", {}, "Starling lab. The same figures for programs: the JSON report beside this page."),
@@ -106,7 +108,7 @@ def _header(summaries: Sequence[Summary], comparisons: Sequence[Comparison], top
         "header",
         {},
         tag("p", {"class": "eyebrow"}, topology.about or topology.name),
-        tag("h1", {}, said.question, " ", tag("span", {"class": "verdict"}, f"{said.verdict}.")),
+        tag("h1", {}, unbroken(said.question), " ", tag("span", {"class": "verdict"}, f"{said.verdict}.")),
         tag("ul", {"class": "sentences"}, *(tag("li", {}, unbroken(each)) for each in said.sentences)),
         tag("ul", {"class": "facts"}, *(tag("li", {}, tag("b", {}, value), f" {word}") for value, word in facts)),
     )
@@ -151,6 +153,22 @@ def _flows(summary: Summary) -> Node:
         for flow in flow_figures(summary)
     ]
     return _folded(summary.scenario, _table(["", *(head for _, head, _, _ in FLOW_COLUMNS)], rows))
+
+
+def _counted(summaries: Sequence[Summary]) -> list[Node]:
+    """What the nodes told of themselves, one folded table per scenario; nothing when they told nothing."""
+    tables: list[Node] = []
+    for summary in summaries:
+        told: dict[tuple[str, str], list[float]] = {}
+        for run in summary.runs:
+            for node, values in run.figures.items():
+                for name, value in values.items():
+                    if math.isfinite(value):
+                        told.setdefault((node, name), []).append(value)
+        rows = [_row(f"{node}: {name}", f"{sum(some) / len(some):,.6g}") for (node, name), some in sorted(told.items())]
+        if rows:
+            tables.append(_folded(f"{summary.scenario}: what its nodes counted", _table(["", "mean over runs"], rows)))
+    return tables
 
 
 def _method(summaries: Sequence[Summary], topology: Topology) -> list[Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from lab.report.axes import clock_unit, marker, series_class, stretch
@@ -158,14 +159,17 @@ def distributions(summaries: Sequence[Summary]) -> Node:
 
 
 def happenings(summaries: Sequence[Summary]) -> list[tuple[int, tuple[float, str, str]]]:
-    """Numbered: when (seconds), in which scenario, and what; those of all repeats, each once."""
-    seen = {
-        (happening.at_s, each.scenario, happening.what)
-        for each in summaries
-        for run in each.runs
-        for happening in run.happenings
-    }
-    return list(enumerate(sorted(seen), 1))
+    """Numbered in order of time: when (seconds, mean over the repeats), in which scenario, and what."""
+    times: dict[tuple[str, str, int], list[float]] = {}
+    for each in summaries:
+        for run in each.runs:
+            counts: Counter[str] = Counter()
+            for happening in run.happenings:
+                # What happens twice in a run is two things, each of which happens in every repeat.
+                times.setdefault((each.scenario, happening.what, counts[happening.what]), []).append(happening.at_s)
+                counts[happening.what] += 1
+    seen = sorted((sum(at) / len(at), scenario, what) for (scenario, what, _), at in times.items())
+    return list(enumerate(seen, 1))
 
 
 def _strips(index: int, summary: Summary) -> list[Node]:

@@ -141,6 +141,9 @@ footer { color: var(--faint); font-size: 13px; margin-top: 40px; }
   .panel { padding: 14px; border-radius: 14px; }
   .pair { grid-template-columns: 1fr; }
   h2 { margin-top: 38px; }
+  th, td { padding: 7px 8px; } table { font-size: 13px; }
+  th:first-child { position: sticky; left: 0; background: var(--page); white-space: normal; max-width: 120px; }
+  details th:first-child { background: var(--raised); }
   dl { grid-template-columns: 1fr; gap: 2px; } dd { margin-bottom: 10px; }
   .stations { flex-direction: column; }
   .station { flex-direction: row; gap: 10px; }

@@ -165,9 +165,9 @@ def _steps(topology: Topology, summaries: Sequence[Summary], spots: dict[str, _P
 
 def _drawn(summary: Summary, spots: dict[str, _Point]) -> list[tuple[str, str]]:
     """Steps between hosts that are apart on the drawing, each once, whichever way it is gone."""
-    steps = {min(step, step[::-1]) for way in _ways(summary) for step in way}
-    known = (step for step in steps if step[0] in spots and step[1] in spots)
-    return sorted(step for step in known if math.dist(spots[step[0]], spots[step[1]]) >= NEAR)
+    steps = {min((one, other), (other, one)) for way in _ways(summary) for one, other in way}
+    known = ((one, other) for one, other in steps if one in spots and other in spots)
+    return sorted((one, other) for one, other in known if math.dist(spots[one], spots[other]) >= NEAR)
 
 
 def _hosts(summaries: Sequence[Summary], spots: dict[str, _Point], width: float) -> Iterator[Node]:

@@ -31,6 +31,7 @@ def test_a_path_goes_through_its_points_without_drifting() -> None:
         ("34 ms (31\u201337) faster", "34\u00a0ms (31\u2060\u2013\u206037) faster"),
         ("95 % of 5 runs", "95\u00a0% of 5 runs"),
         ("a \u2013 b", "a \u2013 b"),
+        ("as single-far is", "as single-\u2060far is"),
     ],
 )
 def test_numbers_stay_with_their_units(text: str, expected: str) -> None:
