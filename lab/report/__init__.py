@@ -50,7 +50,7 @@ class Reports(msgspec.Struct, frozen=True, kw_only=True):
 def write_reports(folder: Path, runs: Sequence[Run], topology: Topology, json_path: Path | None) -> Reports:
     """Write ``report.html`` and ``report.json`` of these runs; what was there before is replaced as a whole.
 
-    Blocks while it writes: a second or two for hours of several people.
+    Blocks while it works: about a second for each hundred thousand `Second` records, so run it in a thread.
 
     Args:
         folder: Of the experiment; made if it is not there.

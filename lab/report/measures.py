@@ -165,13 +165,13 @@ def measure_run(run: Run) -> dict[str, float | None]:
 def measure(flows: Sequence[Flow]) -> dict[str, float | None]:
     """Every metric of these flows but what nodes added, by its key; None for what they did not measure."""
     pictures = [flow for flow in flows if flow.kind == "video"]
-    seconds = [second for flow in flows for second in flow.seconds]
+    latency_ms, jitter_ms = _by_packets(second for flow in flows for second in flow.seconds)
     watched_s = math.fsum(second.length_s for flow in pictures for second in flow.seconds)
     delays = pooled(flow.delays_ms for flow in flows)
     return {
         "video_mbit_s": _mean(rate for flow in pictures if (rate := _rate(flow)) is not None),
-        "latency_ms": _by_packets((second.delay_ms, second.packets) for second in seconds),
-        "jitter_ms": _by_packets((second.jitter_ms, second.packets) for second in seconds),
+        "latency_ms": latency_ms,
+        "jitter_ms": jitter_ms,
         "loss": _ratio(sum(flow.lost for flow in flows), sum(flow.sent for flow in flows)),
         "freezes": _ratio(sum(flow.freezes for flow in pictures), watched_s / 60),
         "frozen": _ratio(math.fsum(flow.frozen_s for flow in pictures), watched_s),
@@ -187,12 +187,13 @@ def measure_block(run: Run, start_s: float, end_s: float) -> dict[str, float | N
         (flow.kind, [s for s in flow.seconds if start_s <= s.at_s - s.length_s / 2 < end_s]) for flow in run.flows
     ]
     seconds = [second for _, some in chosen for second in some]
+    latency_ms, jitter_ms = _by_packets(seconds)
     rates = (_rate_of(some) for kind, some in chosen if kind == "video")
     lost = sum(second.lost for second in seconds)
     return {
         "video_mbit_s": _mean(rate for rate in rates if rate is not None),
-        "latency_ms": _by_packets((second.delay_ms, second.packets) for second in seconds),
-        "jitter_ms": _by_packets((second.jitter_ms, second.packets) for second in seconds),
+        "latency_ms": latency_ms,
+        "jitter_ms": jitter_ms,
         "loss": _ratio(lost, lost + sum(second.packets for second in seconds)),
     }
 
@@ -233,9 +234,19 @@ def _mean(values: Iterable[float]) -> float | None:
     return _ratio(math.fsum(some), len(some))
 
 
-def _by_packets(pairs: Iterable[tuple[float | None, int]]) -> float | None:
-    some = [(value, weight) for value, weight in pairs if value is not None and math.isfinite(value)]
-    return _ratio(math.fsum(value * weight for value, weight in some), sum(weight for _, weight in some))
+def _by_packets(seconds: Iterable[Second]) -> tuple[float | None, float | None]:
+    """Mean delay and jitter of the packets of these seconds; one loop, for there may be a million."""
+    delays = jitters = 0.0
+    delayed = jittered = 0
+    for second in seconds:
+        delay, jitter, packets = second.delay_ms, second.jitter_ms, second.packets
+        if delay is not None and math.isfinite(delay):
+            delays += delay * packets
+            delayed += packets
+        if jitter is not None and math.isfinite(jitter):
+            jitters += jitter * packets
+            jittered += packets
+    return _ratio(delays, delayed), _ratio(jitters, jittered)
 
 
 def _ratio(above: float, below: float) -> float | None:

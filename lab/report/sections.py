@@ -11,7 +11,7 @@ from lab.report.charts import Axis, Row, draw_intervals, draw_lines
 from lab.report.markup import tag, unbroken
 from lab.report.measures import METRICS, percentile, pooled
 from lab.report.sentences import answer, best, figure
-from lab.report.series import MAX_POINTS, Line, cumulative, over_time
+from lab.report.series import MAX_POINTS, Line, course, cumulative, over_time
 from lab.report.worldmap import conditions_label, draw_map
 
 if TYPE_CHECKING:
@@ -113,10 +113,11 @@ def over_the_run(summaries: Sequence[Summary]) -> list[Node]:
         (at_s, number, f"{at_s:.1f} s, {scenario}: {what}") for number, (at_s, scenario, what) in happenings(summaries)
     ]
     names = [each.scenario for each in summaries]
+    courses = [course(each.scenario, each.runs) for each in summaries]
     panels: list[Node] = []
     for quantity, title, unit, limit in OVER_TIME:
-        lines = [over_time(each.scenario, each.runs, quantity, limit) for each in summaries]
-        few = [over_time(each.scenario, each.runs, quantity, min(limit, NARROW_POINTS)) for each in summaries]
+        lines = [over_time(each, quantity, limit) for each in courses]
+        few = [over_time(each, quantity, min(limit, NARROW_POINTS)) for each in courses]
         if not any(line.points for line in lines):
             continue
         end_s = max(run.duration_s for each in summaries for run in each.runs)
