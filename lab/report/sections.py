@@ -34,6 +34,9 @@ NARROW_POINTS: Final = 200
 CARDS: Final = tuple(metric for metric in METRICS if metric.key != "frozen")
 """Freezes are counted in a card; how long they were is in the table."""
 
+MOST_STRIPS: Final = 6
+"""Ways shown at once; more are folded."""
+
 TAIL: Final = 0.995
 """Of the packets are within the axis of a distribution; a few stragglers would press the rest together."""
 
@@ -97,13 +100,16 @@ def cards(summaries: Sequence[Summary], comparisons: Sequence[Comparison]) -> No
 def ways(topology: Topology, summaries: Sequence[Summary]) -> Node:
     """The map, and below it every scenario's way, step by step."""
     strips = [strip for index, each in enumerate(summaries) for strip in _strips(index, each)]
+    listed, folded = tag("div", {"class": "ways"}, *strips), len(strips) > MOST_STRIPS
     return tag(
         "div",
         {"class": "panel"},
         legend([each.scenario for each in summaries]),
         tag("div", {"class": "wide"}, draw_map(topology, summaries, size=(WIDE, 440))),
         tag("div", {"class": "narrow"}, draw_map(topology, summaries, size=(NARROW, 300))),
-        tag("div", {"class": "ways"}, *strips),
+        listed
+        if len(strips) <= MOST_STRIPS
+        else tag("details", {}, tag("summary", {}, "Every way, step by step"), listed),
     )
 
 
@@ -187,9 +193,8 @@ def _strips(index: int, summary: Summary) -> list[Node]:
         for hop, name in zip(way, stations[1:], strict=True):
             items += [_hop(hop), _station(name, people)]
         total = sum(hop.emulated_rtt_ms for hop in way)
-        title = tag(
-            "p", {"class": "way-name"}, tag("b", {}, summary.scenario), tag("span", {}, f"{total:.4g} ms round trip")
-        )
+        length = f"{stations[0]} to {stations[-1]}, {total:.4g} ms round trip"
+        title = tag("p", {"class": "way-name"}, tag("b", {}, summary.scenario), tag("span", {}, length))
         strips.append(tag("div", {}, title, tag("ol", {"class": f"stations {series_class(index)}"}, *items)))
     return strips
 

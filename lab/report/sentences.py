@@ -23,6 +23,9 @@ __all__ = ["Headline", "answer", "best", "figure", "headline", "joined", "method
 DECISIVE: Final = METRICS[:5]
 """What the headline goes by: picture, delay, jitter, loss and freezes."""
 
+FAULTS: Final = frozenset({"node-kill", "partition"})
+"""Scenarios in which something is broken on purpose: nobody chooses between them and a call."""
+
 SLIGHT: Final = 0.01
 """Share of a figure below which a difference does not decide the headline: many repeats prove the smallest things."""
 
@@ -97,6 +100,7 @@ def headline(summaries: Sequence[Summary], comparisons: Sequence[Comparison]) ->
     names = [each.scenario for each in summaries]
     subject = "relay" if "relay" in names else names[0]
     others = [name for name in names if name != subject]
+    others = [name for name in others if name not in FAULTS] or others
     if not others:
         return Headline(question=f"How good is a call by {subject}?", verdict="Measured", sentences=())
     sentences: list[str] = []

@@ -93,6 +93,7 @@ svg .happening text { fill: var(--raised); font-size: 11px; font-weight: 700; }
 svg .host { font-size: 13px; font-weight: 650; }
 svg .step { font-size: 12px; }
 svg .host { paint-order: stroke; stroke: var(--sea); stroke-width: 4px; stroke-linejoin: round; }
+.panel > details > summary { margin-top: 16px; cursor: pointer; font-weight: 600; }
 .ways { margin-top: 18px; display: grid; gap: 22px; }
 .way-name {
   display: flex; justify-content: space-between; gap: 12px; flex-wrap: wrap; font-size: 14px; margin: 0 0 8px;

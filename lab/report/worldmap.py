@@ -32,7 +32,7 @@ NEAR: Final = 16.0
 LABELLED: Final = 110.0
 """Shorter steps have no figures on the map."""
 
-MOST_LABELS: Final = 14
+MOST_LABELS: Final = 9
 """Steps of the way with figures on the map; with more, they would cover it. The list below it has them all."""
 
 
@@ -135,32 +135,30 @@ def _land(view: _View, size: tuple[float, float]) -> Node:
 
 
 def _steps(topology: Topology, summaries: Sequence[Summary], spots: dict[str, _Point]) -> Iterator[Node]:
-    middles: dict[tuple[str, str], _Point] = {}
+    middles: dict[tuple[_Point, _Point], tuple[_Point, str]] = {}
+    gap = min(0.09, 0.2 / max(len(summaries) - 1, 1))
     for index, summary in enumerate(summaries):
         for one, other in _drawn(summary, spots):
             start, end = sorted((spots[one], spots[other]))
             length = math.dist(start, end)
             # Scenarios that share a step run beside each other.
-            bend = 0.06 * length + (index - (len(summaries) - 1) / 2) * 0.09 * length
+            bend = (0.06 + (index - (len(summaries) - 1) / 2) * gap) * length
             nx, ny = (end[1] - start[1]) / length, -(end[0] - start[0]) / length
             middle = (start[0] + end[0]) / 2 + bend * nx, (start[1] + end[1]) / 2 + bend * ny
             cx, cy = middle[0] + bend * nx, middle[1] + bend * ny
             d = f"M{start[0]:.1f} {start[1]:.1f}Q{cx:.1f} {cy:.1f} {end[0]:.1f} {end[1]:.1f}"
             words = tag("title", {}, f"{summary.scenario}: {one} \u2013 {other}")
             yield tag("path", {"class": f"way {series_class(index)}", "d": d}, words)
-            if length > LABELLED:
-                middles.setdefault((one, other), middle)
+            if length > LABELLED and (one, other) in topology.conditions:
+                conditions = topology.conditions[one, other]
+                text = conditions_label(conditions.rtt_ms, conditions.loss or None)
+                middles.setdefault((start, end), (middle, text))
     if len(middles) > MOST_LABELS:
         return
-    for (one, other), (x, y) in middles.items():
-        conditions = topology.conditions.get((one, other))
-        if conditions is not None:
-            text = conditions_label(conditions.rtt_ms, conditions.loss)
-            width = 7.2 * len(text) + 8
-            yield tag(
-                "rect", {"class": "pill", "x": x - width / 2, "y": y - 10, "width": width, "height": 20, "rx": 10}
-            )
-            yield tag("text", {"class": "step", "x": x, "y": y + 4.5, "text-anchor": "middle"}, text)
+    for (x, y), text in middles.values():
+        width = 7.2 * len(text) + 8
+        yield tag("rect", {"class": "pill", "x": x - width / 2, "y": y - 10, "width": width, "height": 20, "rx": 10})
+        yield tag("text", {"class": "step", "x": x, "y": y + 4.5, "text-anchor": "middle"}, text)
 
 
 def _drawn(summary: Summary, spots: dict[str, _Point]) -> list[tuple[str, str]]:

@@ -78,6 +78,13 @@ def test_what_is_proven_but_small_decides_nothing() -> None:
     assert "better by less than 1 % in latency by 0.71 ms" in said.sentences[0]
 
 
+def test_nobody_chooses_a_fault() -> None:
+    summaries = summarise(runs_of(relay=100.0, far=130.0, node_kill=90.0))
+    assert headline(summaries, compare(summaries)).question == "Is a call better by relay than by far?"
+    only = summarise(runs_of(relay=100.0, partition=130.0))
+    assert headline(only, compare(only)).verdict == "Yes"
+
+
 def test_without_a_relay_the_first_scenario_is_asked_about() -> None:
     summaries = summarise(runs_of(one=100.0, other=130.0))
     assert headline(summaries, compare(summaries)).question == "Is a call better by one than by other?"

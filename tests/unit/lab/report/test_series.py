@@ -35,7 +35,8 @@ def test_repeats_are_averaged_and_their_range_is_the_band() -> None:
 def test_fewer_points_are_means_of_more() -> None:
     seconds = [make_second(at_s=float(at), packets=at, delay_ms=float(at)) for at in range(1, 7)]
     line = over_time(course("relay", [make_run(make_flow(*seconds))]), "latency", 2)
-    assert line.points == ((1.5, pytest.approx(14 / 6)), (4.5, pytest.approx(77 / 15)))
+    assert [x for x, _ in line.points] == [1.5, 4.5]
+    assert [y for _, y in line.points] == pytest.approx([14 / 6, 77 / 15])
 
 
 def test_silence_is_a_gap_not_a_zero() -> None:
