@@ -107,9 +107,7 @@ def ways(topology: Topology, summaries: Sequence[Summary]) -> Node:
         legend([each.scenario for each in summaries]),
         tag("div", {"class": "wide"}, draw_map(topology, summaries, size=(WIDE, 440))),
         tag("div", {"class": "narrow"}, draw_map(topology, summaries, size=(NARROW, 300))),
-        listed
-        if len(strips) <= MOST_STRIPS
-        else tag("details", {}, tag("summary", {}, "Every way, step by step"), listed),
+        tag("details", {}, tag("summary", {}, "Every way, step by step"), listed) if folded else listed,
     )
 
 

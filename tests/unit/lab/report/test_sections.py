@@ -32,3 +32,12 @@ def test_a_way_and_its_way_back_are_one_strip() -> None:
     strips = list(ways(make_topology(), summaries).iter("ol"))
     assert len(strips) == len(summaries)
     assert ["".join(item.itertext()) for item in strips[0]][::2] == ["eu-peer", "sin-node", "hcm-node", "vn-peer"]
+
+
+def test_many_ways_are_folded() -> None:
+    run = visage_runs(repeats=1, duration_s=5)[0]
+    few, many = (
+        ways(make_topology(), summarise([msgspec.structs.replace(run, scenario=f"s{place}") for place in range(count)]))
+        for count in (6, 7)
+    )
+    assert [len(list(drawn.iter("details"))) for drawn in (few, many)] == [0, 1]
