@@ -75,6 +75,8 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         logins_burst: How many of them at once.
         changes_per_minute: Requests under ``/v1/rooms`` but reading ones that one client address may make, on average.
         changes_burst: How many of them at once.
+        placements_per_minute: Questions for nodes that one client address may ask, on average.
+        placements_burst: How many of them at once.
     """
 
     address: str = "127.0.0.1"
@@ -95,6 +97,8 @@ class HttpConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     logins_burst: Count = 12
     changes_per_minute: Count = 300
     changes_burst: Count = 100
+    placements_per_minute: Count = 600
+    placements_burst: Count = 200
 
 
 class MediaConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -33,6 +33,8 @@ class Api:
         proxies: Who may say whose request it is.
         session_pace: How fast an address may open sessions.
         account_pace: How fast an address may register and log in.
+        change_pace: How fast an address may change rooms.
+        placement_pace: How fast an address may ask for nodes.
         connections: What the WebSockets did.
         guard: Counts connections, once the server runs.
         stopping: Set when the server goes away.
@@ -46,6 +48,7 @@ class Api:
     session_pace: KeyedPace
     account_pace: KeyedPace
     change_pace: KeyedPace
+    placement_pace: KeyedPace
     connections: ConnectionCounters = field(default_factory=ConnectionCounters)
     guard: Guard | None = None
     stopping: trio.Event = field(default_factory=trio.Event)
@@ -93,4 +96,5 @@ def make_api(backend: Backend, config: HttpConfig, public_url: str) -> Api:
         session_pace=KeyedPace(rate_per_s=config.sessions_per_minute / 60, burst=config.sessions_burst),
         account_pace=KeyedPace(rate_per_s=config.logins_per_minute / 60, burst=config.logins_burst),
         change_pace=KeyedPace(rate_per_s=config.changes_per_minute / 60, burst=config.changes_burst),
+        placement_pace=KeyedPace(rate_per_s=config.placements_per_minute / 60, burst=config.placements_burst),
     )

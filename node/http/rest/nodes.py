@@ -17,6 +17,11 @@ def nodes_blueprint(api: Api) -> Blueprint:
     """Make the resources."""
     blueprint = Blueprint("nodes", __name__)
 
+    @blueprint.before_request
+    async def pace_questions() -> None:
+        # Each weighs all nodes of the cluster, for whoever asks: nobody has to come in first.
+        api.spend(api.placement_pace, "questions for nodes")
+
     @blueprint.get("/v1/nodes")
     async def candidates() -> Response:
         """Order the nodes for this client, best first; see placement_query.py for what it may say of itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
 
 from node.http.candidates import CandidateQuery, NodeCandidate
 from signalling.client.messages import MAX_MEASURED_NODES
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quart.typing import TestClientProtocol
+    from trio.testing import MockClock
 
 BETTER = NodeCandidate(
     node=NodeId("b"),
@@ -140,3 +142,38 @@ async def test_being_sent_on_counts_as_a_session(backend: FakeBackend, web_root:
     backend.better = BETTER
     client = make_app(backend, web_root, sessions_burst=2, sessions_per_minute=6).test_client()
     assert [(await client.post("/v1/sessions")).status_code for _ in range(3)] == [307, 307, 429]
+
+
+# --- pace ---------------------------------------------------------------------------------
+
+
+async def test_who_asks_for_nodes_too_fast_is_told_when_to_come_again(
+    backend: FakeBackend, web_root: Path, autojump_clock: MockClock
+) -> None:
+    client = make_app(backend, web_root, placements_burst=2, placements_per_minute=6).test_client()
+    assert (await client.get("/v1/nodes")).status_code == 200
+    assert (await client.get("/v1/explain/placement")).status_code == 200, "both draw on the same pace"
+    refused = await client.get("/v1/nodes")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "10")
+    assert (await refused.get_json())["error"]["code"] == "rate_limited"
+    assert len(backend.asked) == 2, "nobody weighed nodes for the third"
+    assert (await client.post("/v1/sessions")).status_code == 201, "sessions have a pace of their own"
+    await trio.sleep(10)
+    assert (await client.get("/v1/explain/placement")).status_code == 200
+
+
+async def test_a_preflight_and_another_address_cost_nothing(
+    backend: FakeBackend, web_root: Path, autojump_clock: MockClock
+) -> None:
+    app = make_app(backend, web_root, placements_burst=1, placements_per_minute=6, trusted_proxies=["127.0.0.0/8"])
+    client = app.test_client()
+    page = {"Origin": "http://node.test:8080", "Access-Control-Request-Method": "GET"}
+    assert (await client.options("/v1/nodes", headers=page)).status_code == 204
+
+    async def ask(address: str) -> int:
+        answer = await client.get(
+            "/v1/nodes", headers={"X-Forwarded-For": address}, scope_base={"client": ("127.0.0.1", 1)}
+        )
+        return answer.status_code
+
+    assert [await ask(one) for one in ("192.0.2.1", "192.0.2.1", "192.0.2.2")] == [200, 429, 200]
