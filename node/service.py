@@ -84,6 +84,7 @@ class RunningNode:
         membership: Its place in the cluster, if it has one.
         api_keys: Who else may sign for users.
         drainer: Empties it.
+        places: Where clients are by their addresses, if its operator has such a file.
     """
 
     node_id: NodeId
@@ -92,6 +93,7 @@ class RunningNode:
     membership: Membership | None
     api_keys: ApiKeys
     drainer: Drainer
+    places: GeoDatabase | None
 
 
 async def run_node(config: Config, *, started: Callable[[RunningNode], None]) -> None:
@@ -99,7 +101,7 @@ async def run_node(config: Config, *, started: Callable[[RunningNode], None]) ->
 
     SIGTERM or SIGINT empties it within ``node.drain_deadline_s``, as people are sent to other nodes,
     and then stops it in good order within ``node.stop_deadline_s``; a second one stops it now. SIGHUP
-    reads the TLS certificate, the API keys and the revoked keys again.
+    reads the TLS certificate, the API keys, the revoked keys and the map of addresses again.
 
     Args:
         config: All settings.
@@ -270,6 +272,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             membership=membership,
             api_keys=api_keys,
             drainer=drainer,
+            places=places,
         )
 
 

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from membership import GossipSetupError
+from node.errors import NodeStartError
 from node.http.tls import CertificateError
 from session import SessionSetupError
 
@@ -36,6 +37,7 @@ async def watch_signals(stop: trio.Event, everything: trio.CancelScope, *, task_
                 _reload_certificate(watch.node)
                 _reload_api_keys(watch.node)
                 _reload_revoked_keys(watch.node)
+                await _reload_places(watch.node)
             elif watch.node is None or stop.is_set():
                 everything.cancel()
             else:
@@ -78,3 +80,14 @@ def _reload_revoked_keys(node: RunningNode | None) -> None:
         log.error("revoked_keys_kept", reason=error.message)
     else:
         log.info("revoked_keys_reloaded")
+
+
+async def _reload_places(node: RunningNode | None) -> None:
+    if node is None or node.places is None:
+        return
+    try:
+        await node.places.reload()
+    except NodeStartError as error:
+        log.error("geoip_kept", reason=error.message)
+    else:
+        log.info("geoip_reloaded")

@@ -17,6 +17,7 @@ import trio
 
 from node.http.server import bind
 from tests.unit.node.http.test_tls import name_of, open_tls, write_pair
+from tests.unit.node.mmdb import mmdb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -252,3 +253,37 @@ async def test_sighup_reads_the_certificate_again(tmp_path: Path) -> None:
             names.append(name_of(stream))
             await trio.aclose_forcefully(stream)
     assert names == ["CN=first", "CN=second"]
+
+
+async def test_sighup_reads_the_map_of_addresses_again_and_keeps_it_if_the_new_one_is_bad(tmp_path: Path) -> None:
+    path = tmp_path / "city.mmdb"
+
+    def write(latitude: float) -> None:
+        path.write_bytes(mmdb({"127.0.0.0/8": {"location": {"latitude": latitude, "longitude": 4.9}}}))
+
+    write(52.0)
+    setting = ("--set", f"placement.geoip_database={path}")
+    async with starling(tmp_path, "up", "--http-port", "0", *setting) as process:
+        url = await read_url(process)
+        assert process.stderr is not None
+
+        async def hang_up(word: bytes) -> None:
+            process.send_signal(signal.SIGHUP)
+            said = b""
+            with trio.fail_after(STOP_DEADLINE_S):
+                while word not in said:
+                    said += await process.stderr.receive_some(4096)  # type: ignore[union-attr]
+
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+
+            async def latitude() -> float:
+                return float((await http.get("/v1/explain/placement")).json()["position"]["latitude"])
+
+            assert await latitude() == 52.0
+            write(35.0)
+            assert await latitude() == 52.0
+            await hang_up(b"geoip_reloaded")
+            assert await latitude() == 35.0
+            path.write_bytes(b"<html>quota exceeded</html>")
+            await hang_up(b"geoip_kept")
+            assert await latitude() == 35.0

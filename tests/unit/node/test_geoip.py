@@ -54,6 +54,27 @@ def test_ipv6_and_networks(tmp_path: Path) -> None:
     database.close()
 
 
+async def test_a_new_file_counts_once_it_is_read_and_a_bad_one_never(tmp_path: Path) -> None:
+    path = tmp_path / "city.mmdb"
+    path.write_bytes(mmdb(NETWORKS))
+    database = GeoDatabase(path)
+    tokyo = mmdb({"198.51.100.0/24": {"location": {"latitude": 35.7, "longitude": 139.7}}})
+    path.write_bytes(tokyo)  # in place, as `cp` does: what is served was read before
+    assert database.position_of("198.51.100.7") == PARIS
+    await database.reload()
+    assert database.position_of("198.51.100.7") == Position(latitude=35.7, longitude=139.7)
+    for bad in (b"", tokyo[:-40], b"<html>quota exceeded</html>"):
+        path.write_bytes(bad)
+        with pytest.raises(NodeStartError, match=r"placement\.geoip_database"):
+            await database.reload()
+        assert database.position_of("198.51.100.7") == Position(latitude=35.7, longitude=139.7)
+    path.unlink()
+    with pytest.raises(NodeStartError):
+        await database.reload()
+    assert database.position_of("198.51.100.7") is not None
+    database.close()
+
+
 @pytest.mark.parametrize("content", [None, b"", b"not a database", mmdb(NETWORKS)[:-40]])
 def test_a_file_that_is_no_database_is_said_by_its_setting(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "x.mmdb"
