@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from node.drain import DrainOverError
+from node.drain import DrainOverError, UnkeptError
 
 if TYPE_CHECKING:
     from node.drain import Drainer
@@ -77,8 +77,8 @@ async def carry_out_order(node: NodeId, drainer: Drainer, order: NodeOrder) -> N
                 drainer.undo()
             case "eligible" | "ineligible":
                 await drainer.set_eligible(order.action == "eligible")
-    except DrainOverError as over:
-        code, message = over.code, over.message
+    except (DrainOverError, UnkeptError) as refused:
+        code, message = refused.code, refused.message
     seen = drainer.progress()
     return NodeAnswer(
         node=node,

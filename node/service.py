@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -34,7 +34,7 @@ from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.conductor.distances import RecentRtts, rtts_now
 from node.config.derived import public_url
-from node.drain import Drainer, open_drainer
+from node.drain import Drainer, Eligibility, open_drainer
 from node.errors import NodeStartError
 from node.geoip import GeoDatabase
 from node.http.api import make_api
@@ -160,7 +160,10 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                 )
             )
         )
-        tags = own_tags(config, identity, url, engine.addresses)
+        eligibility = Eligibility(Path(config.node.data_dir))
+        is_eligible = eligibility.read()
+        # From the first word on: not even for a second would others send people here.
+        tags = replace(own_tags(config, identity, url, engine.addresses), eligible=is_eligible)
         membership = None
         if config.mesh.is_on:
             membership = await stack.enter_async_context(open_membership(membership_config(config, identity), tags))
@@ -231,6 +234,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                 )
             )
         )
+        conductor.standing.eligible = is_eligible
         stack.push_async_callback(_bow_out, sessions)
         drainer = await stack.enter_async_context(
             open_drainer(
@@ -241,6 +245,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     rooms=conductor.stage,
                     links=relay,
                     gossip=membership,
+                    eligibility=eligibility,
                     engine_epoch=lambda: _epoch_of(engine),
                 )
             )

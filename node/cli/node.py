@@ -85,7 +85,7 @@ def eligibility(
 ) -> None:
     """Let new people come, or send them elsewhere; those who are here stay, and may come again.
 
-    A restarted node is eligible. Exit code 3: no node runs here.
+    It outlives a restart. Exit code 3: no node runs here.
     """
     _do(config, data_dir, "eligible" if switch is Switch.ON else "ineligible", as_json=as_json)
 

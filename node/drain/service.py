@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from node.conductor.standing import Standing
+    from node.drain.eligibility import Eligibility
     from node.drain.events import DrainEvent, DrainProgress
     from node.drain.ports import Gossip, Links, Moves, Rooms, Seats
     from signalling.ids import NodeId, RoomId, SessionId
@@ -91,6 +92,7 @@ class Drainer:
         rooms: Rooms,
         links: Links | None,
         gossip: Gossip | None,
+        eligibility: Eligibility,
         engine_epoch: Callable[[], int | None],
     ) -> None:
         self._standing = standing
@@ -99,6 +101,7 @@ class Drainer:
         self._rooms = rooms
         self._links = links
         self._gossip = gossip
+        self._eligibility = eligibility
         self._engine_epoch = engine_epoch
         self._core = Drain(draw=random.random)
         self._went: set[SessionId] = set()
@@ -146,10 +149,14 @@ class Drainer:
         await self._finished.wait()
 
     async def set_eligible(self, eligible: bool) -> None:
-        """Take new people or none; those who are here stay, and may come again. Forgotten when the process ends.
+        """Take new people or none; those who are here stay, and may come again. It outlives the process.
 
         Cancelling leaves it done here, and perhaps untold.
+
+        Raises:
+            UnkeptError: The data folder does not take it; nothing was changed.
         """
+        await self._eligibility.keep(eligible)
         self._standing.eligible = eligible
         await self._tell()
 

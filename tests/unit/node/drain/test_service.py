@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
@@ -11,7 +12,7 @@ import trio
 
 from membership import GossipUnavailableError, NodeState, NodeTags
 from node.conductor.standing import Standing
-from node.drain import Drainer, DrainOverError, open_drainer
+from node.drain import Drainer, DrainOverError, Eligibility, open_drainer
 from node.drain.core import TELL_AGAIN_S
 from node.lifecycle_orders import NodeOrder, carry_out_order
 from session import Seat
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from relay.events import LinkStatus
     from signalling.client.messages import LeaveReason
 
+NOWHERE: Final = Path("/nonexistent")
 HERE, THERE = NodeId("here"), NodeId("there")
 ROOM: Final = RoomId("hall")
 LOOK_S: Final = 0.05
@@ -121,7 +123,7 @@ class Node:
 
 
 @asynccontextmanager
-async def _draining(node: Node, people: int) -> AsyncIterator[Drainer]:
+async def _draining(node: Node, people: int, *, folder: Path = NOWHERE) -> AsyncIterator[Drainer]:
     node.seated = {seat.session: seat for seat in map(_seat, range(people))}
     drainer = Drainer(
         standing=node.standing,
@@ -130,6 +132,7 @@ async def _draining(node: Node, people: int) -> AsyncIterator[Drainer]:
         rooms=node,
         links=node,
         gossip=node,
+        eligibility=Eligibility(folder),
         engine_epoch=lambda: node.engine,
     )
     async with open_drainer(drainer):
@@ -234,9 +237,9 @@ async def test_gossip_that_is_away_stops_no_drain(autojump_clock: MockClock) -> 
         assert "move" in node.done
 
 
-async def test_orders_and_their_answers(autojump_clock: MockClock) -> None:
+async def test_orders_and_their_answers(autojump_clock: MockClock, tmp_path: Path) -> None:
     node = Node(goes=False)
-    async with _draining(node, 2) as drainer:
+    async with _draining(node, 2, folder=tmp_path) as drainer:
 
         async def order(**what: Any) -> tuple[str, bool, int, int, str]:
             answer = await carry_out_order(HERE, drainer, NodeOrder(**what))
@@ -253,3 +256,12 @@ async def test_orders_and_their_answers(autojump_clock: MockClock) -> None:
         assert await order(action="drain", moves=False) == ("released", True, 0, 2, "")
         await _until(lambda: node.done[-1] == "release")
         assert await order(action="undrain") == ("released", True, 0, 2, "drain_over")
+
+
+async def test_what_the_folder_does_not_take_is_not_done(autojump_clock: MockClock) -> None:
+    node = Node()
+    async with _draining(node, 0) as drainer:
+        answer = await carry_out_order(HERE, drainer, NodeOrder(action="ineligible"))
+    assert (answer.code, answer.eligible) == ("data_dir_unwritable", True)
+    assert str(NOWHERE) in answer.message
+    assert node.tags == TAGS
