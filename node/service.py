@@ -33,6 +33,7 @@ from node.admin.member_orders import MemberOrders
 from node.audit import Auditor
 from node.conductor import Admission, Conductor, Directory, open_conductor
 from node.conductor.distances import RecentRtts, rtts_now
+from node.conductor.first_links import FirstLinks
 from node.config.derived import public_url
 from node.drain import Drainer, Eligibility, open_drainer
 from node.errors import NodeStartError
@@ -170,7 +171,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
         settings = session_config(config)
         stores = await stack.enter_async_context(open_stores(config, settings))
         sessions = await stack.enter_async_context(open_sessions(settings, store=stores.seats, directory=stores.rooms))
-        relay = None
+        relay = first_links = None
         if membership is not None:
             relay = await stack.enter_async_context(
                 open_relay(
@@ -185,6 +186,9 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                 )
             )
             await stack.enter_async_context(doubting(membership, relay))
+            first_links = FirstLinks(
+                view=lambda: membership.view, links=relay.snapshot, warm_links=config.mesh.warm_links
+            )
         tokens = Tokens(
             identity.cluster_keys,
             api_keys=api_keys,
@@ -231,6 +235,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     ),
                     tokens=tokens,
                     pins=Passwords(),
+                    first_links=first_links,
                 )
             )
         )

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from membership import Membership
     from node.conductor.admission import Admission
     from node.conductor.directory import Directory
+    from node.conductor.first_links import FirstLinks
     from node.conductor.ports import OtherNodes
     from node.explain import TrackExplained
     from node.http.backend import (
@@ -109,6 +110,7 @@ class Conductor:
         accounts: Accounts,
         tokens: Tokens,
         pins: Passwords,
+        first_links: FirstLinks | None = None,
     ) -> None:
         self._engine = engine
         self._media = MediaMeasures(engine)
@@ -117,6 +119,7 @@ class Conductor:
         self._keys = keys
         self._membership = membership
         self._relay = relay
+        self._first_links = first_links
         self.peers = ClientPeers(engine, sessions.media_of)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
         self.standing = Standing()
@@ -222,7 +225,8 @@ class Conductor:
 
     def readiness(self) -> tuple[ReadinessProblem, ...]:
         """See :class:`node.http.backend.Backend`."""
-        return (*self.standing.problems(), *problems_of(self._engine, self._membership))
+        starting = () if self._first_links is None else self._first_links.problems()
+        return (*self.standing.problems(), *problems_of(self._engine, self._membership), *starting)
 
     def warnings(self) -> tuple[ReadinessProblem, ...]:
         """What an operator should know and no client needs to: this node still takes people."""
