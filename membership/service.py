@@ -28,7 +28,7 @@ from membership.keys.rotation import GossipKeys
 from membership.members.change_log import log_changes
 from membership.members.history import ChangeHistory
 from membership.members.revocations import read_revoked_keys
-from membership.members.seed_watch import have_left
+from membership.members.seed_watch import have_left, is_numeric, missing_seeds
 from membership.members.subscription import ChangeSubscription
 from membership.members.tags import OPTIONAL_TAGS, AgentKind, NodeTags, encode_tags
 from membership.members.view import (
@@ -101,7 +101,7 @@ class Membership:
         self._has_joined = trio.Event()
         self._subscriptions: set[ChangeSubscription] = set()
         self._events = UserEvents()
-        self._records_dropped = self._resets = 0
+        self._records_dropped = self._resets = self._joins_failed = 0
         self._event_queue: int | None = None
         self._join_problem: GossipSetupError | None = None
         self._coordinates = CoordinateReader(lambda: self.view)
@@ -251,6 +251,12 @@ class Membership:
             events_foreign=self._events.foreign,
             records_dropped=self._records_dropped,
             flaps=self.history.flaps,
+            members_refused=dict(self.history.refusals),
+            keys_refused=dict(self.keys.refusals),
+            pings_sent=self._pings.sent,
+            pings_unanswered=self._pings.unanswered,
+            joins_failed=self._joins_failed,
+            seeds_missing=len(missing_seeds([seed for seed in self._seeds if is_numeric(seed)], self.view)),
             resets=self._resets + sum(subscription.resets for subscription in self._subscriptions),
             event_queue=self._event_queue,
             rooms_asked=self.rooms.asked,
@@ -348,6 +354,7 @@ class Membership:
         is_alone = len(self.view.alive()) <= 1 and not is_gone
         self._join_problem = problem if is_alone else None
         if problem is not None:
+            self._joins_failed += 1
             say = log.warning if is_alone else log.info
             say("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
         self._has_joined.set()

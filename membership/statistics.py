@@ -23,6 +23,12 @@ class MembershipStatistics:
         events_foreign: events that are not ours by name or size.
         records_dropped: stream records lost because this process was slow.
         flaps: times that a node was gone and came back as the same boot.
+        members_refused: members that were refused, by code; one that comes again counts again.
+        keys_refused: orders about gossip keys that were refused, by code.
+        pings_sent: nodes asked whether they are there, because their agent's life says nothing of them.
+        pings_unanswered: those of them that did not answer in time.
+        joins_failed: attempts to join seeds of which none was reached.
+        seeds_missing: seeds given by IP address at which no living node is seen now.
         resets: subscriptions that fell behind and started over.
         event_queue: events waiting in the agent at the last look; < 10 healthy, > 100 over budget; None if unknown.
         rooms_asked: queries for a room's nodes sent while the store was away.
@@ -44,6 +50,12 @@ class MembershipStatistics:
     events_foreign: int
     records_dropped: int
     flaps: int
+    members_refused: dict[str, int]
+    keys_refused: dict[str, int]
+    pings_sent: int
+    pings_unanswered: int
+    joins_failed: int
+    seeds_missing: int
     resets: int
     event_queue: int | None
     rooms_asked: int

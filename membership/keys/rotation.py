@@ -14,6 +14,7 @@ never a member: for that, change the key files of all nodes by hand, and restart
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -152,6 +153,8 @@ class GossipKeys:
         self._view = view
         self._endpoint = endpoint
         self._is_changing = False
+        self.refusals: Counter[str] = Counter()
+        """Orders of operators that were refused since start, by code."""
         self._bucket = TokenBucket(rate_per_s=ANSWERS_PER_S, burst=ANSWER_BURST, now=0.0)
 
     # --- the questions of others ---
@@ -198,7 +201,7 @@ class GossipKeys:
         )
         listed = await self._ask_agents(lambda client: client.list_keys())
         if not listed.keys and listed.failed:
-            raise KeysRefusedError("gossip_unencrypted", "the gossip of this node has no key, so there is none to list")
+            raise self._refusal("gossip_unencrypted", "the gossip of this node has no key, so there is none to list")
         nodes = []
         for member in known:
             keys = _keys_in(told.get(member.serf_name))
@@ -230,7 +233,7 @@ class GossipKeys:
             KeysRefusedError: `gossip_key_invalid`, `nodes_missing`, `keys_busy`.
             GossipUnavailableError: no agent, or it did not answer in time; the change may still happen.
         """
-        _check(key)
+        self._check(key)
         async with self._alone(force=force):
             return await self._change("install", key)
 
@@ -250,7 +253,7 @@ class GossipKeys:
         With `force` it goes on although agents did not answer, but not when one said that it cannot.
         Raises as :meth:`install` does; when it does so in the midst, run it again.
         """
-        _check(key)
+        self._check(key)
         async with self._alone(force=force):
             changes = [await self._change("install", key)]
             if _goes_on(changes[-1], force=force):
@@ -264,12 +267,12 @@ class GossipKeys:
     async def _alone(self, *, force: bool) -> AsyncIterator[None]:
         """One change at a time, and none that a node would miss."""
         if self._is_changing:
-            raise KeysRefusedError("keys_busy", "another change of keys is under way: wait for its end")
+            raise self._refusal("keys_busy", "another change of keys is under way: wait for its end")
         self._is_changing = True
         try:
             silent = () if force else (await self.report()).silent
             if silent:
-                raise KeysRefusedError(
+                raise self._refusal(
                     "nodes_missing",
                     f"{', '.join(silent)} would miss this and come back with keys that nobody speaks any more: bring "
                     "them up first, or use --force and copy the new key to them by hand",
@@ -277,6 +280,14 @@ class GossipKeys:
             yield
         finally:
             self._is_changing = False
+
+    def _check(self, key: str) -> None:
+        if not is_gossip_key(key):
+            raise self._refusal("gossip_key_invalid", "that is no gossip key: base64 of 16, 24 or 32 bytes")
+
+    def _refusal(self, code: str, message: str) -> KeysRefusedError:
+        self.refusals[code] += 1
+        return KeysRefusedError(code, message)
 
     async def _change(self, action: str, key: str) -> KeyChange:
         commands: dict[str, Callable[[SerfClient], Awaitable[KeyringAnswer]]] = {
@@ -300,7 +311,7 @@ class GossipKeys:
         keys = (await self._ask_agents(lambda client: client.list_keys())).keys
         found = [key for key in keys if fingerprint_of(key) == fingerprint]
         if not found:
-            raise KeysRefusedError("key_unknown", f"no keyring has a key {fingerprint}: `starling keys list` names all")
+            raise self._refusal("key_unknown", f"no keyring has a key {fingerprint}: `starling keys list` names all")
         return found[0]
 
     async def _ask_agents(self, command: Callable[[SerfClient], Awaitable[KeyringAnswer]]) -> KeyringAnswer:
@@ -321,11 +332,6 @@ class GossipKeys:
 
 def _goes_on(change: KeyChange, *, force: bool) -> bool:
     return change.is_done or (force and not change.failed)
-
-
-def _check(key: str) -> None:
-    if not is_gossip_key(key):
-        raise KeysRefusedError("gossip_key_invalid", "that is no gossip key: base64 of 16, 24 or 32 bytes")
 
 
 def _keys_in(payload: bytes | None) -> tuple[str, ...] | None:

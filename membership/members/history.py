@@ -6,7 +6,7 @@ is a network; many are a machine without CPU to spare, or a path that loses too 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +58,8 @@ class ChangeHistory:
         self._flaps: dict[NodeId, int] = {}
         self.flaps = 0
         """Times that a node came back as the boot that had been gone, since start."""
+        self.refusals: Counter[str] = Counter()
+        """Members that were refused since start, by code."""
 
     def add(self, changes: Iterable[Change], *, at_ms: int) -> None:
         """Note what changed at this time."""
@@ -74,6 +76,7 @@ class ChangeHistory:
                     _remember(self._gone, member.node_id, member.tags.boot)
                     self._note(member.state.value, member, "refused" if is_refused else "", at_ms)
                 case MemberRefused(member=refused):
+                    self.refusals[refused.code] += 1
                     reason = f"{refused.code}: {refused.message}"
                     self._append("refused", refused.serf_name, refused.serf_name, reason, at_ms)
                 case _:

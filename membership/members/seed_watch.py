@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from membership.members.snapshot import ClusterView, ViewMember
 
-__all__ = ["SeedWatch", "have_left"]
+__all__ = ["SeedWatch", "have_left", "is_numeric", "missing_seeds"]
 
 FIRST_REJOIN_S: Final = 0.5
 """First pause after a failed join; doubled up to the configured interval."""
@@ -65,13 +65,15 @@ class SeedWatch:
         """Say whom to join; nobody if it is not time, or nobody is missing."""
         if now < self.at:
             return ()
-        missing = (*self._missing_seeds(view), *_dark_regions(view))
+        missing = (*missing_seeds(self._seeds, view), *_dark_regions(view))
         self.at = math.inf if missing else now + self._interval_s
         return tuple(dict.fromkeys(missing))
 
-    def _missing_seeds(self, view: ClusterView) -> tuple[str, ...]:
-        there = {address_of(member) for member in view.alive() if member.node_id != view.own_id}
-        return tuple(seed for seed in self._seeds if seed not in there)
+
+def missing_seeds(seeds: Sequence[str], view: ClusterView) -> tuple[str, ...]:
+    """Those of these addresses at which no other living node is seen; one given by name never matches."""
+    there = {address_of(member) for member in view.alive() if member.node_id != view.own_id}
+    return tuple(seed for seed in seeds if seed not in there)
 
 
 def have_left(addresses: Sequence[str], view: ClusterView) -> bool:
@@ -84,11 +86,12 @@ def have_left(addresses: Sequence[str], view: ClusterView) -> bool:
     there = {address_of(member) for member in left}
     ports = {member.port for member in left}
     return bool(addresses) and all(
-        address in there or (not _is_numeric(address) and _port_of(address) in ports) for address in addresses
+        address in there or (not is_numeric(address) and _port_of(address) in ports) for address in addresses
     )
 
 
-def _is_numeric(address: str) -> bool:
+def is_numeric(address: str) -> bool:
+    """Whether the host of a `host:port` is an IP address and no name."""
     try:
         ip_address(address.rpartition(":")[0].strip("[]"))
     except ValueError:

@@ -97,6 +97,10 @@ class Pings:
         self._bucket = TokenBucket(rate_per_s=ANSWERS_PER_S, burst=ANSWER_BURST, now=0.0)
         self.rounds = 0
         """Rounds since start that said something."""
+        self.sent = 0
+        """Nodes asked in those rounds, each round anew."""
+        self.unanswered = 0
+        """Those of them that did not answer."""
 
     def doubt(self, nodes: frozenset[NodeId]) -> None:
         """Ask these, too, from the next round on: all whose link is down now."""
@@ -163,6 +167,8 @@ class Pings:
             log.info("ping_round_void", asked=len(names), reason=error.message)
             return
         self.rounds += 1
+        self.sent += len(names)
+        self.unanswered += len(set(names) - answered)
         before = self._board.silent
         self._board.tell(asked=names, answered=answered)
         for name in self._board.silent - before:

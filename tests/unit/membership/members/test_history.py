@@ -41,6 +41,7 @@ def test_what_happened_is_told_with_its_time() -> None:
         (4, 7, "refused", "eve-1", "uncertified: why"),
     ]
     assert [entry.number for entry in history.entries(after=3)] == [4]
+    assert history.refusals == {"uncertified": 1}
 
 
 def test_only_the_same_boot_flaps() -> None:

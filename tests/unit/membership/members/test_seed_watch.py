@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from membership.members.seed_watch import FIRST_REJOIN_S, MAX_TRIED, SeedWatch, have_left
+from membership.members.seed_watch import FIRST_REJOIN_S, MAX_TRIED, SeedWatch, have_left, is_numeric, missing_seeds
 from membership.members.snapshot import ClusterView, MemberState, ViewMember
 from membership.members.standing import Rules, judge
 from signalling.ids import NodeId
@@ -35,6 +35,12 @@ def test_a_seed_that_is_missing_is_joined_although_another_lives() -> None:
     whole = seen(("me", 9, "a", "alive"), ("ada", 1, "a", "alive"), ("bob", 2, "b", "alive"))
     assert watch.look(whole, 130) == ()
     assert watch.at == 160
+
+
+def test_seeds_are_missing_until_another_node_lives_at_them() -> None:
+    assert missing_seeds((HERE, THERE, NAMED), seen(("me", 1, "a", "alive"), ("ada", 2, "a", "alive"))) == (HERE, NAMED)
+    assert missing_seeds((HERE,), seen(("me", 9, "a", "alive"), ("ada", 1, "a", "failed"))) == (HERE,)
+    assert [is_numeric(seed) for seed in (HERE, "[::1]:1", NAMED)] == [True, True, False]
 
 
 def test_a_seed_by_name_is_joined_each_interval() -> None:
