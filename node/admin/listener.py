@@ -1,8 +1,12 @@
 """The node's end of the private listener.
 
-Whoever does not have the token gets no word. A question has one deadline from the connection to the answer. A stream
-ends when its client hangs up, does not take a line within the deadline, or the node stops; it says every few seconds
-that it is alive.
+Whoever does not have the token gets no word; that somebody tried is counted and logged. It is one line that has to be
+JSON with the token in it, and what a browser sends, whatever page it is on and whatever name it took the address by,
+begins with a method and a path: so it ends there. Anybody on this machine can connect and say nothing: when too many
+do, the one that has been silent for longest goes, so a question is heard all the same.
+
+A question has one deadline from the connection to the answer. A stream ends when its client hangs up, does not take a
+line within the deadline, or the node stops; it says every few seconds that it is alive.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from collections import Counter
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +36,7 @@ from node.admin.protocol import (
 )
 from node.admin.stream_lines import Alive, StreamRefused
 from node.private_files import write_private
+from signalling.client.pace import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,7 +47,14 @@ if TYPE_CHECKING:
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS: Final = 16
-"""People and their scripts; a question takes milliseconds."""
+"""Questions answered at a time, of people and their scripts; each takes milliseconds."""
+
+MAX_READ: Final = 64
+"""Connections that have not said yet what they want; a question comes within a millisecond of its connection."""
+
+LOGGED_PER_S: Final = 0.1
+LOGGED_BURST: Final = 5
+"""Refusals that are logged: enough to see that somebody tries, too few to fill a disk."""
 
 MAX_STREAMS: Final = 8
 """Terminals of a few operators; beside the connections, so that a question is answered whoever watches."""
@@ -68,6 +81,9 @@ class _Listener:
     def __init__(self, desk: AdminDesk, *, token: str) -> None:
         self.token = token
         self._desk = desk
+        self.refused: Counter[str] = Counter()
+        self._logged = TokenBucket(rate_per_s=LOGGED_PER_S, burst=LOGGED_BURST, now=trio.current_time())
+        self._readers: dict[trio.CancelScope, None] = {}
         self._connections = trio.CapacityLimiter(MAX_CONNECTIONS)
         self._streams = trio.CapacityLimiter(MAX_STREAMS)
 
@@ -78,24 +94,54 @@ class _Listener:
                 question = await self._answer(stream)
                 if question is not None:
                     await self._stream(stream, question)
-            except* (msgspec.DecodeError, ValueError, trio.BrokenResourceError):
-                pass  # whoever that was gets no word
+            except* trio.BrokenResourceError:
+                pass  # it is gone
             except* Exception:
                 log.exception("admin_question_failed")
 
     async def _answer(self, stream: trio.SocketStream) -> Question | None:
         """Read the question and answer it; one that asks for a stream is returned."""
         with trio.move_on_after(DEADLINE_S) as scope:
+            question = await self._read(stream)
+            if question is None or question.topic in STREAMS:
+                return question
             async with self._connections:
-                line = await LineReader(stream, MAX_QUESTION_BYTES).line()
-                question = msgspec.json.decode(line, type=Question)
-                if not hmac.compare_digest(question.token.encode(), self.token.encode()):
-                    return None
-                if question.topic in STREAMS:
-                    return question
                 scope.deadline += question.deadline_s - DEADLINE_S
                 await stream.send_all(msgspec.json.encode(await self._desk.answer(question)) + b"\n")
         return None
+
+    async def _read(self, stream: trio.SocketStream) -> Question | None:
+        """Read a question of somebody who has the token; None for anything else."""
+        line: bytes | None = None
+        if len(self._readers) >= MAX_READ:
+            oldest = next(iter(self._readers))
+            del self._readers[oldest]
+            oldest.cancel()
+        with trio.CancelScope() as reading:
+            self._readers[reading] = None
+            try:
+                line = await LineReader(stream, MAX_QUESTION_BYTES).line()
+            except ValueError:
+                line = b""
+            finally:
+                self._readers.pop(reading, None)
+        if line is None:
+            self._refuse("silent")
+            return None
+        try:
+            question = msgspec.json.decode(line, type=Question)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._refuse("no_question")
+            return None
+        if not hmac.compare_digest(question.token.encode(), self.token.encode()):
+            self._refuse("wrong_token")
+            return None
+        return question
+
+    def _refuse(self, why: str) -> None:
+        self.refused[why] += 1
+        if self._logged.take(trio.current_time()):
+            log.warning("admin_refused", reason=why, so_far=self.refused.total())
 
     async def _stream(self, stream: trio.SocketStream, question: Question) -> None:
         outlet = Outlet()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import pytest
 
@@ -84,16 +85,15 @@ def test_absent_parts_have_no_samples_and_names_are_unique() -> None:
 def test_the_mesh_says_what_an_operator_watches_it_for() -> None:
     """Each by its name, as dashboards and alerts know it; what is counted by code has the code as a label."""
     numbers = {field.name: number for number, field in enumerate(fields(MembershipStatistics), start=1)}
-    mesh = MembershipStatistics(
-        **{
-            **numbers,
-            "agent_is_up": True,
-            "members_refused": {"uncertified": 2, "foreign_cluster": 1},
-            "keys_refused": {"nodes_missing": 3},
-            "join_problem": "no seed could be joined",
-        }  # type: ignore[arg-type]
-    )
-    samples = {
+    told: dict[str, Any] = {
+        **numbers,
+        "agent_is_up": True,
+        "members_refused": {"uncertified": 2, "foreign_cluster": 1},
+        "keys_refused": {"nodes_missing": 3},
+        "join_problem": "no seed could be joined",
+    }
+    mesh = MembershipStatistics(**told)
+    samples: dict[tuple[str, str | None], tuple[str, float]] = {
         (sample.name, sample.labels.get("what")): (sample.kind, sample.value)
         for sample in collect_samples(
             engine=ENGINE,
@@ -105,10 +105,13 @@ def test_the_mesh_says_what_an_operator_watches_it_for() -> None:
             chat=ChatStatistics(stored=1, unstored=0, unread=0, unreadable=0),
         )
     }
-    for name in ("pings_sent", "pings_unanswered", "flaps", "agent_restarts", "joins_failed"):
-        assert samples[f"mesh_{name}_total", None] == ("counter", numbers[name])
-    assert samples["mesh_seeds_missing", None] == ("gauge", numbers["seeds_missing"])
-    assert samples["mesh_agent_is_up", None] == ("gauge", 1)
-    assert samples["mesh_members_refused_total", "uncertified"] == ("counter", 2)
-    assert samples["mesh_members_refused_total", "foreign_cluster"] == ("counter", 1)
-    assert samples["mesh_keys_refused_total", "nodes_missing"] == ("counter", 3)
+    counters = ("pings_sent", "pings_unanswered", "flaps", "agent_restarts", "joins_failed")
+    expected: dict[tuple[str, str | None], tuple[str, float]] = {
+        **{(f"mesh_{name}_total", None): ("counter", numbers[name]) for name in counters},
+        ("mesh_seeds_missing", None): ("gauge", numbers["seeds_missing"]),
+        ("mesh_agent_is_up", None): ("gauge", 1),
+        ("mesh_members_refused_total", "uncertified"): ("counter", 2),
+        ("mesh_members_refused_total", "foreign_cluster"): ("counter", 1),
+        ("mesh_keys_refused_total", "nodes_missing"): ("counter", 3),
+    }
+    assert {key: samples[key] for key in expected} == expected
