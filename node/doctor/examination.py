@@ -67,7 +67,7 @@ def _look_at_machine(config: Config, facts: Facts | None) -> tuple[Check, ...]:
     return (
         check_data_dir(config),
         check_engine(),
-        check_serf(config.mesh.serf, is_needed=config.mesh.is_on),
+        check_serf(config.mesh.serf, is_needed=config.mesh.is_on and not config.mesh.rpc),
         files,
         check_cluster_keys(config),
         check_gossip_key(config),
@@ -86,7 +86,7 @@ async def _look_at_node(facts: Facts, data_dir: Path) -> tuple[Check, ...]:
     except NodeStartError as error:
         return (*checks, fail("peers", error.message, error.next_step or "look at the log: starling monitor"))
     me = next((one for one in members if one.me), None)
-    if me is not None:
+    if me is not None and key is not None:
         own = await check_gossip_udp(me.node, me.address, key)
         checks.append(msgspec.structs.replace(own, name="udp.gossip.own"))
     peers = tuple(one for one in members if not one.me and one.state in ("alive", "draining", "ineligible"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,7 @@ from membership.keys.keyring import read_keyring
 from node.doctor.findings import fail, ok, warn
 from node.errors import NodeStartError
 from node.http.tls import CertificateError, load_tls
-from node.identity import load_gossip_key
+from node.identity import load_gossip_key, load_rpc_token
 from session import ClusterKeys, SessionSetupError
 
 if TYPE_CHECKING:
@@ -56,11 +55,13 @@ def check_gossip_key(config: Config) -> Check:
     name = "keys.gossip"
     if not config.mesh.is_on:
         return ok(name, "none: the node is on its own")
+    if config.mesh.rpc:
+        return _check_rpc_token(name, config)
     try:
         size = len(base64.b64decode(load_gossip_key(config), validate=True))
     except NodeStartError as error:
         return fail(name, error.message, "starling keygen DIR")
-    except binascii.Error:
+    except ValueError:  # no base64, or no ASCII
         size = 0
     if size not in KEY_SIZES:
         where = config.mesh.gossip_key_file
@@ -68,12 +69,25 @@ def check_gossip_key(config: Config) -> Check:
     return ok(name, f"{config.mesh.gossip_key_file}, {8 * size} bits")
 
 
-def gossip_key_in_use(config: Config, data_dir: Path) -> str:
-    """The key that the node's gossip speaks now: after a rotation the keyring has it, and the settings' file is behind.
+def _check_rpc_token(name: str, config: Config) -> Check:
+    try:
+        load_rpc_token(config)
+    except NodeStartError as error:
+        return fail(name, error.message, "set mesh.rpc_token_file to a file with the agent's rpc_auth, mode 0600")
+    return ok(name, f"the agent at {config.mesh.rpc} has it")
+
+
+def gossip_key_in_use(config: Config, data_dir: Path) -> str | None:
+    """What gossip is sealed with now: after a rotation, the keyring has it and the settings' file is behind.
+
+    Returns:
+        The key in base64; None where an external agent has it.
 
     Raises:
-        NodeStartError: There is no keyring, and the file cannot be read.
+        NodeStartError: There is no keyring yet, and the file cannot be used.
     """
+    if config.mesh.rpc:
+        return None
     keyring = read_keyring(data_dir / "gossip" / "keyring.json")
     return keyring[0] if keyring else load_gossip_key(config)
 

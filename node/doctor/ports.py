@@ -37,7 +37,7 @@ def ports_of(config: Config) -> Iterator[Port]:
         for worker in range(max(1, media.workers) if media.port else 1):
             port = media.port + worker if media.port else 0
             yield Port(purpose="media", protocol=protocol, address=media.address, port=port, setting="media.port")
-    if mesh.is_on:
+    if mesh.is_on and not mesh.rpc:  # an external agent has them already
         for protocol in KINDS:
             yield Port(purpose="gossip", protocol=protocol, address=mesh.address, port=mesh.port, setting="mesh.port")
 
