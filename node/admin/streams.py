@@ -89,15 +89,19 @@ async def _stream_agent(membership: Membership, level: Level, outlet: Outlet) ->
     """Hand on the lines of one agent after the other."""
     # The agent begins with up to 512 old lines; its times have no zone and whole seconds.
     began = time.strftime("%Y/%m/%d %H:%M:%S")
+    is_away = False
     while True:
         try:
             async with membership.orders.log(AGENT_LEVELS[level]) as lines:
+                is_away = False
                 while True:
                     line = read_agent_line(await lines.receive())
                     if line.at >= began or not line.at:
                         outlet.put(line)
         except* (GossipUnavailableError, RpcError, trio.TooSlowError):
-            outlet.put(Note(message="the agent's log ended: the agent is being restarted"))
+            if not is_away:
+                outlet.put(Note(message="the agent's log ended: the agent is being restarted"))
+            is_away = True
         await trio.sleep(AGENT_PAUSE_S)
 
 
