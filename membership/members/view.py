@@ -16,7 +16,8 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     DeadlineReached   periodic re-read; join seeds that are missing (seed_watch.py); end of holding
 
 A node is known by its stable id.  Of several names under one id the newest boot alone speaks: after a quick restart
-the old name turns `failed` while the new one lives.
+the old name turns `failed` while the new one lives. The own node is alive as soon as it is listed, whatever its agent
+is told to do: another is on its way.
 """
 
 from __future__ import annotations
@@ -318,6 +319,8 @@ class MemberView:
         return (Publish(view=self.view, changes=changes_between(old, self.view)),)
 
     def _as_it_answers(self, member: ViewMember) -> ViewMember:
+        if member.node_id == self.view.own_id:  # who looks is there, also while its agent leaves and another starts
+            return replace(member, state=MemberState.ALIVE)
         is_silent = member.serf_name in self._silent and member.state is MemberState.ALIVE
         return replace(member, state=MemberState.FAILED) if is_silent else member
 

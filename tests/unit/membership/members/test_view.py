@@ -146,6 +146,14 @@ def test_a_node_whose_newest_boot_is_dead_is_dead() -> None:
     assert states(view) == {"ada": "failed"}
 
 
+@pytest.mark.parametrize("status", ["leaving", "left", "failed"])
+def test_who_looks_is_there_also_while_its_agent_leaves(status: str) -> None:
+    view = a_view()
+    up(view, a_member("own", 1), a_member("ada"))
+    assert read(view, a_member("own", 1, status=status), a_member("ada")) == ()
+    assert states(view) == {"own": "alive", "ada": "alive"}
+
+
 def test_own_older_names_are_pruned_once_they_are_dead() -> None:
     view = a_view()
     view.handle(AgentUp(agent_boot=3), 0)
@@ -323,7 +331,7 @@ def check_history(history: list[list[tuple[str, int, str]]]) -> None:
         newest: dict[str, tuple[int, str]] = {}
         for name, boot, status in step:
             newest[name] = max(newest.get(name, (0, "")), (boot, status))
-        alive = {name for name, (_, status) in newest.items() if status == "alive"}
+        alive = {name for name, (_, status) in newest.items() if status == "alive" or name == OWN}
         assert {member.node_id for member in view.view.alive()} == alive
         assert all(view.view.members[NodeId(name)].tags.boot == boot for name, (boot, _) in newest.items())
         for change in changes(effects):
