@@ -1,6 +1,7 @@
 """Whole memberships on loopback, several in one process."""
 
 import contextlib
+import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -14,6 +15,11 @@ from membership.agent.life import free_port
 from tests.cluster.membership.conftest import Configure, new_key, processes_with
 
 
+def node_key(name: str) -> bytes:
+    """The public key that a node of this name has here."""
+    return hashlib.sha256(name.encode()).digest()
+
+
 @contextlib.asynccontextmanager
 async def opened(*configs: MembershipConfig) -> AsyncIterator[list[Membership]]:
     """Several nodes at once; they also leave at once."""
@@ -21,7 +27,7 @@ async def opened(*configs: MembershipConfig) -> AsyncIterator[list[Membership]]:
         ready, memberships = trio.open_memory_channel[Membership](len(configs))
 
         async def run(config: MembershipConfig) -> None:
-            tags = config.tags(public_url=f"http://127.0.0.1/{config.node_id}", public_key=bytes(32))
+            tags = config.tags(public_url=f"http://127.0.0.1/{config.node_id}", public_key=node_key(config.node_id))
             async with open_membership(config, tags) as membership:
                 await ready.send(membership)
                 await trio.sleep_forever()
@@ -47,6 +53,14 @@ def cluster(configure: Configure, *names: str, **settings: object) -> list[Membe
 
 def sees(membership: Membership, *names: str) -> bool:
     return {str(member.node_id) for member in membership.view.alive()} == set(names)
+
+
+async def wait_met(*nodes: Membership, deadline_s: float = 8.0) -> None:
+    """Wait until each of them sees exactly these, as its agent says now."""
+    names = [str(node.view.own_id) for node in nodes]
+    with trio.fail_after(deadline_s):
+        while not all(sees(node, *names) and node.view.is_fresh for node in nodes):
+            await trio.sleep(0.01)
 
 
 def serf_pids(membership: Membership) -> list[int]:

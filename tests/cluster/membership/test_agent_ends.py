@@ -10,17 +10,11 @@ from membership.agent.files import gossip_folder
 from signalling.ids import NodeId
 from tests.cluster.membership.conftest import Configure, wait_until
 from tests.cluster.membership.foreign_agents import foreign_agent
-from tests.cluster.membership.nodes import cluster, kill_agent, opened, sees
+from tests.cluster.membership.nodes import cluster, kill_agent, opened, wait_met
 
 pytestmark = pytest.mark.cluster
 
 ADA = NodeId("ada")
-
-
-async def wait_met(*nodes: Membership, deadline_s: float = 8) -> None:
-    names = [str(node.view.own_id) for node in nodes]
-    for node in nodes:
-        await wait_until(lambda node=node: sees(node, *names) and node.view.is_fresh, deadline_s=deadline_s)  # type: ignore[misc]
 
 
 def is_new_to(ada: Membership, other: Membership, *, boot: int) -> Callable[[], bool]:
