@@ -17,6 +17,7 @@ import structlog
 import trio
 
 from membership.agent.external import ExternalAgent
+from membership.agent.former_names import FormerNames
 from membership.agent.joining import try_seeds
 from membership.agent.orders import AgentOrders
 from membership.agent.supervision import AgentSupervisor, draw_boot
@@ -90,6 +91,7 @@ class Membership:
             refresh_interval_s=config.refresh_interval_s,
             rejoin_interval_s=config.rejoin_interval_s,
         )
+        self._names = FormerNames(config.data_dir / "gossip")
         self._deadline_moved = trio.Event()
         self._supervisor: AgentSupervisor | ExternalAgent = (
             AgentSupervisor(config=config, boot=boot, tags=self._encoded_tags, use=self._use)
@@ -307,10 +309,11 @@ class Membership:
         try:
             async with open_session(endpoint, deadline_s=self._config.call_deadline_s) as session:
                 await self._announce(session)  # they may have changed since the agent's file was written
+                former = await self._former_names(endpoint.name)
                 self._session = session
                 # Here and not after the nursery: whoever finds a session may start tasks in it.
                 try:
-                    self._feed(AgentUp(agent_boot=endpoint.agent_boot))
+                    self._feed(AgentUp(agent_boot=endpoint.agent_boot, former=former))
                     session.nursery.start_soon(self._watch_gauges, session.fast)
                     session.nursery.start_soon(self._coordinates.run, session.fast)
                     await listen(session, self._ears())
@@ -363,8 +366,17 @@ class Membership:
     async def _prune(self, session: AgentSession, name: str) -> None:
         try:
             await session.slow.prune(name)
+            await trio.to_thread.run_sync(self._names.forget, name)
         except RemoteRpcError as error:
             log.warning("old name not pruned", member=name, reason=error.reason)
+        except OSError as error:
+            log.warning("old name not struck off", member=name, reason=str(error))
+
+    async def _former_names(self, present: str) -> frozenset[str]:
+        """Of own agents that have ended; an external agent has one name for ever."""
+        if self._agent_kind is AgentKind.EXTERNAL:
+            return frozenset()
+        return frozenset(await trio.to_thread.run_sync(self._names.read)) - {present}
 
     async def _announce(self, session: AgentSession) -> None:
         wire = self._encoded_tags(session.endpoint.agent_boot)

@@ -3,6 +3,7 @@
     <data_dir>/gossip/boot        number of the last start, outlives everything
     <data_dir>/gossip/snapshot    Serf's own list of peers it knew
     <data_dir>/gossip/keyring.json  the gossip keys, see keys/keyring.py
+    <data_dir>/gossip/former-names  see former_names.py
     <private folder>/agent.json   configuration with the RPC token, for one start
 
 The private folder is made anew for each start, readable by its owner alone, and removed after it: the RPC token
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from membership.agent.former_names import FormerNames
 from membership.keys.keyring import prepare_keyring
 from membership.members.tags import serf_name
 from membership.private_files import write_private
@@ -120,6 +122,7 @@ def write_agent_files(
         settings["advertise"] = config.advertise
     if config.gossip_key is not None:
         settings["keyring_file"] = str(prepare_keyring(gossip_folder(config.data_dir), config.gossip_key))
+    FormerNames(gossip_folder(config.data_dir)).note(files.name)
     write_private(files.config, json.dumps(settings))
     return files
 

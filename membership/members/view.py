@@ -6,7 +6,8 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     event             what it does
     ----------------  ---------------------------------------------------------------------------------
     AgentUp           read members; join the seeds; hold what was alive for RESYNC_S, as a new agent knows
-                      only itself at first and a restart of the agent is not the death of its peers
+                      only itself at first and a restart of the agent is not the death of its peers; have own
+                      former names forgotten after FORGET_AFTER_S, which the new agent may never list
     AgentDown         the snapshot stays, marked as not fresh; no deadlines
     MembersHinted     read members, or once more if a read is under way
     MembersRead       new snapshot; own older names that are dead are pruned
@@ -67,12 +68,22 @@ RESYNC_S = 10.0
 """How long a node that was alive stays so although a restarted agent does not list it yet: a join takes up to
 a few seconds, and a node that died meanwhile is missed by its links long before."""
 
+FORGET_AFTER_S = 10.0
+"""How long a new agent waits before it has former names forgotten that it does not list: a death is known after 5-8 s,
+and by then all know the new name."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentUp:
-    """An agent of ours answers, its stream is open; `agent_boot` is the number of its start."""
+    """An agent of ours answers, its stream is open.
+
+    Attributes:
+        agent_boot: the number of its start.
+        former: Serf names of our agents before it, which have ended.
+    """
 
     agent_boot: int
+    former: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,12 +191,13 @@ class MemberView:
         self._refresh_interval_s = refresh_interval_s
         self._agent_boot: int | None = None
         self._reading = self._read_again = False
-        self._refresh_at = self._held_until = math.inf
+        self._refresh_at = self._held_until = self._forget_at = math.inf
         self._silent: frozenset[str] = frozenset()
         self._held: dict[NodeId, ViewMember] = {}
         self._listed: dict[NodeId, ViewMember] = {}
         self._judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
         self._pruned: set[str] = set()
+        self._former: set[str] = set()
 
     def alive_to_gossip(self) -> tuple[ViewMember, ...]:
         """The nodes whose agents live, those that do not answer included."""
@@ -193,16 +205,16 @@ class MemberView:
 
     def next_deadline(self) -> float:
         """When `DeadlineReached` is due; infinity if never."""
-        return min(self._refresh_at, self._seeds.at, self._held_until)
+        return min(self._refresh_at, self._seeds.at, self._held_until, self._forget_at)
 
     def handle(self, event: ViewEvent, now: float) -> tuple[ViewEffect, ...]:
         """Take an event; returns what to do, in order."""
         match event:
             case AgentUp():
-                return self._agent_up(event.agent_boot, now)
+                return self._agent_up(event, now)
             case AgentDown():
                 self._agent_boot = None
-                self._refresh_at = self._held_until = math.inf
+                self._refresh_at = self._held_until = self._forget_at = math.inf
                 self._seeds.stop()
                 return self._publish(self.view.members.values(), self.view.unusable)
             case KeysRevoked():
@@ -221,8 +233,10 @@ class MemberView:
             case DeadlineReached():
                 return self._deadline(now)
 
-    def _agent_up(self, agent_boot: int, now: float) -> tuple[ViewEffect, ...]:
-        self._agent_boot = agent_boot
+    def _agent_up(self, event: AgentUp, now: float) -> tuple[ViewEffect, ...]:
+        self._agent_boot = event.agent_boot
+        self._former = set(event.former)
+        self._forget_at = now + FORGET_AFTER_S if self._former else math.inf
         self._reading = False
         self._pruned.clear()
         self._held = {member.node_id: member for member in self.view.alive()}
@@ -284,12 +298,24 @@ class MemberView:
         self._pruned.update(dead)
         return tuple(PruneMember(name=name) for name in dead)
 
+    def _forget(self, now: float) -> tuple[ViewEffect, ...]:
+        """Former names that are not listed; those that are, are pruned once they are dead."""
+        self._former -= self._pruned
+        is_alone = all(member.node_id == self.view.own_id for member in self.view.alive())
+        unlisted = () if is_alone else sorted(self._former - self._judged.keys())
+        self._pruned.update(unlisted)
+        self._former.difference_update(unlisted)
+        self._forget_at = now + FORGET_AFTER_S if self._former else math.inf
+        return tuple(PruneMember(name=name) for name in unlisted)
+
     def _deadline(self, now: float) -> tuple[ViewEffect, ...]:
         effects: list[ViewEffect] = []
         if now >= self._held_until:
             self._held_until = math.inf
             self._held.clear()
             effects += self._publish(self._listed.values(), self.view.unusable, fresh=self.view.is_fresh)
+        if now >= self._forget_at:
+            effects += self._forget(now)
         if now >= self._refresh_at:
             effects += self._read(now)
         return (*effects, *_joins(self._seeds.look(self.view, now)))

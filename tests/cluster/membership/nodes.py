@@ -65,7 +65,12 @@ async def wait_met(*nodes: Membership, deadline_s: float = 8.0) -> None:
 
 def serf_pids(membership: Membership) -> list[int]:
     """The agent's process, without its tether."""
-    name = f'"{membership.view.own_id}-'
+    return agent_pids(membership.view.own_id)
+
+
+def agent_pids(node: str) -> list[int]:
+    """The process of a node's agent, whoever runs the node, without its tether."""
+    name = f'"{node}-'
     found = []
     for pid in processes_with("agent.json"):
         program, *_, config = Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").split("\0")

@@ -10,11 +10,11 @@ from pathlib import Path
 from membership import MembershipConfig
 
 PROGRAM = """
-import pickle, sys, trio
+import hashlib, pickle, sys, trio
 from membership import open_membership
 async def main():
     config = pickle.load(sys.stdin.buffer)
-    tags = config.tags(public_url="http://127.0.0.1", public_key=bytes(32))
+    tags = config.tags(public_url="http://127.0.0.1", public_key=hashlib.sha256(config.node_id.encode()).digest())
     async with open_membership(config, tags):
         print("up", flush=True)
         await trio.sleep_forever()

@@ -23,6 +23,7 @@ from membership.members.snapshot import (
 from membership.members.standing import Speakers
 from membership.members.tags import NodeState, NodeTags, decode_tags, encode_tags
 from membership.members.view import (
+    FORGET_AFTER_S,
     RESYNC_S,
     AgentDown,
     AgentUp,
@@ -163,6 +164,35 @@ def test_own_older_names_are_pruned_once_they_are_dead() -> None:
     assert read(view, a_member("own", 2), *names) == ()
     effects = read(view, a_member("own", 2, status="left"), *names)
     assert [e.name for e in effects if isinstance(e, PruneMember)] == ["own-2"]
+
+
+def forgotten(effects: Iterable[ViewEffect]) -> list[str]:
+    return [effect.name for effect in effects if isinstance(effect, PruneMember)]
+
+
+def test_former_names_that_the_new_agent_never_lists_are_forgotten_once_all_know_the_new_one() -> None:
+    view = a_view(refresh_interval_s=1000.0, rejoin_interval_s=1000.0)
+    view.handle(AgentUp(agent_boot=4, former=frozenset({"own-1", "own-2", "own-3"})), 0)
+    listed = a_member("own", 4), a_member("own", 2), a_member("own", 3, status="failed"), a_member("ada", 1)
+    assert forgotten(read(view, *listed)) == ["own-3"]
+    assert view.next_deadline() == FORGET_AFTER_S
+    assert forgotten(view.handle(DeadlineReached(), FORGET_AFTER_S)) == ["own-1"]
+    # To gossip the second still lives: it is waited for.
+    assert forgotten(view.handle(DeadlineReached(), 2 * FORGET_AFTER_S)) == []
+    assert forgotten(read(view, listed[0], a_member("own", 2, status="failed"), now=25.0)) == ["own-2"]
+    view.handle(DeadlineReached(), 3 * FORGET_AFTER_S)
+    assert view.next_deadline() > 100, "nothing is left to do"
+
+
+def test_former_names_wait_for_somebody_who_could_forget_them() -> None:
+    view = a_view()
+    view.handle(AgentUp(agent_boot=2, former=frozenset({"own-1"})), 0)
+    read(view, a_member("own", 2))
+    assert forgotten(view.handle(DeadlineReached(), FORGET_AFTER_S)) == []
+    read(view, a_member("own", 2), a_member("ada", 1), now=12.0)
+    assert forgotten(view.handle(DeadlineReached(), 2 * FORGET_AFTER_S)) == ["own-1"]
+    view.handle(AgentDown(), 21.0)
+    assert view.next_deadline() == math.inf
 
 
 def test_strangers_are_shown_with_the_reason_and_not_obeyed() -> None:
@@ -374,7 +404,9 @@ def test_the_property_kills_a_view_that_obeys_the_last_event(monkeypatch: pytest
 
 
 events = st.one_of(
-    st.builds(AgentUp, agent_boot=st.integers(1, 5)),
+    st.builds(
+        AgentUp, agent_boot=st.integers(1, 5), former=st.frozensets(st.sampled_from(["own-1", "own-2", "own-9"]))
+    ),
     st.just(AgentDown()),
     st.just(MembersHinted()),
     st.builds(SeedsTried, reached=st.booleans()),
