@@ -71,12 +71,16 @@ class KeyProblem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeysAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys as they are now, behind what was ordered; with a ``code``, nothing was done."""
+    """The keys as they are now, behind what was ordered; with a ``code``, nothing was done.
+
+    ``left`` names nodes that left in good order: they have the keys of then.
+    """
 
     nodes: tuple[NodeKeysLine, ...] = ()
     keys: tuple[KeyLine, ...] = ()
     changes: tuple[KeyChangeLine, ...] = ()
     problems: tuple[KeyProblem, ...] = ()
+    left: tuple[str, ...] = ()
     code: str = ""
     message: str = ""
 
@@ -109,6 +113,7 @@ async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> Key
         keys=tuple(KeyLine(key=key, agents=agents) for key, agents in report.agents_with.items()),
         changes=tuple(map(_change_line, changes)),
         problems=tuple(find_problems(report)),
+        left=report.left,
     )
 
 

@@ -47,8 +47,9 @@ def _problem(reason: str) -> GossipSetupError:
     if any(sign in reason for sign in WRONG_KEY_SIGNS):
         return GossipSetupError(
             "gossip_key_invalid",
-            "the seeds use another gossip key than this node; give every node of the cluster the same one "
-            "(after a rotation that it missed: the new one, in its key file)",
+            "the seeds use another gossip key than this node; give every node of the cluster the same one. If keys "
+            "were rotated while this node was away, copy the key file of `starling keys rotate` over its own and start "
+            "it again; `starling keys list`, on a node that runs, names the key in use",
         )
     return GossipSetupError(
         "seeds_unreachable",

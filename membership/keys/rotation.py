@@ -2,7 +2,9 @@
 
 Serf changes keyrings by queries of its own and says how many agents did it, not which did not. So each node answers a
 query of ours, too, with fingerprints of its keyring (of keys nobody can learn them back), and a change is refused
-while a known node is down or does not answer: it would come back with keys that nobody speaks any more.
+while a known node is down or does not answer: it would come back with keys that nobody speaks any more. A node that
+left in good order holds nothing up, as it may be gone for good; it is named, for its key file has to be changed by hand
+before it comes back, and its start says so (agent/joining.py).
 
 A rotation is three changes: install the new key everywhere, use it everywhere, remove the others. After each all
 nodes still understand each other, so it can stop at any point and be run again.
@@ -95,6 +97,7 @@ class KeysReport:
         agents: living agents, as the local one counts them.
         agents_with: in how many keyrings each key is, by fingerprint.
         own_file: fingerprint of the key in the local node's key file; None where an external agent keeps keys.
+        left: nodes that left in good order and are remembered: what changes now passes them by.
     """
 
     nodes: tuple[NodeKeys, ...]
@@ -102,6 +105,7 @@ class KeysReport:
     agents: int
     agents_with: dict[str, int]
     own_file: str | None
+    left: tuple[str, ...] = ()
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -220,6 +224,7 @@ class GossipKeys:
             agents=listed.nodes,
             agents_with={fingerprint_of(key): count for key, count in sorted(listed.keys.items())},
             own_file=None if key is None else fingerprint_of(key),
+            left=tuple(sorted(node_id for node_id, one in view.members.items() if one.state is MemberState.LEFT)),
         )
 
     async def install(self, key: str, *, force: bool = False) -> KeyChange:

@@ -45,7 +45,8 @@ def keys(
     Keys go by fingerprints, never by themselves. `rotate` installs the key of the file everywhere, uses it and removes
     all others; stopped at any point, run it again with the same file. Then copy the file over mesh.gossip_key_file of
     every node: until then a node restarts with the keyring in its data folder, and once its key file has changed, with
-    that. Refused while a known node is down or silent: it would come back with a key that nobody speaks any more.
+    that. Refused while a known node is down or silent: it would come back with a key that nobody speaks any more. Nodes
+    that left in good order hold nothing up and are named.
     Exit code 1: refused, not done everywhere, or `check` found something; 3: no node runs here.
     """
     from node.errors import NodeStartError
@@ -98,6 +99,11 @@ def _print(answer: "KeysAnswer") -> None:
             for one in answer.nodes
         ],
     )
+    if answer.left and any(change.action in ("use", "remove") for change in answer.changes):
+        sys.stdout.write(
+            f"{', '.join(answer.left)}: left before this. Should they come back, copy the key file over "
+            "mesh.gossip_key_file there first: with a key that was removed they do not start (gossip_key_invalid).\n"
+        )
     for problem in answer.problems:
         sys.stdout.write(f"{problem.code}: {problem.message}\n")
 

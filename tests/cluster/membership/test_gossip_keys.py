@@ -103,6 +103,7 @@ async def test_a_rotation_with_one_node_down_is_refused_and_forced_it_leaves_tha
             await all_see(nodes, "ada", "bob", "eve")
             kill_agent(eve)
             await wait_until(lambda: states_of_eve(nodes) == {MemberState.FAILED}, deadline_s=20)
+        assert (await ada.keys.report()).left == ()
         with pytest.raises(KeysRefusedError, match="eve would miss this") as caught:
             await ada.keys.rotate(new)
         assert caught.value.code == "nodes_missing"
@@ -114,6 +115,32 @@ async def test_a_rotation_with_one_node_down_is_refused_and_forced_it_leaves_tha
         with pytest.raises(GossipSetupError) as missed:
             await enter(third)
         assert missed.value.code == "gossip_key_invalid"
-        assert "rotation" in missed.value.message
+        assert "starling keys rotate" in missed.value.message
         async with opened(replace(third, gossip_key=new)) as (eve,):
             await all_see([ada, bob, eve], "ada", "bob", "eve")
+
+
+async def test_a_node_that_left_holds_no_rotation_up_and_is_told_the_way_back(configure: Configure) -> None:
+    first, second, third = cluster(configure, "ada", "bob", "eve", first_join_wait_s=10.0)
+    new = new_key()
+    async with opened(first, second) as nodes:
+        ada, bob = nodes
+        async with opened(replace(third, leave_deadline_s=3.0)) as (eve,):
+            await all_see([*nodes, eve], "ada", "bob", "eve")
+        await wait_until(lambda: states_of_eve(nodes) == {MemberState.LEFT}, deadline_s=5)
+        changes = await ada.keys.rotate(new)
+        assert [(change.action, change.is_done) for change in changes] == [
+            ("install", True),
+            ("use", True),
+            ("remove", True),
+        ]
+        report = await bob.keys.report()
+        assert (report.left, report.silent) == (("eve",), ())
+        with pytest.raises(GossipSetupError, match="copy the key file of `starling keys rotate`") as missed:
+            await enter(third)
+        assert missed.value.code == "gossip_key_invalid"
+        assert sees(ada, "ada", "bob")
+        # Its keyring is there still, and the file that was copied wins.
+        async with opened(replace(third, gossip_key=new)) as (eve,):
+            await all_see([ada, bob, eve], "ada", "bob", "eve")
+            assert (await ada.keys.report()).left == ()

@@ -81,6 +81,19 @@ def test_only_check_minds_problems(node: Node, capsys: pytest.CaptureFixture[str
     assert {order.action for order in node.orders} == {"list"}
 
 
+@pytest.mark.parametrize(("action", "is_named"), [("remove", True), ("use", True), ("install", False)])
+def test_who_left_before_a_change_is_named_with_what_to_do(
+    action: str, is_named: bool, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = KeyChangeLine(action=action, key=NAME, done=True, agents=1, answered=1, failed={})
+    node.answer = KeysAnswer(nodes=NOW.nodes, keys=NOW.keys, changes=(change,), left=("bob", "eve"))
+    assert exit_code("keys", "use", NAME) == 0, "nothing is wrong"
+    assert ("bob, eve: left before this" in capsys.readouterr().out) is is_named
+    node.answer = KeysAnswer(nodes=NOW.nodes, keys=NOW.keys, left=("bob",))
+    assert exit_code("keys", "check") == 0
+    assert "bob" not in capsys.readouterr().out
+
+
 def test_what_was_refused_or_not_done_everywhere_is_1(node: Node, capsys: pytest.CaptureFixture[str]) -> None:
     node.answer = KeysAnswer(code="nodes_missing", message="bob would miss this")
     assert exit_code("keys", "use", NAME, "--json") == 1
