@@ -2,7 +2,8 @@
 
 The agent serves a connection strictly in order, so there are three: `events` (the stream, and answers to the queries
 in it, which the agent takes from no other connection), `fast` (members, events, coordinates, gauges) and `slow` (tags,
-pruning). A join takes up to 10 s per dead seed and gets a connection of its own, as does each query of ours.
+pruning, and the agent's warnings: there and nowhere else it says that it dropped records for a reader that was slow).
+A join takes up to 10 s per dead seed and gets a connection of its own, as does each query of ours.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from membership.rpc.client import tells_of_a_drop
 from membership.rpc.records import Gap, MemberEvent, QueryEvent, UserEvent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from membership.agent.life import AgentEndpoint
-    from membership.rpc.client import EventStream, SerfClient
+    from membership.rpc.client import EventStream, LogStream, SerfClient
 
 __all__ = ["AgentSession", "Answerer", "Ears", "listen", "open_session"]
 
@@ -43,6 +45,7 @@ class AgentSession:
     Attributes:
         endpoint: where it answers.
         stream: its member and user events and queries, from before anything else was asked.
+        warnings: its log from WARN upwards, as far as its own level lets it write that.
         events: the connection of the stream.
         fast: for what is answered at once.
         slow: for what waits for other nodes.
@@ -51,6 +54,7 @@ class AgentSession:
 
     endpoint: AgentEndpoint
     stream: EventStream
+    warnings: LogStream
     events: SerfClient
     fast: SerfClient
     slow: SerfClient
@@ -63,7 +67,7 @@ class Ears:
 
     Attributes:
         members: members changed, or records were lost.
-        lost: so many records were lost.
+        lost: at least so many records were lost.
         user_event: a user event of any name.
         answerers: who answers queries, by their names.
         others: who answers the rest.
@@ -90,7 +94,16 @@ async def open_session(endpoint: AgentEndpoint, *, deadline_s: float) -> AsyncIt
         trio.open_nursery() as nursery,
     ):
         stream = await events.stream("*")
-        yield AgentSession(endpoint=endpoint, stream=stream, events=events, fast=fast, slow=slow, nursery=nursery)
+        warnings = await slow.monitor("WARN")
+        yield AgentSession(
+            endpoint=endpoint,
+            stream=stream,
+            warnings=warnings,
+            events=events,
+            fast=fast,
+            slow=slow,
+            nursery=nursery,
+        )
         nursery.cancel_scope.cancel()
 
 
@@ -100,6 +113,7 @@ async def listen(session: AgentSession, ears: Ears) -> None:
     Raises:
         BrokenRpcError: that is how it ends.
     """
+    session.nursery.start_soon(_watch_warnings, session, ears)
     while True:
         match await session.stream.receive():
             case MemberEvent():
@@ -115,3 +129,10 @@ async def listen(session: AgentSession, ears: Ears) -> None:
                     session.nursery.start_soon(answerer.answer, session.events, query)
             case _:
                 pass  # kinds of records that newer agents may have
+
+
+async def _watch_warnings(session: AgentSession, ears: Ears) -> None:
+    while True:
+        if tells_of_a_drop(await session.warnings.receive(), session.events.address):
+            ears.lost(1)
+            ears.members()

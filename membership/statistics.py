@@ -21,7 +21,7 @@ class MembershipStatistics:
         events_received: user events handed to the consumer.
         events_dropped: user events lost because the consumer was slow.
         events_foreign: events that are not ours by name or size.
-        records_dropped: stream records lost because this process was slow.
+        records_dropped: stream records lost because this process was slow; at least so many.
         flaps: times that a node was gone and came back as the same boot.
         members_refused: members that were refused, by code; one that comes again counts again.
         keys_refused: orders about gossip keys that were refused, by code.

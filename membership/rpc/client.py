@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         StreamRecord,
     )
 
-__all__ = ["EventStream", "LogStream", "QueryStream", "SerfClient", "open_serf_client"]
+__all__ = ["EventStream", "LogStream", "QueryStream", "SerfClient", "open_serf_client", "tells_of_a_drop"]
 
 IPC_VERSION = 1
 
@@ -48,6 +48,11 @@ intervals of 200 ms, times the digits of the number of nodes)."""
 NANOSECONDS = 1_000_000_000
 
 
+def tells_of_a_drop(line: str, address: str) -> bool:
+    """Whether a line of the agent's log (WARN) says that it dropped a record for the client at this address."""
+    return line.rstrip().endswith(f"Dropping event to ipc.client: {address}")
+
+
 class EventStream:
     """Typed records of a `stream`."""
 
@@ -63,8 +68,8 @@ class EventStream:
     async def receive(self) -> StreamRecord:
         """The next record, or a `Gap` as soon as records were lost here.
 
-        What the agent itself lost, because this process did not read for long, is told by nobody: hence read
-        members anew now and then.
+        What the agent itself dropped, because this process did not read for long, is not told here but in its log,
+        see :func:`tells_of_a_drop`.
 
         Raises:
             BrokenRpcError: the connection is gone, or the agent broke the protocol.
@@ -118,8 +123,10 @@ class QueryStream:
 class SerfClient:
     """Commands over one connection; every method raises what `RpcConnection.call` raises."""
 
-    def __init__(self, connection: RpcConnection, *, deadline_s: float) -> None:
+    def __init__(self, connection: RpcConnection, *, deadline_s: float, address: str = "") -> None:
         self.connection = connection
+        self.address = address
+        """Of this end, as the agent's log names the client."""
         self._deadline_s = deadline_s
 
     async def greet(self, token: str) -> None:
@@ -306,6 +313,8 @@ async def open_serf_client(
         except OSError as error:
             raise BrokenRpcError(f"no agent on port {port}: {error}") from error
     async with open_connection(stream) as connection:
-        client = SerfClient(connection, deadline_s=deadline_s)
+        here, number = stream.socket.getsockname()[:2]
+        address = f"[{here}]:{number}" if ":" in here else f"{here}:{number}"
+        client = SerfClient(connection, deadline_s=deadline_s, address=address)
         await client.greet(token)
         yield client

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from membership import GossipSetupError, MembershipConfig, MemberState
+from membership import GossipSetupError, LoadClass, MembershipConfig, MemberState
 from membership.agent.child import TetheredChild, open_tethered
 from membership.agent.files import write_agent_files
 from membership.agent.life import free_port
@@ -121,6 +122,49 @@ async def test_a_node_that_hangs_beside_its_own_agent_is_found_out_once_its_link
             assert await wait_until(lambda: not sees(ada, "ada", "bob"), deadline_s=10) < 6
             os.kill(process.pid, signal.SIGCONT)
             await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=8)
+
+
+async def test_what_the_agent_drops_while_the_node_stands_still_is_noticed_and_read_again(configure: Configure) -> None:
+    _, other = pair(configure)
+    # It logs no more than warnings: with more, a pipe that nobody reads would stop an own agent before it drops any.
+    async with external(replace(other, seeds=()), log_level="WARN") as (config, _):
+        patient = replace(config, seeds=(), refresh_interval_s=1000.0, call_deadline_s=60.0)
+        async with opened(patient) as (bob,):
+            await wait_until(lambda: sees(bob, "bob"), deadline_s=5)
+            assert bob.view.members[NodeId("bob")].tags.load is LoadClass.LOW
+            speaker = threading.Thread(target=trio.run, args=(overwhelm, *endpoint(config)))
+            speaker.start()
+            speaker.join(30)  # nothing of the node runs meanwhile
+            await wait_until(lambda: bob.view.members[NodeId("bob")].tags.load is LoadClass.FULL, deadline_s=5)
+            assert bob._session is not None
+            dropped_here = bob._session.stream
+            # Of the flood that had waited some may be dropped on this side, too: that is told at once.
+            await wait_until(lambda: bob.statistics().records_dropped > dropped_here.dropped, deadline_s=5)
+            assert bob.statistics().agent_restarts == 0
+            await bob.send_event(b"still here")
+
+
+async def overwhelm(port: int, token: str) -> None:
+    """Send events until the agent drops those for the node, then change its tags: that record is dropped, too."""
+    async with open_serf_client(port, token, deadline_s=30) as client, trio.open_nursery() as nursery:
+        log = await client.monitor("WARN")
+        is_full = trio.Event()
+
+        async def watch() -> None:
+            while "Dropping event to" not in await log.receive():
+                pass
+            is_full.set()
+
+        async def send() -> None:
+            while not is_full.is_set():
+                await client.send_event("x", os.urandom(8) + bytes(890))
+
+        nursery.start_soon(watch)
+        async with trio.open_nursery() as senders:
+            for _ in range(8):
+                senders.start_soon(send)
+        await client.set_tags({"l": LoadClass.FULL.value})
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_agent_that_cannot_be_used_is_refused_with_the_reason(configure: Configure) -> None:

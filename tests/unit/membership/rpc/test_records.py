@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from membership.distance.estimate import NetworkCoordinate
 from membership.rpc import records
+from membership.rpc.client import tells_of_a_drop
 from membership.rpc.errors import BrokenRpcError
 from membership.rpc.records import (
     MemberEvent,
@@ -153,3 +154,16 @@ def test_a_query_and_its_answers() -> None:
     assert records.read_query_record(answer | {b"Type": b"done"}) is None
     with pytest.raises(BrokenRpcError):
         records.read_query_record({b"Type": b"response", b"Payload": b""})
+
+
+@pytest.mark.parametrize(
+    ("line", "is_told"),
+    [
+        ("2026/11/28 15:17:27 [WARN] agent.ipc: Dropping event to ipc.client: 127.0.0.1:42514\n", True),
+        ("2026/11/28 15:17:27 [WARN] agent.ipc: Dropping event to ipc.client: 127.0.0.1:4251", False),
+        ("2026/11/28 15:17:27 [WARN] agent.ipc: Dropping logs to ipc.client: 127.0.0.1:42514", False),
+        ("", False),
+    ],
+)
+def test_a_drop_is_told_in_the_log_by_the_clients_address(line: str, is_told: bool) -> None:
+    assert tells_of_a_drop(line, "127.0.0.1:42514") is is_told
