@@ -38,33 +38,26 @@ async def wait_listed(node: Membership, names: dict[str, str], *, deadline_s: fl
     assert listed == names
 
 
-async def test_on_a_new_address_the_newest_boot_alone_speaks_and_only_its_own_old_name_is_forgotten(
+async def test_on_a_new_address_the_newest_boot_alone_speaks_and_the_old_name_is_forgotten(
     configure: Configure, root: Path
 ) -> None:
-    ada_config, bob_config, eve_config = cluster(configure, "ada", "bob", "eve")
-    async with opened(ada_config) as (ada,):
-        with owner_of(bob_config, root) as bob_process, owner_of(eve_config, root) as eve_process:
-            await wait_until(lambda: sees(ada, "ada", "bob", "eve"), deadline_s=10)
-            old, eve_name = ada.view.members[BOB].serf_name, ada.view.members[EVE].serf_name
-            for process in (bob_process, eve_process):
-                process.kill()
-            moved = replace(bob_config, bind_address="127.0.0.2", bind_port=free_port())
-            with ada.changes() as changes:
-                async with opened(moved) as (bob,):
-                    await wait_until(lambda: is_at(ada, "127.0.0.2"), deadline_s=4)
-                    new = ada.view.members[BOB].serf_name
-                    assert (await names_listed(ada))[old] == "alive"  # to gossip, which looks at names
-                    # Serf tells of the old name's death after the new one's birth; the node lives.
-                    left = {ada.view.members[ADA].serf_name: "alive", new: "alive", eve_name: "failed"}
-                    for node in (ada, bob):  # eve's name is not bob's to forget
-                        await wait_listed(node, left, deadline_s=15)
-                    await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=3)
-                    assert ada.view.members[EVE].state is MemberState.FAILED
-                    gone = set()
-                    with trio.move_on_after(0.2):
-                        async for change in changes:
-                            gone |= {change.member.node_id} if isinstance(change, NodeGone) else set()
-                    assert gone == {EVE}
+    first, second = cluster(configure, "ada", "bob")
+    async with opened(first) as (ada,):
+        with owner_of(second, root) as process:
+            await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=20)
+            process.kill()
+        moved = replace(second, bind_address="127.0.0.2", bind_port=free_port())
+        with ada.changes() as changes:
+            async with opened(moved) as (bob,):
+                await wait_until(lambda: is_at(ada, "127.0.0.2"), deadline_s=10)
+                # To gossip bob's old name lives for some seconds yet, and then dies; the node does not.
+                living = {ada.view.members[one].serf_name: "alive" for one in (ADA, BOB)}
+                for node in (ada, bob):
+                    await wait_listed(node, living, deadline_s=25)
+                assert sees(ada, "ada", "bob")
+                with trio.move_on_after(0.2):
+                    async for change in changes:
+                        assert not isinstance(change, NodeGone)
 
 
 def is_at(node: Membership, address: str) -> bool:
@@ -89,20 +82,21 @@ async def test_five_crashes_of_an_agent_in_a_row_leave_no_names_behind(configure
         assert bob.statistics().flaps == 0
 
 
-async def test_a_node_that_was_away_for_long_has_its_old_name_forgotten_although_it_never_sees_it(
+async def test_a_node_that_was_away_for_long_has_its_old_name_forgotten_and_nobody_elses(
     configure: Configure, root: Path
 ) -> None:
     """Serf tells newcomers nothing of the dead, so the node has to know by itself what it was called."""
-    first, second = cluster(configure, "ada", "bob")
+    first, second, third = cluster(configure, "ada", "bob", "eve")
     async with opened(first) as (ada,):
-        with owner_of(second, root) as process:
-            await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=10)
-            old = ada.view.members[BOB].serf_name
-            process.kill()
-            await wait_until(lambda: ada.view.members[BOB].state is MemberState.FAILED, deadline_s=15)
-        async with opened(second) as (bob,):
-            await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=5)
+        with owner_of(second, root) as bob_process, owner_of(third, root) as eve_process:
+            await wait_until(lambda: sees(ada, "ada", "bob", "eve"), deadline_s=20)
+            old, other = ada.view.members[BOB].serf_name, ada.view.members[EVE].serf_name
+            for process in (bob_process, eve_process):
+                process.kill()
+            await wait_until(lambda: sees(ada, "ada"), deadline_s=25)
             assert (await names_listed(ada))[old] == "failed"
+        async with opened(second) as (bob,):
+            await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=10)
             assert old not in await names_listed(bob)
-            living = {ada.view.members[one].serf_name: "alive" for one in (ADA, BOB)}
-            await wait_listed(ada, living, deadline_s=15)
+            left = {ada.view.members[one].serf_name: "alive" for one in (ADA, BOB)} | {other: "failed"}
+            await wait_listed(ada, left, deadline_s=15)

@@ -1,6 +1,7 @@
 """The RPC client against a real agent, the traps of its wire included."""
 
 import random
+import socket
 from typing import Any
 
 import pytest
@@ -277,3 +278,42 @@ async def test_the_end_of_the_agent_is_told(agent: AgentEndpoint) -> None:
         await client.leave(deadline_s=5)
         with pytest.raises(BrokenRpcError):
             await drain(stream)
+
+
+async def test_a_join_that_hangs_holds_up_its_own_connection_and_no_other(agent: AgentEndpoint) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections and says nothing
+        async with (
+            open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=1) as joining,
+            open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=1) as other,
+            trio.open_nursery() as nursery,
+        ):
+
+            async def join() -> None:
+                await joining.join([f"127.0.0.1:{deaf.getsockname()[1]}"], deadline_s=30)
+
+            nursery.start_soon(join)
+            await trio.testing.wait_all_tasks_blocked(0.2)
+            assert len(await other.members()) == 1
+            with pytest.raises(trio.TooSlowError):
+                await joining.members()
+            assert len(await other.members()) == 1
+            nursery.cancel_scope.cancel()
+
+
+async def test_an_event_is_heard_once_however_often_it_is_gossiped(agent: AgentEndpoint) -> None:
+    """Serf knows an event by time, name and payload: so every payload of ours has something unique in it."""
+    async with open_serf_client(agent.rpc_port, agent.rpc_token, deadline_s=5) as client:
+        (me,) = await client.members()
+        stream = await client.stream("user")
+        heard = []
+        with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sender:
+            for payload in (b"one", b"one", b"two", b"one", b"two"):
+                await sender.sendto(forged(b"s", payload, 7), (me.address, me.port))
+                await trio.sleep(0.1)
+            await client.send_event("s", b"end")
+            with trio.fail_after(5):
+                while b"end" not in heard:
+                    record = await stream.receive()
+                    assert isinstance(record, UserEvent)
+                    heard.append(record.payload)
+        assert sorted(heard) == [b"end", b"one", b"two"]
