@@ -189,12 +189,14 @@ async def test_forged_events_change_nothing_but_a_counter(configure: Configure) 
                         await wait_until(counted(ada, len(forgeries)), deadline_s=2)
             with pytest.raises(trio.TooSlowError), trio.fail_after(1.5):
                 await anext(changes)
-            # Each once, although some were sent again; and a clock that ran away keeps nobody from speaking.
-            await ada.send_event(b"after")
+            # A clock that ran away begins at 0 again, and Serf hears no event of time 0: one may be lost, no more.
+            await ada.send_event(b"first")
+            await ada.send_event(b"second")
             with trio.fail_after(5):
-                assert await ada.user_events.receive() == b"after"
+                while await ada.user_events.receive() != b"second":
+                    pass
         assert ada.view == before[0]
-        assert ada.statistics().events_foreign == len(forgeries)
+        assert ada.statistics().events_foreign == len(forgeries), "each once, although some may have been sent again"
         told = replace(ada.statistics(), events_foreign=0, events_sent=0, events_received=0, event_queue=None)
         assert told == replace(before[1], event_queue=None)
 
