@@ -6,15 +6,15 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     event             what it does
     ----------------  ---------------------------------------------------------------------------------
     AgentUp           read members; join the seeds; hold what was alive for RESYNC_S, as a new agent knows
-                      only itself at first and a restart of the agent is not the death of its peers; have own
-                      former names forgotten after FORGET_AFTER_S, which the new agent may never list
+                      only itself at first and a restart of the agent is not the death of its peers
     AgentDown         the snapshot stays, marked as not fresh; no deadlines
     MembersHinted     read members, or once more if a read is under way
-    MembersRead       new snapshot; own older names that are dead are pruned
+    MembersRead       new snapshot
     KeysRevoked       judge everybody anew, also who is held
     NodesSilent       who is alive to gossip and does not answer counts as failed (queries/pings.py says who that is)
     SeedsTried        next look at the seeds: soon after a failure (doubling), else after the interval
-    DeadlineReached   periodic re-read; join seeds that are missing (seed_watch.py); end of holding
+    DeadlineReached   periodic re-read; join seeds that are missing (seed_watch.py); end of holding; prune own
+                      former names that are dead to all (own_names.py)
 
 A node is known by its stable id.  Of several names under one id the newest boot alone speaks: after a quick restart
 the old name turns `failed` while the new one lives. The own node is alive as soon as it is listed, whatever its agent
@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from membership.members.own_names import OwnNames
 from membership.members.seed_watch import SeedWatch
 from membership.members.snapshot import (
     Change,
@@ -38,7 +39,6 @@ from membership.members.snapshot import (
     changes_between,
 )
 from membership.members.standing import Rules, judge, revoked, speakers_of
-from membership.members.tags import AgentKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -67,10 +67,6 @@ __all__ = [
 RESYNC_S = 10.0
 """How long a node that was alive stays so although a restarted agent does not list it yet: a join takes up to
 a few seconds, and a node that died meanwhile is missed by its links long before."""
-
-FORGET_AFTER_S = 10.0
-"""How long a new agent waits before it has former names forgotten that it does not list: a death is known after 5-8 s,
-and by then all know the new name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,13 +187,12 @@ class MemberView:
         self._refresh_interval_s = refresh_interval_s
         self._agent_boot: int | None = None
         self._reading = self._read_again = False
-        self._refresh_at = self._held_until = self._forget_at = math.inf
+        self._refresh_at = self._held_until = math.inf
         self._silent: frozenset[str] = frozenset()
         self._held: dict[NodeId, ViewMember] = {}
         self._listed: dict[NodeId, ViewMember] = {}
         self._judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
-        self._pruned: set[str] = set()
-        self._former: set[str] = set()
+        self._own_names = OwnNames(node_id)
 
     def alive_to_gossip(self) -> tuple[ViewMember, ...]:
         """The nodes whose agents live, those that do not answer included."""
@@ -205,7 +200,7 @@ class MemberView:
 
     def next_deadline(self) -> float:
         """When `DeadlineReached` is due; infinity if never."""
-        return min(self._refresh_at, self._seeds.at, self._held_until, self._forget_at)
+        return min(self._refresh_at, self._seeds.at, self._held_until, self._own_names.next_deadline())
 
     def handle(self, event: ViewEvent, now: float) -> tuple[ViewEffect, ...]:
         """Take an event; returns what to do, in order."""
@@ -214,7 +209,8 @@ class MemberView:
                 return self._agent_up(event, now)
             case AgentDown():
                 self._agent_boot = None
-                self._refresh_at = self._held_until = self._forget_at = math.inf
+                self._refresh_at = self._held_until = math.inf
+                self._own_names.stop()
                 self._seeds.stop()
                 return self._publish(self.view.members.values(), self.view.unusable)
             case KeysRevoked():
@@ -235,10 +231,8 @@ class MemberView:
 
     def _agent_up(self, event: AgentUp, now: float) -> tuple[ViewEffect, ...]:
         self._agent_boot = event.agent_boot
-        self._former = set(event.former)
-        self._forget_at = now + FORGET_AFTER_S if self._former else math.inf
+        self._own_names.start(event.agent_boot, event.former, now)
         self._reading = False
-        self._pruned.clear()
         self._held = {member.node_id: member for member in self.view.alive()}
         self._held_until = now + RESYNC_S if self._held else math.inf
         return (*self._read(now), *_joins(self._seeds.start(now)))
@@ -270,7 +264,8 @@ class MemberView:
         unusable = sorted(refused, key=lambda member: member.serf_name)
         effects = self._publish(self._known(), unusable, fresh=True)
         again = self._read(now) if self._read_again else ()
-        return (*effects, *self._prune(usable), *again)
+        self._own_names.listed([member for member, _ in judged.values()], usable, now)
+        return (*effects, *again)
 
     def _revoke(self, keys: frozenset[bytes], now: float) -> tuple[ViewEffect, ...]:
         self._rules = replace(self._rules, revoked_keys=keys)
@@ -283,39 +278,14 @@ class MemberView:
         effects = self._publish(left, (*self.view.unusable, *refused.values()), fresh=self.view.is_fresh)
         return (*effects, *self._read(now)) if self._agent_boot is not None else effects
 
-    def _prune(self, members: Iterable[ViewMember]) -> tuple[ViewEffect, ...]:
-        own_boot = self._agent_boot
-        dead = [
-            member.serf_name
-            for member in members
-            if member.node_id == self.view.own_id
-            and own_boot is not None
-            and member.tags.agent is AgentKind.OWN  # others' agents are theirs to end
-            and member.tags.agent_boot < own_boot
-            and member.state is not MemberState.ALIVE
-            and member.serf_name not in self._pruned
-        ]
-        self._pruned.update(dead)
-        return tuple(PruneMember(name=name) for name in dead)
-
-    def _forget(self, now: float) -> tuple[ViewEffect, ...]:
-        """Former names that are not listed; those that are, are pruned once they are dead."""
-        self._former -= self._pruned
-        is_alone = all(member.node_id == self.view.own_id for member in self.view.alive())
-        unlisted = () if is_alone else sorted(self._former - self._judged.keys())
-        self._pruned.update(unlisted)
-        self._former.difference_update(unlisted)
-        self._forget_at = now + FORGET_AFTER_S if self._former else math.inf
-        return tuple(PruneMember(name=name) for name in unlisted)
-
     def _deadline(self, now: float) -> tuple[ViewEffect, ...]:
         effects: list[ViewEffect] = []
         if now >= self._held_until:
             self._held_until = math.inf
             self._held.clear()
             effects += self._publish(self._listed.values(), self.view.unusable, fresh=self.view.is_fresh)
-        if now >= self._forget_at:
-            effects += self._forget(now)
+        is_alone = all(member.node_id == self.view.own_id for member in self.view.alive())
+        effects += (PruneMember(name=name) for name in self._own_names.due(now, is_alone=is_alone))
         if now >= self._refresh_at:
             effects += self._read(now)
         return (*effects, *_joins(self._seeds.look(self.view, now)))

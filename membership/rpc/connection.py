@@ -105,7 +105,7 @@ class RpcConnection:
         try:
             await self._ask(stream.seq, command, body, deadline_s)
         except (RpcError, trio.TooSlowError):
-            del self._streams[stream.seq]
+            self._streams.pop(stream.seq, None)  # the end of the connection has cleared them
             raise
         return stream
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from membership.members.own_names import FORGET_AFTER_S, SETTLE_S
 from membership.members.seed_watch import FIRST_REJOIN_S
 from membership.members.snapshot import (
     Change,
@@ -23,7 +24,6 @@ from membership.members.snapshot import (
 from membership.members.standing import Speakers
 from membership.members.tags import NodeState, NodeTags, decode_tags, encode_tags
 from membership.members.view import (
-    FORGET_AFTER_S,
     RESYNC_S,
     AgentDown,
     AgentUp,
@@ -155,43 +155,25 @@ def test_who_looks_is_there_also_while_its_agent_leaves(status: str) -> None:
     assert states(view) == {"own": "alive", "ada": "alive"}
 
 
-def test_own_older_names_are_pruned_once_they_are_dead() -> None:
-    view = a_view()
-    view.handle(AgentUp(agent_boot=3), 0)
-    names = a_member("own", 3), a_member("own", 1, status="failed"), a_member("ada", 1, status="failed")
-    effects = read(view, a_member("own", 2), *names)
-    assert [e.name for e in effects if isinstance(e, PruneMember)] == ["own-1"]
-    assert read(view, a_member("own", 2), *names) == ()
-    effects = read(view, a_member("own", 2, status="left"), *names)
-    assert [e.name for e in effects if isinstance(e, PruneMember)] == ["own-2"]
-
-
 def forgotten(effects: Iterable[ViewEffect]) -> list[str]:
     return [effect.name for effect in effects if isinstance(effect, PruneMember)]
 
 
-def test_former_names_that_the_new_agent_never_lists_are_forgotten_once_all_know_the_new_one() -> None:
+def test_own_former_names_are_pruned_once_they_must_be_dead_to_all_and_nobody_elses() -> None:
     view = a_view(refresh_interval_s=1000.0, rejoin_interval_s=1000.0)
     view.handle(AgentUp(agent_boot=4, former=frozenset({"own-1", "own-2", "own-3"})), 0)
-    listed = a_member("own", 4), a_member("own", 2), a_member("own", 3, status="failed"), a_member("ada", 1)
-    assert forgotten(read(view, *listed)) == ["own-3"]
+    listed = (
+        a_member("own", 4),
+        a_member("own", 2),
+        a_member("own", 3, status="failed"),
+        a_member("ada", status="failed"),
+    )
+    assert forgotten(read(view, *listed, a_member("bob"), now=1.0)) == []
+    assert view.next_deadline() == 1.0 + SETTLE_S
+    assert forgotten(view.handle(DeadlineReached(), 1.0 + SETTLE_S)) == ["own-3"]
     assert view.next_deadline() == FORGET_AFTER_S
     assert forgotten(view.handle(DeadlineReached(), FORGET_AFTER_S)) == ["own-1"]
-    # To gossip the second still lives: it is waited for.
-    assert forgotten(view.handle(DeadlineReached(), 2 * FORGET_AFTER_S)) == []
-    assert forgotten(read(view, listed[0], a_member("own", 2, status="failed"), now=25.0)) == ["own-2"]
-    view.handle(DeadlineReached(), 3 * FORGET_AFTER_S)
-    assert view.next_deadline() > 100, "nothing is left to do"
-
-
-def test_former_names_wait_for_somebody_who_could_forget_them() -> None:
-    view = a_view()
-    view.handle(AgentUp(agent_boot=2, former=frozenset({"own-1"})), 0)
-    read(view, a_member("own", 2))
-    assert forgotten(view.handle(DeadlineReached(), FORGET_AFTER_S)) == []
-    read(view, a_member("own", 2), a_member("ada", 1), now=12.0)
-    assert forgotten(view.handle(DeadlineReached(), 2 * FORGET_AFTER_S)) == ["own-1"]
-    view.handle(AgentDown(), 21.0)
+    view.handle(AgentDown(), FORGET_AFTER_S + 1)
     assert view.next_deadline() == math.inf
 
 

@@ -199,6 +199,21 @@ async def test_the_end_or_garbage_ends_every_call_and_stream(
             await connection.call("members", deadline_s=5)
 
 
+async def test_an_agent_that_ends_while_a_stream_is_opened_is_a_broken_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    stream, agent = pair()
+    async with open_connection(stream) as connection, trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def die() -> None:
+            await agent.request()
+            await agent.hang_up()
+
+        with pytest.raises(BrokenRpcError):
+            await connection.open_stream("stream", {"Type": "*"}, buffer=1, deadline_s=5)
+
+
 async def test_an_agent_that_does_not_read_is_noticed(autojump_clock: trio.testing.MockClock) -> None:
     ours, _theirs = trio.testing.lockstep_stream_pair()
     async with open_connection(ours) as connection:
