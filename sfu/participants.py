@@ -26,16 +26,19 @@ from sfu.participants_protocol import (
     PARTICIPANTS_PROTOCOL,
     Close,
     GetReport,
+    GetTimings,
     Hello,
     Offered,
     Open,
     Opened,
     ParticipantReport,
+    ParticipantTimings,
     ProgramMessage,
     Progress,
     Published,
     Ready,
     Report,
+    Timings,
 )
 from sfu.process import find_program, open_child
 from sfu.protocol import Described, Done, EngineEvent, EngineReply
@@ -113,6 +116,14 @@ class Participants:
     async def report(self) -> tuple[ParticipantReport, ...]:
         """Read the counters of all participants."""
         return (await self._channel.call(GetReport(id=0), Report)).participants
+
+    async def timings(self) -> tuple[ParticipantTimings, ...]:
+        """Read when everything came; longest silences are since this was asked last, so one reader may ask.
+
+        Raises:
+            EngineRefused: ``malformed_command``, the installed program is from before this command.
+        """
+        return (await self._channel.call(GetTimings(id=0), Timings)).participants
 
     async def _deliver(self, event: EngineEvent) -> None:
         await trio.lowlevel.checkpoint()

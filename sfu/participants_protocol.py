@@ -81,7 +81,11 @@ class GetReport(Command, frozen=True, tag="get_report"):
     """Read all counters. Answered by :class:`Report`."""
 
 
-DriverCommand: TypeAlias = Hello | Open | Published | Offered | Close | GetReport
+class GetTimings(Command, frozen=True, tag="get_timings"):
+    """Read when everything came. Answered by :class:`Timings`; a program from before it says ``malformed_command``."""
+
+
+DriverCommand: TypeAlias = Hello | Open | Published | Offered | Close | GetReport | GetTimings
 
 
 class Ready(EngineReply, frozen=True, tag="ready"):
@@ -187,6 +191,62 @@ class Report(EngineReply, frozen=True, tag="report"):
     participants: tuple[ParticipantReport, ...]
 
 
+class MediaTiming(msgspec.Struct, frozen=True, kw_only=True):
+    """When what a participant has received of one kind from one sender came. Duplicates are left out.
+
+    Attributes:
+        stamp: The sender, as its packets say.
+        kind: Sound or picture, as its packets say.
+        packets: As in :class:`ReceivedMedia`, as are the next three.
+        bytes: Their payload.
+        lost: Given up.
+        missing: Not received so far, and not given up.
+        delay_sum_ms: All delays, from the sender's clock to reception.
+        jitter_sum_ms: All differences of the delays of packets that came one after the other.
+        recent_gap_ms: The longest silence since this was asked last, the present one included.
+        freezes: Silences of more than 200 ms, the present one included.
+        frozen_ms: How long these were together.
+        first_frame_ms: From the (first) opening of the receiver until a frame was whole; a packet of sound always is.
+        delays_us: (greatest delay, packets) of each step that has some, ascending; steps are 3 % wide.
+        jitters_us: The same of the differences.
+    """
+
+    stamp: int
+    kind: MediaKind
+    packets: int
+    bytes: int
+    lost: int
+    missing: int
+    delay_sum_ms: float
+    jitter_sum_ms: float
+    recent_gap_ms: float
+    freezes: int
+    frozen_ms: float
+    first_frame_ms: float | None
+    delays_us: tuple[tuple[int, int], ...]
+    jitters_us: tuple[tuple[int, int], ...]
+
+
+class ParticipantTimings(msgspec.Struct, frozen=True, kw_only=True):
+    """One participant's times.
+
+    Attributes:
+        participant: The driver's name for it.
+        sent: One entry for each kind it sends.
+        received: One entry for each sender and kind.
+    """
+
+    participant: str
+    sent: tuple[SentMedia, ...]
+    received: tuple[MediaTiming, ...]
+
+
+class Timings(EngineReply, frozen=True, tag="timings"):
+    """Times of all participants."""
+
+    participants: tuple[ParticipantTimings, ...]
+
+
 class Progress(EngineEvent, frozen=True, tag="progress"):
     """A peer connection got connected or ended; ``reason`` is a stable code, empty when connected."""
 
@@ -196,4 +256,4 @@ class Progress(EngineEvent, frozen=True, tag="progress"):
     reason: str
 
 
-ProgramMessage: TypeAlias = Ready | Opened | Done | Described | Report | Failed | Progress
+ProgramMessage: TypeAlias = Ready | Opened | Done | Described | Report | Timings | Failed | Progress

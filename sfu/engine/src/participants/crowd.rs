@@ -193,6 +193,11 @@ impl Crowd {
                     .collect();
                 (id, Ok(Message::Report { participants, id }))
             }
+            Command::GetTimings { id } => {
+                let people = self.people.iter_mut().flatten();
+                let participants = people.map(|person| person.timings(now)).collect();
+                (id, Ok(Message::Timings { participants, id }))
+            }
         };
         outcome.unwrap_or_else(|Refusal(code, message)| Message::Failed {
             code: code.into(),

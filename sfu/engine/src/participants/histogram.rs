@@ -40,6 +40,14 @@ impl Histogram {
         self.max_us
     }
 
+    /// How many were counted up to each greatest microsecond, where any were; ascending.
+    pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
+        let counted = self.counts.iter().enumerate();
+        counted
+            .filter(|(_, count)| **count > 0)
+            .map(|(index, count)| (upper_edge(index), *count))
+    }
+
     /// The delay in microseconds that the share `share` (0 to 1) of all do not exceed, to within
     /// one step above; 0 when empty.
     #[must_use]
@@ -95,6 +103,14 @@ mod tests {
     #[test]
     fn an_empty_one_says_zero() {
         assert_eq!(Histogram::default().quantile_us(0.5), 0);
+    }
+
+    #[test]
+    fn counts_say_where_they_were_counted() {
+        let mut histogram = Histogram::default();
+        [7, 7, 1000].into_iter().for_each(|us| histogram.add(us));
+        let counts: Vec<_> = histogram.counts().collect();
+        assert_eq!(counts, [(7, 2), (upper_edge(bucket(1000)), 1)]);
     }
 
     proptest! {

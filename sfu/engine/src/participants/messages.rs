@@ -44,6 +44,9 @@ pub enum Command {
     GetReport {
         id: u64,
     },
+    GetTimings {
+        id: u64,
+    },
 }
 
 /// One of a participant's two peer connections.
@@ -112,6 +115,33 @@ pub struct ParticipantReport {
     pub foreign_packets: u64,
 }
 
+/// When what a participant has received of one kind from one sender came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MediaTiming {
+    pub stamp: u64,
+    pub kind: MediaKind,
+    pub packets: u64,
+    pub bytes: u64,
+    pub lost: u64,
+    pub missing: u64,
+    pub delay_sum_ms: f64,
+    pub jitter_sum_ms: f64,
+    pub recent_gap_ms: f64,
+    pub freezes: u64,
+    pub frozen_ms: f64,
+    pub first_frame_ms: Option<f64>,
+    pub delays_us: Vec<(u64, u64)>,
+    pub jitters_us: Vec<(u64, u64)>,
+}
+
+/// One participant's times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParticipantTimings {
+    pub participant: String,
+    pub sent: Vec<SentMedia>,
+    pub received: Vec<MediaTiming>,
+}
+
 /// A reply (with an id) or an event (without).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -135,6 +165,10 @@ pub enum Message {
     },
     Report {
         participants: Vec<ParticipantReport>,
+        id: u64,
+    },
+    Timings {
+        participants: Vec<ParticipantTimings>,
         id: u64,
     },
     Failed {

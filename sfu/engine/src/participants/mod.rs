@@ -34,6 +34,7 @@ mod sending;
 mod stamp;
 mod tally;
 mod timers;
+mod timing;
 mod video;
 
 /// Serve the conversation on the inherited socket `control_fd` until the other end closes it.

@@ -5,16 +5,21 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, Mid};
+use str0m::rtp::Vp8Descriptor;
 
 use super::clock::monotonic_ns;
-use super::messages::{ParticipantReport, ReceivedMedia, SentMedia, SentTrack, Side, State};
+use super::messages::{
+    MediaTiming, ParticipantReport, ParticipantTimings, ReceivedMedia, SentMedia, SentTrack, Side,
+    State,
+};
 use super::peer::{Heard, Packet, Peer};
 use super::sending::{Sending, Sent};
 use super::stamp::Stamp;
 use super::tally::Tally;
+use super::timing::{Part, Timing};
 use crate::control::messages::MediaKind;
 
-/// Senders and kinds that one participant counts, 6 kB each; more are counted as foreign.
+/// Senders and kinds that one participant counts, 12 kB each; more are counted as foreign.
 const MAX_TALLIES: usize = 1024;
 
 /// Fastest video.
@@ -38,6 +43,12 @@ struct Half {
     state: State,
 }
 
+struct Received {
+    mid: Option<Mid>,
+    tally: Tally,
+    timing: Timing,
+}
+
 /// A participant.
 pub struct Participant {
     pub name: String,
@@ -48,7 +59,7 @@ pub struct Participant {
     sendings: Vec<Sending>,
     subscriber: Option<Half>,
     sent: BTreeMap<MediaKind, Sent>,
-    received: BTreeMap<(u64, MediaKind), (Option<Mid>, Tally)>,
+    received: BTreeMap<(u64, MediaKind), Received>,
     foreign_packets: u64,
     progress: Vec<Progress>,
 }
@@ -246,41 +257,77 @@ impl Participant {
     #[must_use]
     pub fn report(&self, now: Instant) -> ParticipantReport {
         let state = |half: &Option<Half>| half.as_ref().map_or(State::None, |half| half.state);
+        let received = self
+            .received
+            .iter()
+            .map(
+                |(&(stamp, kind), Received { mid, tally, .. })| ReceivedMedia {
+                    stamp,
+                    kind,
+                    mid: mid.map(|mid| mid.to_string()).unwrap_or_default(),
+                    packets: tally.packets,
+                    bytes: tally.bytes,
+                    lost: tally.lost(),
+                    missing: tally.missing(),
+                    duplicates: tally.duplicates,
+                    reordered: tally.reordered,
+                    late: tally.late,
+                    delay_p50_ms: tally.delays.quantile_us(0.5) as f64 / 1000.0,
+                    delay_p99_ms: tally.delays.quantile_us(0.99) as f64 / 1000.0,
+                    delay_max_ms: tally.delays.max_us() as f64 / 1000.0,
+                    first_packet_ms: ms(tally.first_at - self.opened_at),
+                    longest_gap_ms: ms(tally.longest_gap(now)),
+                },
+            );
+        ParticipantReport {
+            participant: self.name.clone(),
+            stamp: self.stamp,
+            publisher: state(&self.publisher),
+            subscriber: state(&self.subscriber),
+            sent: self.sent(),
+            received: received.collect(),
+            foreign_packets: self.foreign_packets,
+        }
+    }
+
+    /// When everything came; the longest silences are since this was asked last.
+    pub fn timings(&mut self, now: Instant) -> ParticipantTimings {
+        let opened_at = self.opened_at;
+        let received = self.received.iter_mut().map(|(&(stamp, kind), received)| {
+            let Received { tally, timing, .. } = received;
+            let (freezes, frozen) = timing.freezes(now);
+            MediaTiming {
+                stamp,
+                kind,
+                packets: tally.packets,
+                bytes: tally.bytes,
+                lost: tally.lost(),
+                missing: tally.missing(),
+                delay_sum_ms: timing.delay_sum_us as f64 / 1000.0,
+                jitter_sum_ms: timing.jitter_sum_us as f64 / 1000.0,
+                recent_gap_ms: ms(timing.take_longest_gap(now)),
+                freezes,
+                frozen_ms: ms(frozen),
+                first_frame_ms: timing.first_frame().map(|at| ms(at - opened_at)),
+                delays_us: tally.delays.counts().collect(),
+                jitters_us: timing.jitters.counts().collect(),
+            }
+        });
+        ParticipantTimings {
+            participant: self.name.clone(),
+            received: received.collect(),
+            sent: self.sent(),
+        }
+    }
+
+    fn sent(&self) -> Vec<SentMedia> {
         let sent = self.sent.iter().map(|(&kind, sent)| SentMedia {
             kind,
             packets: sent.packets,
             bytes: sent.bytes,
             keyframe_requests: sent.keyframe_requests,
         });
-        let received = self
-            .received
-            .iter()
-            .map(|(&(stamp, kind), (mid, tally))| ReceivedMedia {
-                stamp,
-                kind,
-                mid: mid.map(|mid| mid.to_string()).unwrap_or_default(),
-                packets: tally.packets,
-                bytes: tally.bytes,
-                lost: tally.lost(),
-                missing: tally.missing(),
-                duplicates: tally.duplicates,
-                reordered: tally.reordered,
-                late: tally.late,
-                delay_p50_ms: tally.delays.quantile_us(0.5) as f64 / 1000.0,
-                delay_p99_ms: tally.delays.quantile_us(0.99) as f64 / 1000.0,
-                delay_max_ms: tally.delays.max_us() as f64 / 1000.0,
-                first_packet_ms: ms(tally.first_at - self.opened_at),
-                longest_gap_ms: ms(tally.longest_gap(now)),
-            });
-        ParticipantReport {
-            participant: self.name.clone(),
-            stamp: self.stamp,
-            publisher: state(&self.publisher),
-            subscriber: state(&self.subscriber),
-            sent: sent.collect(),
-            received: received.collect(),
-            foreign_packets: self.foreign_packets,
-        }
+        sent.collect()
     }
 
     fn half(&mut self, side: Side) -> Option<&mut Half> {
@@ -338,15 +385,40 @@ impl Participant {
         let delay_us = monotonic_ns().saturating_sub(stamp.sent_ns) / 1000;
         let bytes = packet.payload.len();
         let key = (stamp.source, stamp.kind);
-        if let Some((last_mid, tally)) = self.received.get_mut(&key) {
-            *last_mid = mid;
-            tally.take(stamp.sequence, delay_us, bytes, now);
+        let received = if let Some(received) = self.received.get_mut(&key) {
+            received.mid = mid;
+            if !received.tally.take(stamp.sequence, delay_us, bytes, now) {
+                return;
+            }
+            received
         } else if self.received.len() < MAX_TALLIES {
-            let tally = Tally::new(stamp.sequence, delay_us, bytes, now);
-            self.received.insert(key, (mid, tally));
+            let received = Received {
+                mid,
+                tally: Tally::new(stamp.sequence, delay_us, bytes, now),
+                timing: Timing::default(),
+            };
+            self.received.entry(key).or_insert(received)
         } else {
             self.foreign_packets += 1;
-        }
+            return;
+        };
+        received.timing.take(delay_us, now);
+        let part = || part_of_frame(packet, stamp.kind);
+        received.timing.assemble(stamp.sequence, part, now);
+    }
+}
+
+/// Sound is whole with each packet; of a picture, the first packet and the last are marked.
+fn part_of_frame(packet: &Packet, kind: MediaKind) -> Part {
+    let whole = kind == MediaKind::Audio;
+    let begins = || {
+        Vp8Descriptor::parse(&packet.payload)
+            .is_ok_and(|descriptor| descriptor.starts_keyframe(&packet.payload))
+    };
+    Part {
+        timestamp: packet.rtp_timestamp,
+        begins: whole || begins(),
+        ends: whole || packet.marker,
     }
 }
 

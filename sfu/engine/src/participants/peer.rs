@@ -35,6 +35,8 @@ pub enum Heard {
 pub struct Packet {
     pub mid: Option<Mid>,
     pub payload: Arc<[u8]>,
+    pub rtp_timestamp: u32,
+    pub marker: bool,
     pub at: Instant,
 }
 
@@ -178,6 +180,8 @@ impl Peer {
                 heard.push(Heard::Packet(Packet {
                     mid,
                     payload: packet.payload,
+                    rtp_timestamp: packet.header.timestamp,
+                    marker: packet.header.marker,
                     at: packet.timestamp,
                 }));
             }

@@ -153,18 +153,18 @@ impl Tally {
         }
     }
 
-    /// Count the next packet.
-    pub fn take(&mut self, number: u64, delay_us: u64, bytes: usize, now: Instant) {
+    /// Count the next packet; false for one that came before, or is given up already.
+    pub fn take(&mut self, number: u64, delay_us: u64, bytes: usize, now: Instant) -> bool {
         match self.sequence.take(number) {
             Arrival::Newest => {}
             Arrival::Reordered => self.reordered += 1,
             Arrival::Duplicate => {
                 self.duplicates += 1;
-                return;
+                return false;
             }
             Arrival::Late => {
                 self.late += 1;
-                return;
+                return false;
             }
         }
         self.packets += 1;
@@ -172,6 +172,7 @@ impl Tally {
         self.delays.add(delay_us);
         self.longest_gap = self.longest_gap(now);
         self.last_at = now;
+        true
     }
 
     /// The longest silence so far, the present one included.
