@@ -23,6 +23,8 @@ Presets are the same, in files that come along::
     between = ["frankfurt", "singapore"]
     rtt_ms = 160.0
     source = "who measured that, and when"
+
+How people are arranged in it for experiments, if any are: :mod:`lab.scenarios`.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ import msgspec
 
 from lab.conditions import PERFECT, Change, Conditions
 from lab.errors import LabError
+from lab.scenarios import Scenario, Step, complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +93,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     regions: dict[Name, Region]
     hosts: Annotated[list[Host], msgspec.Meta(min_length=1, max_length=MAX_HOSTS)]
     paths: list[PathEntry] = []
+    scenarios: dict[Name, Scenario] = {}
 
 
 _TABLES: Final = {
@@ -98,6 +102,7 @@ _TABLES: Final = {
     "regions": Region,
     "hosts": Host,
     "paths": PathEntry,
+    "scenarios": Scenario,
 }
 
 
@@ -113,6 +118,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
         hosts: All of them, each with its address.
         conditions: By name of the sender and of the receiver, for every two hosts and for each with itself.
         sources: Who says how far two regions or hosts are, by their names.
+        scenarios: Arrangements of its people, by name; none where nobody has thought of experiments.
     """
 
     name: str
@@ -123,6 +129,7 @@ class Topology(msgspec.Struct, frozen=True, kw_only=True):
     hosts: tuple[Host, ...]
     conditions: dict[tuple[str, str], Conditions]
     sources: dict[tuple[str, str], str]
+    scenarios: dict[str, Scenario] = {}
 
     def host(self, name: str) -> Host:
         """Find a host by its name.
@@ -203,6 +210,10 @@ def parse_topology(data: bytes) -> Topology:
     for name in names:
         if names.count(name) > 1:
             raise _invalid(f"{name!r} is the name of two things; hosts and regions need names of their own")
+    for name, scenario in file.scenarios.items():
+        wrong = complaint(name, scenario, (host.name for host in file.hosts), file.regions)
+        if wrong is not None:
+            raise _invalid(wrong)
     hosts = tuple(_with_addresses(file))
     return Topology(
         name=file.name,
@@ -213,6 +224,7 @@ def parse_topology(data: bytes) -> Topology:
         hosts=hosts,
         conditions=dict(_conditions(file, hosts)),
         sources={entry.between: entry.source for entry in file.paths},
+        scenarios=file.scenarios,
     )
 
 
@@ -274,7 +286,7 @@ def _in_words(error: str) -> str:
     if "field" not in what:
         return sentence
     table = re.match(r"\w*", place)
-    record = _TABLES.get(table.group() if table else "", _File)
+    record = Step if ".steps[" in place else _TABLES.get(table.group() if table else "", _File)
     return f"{sentence}; allowed are {', '.join(record.__struct_fields__)}"
 
 
