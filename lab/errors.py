@@ -9,7 +9,8 @@ class LabError(Exception):
     """Something the lab cannot do; ``code`` is stable, ``message`` says the next step.
 
     Codes: ``topology_invalid``, ``not_permitted`` (not root, or no TUN devices), ``program_missing``,
-    ``namespace_failed``, ``emulator_failed``.
+    ``namespace_failed``, ``emulator_failed``, ``emulator_refused``; of experiments ``duration_invalid``,
+    ``scenario_unknown``, ``settings_differ``, ``run_unreadable``, ``node_failed``, ``person_failed``.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -2,7 +2,7 @@
 
 A node has the name of the host that it begins on, and keeps it when it moves to another. Light enough for twelve on two
 cores: one media worker each, no links but wanted ones, started three at a time. At the end of the block all are killed;
-a test of leaving stops its nodes itself.
+who wants to see them leave stops them before.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 import trio
 
-from node.admin import ADMIN_FILE, AdminFile, Members, Question
+from lab import LabError
+from node.admin import ADMIN_FILE, AdminFile, Links, Members, Question
 from node.demo.cast import Stage
 from node.demo.home import Ports, SharedSecrets, write_home
 from signalling.ids import NodeId
@@ -82,17 +83,18 @@ class WanNodes:
         """Start a node and wait until it serves.
 
         Raises:
-            AssertionError: It ended, or does not serve in time; the message has its last words.
+            LabError: ``node_failed``, it ended, or does not serve in time; the message has its last words.
         """
         async with self._starting:
             self.nodes[host].lines.clear()
             self._processes[host] = await self._nursery.start(self._live, host)
             with trio.move_on_after(START_DEADLINE_S):
                 while not await self.is_ready(host):
-                    assert self._processes[host].returncode is None, self.last_words(host)
+                    if self._processes[host].returncode is not None:
+                        raise _failed(self.last_words(host))
                     await trio.sleep(POLL_S)
                 return
-        raise AssertionError(f"{host} does not serve; {self.last_words(host)}")
+        raise _failed(f"{host} does not serve; {self.last_words(host)}")
 
     async def stop(self, host: str, grace_s: float = 15.0) -> int | None:
         """Ask a node to end (SIGTERM), and wait; returns its exit code."""
@@ -154,9 +156,15 @@ class WanNodes:
         Raises:
             OSError: The node does not run.
         """
-        admin = msgspec.json.decode((self.nodes[host].data_dir / ADMIN_FILE).read_bytes(), type=AdminFile)
-        question = msgspec.json.encode(Question(token=admin.token, topic="members")) + b"\n"
-        return msgspec.json.decode(await self._ask(host, ("127.0.0.1", admin.port), question), type=Members)
+        return msgspec.json.decode(await self._question(host, "members"), type=Members)
+
+    async def links(self, host: str) -> Links:
+        """The links of a node: what `starling links` prints.
+
+        Raises:
+            OSError: The node does not run.
+        """
+        return msgspec.json.decode(await self._question(host, "links"), type=Links)
 
     async def members_by_command(self, host: str) -> list[dict[str, Any]]:
         """What `starling members --json` prints on the node's host."""
@@ -165,7 +173,8 @@ class WanNodes:
         async with self.wan.run_in(self.nodes[host].host, command, on_line=said.append) as process:
             code = await process.wait()
         text = "\n".join(said)
-        assert code == 0, text
+        if code != 0:
+            raise _failed(text)
         found: list[dict[str, Any]] = json.loads(text)["members"]
         return found
 
@@ -183,7 +192,7 @@ class WanNodes:
         """Wait until each of these nodes takes exactly these for alive; returns after how many seconds each did.
 
         Raises:
-            AssertionError: They do not in time; the message has what each sees.
+            LabError: ``node_failed``, they do not in time; the message has what each sees.
         """
         hosts = list(self.nodes) if hosts is None else hosts
         wanted = frozenset(hosts)
@@ -197,7 +206,7 @@ class WanNodes:
                 await trio.sleep(POLL_S)
             return after
         seen = {host: sorted(wanted ^ await self.alive_in_view(host)) for host in hosts if host not in after}
-        raise AssertionError(f"after {deadline_s} s these miss or have too much: {seen}")
+        raise _failed(f"after {deadline_s} s these miss or have too much: {seen}")
 
     async def _live(self, host: str, *, task_status: trio.TaskStatus[TetheredChild]) -> None:
         node = self.nodes[host]
@@ -207,6 +216,11 @@ class WanNodes:
         ) as process:
             task_status.started(process)
             await process.wait()
+
+    async def _question(self, host: str, topic: Literal["members", "links"]) -> bytes:
+        admin = msgspec.json.decode((self.nodes[host].data_dir / ADMIN_FILE).read_bytes(), type=AdminFile)
+        question = msgspec.json.encode(Question(token=admin.token, topic=topic)) + b"\n"
+        return await self._ask(host, ("127.0.0.1", admin.port), question)
 
     async def _ask(self, host: str, address: tuple[str, int], request: bytes) -> bytes:
         with trio.fail_after(ANSWER_DEADLINE_S), _tcp(self.wan, self.nodes[host].host) as stream:
@@ -244,7 +258,7 @@ async def open_wan_nodes(
         settings: More settings for every node, by section and key.
 
     Raises:
-        AssertionError: Some node does not serve or does not meet the others in time.
+        LabError: ``node_failed``, some node does not serve or does not meet the others in time; ``program_missing``.
     """
     chosen = [host.name for host in wan.topology.hosts] if hosts is None else list(hosts)
     shared = SharedSecrets.generate()
@@ -302,9 +316,14 @@ async def _open_redis(wan: Wan, host: str, path: Path) -> AsyncIterator[None]:
     async with wan.run_in(host, command, close_grace_s=ENDS_AT_ONCE_S) as redis:
         with trio.fail_after(ANSWER_DEADLINE_S):
             while not await trio.Path(path).exists():
-                assert redis.returncode is None, redis.output_tail()
+                if redis.returncode is not None:
+                    raise _failed(f"Redis ended: {redis.output_tail()}")
                 await trio.sleep(POLL_S)
         yield
+
+
+def _failed(message: str) -> LabError:
+    return LabError("node_failed", message)
 
 
 def _tcp(wan: Wan, host: str) -> trio.socket.SocketType:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from lab import Topology
-    from tests.cluster.wan_nodes import WanNodes
+    from node.lab.nodes import WanNodes
 
 FAR_MS: Final = 20.0
 """Below it a pair is in one region, where the height of a coordinate outweighs the distance."""

@@ -22,11 +22,11 @@ import trio
 
 from lab import LabError, load_preset, open_wan
 from lab.namespaces import check_permission
+from node.lab.nodes import open_wan_nodes
 from tests.bench.neighbourhoods import Neighbourhood, cities_sent_astray, median_error, read_neighbourhoods
 from tests.bench.report import Machine, Report, at_most, publish, watch_machine
 from tests.bench.rounds import Rounds
 from tests.bench.turnover import Turnover
-from tests.cluster.wan_nodes import open_wan_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ import trio
 from tests.cluster.sightings import ALIVE, GONE, LOOK_S, agent_ready_at_s, sightings, wait_seen
 
 if TYPE_CHECKING:
+    from node.lab.nodes import WanNodes
     from tests.cluster.sightings import Sighting
-    from tests.cluster.wan_nodes import WanNodes
 
 GIVE_UP_S: Final = 60.0
 """What a sighting counts that did not come."""

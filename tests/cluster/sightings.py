@@ -15,7 +15,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tests.cluster.wan_nodes import WanNode
+    from node.lab.nodes import WanNode
 
 ALIVE: Final = "member alive"
 GONE: Final = "member gone"

@@ -12,8 +12,8 @@ import pytest
 import trio
 
 from lab import Change, load_preset, open_wan
+from node.lab.nodes import WanNodes, open_wan_nodes
 from tests.cluster.sightings import ALIVE, GONE, agent_ready_at_s, sightings, wait_seen
-from tests.cluster.wan_nodes import WanNodes, open_wan_nodes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from lab import load_preset, open_wan
-from tests.cluster.wan_nodes import WanNodes, open_wan_nodes
+from node.lab.nodes import WanNodes, open_wan_nodes
 
 if TYPE_CHECKING:
     from pathlib import Path
