@@ -25,6 +25,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "up": "run a node until Ctrl-C",
         "demo": "run three nodes with people in them on this machine, and watch",
+        "lab": "measure calls over an emulated network, arranged in different ways",
         "status": "ask the local node how it is",
         "members": "list the nodes of the cluster as the local node sees them",
         "events": "watch nodes come and go, or list what happened lately",

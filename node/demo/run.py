@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
@@ -15,9 +13,10 @@ from node.demo.cluster import open_cluster
 from node.demo.people import open_crowd
 from node.demo.report import make_report
 from node.demo.survey import survey_links, survey_nodes, survey_rtts
+from node.interruption import until_signal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from node.demo.cluster import Cluster
     from node.demo.people import Crowd
@@ -57,7 +56,7 @@ async def play(
         DemoError: The cluster did not come up.
     """
     last: DemoReport | None = None
-    async with _until_signal(lambda: progress("stopping what was started")):
+    async with until_signal(lambda: progress("stopping what was started")):
         progress("setting the stage")
         async with open_cluster(STAGES, progress=progress) as cluster:
             progress("bringing the people in")
@@ -87,20 +86,3 @@ async def _survey(cluster: Cluster, crowd: Crowd, played_s: float) -> DemoReport
     rtts = await survey_rtts(cluster)
     people = await crowd.report()
     return make_report(seconds=played_s, nodes=nodes, links=links, rtts=rtts, participants=people)
-
-
-@asynccontextmanager
-async def _until_signal(told: Callable[[], None]) -> AsyncIterator[None]:
-    """Cancel the block at the first SIGINT or SIGTERM, after a word; what it opened closes as usual."""
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                async for _number in signals:
-                    if not nursery.cancel_scope.cancel_called:
-                        told()
-                    nursery.cancel_scope.cancel()
-
-            nursery.start_soon(watch)
-            yield
-            nursery.cancel_scope.cancel()

@@ -1,0 +1,84 @@
+"""Over which steps media went from person to person, and what nodes and network know of each."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from lab.experiment.flows import mean_delay_ms
+from lab.experiment.records import Hop
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lab import Topology
+    from lab.emulator import PathStatistics, WanStatistics
+    from lab.experiment.records import Flow
+    from lab.scenarios import Scenario
+    from node.admin import LinkReport
+
+__all__ = ["added_ms", "ways"]
+
+
+def ways(
+    scenario: Scenario,
+    topology: Topology,
+    links: Mapping[str, Sequence[LinkReport]],
+    before: WanStatistics,
+    after: WanStatistics,
+) -> dict[str, tuple[Hop, ...]]:
+    """The ways of all people to all others.
+
+    Args:
+        scenario: Where they are.
+        topology: What is emulated.
+        links: What each node said of its links.
+        before: What had happened in the network before measuring.
+        after: The same after it.
+    """
+    found: dict[str, tuple[Hop, ...]] = {}
+    for sender, receiver in itertools.permutations(scenario.places, 2):
+        way = itertools.pairwise(scenario.way(sender, receiver))
+        found[f"{sender}>{receiver}"] = tuple(
+            Hop(
+                from_host=one,
+                to_host=other,
+                emulated_rtt_ms=topology.conditions[one, other].rtt_ms,
+                measured_rtt_ms=_measured(one, other, links),
+                loss=_loss(one, other, before, after),
+            )
+            for one, other in way
+        )
+    return found
+
+
+def added_ms(ways: Mapping[str, Sequence[Hop]], flows: Sequence[Flow]) -> dict[str, float]:
+    """What nodes add to the delay of each way, beyond half the emulated round trips; for what has media."""
+    added: dict[str, float] = {}
+    for name, way in ways.items():
+        mean_ms = mean_delay_ms(flow for flow in flows if f"{flow.sender}>{flow.receiver}" == name)
+        if mean_ms is not None:
+            added[name] = round(mean_ms - sum(hop.emulated_rtt_ms for hop in way) / 2, 3)
+    return added
+
+
+def _measured(one: str, other: str, links: Mapping[str, Sequence[LinkReport]]) -> float | None:
+    for near, far in ((one, other), (other, one)):
+        for link in links.get(near, ()):
+            if link.node == far and link.rtt_ms is not None:
+                return link.rtt_ms
+    return None
+
+
+def _loss(one: str, other: str, before: WanStatistics, after: WanStatistics) -> float | None:
+    earlier, later = before.path(one, other), after.path(one, other)
+    sent = later.sent - earlier.sent
+    if sent <= 0:
+        return None
+    arrived = later.delivered - earlier.delivered
+    gone = _gone(later) - _gone(earlier)
+    return gone / max(sent, arrived + gone)
+
+
+def _gone(path: PathStatistics) -> int:
+    return path.lost + path.cut + path.overflowed + path.refused
