@@ -103,11 +103,6 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Hosts with a node, each once."""
         return tuple(dict.fromkeys((*self.places.values(), *self.nodes)))
 
-    def way(self, sender: str, receiver: str) -> tuple[str, ...]:
-        """Hosts that media passes from a person to another, if the nodes use no detour."""
-        nodes = dict.fromkeys((self.places[sender], self.places[receiver]))
-        return (sender, *nodes, receiver)
-
 
 def complaint(name: str, scenario: Scenario, hosts: Iterable[str], regions: Iterable[str]) -> str | None:
     """What is wrong with a scenario in a topology with these hosts and regions; None if nothing is."""

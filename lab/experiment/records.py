@@ -119,9 +119,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         flows: every sender to every receiver, sound and picture.
         paths: by "sender>receiver", the steps of the way.
         happenings: in order of time.
-        hop_added_ms: the delay that nodes add beyond the network: mean delay less half the emulated round trips of
-            the steps, by "sender>receiver".
-        figures: what was read from the nodes' `/metrics` at the end, by node and name.
+        hop_added_ms: the delay beyond half the emulated round trips of the steps, by "sender>receiver": what nodes
+            add, and the network's jitter, which only ever delays. Empty where the scenario changes the network.
+        figures: what was read from the nodes' `/metrics` at the end, by node and name; under `network`, what the
+            network carried from node to node, Mbit/s with headers.
     """
 
     format: int

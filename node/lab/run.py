@@ -26,6 +26,7 @@ from lab.experiment.samples import NEWS, News, Part, read_samples
 from node.lab.metrics import read_metrics
 from node.lab.nodes import HTTP_PORT, open_wan_nodes
 from node.lab.steps import carry_out
+from node.lab.traffic import Traffic, watch
 from node.lab.ways import added_ms, ways
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ SETTLE_S: Final = 3.0
 """After the measured time, while people go on: what was lost then is given up, or repaired."""
 
 POLL_S: Final = 0.2
+
+OK: Final = 200
+
+NETWORK: Final = "network"
+"""Beside the nodes' names, what the network carried between them."""
 
 WARM_LINKS: Final = 8
 """What a node has by default, which that of the demo's settings has not."""
@@ -137,7 +143,9 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
                 happened: list[Happening] = []
                 await trio.sleep(began_s - time.monotonic())
                 before = await wan.statistics()
+                traffic = Traffic(nodes=nodes_at, began_s=began_s)
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(watch, wan, traffic)
                     nursery.start_soon(_tell_time, told, began_s, duration_s)
                     await carry_out(scenario.steps, wan, nodes, happened, began_s=began_s, duration_s=duration_s)
                     await trio.sleep(began_s + duration_s - time.monotonic())
@@ -149,7 +157,8 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
             happened += _news(people, began_s, duration_s)
             if scenario.steps:
                 happened += _silences(made)
-            hops = ways(scenario, topology, at_end.links, before, at_end.network)
+            happened += traffic.changes
+            hops = ways(scenario, topology, traffic, at_end.links, before, at_end.network)
             return Run(
                 format=FORMAT,
                 scenario=turn.scenario,
@@ -162,8 +171,9 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
                 flows=made,
                 paths=hops,
                 happenings=tuple(sorted(happened, key=lambda one: one.at_s)),
-                hop_added_ms=added_ms(hops, made),
-                figures=at_end.figures,
+                # What lies between changes with steps, and so does the way: then it means nothing.
+                hop_added_ms={} if scenario.steps else added_ms(hops, made),
+                figures={**at_end.figures, NETWORK: _between(traffic)},
             )
 
 
@@ -175,7 +185,7 @@ async def _open_people(
     async with trio.open_nursery() as nursery:
         for stamp, person in enumerate(people):
             wanted = scenario.places[person.name]
-            others = [node for node in scenario.all_nodes() if node != wanted]
+            others = _others(wan, scenario, person.name)
             part = Part(
                 name=person.name,
                 address=wan.address(person.name),
@@ -190,6 +200,12 @@ async def _open_people(
             nursery.start_soon(_play, wan, person, part)
         yield people
         nursery.cancel_scope.cancel()
+
+
+def _others(wan: Wan, scenario: Scenario, person: str) -> list[str]:
+    """Nodes that a person turns to when its own dies, nearest first."""
+    others = [node for node in scenario.all_nodes() if node != scenario.places[person]]
+    return sorted(others, key=lambda node: wan.conditions(person, node).rtt_ms)
 
 
 async def _play(wan: Wan, person: _Person, part: Part) -> None:
@@ -231,10 +247,11 @@ async def _look_around(wan: Wan, nodes: WanNodes) -> _Surroundings:
     for host in nodes.nodes:
         try:
             links[host] = (await nodes.links(host)).links
-            _status, body = await nodes.get(host, "/metrics")
+            status, body = await nodes.get(host, "/metrics")
         except (OSError, msgspec.DecodeError):
             continue  # killed, as the scenario wants it
-        figures[host] = read_metrics(body.decode())
+        if status == OK:
+            figures[host] = read_metrics(body.decode())
     return _Surroundings(network=await wan.statistics(), links=links, figures=figures)
 
 
@@ -243,6 +260,10 @@ def _flows(people: Sequence[_Person], began_s: float, duration_s: float) -> tupl
     wished_s = {person.name: person.when("wishes") or began_s for person in people}
     names = [person.name for person in people]
     return flows(samples, names, wished_s, began_s=began_s, duration_s=duration_s)
+
+
+def _between(traffic: Traffic) -> dict[str, float]:
+    return {f"mbit_s {one}>{other}": round(rate, 4) for (one, other), rate in traffic.rates.items()}
 
 
 def _news(people: Sequence[_Person], began_s: float, duration_s: float) -> list[Happening]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lab.experiment.records import Flow
     from lab.scenarios import Scenario
     from node.admin import LinkReport
+    from node.lab.traffic import Traffic
 
 __all__ = ["added_ms", "ways"]
 
@@ -23,6 +24,7 @@ __all__ = ["added_ms", "ways"]
 def ways(
     scenario: Scenario,
     topology: Topology,
+    traffic: Traffic,
     links: Mapping[str, Sequence[LinkReport]],
     before: WanStatistics,
     after: WanStatistics,
@@ -32,13 +34,15 @@ def ways(
     Args:
         scenario: Where they are.
         topology: What is emulated.
+        traffic: Which way media went between nodes.
         links: What each node said of its links.
         before: What had happened in the network before measuring.
         after: The same after it.
     """
     found: dict[str, tuple[Hop, ...]] = {}
     for sender, receiver in itertools.permutations(scenario.places, 2):
-        way = itertools.pairwise(scenario.way(sender, receiver))
+        nodes = traffic.way(scenario.places[sender], scenario.places[receiver])
+        way = itertools.pairwise((sender, *nodes, receiver))
         found[f"{sender}>{receiver}"] = tuple(
             Hop(
                 from_host=one,

@@ -129,3 +129,21 @@ async def test_mistakes_are_refused_with_a_code(participants: Participants) -> N
             await command
         assert refusal.value.code == code
     await participants.close("nobody")
+
+
+async def test_times_are_told_by_packet_and_the_first_picture_is_whole_before_long(participants: Participants) -> None:
+    await participants.open("bram", stamp=2, video=None, audio=False)
+    await connect(participants, "anna", "bram")
+    await received(participants, "bram", packets=60)
+    (timings,) = [one for one in await participants.timings() if one.participant == "bram"]
+    for item in timings.received:
+        assert sum(count for _edge, count in item.delays_us) == item.packets
+        assert sum(count for _edge, count in item.jitters_us) == item.packets - 1
+        assert 0 < item.delay_sum_ms / item.packets < 50
+        assert item.jitter_sum_ms <= 2 * item.delay_sum_ms
+        assert item.first_frame_ms is not None
+        assert 0 < item.first_frame_ms < 1000 * PATIENCE_S
+        assert item.recent_gap_ms > 0
+        assert (item.freezes, item.frozen_ms) == (0, 0.0) or item.frozen_ms > 200 * item.freezes
+    (again,) = [one for one in await participants.timings() if one.participant == "bram"]
+    assert all(item.recent_gap_ms < 200 for item in again.received)
