@@ -9,6 +9,8 @@ namespaces and notice nothing.
 - :mod:`lab.wan`: makes the network for the length of a block, starts programs on its hosts, cuts and heals it.
 - :mod:`lab.namespaces`: namespaces and TUN devices, named after the process that made them, so that what a
   killed one has left is known for what it is and removed.
+- :mod:`lab.scenarios`: how people are arranged in a topology for an experiment, and what befalls them; pure.
+- :mod:`lab.experiment`: what is pure of experiments, and the process that plays a person.
 - :mod:`lab.emulator`: starts the program in ``lab/emulator/`` (Rust) and speaks with it.
 
 It needs root and ``/dev/net/tun``, and says so where it lacks them. Nothing leaves the machine: the namespaces
