@@ -178,6 +178,8 @@ def _second(piece: _Piece, began_s: float) -> Second:
         return value
 
     packets = int(grown("packets"))
+    # Of packets, or of pictures where a browser plays.
+    delays = sum(count for _edge, count in after.delays_us)
     jitters = sum(count for _edge, count in after.jitters_us)
     return Second(
         at_s=round(piece.at_s - began_s, 3),
@@ -185,7 +187,7 @@ def _second(piece: _Piece, began_s: float) -> Second:
         packets=packets,
         lost=int(grown("lost")),
         mbit_s=grown("bytes") * 8 / length_s / 1e6,
-        delay_ms=grown("delay_sum_ms") / packets if packets else None,
+        delay_ms=grown("delay_sum_ms") / delays if delays else None,
         jitter_ms=grown("jitter_sum_ms") / jitters if jitters else None,
         longest_gap_ms=after.gap_ms,
     )

@@ -90,7 +90,7 @@ class Person:
             file.write(msgspec.json.encode(self._sampled(at_s, timings[0])) + b"\n")
             file.flush()
             whole = [one for one in timings[0].received if one.first_frame_ms is not None]
-            if not self._whole and len(whole) == 2 * (self._part.people - 1):
+            if not self._whole and len(whole) == 2 * (len(self._part.people) - 1):
                 self._whole = True
                 tell("whole")
 
@@ -141,9 +141,9 @@ class Person:
         return tuple((edge, count - before[edge]) for edge, count in counts if count > before[edge])
 
 
-def tell(what: str, detail: str = "") -> None:
-    """Print a line of news."""
-    news = News(at_s=time.monotonic(), what=what, detail=detail)
+def tell(what: str, detail: str = "", *, at_s: float | None = None) -> None:
+    """Print a line of news; of now, unless said otherwise."""
+    news = News(at_s=time.monotonic() if at_s is None else at_s, what=what, detail=detail)
     sys.stdout.write(NEWS + msgspec.json.encode(news).decode() + "\n")
     sys.stdout.flush()
 

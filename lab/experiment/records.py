@@ -122,7 +122,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         hop_added_ms: the delay beyond half the emulated round trips of the steps, by "sender>receiver": what nodes
             add, and the network's jitter, which only ever delays. Empty where the scenario changes the network.
         figures: what was read from the nodes' `/metrics` at the end, by node and name; under `network`, what the
-            network carried from node to node, Mbit/s with headers.
+            network carried from node to node, Mbit/s with headers; under `machine`, the share of its processors' time
+            that was `idle`, the latest that a packet was handed over after it was due (`late_ms`), and how many packets
+            found no room (`crowded_out`).
     """
 
     format: int

@@ -31,7 +31,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         name: Name of the person, as in the topology's hosts.
         address: Where its media is sent from.
         stamp: Number of the person in the run.
-        people: How many there are.
+        people: Names of all, in order of their stamps.
         room: Where they meet.
         nodes: Base URLs, the wanted one first; the others are for when it dies.
         frames_per_s: Of its picture.
@@ -42,7 +42,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     address: str
     stamp: int
-    people: int
+    people: tuple[str, ...]
     room: str
     nodes: tuple[str, ...]
     frames_per_s: int

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from lab.topology import Topology
 
-__all__ = ["Participants", "Settings", "VideoRate", "folder_name", "prepare_folder", "settings_of"]
+__all__ = [
+    "BROWSER",
+    "SYNTHETIC",
+    "Participants",
+    "Settings",
+    "VideoRate",
+    "folder_name",
+    "prepare_folder",
+    "settings_of",
+]
 
 FILE: Final = "settings.json"
 
@@ -50,6 +59,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: int
     participants: Participants
     video: VideoRate
+
+
+SYNTHETIC: Final = VideoRate()
+
+BROWSER: Final = VideoRate(frames_per_s=25)
+"""As many as two browsers on two cores show; the rate is what they may send at most."""
 
 
 def settings_of(topology: Topology, duration_s: int, participants: Participants, video: VideoRate) -> Settings:

@@ -70,23 +70,26 @@ def run(
 
     from lab.errors import LabError
     from lab.experiment.choice import choose
+    from lab.experiment.chromium import check_browser
     from lab.experiment.durations import parse_duration
-    from lab.experiment.settings import VideoRate, folder_name, settings_of
+    from lab.experiment.settings import BROWSER, SYNTHETIC, Participants, folder_name, settings_of
     from node.config import LogConfig
     from node.logging import set_up_logging
 
     # Each node logs for itself; of the experiment's own process only what is wrong is of interest.
     set_up_logging(LogConfig(level="warning", format="console"), node_id="lab")
-    if browser:
-        _refuse(LabError("not_supported", "People are synthetic so far: run without --browser."), json_path)
     runs: Sequence[Run] | None = None
     failure: LabError | None = None
     try:
         network, chosen = choose(scenarios or [], preset, topology)
         duration_s = parse_duration(duration)
+        if browser:
+            check_browser()
     except LabError as error:
         _refuse(error, json_path)
-    settings = settings_of(network, duration_s, "synthetic", VideoRate())
+    players: Participants = "browser" if browser else "synthetic"
+    video = BROWSER if browser else SYNTHETIC
+    settings = settings_of(network, duration_s, players, video)
     folder = out or RUNS / folder_name(settings)
     try:
         runs = trio.run(_run, Console(stderr=True), network, chosen, repeat, settings, folder, fresh)

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -23,6 +24,7 @@ from lab import LabError, open_wan
 from lab.experiment.flows import flows
 from lab.experiment.records import FORMAT, Happening, Run
 from lab.experiment.samples import NEWS, News, Part, read_samples
+from node.lab.machine import MACHINE, read_cpu_times
 from node.lab.metrics import read_metrics
 from node.lab.nodes import HTTP_PORT, open_wan_nodes
 from node.lab.steps import carry_out
@@ -45,8 +47,14 @@ __all__ = ["Told", "run_once"]
 
 ROOM: Final = "experiment"
 
-TOGETHER_DEADLINE_S: Final = 45.0
-"""Until everybody hears and sees everybody, links and all, over paths that lose packets, on two busy cores."""
+TOGETHER_DEADLINE_S: Final = 90.0
+"""Until everybody hears and sees everybody, links, browsers and all, over paths that lose packets, on busy cores."""
+
+GOODBYE_S: Final = 5.0
+"""For a browser to close."""
+
+PLAYERS: Final = MappingProxyType({"synthetic": "lab.experiment.person", "browser": "lab.experiment.browser"})
+"""Modules of the processes that play people."""
 
 LINKED_DEADLINE_S: Final = 15.0
 """For links between all nodes, which are to be warm before people come; gossip over 300 ms needs some seconds."""
@@ -142,7 +150,7 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
                 began_s = float(math.ceil(time.monotonic() + CALM_S))
                 happened: list[Happening] = []
                 await trio.sleep(began_s - time.monotonic())
-                before = await wan.statistics()
+                before, cpu_before = await wan.statistics(), read_cpu_times()
                 traffic = Traffic(nodes=nodes_at, began_s=began_s)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(watch, wan, traffic)
@@ -150,6 +158,7 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
                     await carry_out(scenario.steps, wan, nodes, happened, began_s=began_s, duration_s=duration_s)
                     await trio.sleep(began_s + duration_s - time.monotonic())
                     nursery.cancel_scope.cancel()
+                idle = read_cpu_times().idle_since(cpu_before)
                 at_end = await _look_around(wan, nodes)
                 told("the last packets", 1.0)
                 await trio.sleep(began_s + duration_s + SETTLE_S - time.monotonic())
@@ -166,14 +175,22 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
                 topology=topology.name,
                 started=started,
                 duration_s=duration_s,
-                participants="synthetic",
+                participants=settings.participants,
                 places=scenario.places,
                 flows=made,
                 paths=hops,
                 happenings=tuple(sorted(happened, key=lambda one: one.at_s)),
                 # What lies between changes with steps, and so does the way: then it means nothing.
                 hop_added_ms={} if scenario.steps else added_ms(hops, made),
-                figures={**at_end.figures, NETWORK: _between(traffic)},
+                figures={
+                    **at_end.figures,
+                    NETWORK: _between(traffic),
+                    MACHINE: {
+                        "idle": round(idle, 4),
+                        "late_ms": round(traffic.late_ms, 3),
+                        "crowded_out": float(at_end.network.crowded_out - before.crowded_out),
+                    },
+                },
             )
 
 
@@ -190,14 +207,14 @@ async def _open_people(
                 name=person.name,
                 address=wan.address(person.name),
                 stamp=stamp,
-                people=len(people),
+                people=tuple(one.name for one in people),
                 room=ROOM,
                 nodes=tuple(f"http://{wan.address(node)}:{HTTP_PORT}" for node in (wanted, *others)),
                 frames_per_s=settings.video.frames_per_s,
                 bits_per_s=settings.video.bits_per_s,
                 samples=str(person.samples),
             )
-            nursery.start_soon(_play, wan, person, part)
+            nursery.start_soon(_play, wan, person, part, PLAYERS[settings.participants])
         yield people
         nursery.cancel_scope.cancel()
 
@@ -208,9 +225,9 @@ def _others(wan: Wan, scenario: Scenario, person: str) -> list[str]:
     return sorted(others, key=lambda node: wan.conditions(person, node).rtt_ms)
 
 
-async def _play(wan: Wan, person: _Person, part: Part) -> None:
-    command = [sys.executable, "-m", "lab.experiment.person", msgspec.json.encode(part).decode()]
-    async with wan.run_in(person.name, command, on_line=person.hear) as process:
+async def _play(wan: Wan, person: _Person, part: Part, player: str) -> None:
+    command = [sys.executable, "-m", player, msgspec.json.encode(part).decode()]
+    async with wan.run_in(person.name, command, close_grace_s=GOODBYE_S, on_line=person.hear) as process:
         code = await process.wait()
         raise LabError("person_failed", f"{person.name} ended with {code}: {process.output_tail()[-2000:]}")
 

@@ -42,12 +42,14 @@ class Traffic:
         nodes: Their hosts.
         began_s: When measuring began, by the machine's monotonic clock.
         changes: When a node began to send most of its media for other nodes to another one.
+        late_ms: The latest that the network handed a packet over after it was due.
         rates: What each sent to each since the beginning, Mbit/s, packets' headers included.
     """
 
     nodes: Sequence[str]
     began_s: float
     changes: list[Happening] = field(default_factory=list)
+    late_ms: float = 0.0
     rates: dict[Pair, float] = field(default_factory=dict)
     _next: dict[str, str] = field(default_factory=dict)
     _first: tuple[float, dict[Pair, int]] | None = None
@@ -59,8 +61,9 @@ class Traffic:
             (one, other): statistics.path(one, other).sent_bytes for one, other in itertools.permutations(self.nodes, 2)
         }
         if self._first is None:
-            self._first = (at_s, sent)
+            self._first = (at_s, sent)  # how late it was before that is nobody's concern
         elif self._before is not None:
+            self.late_ms = max(self.late_ms, statistics.max_late_us / 1000)
             self.rates = _rates(self._first, (at_s, sent))
             self._compare(at_s, _rates(self._before, (at_s, sent)))
         self._before = (at_s, sent)

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lab.experiment.browser import PAGE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from playwright.sync_api import Browser, Page, Route
 
 FOLDER: Final = Path(__file__).parent
-SCRIPTS: Final = ("cipher.js", "flash.js", "participant.js", "picture.js")
+SCRIPTS: Final = {
+    **{name: FOLDER / name for name in ("cipher.js", "flash.js", "participant.js")},
+    # Experiments in browsers measure by the same pictures.
+    "picture.js": PAGE / "picture.js",
+}
 
 PATIENCE_S: Final = 25.0
 """For whatever should happen within a second, when two browsers and three nodes share two cores."""
@@ -231,5 +237,5 @@ def _make_ready(page: Page) -> None:
 
 
 def _serve(route: Route) -> None:
-    script = FOLDER / route.request.url.rpartition("/")[2]
+    script = SCRIPTS[route.request.url.rpartition("/")[2]]
     route.fulfill(content_type="text/javascript", body=script.read_text())

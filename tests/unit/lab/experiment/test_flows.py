@@ -21,7 +21,7 @@ RATE = 100
 
 
 def received(second: int, *, lost: int = 0, gap_ms: float = 12.0, packets: int | None = None) -> MediaSample:
-    """What one has after so many seconds of a steady picture that takes 50 ms."""
+    """What one has after so many seconds of a steady picture that takes 50 ms; one that stopped if ``packets`` is given."""
     have = second * RATE if packets is None else packets
     return MediaSample(
         stamp=0,
@@ -36,8 +36,8 @@ def received(second: int, *, lost: int = 0, gap_ms: float = 12.0, packets: int |
         freezes=0,
         frozen_ms=0.0,
         first_frame_at_s=BEGAN - 2.5,
-        delays_us=((50_000, RATE),),
-        jitters_us=((2_000, RATE),),
+        delays_us=((50_000, RATE),) if packets is None else (),
+        jitters_us=((2_000, RATE),) if packets is None else (),
     )
 
 
