@@ -72,7 +72,9 @@ class BrowserPerson:
             "rate": part.frames_per_s,
             "bits": part.bits_per_s,
         }
-        tell("seated", self._page.evaluate("(options) => window.person.join(options)", options))
+        joined = self._page.evaluate("(options) => window.person.join(options)", options)
+        tell("seated", joined["node"])
+        tell("is", joined["participant"])
 
     def sample(self, file: IO[bytes]) -> None:
         """Write a line every second, for ever."""

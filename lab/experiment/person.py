@@ -63,8 +63,9 @@ class Person:
                     continue  # the news of a connection that is gone by now
                 try:
                     match event:
-                        case Seated(moved=moved):
+                        case Seated(joined=joined, moved=moved):
                             tell("seated", client.welcome.node)
+                            tell("is", joined.participant)
                             await self._publish(client)
                             if moved:
                                 seat.carried()

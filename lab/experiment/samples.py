@@ -55,9 +55,9 @@ class News(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         at_s: When.
-        what: It wished to be in; it has a seat (again); it hears and sees everybody for the first time; it lost its
-            connection; it was told that it is over.
-        detail: The node where it has its seat, or why something ended.
+        what: `wishes` to be in; `seated` (again); `is` that participant; `whole`, it hears and sees everybody for the
+            first time; `away`, its connection is lost; `ended`.
+        detail: The node where it has its seat, the participant's id, or why something ended.
     """
 
     at_s: float

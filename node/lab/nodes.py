@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import trio
 
 from lab import LabError
-from node.admin import ADMIN_FILE, AdminFile, Links, Members, Question
+from node.admin import ADMIN_FILE, AdminFile, Explained, Links, Members, Question, TrackOrder
 from node.demo.cast import Stage
 from node.demo.home import Ports, SharedSecrets, write_home
 from signalling.ids import NodeId
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from lab import Wan
     from membership.agent.child import TetheredChild
+    from node.admin.protocol import Topic
 
 HTTP_PORT: Final = 8080
 GOSSIP_PORT: Final = 7946
@@ -48,6 +49,8 @@ POLL_S: Final = 0.2
 ANSWER_DEADLINE_S: Final = 10.0
 
 ENDS_AT_ONCE_S: Final = 0.05
+
+ALL_TRACKS: Final = TrackOrder()
 
 Settings = MappingProxyType[str, "Mapping[str, object]"]
 
@@ -166,6 +169,15 @@ class WanNodes:
         """
         return msgspec.json.decode(await self._question(host, "links"), type=Links)
 
+    async def explained(self, host: str, track: str = "") -> Explained:
+        """The way of a track to a node, or without one the tracks that it knows: what `starling explain` prints.
+
+        Raises:
+            OSError: The node does not run.
+        """
+        answer = await self._question(host, "explain", TrackOrder(track=track))
+        return msgspec.json.decode(answer, type=Explained)
+
     async def members_by_command(self, host: str) -> list[dict[str, Any]]:
         """What `starling members --json` prints on the node's host."""
         said: list[str] = []
@@ -217,9 +229,9 @@ class WanNodes:
             task_status.started(process)
             await process.wait()
 
-    async def _question(self, host: str, topic: Literal["members", "links"]) -> bytes:
+    async def _question(self, host: str, topic: Topic, track_order: TrackOrder = ALL_TRACKS) -> bytes:
         admin = msgspec.json.decode((self.nodes[host].data_dir / ADMIN_FILE).read_bytes(), type=AdminFile)
-        question = msgspec.json.encode(Question(token=admin.token, topic=topic)) + b"\n"
+        question = msgspec.json.encode(Question(token=admin.token, topic=topic, track_order=track_order)) + b"\n"
         return await self._ask(host, ("127.0.0.1", admin.port), question)
 
     async def _ask(self, host: str, address: tuple[str, int], request: bytes) -> bytes:

@@ -27,12 +27,13 @@ from lab.experiment.samples import NEWS, News, Part, read_samples
 from node.lab.machine import MACHINE, read_cpu_times
 from node.lab.metrics import read_metrics
 from node.lab.nodes import HTTP_PORT, open_wan_nodes
+from node.lab.round_trips import RoundTrips, ask_round_trips
 from node.lab.steps import carry_out
 from node.lab.traffic import Traffic, watch
 from node.lab.ways import added_ms, ways
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from lab import Topology, Wan
     from lab.emulator import WanStatistics
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from lab.experiment.records import Flow
     from lab.experiment.settings import Settings
     from lab.scenarios import Scenario
-    from node.admin import LinkReport
     from node.lab.nodes import WanNodes
 
 __all__ = ["Told", "run_once"]
@@ -110,7 +110,7 @@ class _Surroundings:
     """What nodes and network know at one moment."""
 
     network: WanStatistics
-    links: Mapping[str, Sequence[LinkReport]]
+    measured: RoundTrips
     figures: dict[str, dict[str, float]]
 
 
@@ -159,15 +159,15 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
                     await trio.sleep(began_s + duration_s - time.monotonic())
                     nursery.cancel_scope.cancel()
                 idle = read_cpu_times().idle_since(cpu_before)
-                at_end = await _look_around(wan, nodes)
+                at_end = await _look_around(wan, nodes, people)
                 told("the last packets", 1.0)
-                await trio.sleep(began_s + duration_s + SETTLE_S - time.monotonic())
+                await trio.sleep(max(0.0, began_s + duration_s + SETTLE_S - time.monotonic()))
             made = _flows(people, began_s, duration_s)
             happened += _news(people, began_s, duration_s)
             if scenario.steps:
                 happened += _silences(made)
             happened += traffic.changes
-            hops = ways(scenario, topology, traffic, at_end.links, before, at_end.network)
+            hops = ways(scenario, topology, traffic, at_end.measured, before, at_end.network)
             return Run(
                 format=FORMAT,
                 scenario=turn.scenario,
@@ -258,18 +258,20 @@ async def _tell_time(told: Told, began_s: float, duration_s: float) -> None:
         await trio.sleep(POLL_S)
 
 
-async def _look_around(wan: Wan, nodes: WanNodes) -> _Surroundings:
-    links: dict[str, Sequence[LinkReport]] = {}
+async def _look_around(wan: Wan, nodes: WanNodes, people: Sequence[_Person]) -> _Surroundings:
+    network = await wan.statistics()
+    hosts = {one.detail: person.name for person in people for one in person.news if one.what == "is"}
+    measured: RoundTrips = {}
     figures: dict[str, dict[str, float]] = {}
     for host in nodes.nodes:
         try:
-            links[host] = (await nodes.links(host)).links
+            measured |= await ask_round_trips(nodes, host, hosts)
             status, body = await nodes.get(host, "/metrics")
-        except (OSError, msgspec.DecodeError):
-            continue  # killed, as the scenario wants it
+        except (OSError, trio.TooSlowError, msgspec.DecodeError):
+            continue  # killed or cut off, as the scenario wants it
         if status == OK:
             figures[host] = read_metrics(body.decode())
-    return _Surroundings(network=await wan.statistics(), links=links, figures=figures)
+    return _Surroundings(network=network, measured=measured, figures=figures)
 
 
 def _flows(people: Sequence[_Person], began_s: float, duration_s: float) -> tuple[Flow, ...]:
@@ -289,7 +291,7 @@ def _news(people: Sequence[_Person], began_s: float, duration_s: float) -> list[
         Happening(at_s=round(one.at_s - began_s, 3), what=f"{person.name} {one.what} {one.detail}".strip())
         for person in people
         for one in person.news
-        if 0 <= one.at_s - began_s <= duration_s
+        if 0 <= one.at_s - began_s <= duration_s and one.what != "is"
     ]
 
 

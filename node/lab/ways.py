@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lab.emulator import PathStatistics, WanStatistics
     from lab.experiment.records import Flow
     from lab.scenarios import Scenario
-    from node.admin import LinkReport
     from node.lab.traffic import Traffic
 
 __all__ = ["added_ms", "ways"]
@@ -25,7 +24,7 @@ def ways(
     scenario: Scenario,
     topology: Topology,
     traffic: Traffic,
-    links: Mapping[str, Sequence[LinkReport]],
+    measured: Mapping[frozenset[str], float],
     before: WanStatistics,
     after: WanStatistics,
 ) -> dict[str, tuple[Hop, ...]]:
@@ -35,7 +34,7 @@ def ways(
         scenario: Where they are.
         topology: What is emulated.
         traffic: Which way media went between nodes.
-        links: What each node said of its links.
+        measured: Round trips that nodes have measured, milliseconds, by the hosts of both ends.
         before: What had happened in the network before measuring.
         after: The same after it.
     """
@@ -48,7 +47,7 @@ def ways(
                 from_host=one,
                 to_host=other,
                 emulated_rtt_ms=topology.conditions[one, other].rtt_ms,
-                measured_rtt_ms=_measured(one, other, links),
+                measured_rtt_ms=measured.get(frozenset((one, other))),
                 loss=_loss(one, other, before, after),
             )
             for one, other in way
@@ -64,14 +63,6 @@ def added_ms(ways: Mapping[str, Sequence[Hop]], flows: Sequence[Flow]) -> dict[s
         if mean_ms is not None:
             added[name] = round(mean_ms - sum(hop.emulated_rtt_ms for hop in way) / 2, 3)
     return added
-
-
-def _measured(one: str, other: str, links: Mapping[str, Sequence[LinkReport]]) -> float | None:
-    for near, far in ((one, other), (other, one)):
-        for link in links.get(near, ()):
-            if link.node == far and link.rtt_ms is not None:
-                return link.rtt_ms
-    return None
 
 
 def _loss(one: str, other: str, before: WanStatistics, after: WanStatistics) -> float | None:

@@ -88,7 +88,7 @@ export async function join({ name, room: called, node, stamp, width, height, rat
   const publish = async (kind, track, options) => published.set(kind, { publication: await room.publish(track, options), sent: new Growth() });
   await publish("video", picture, { source: "camera", simulcast: false, maxBitrate: bits });
   await publish("audio", microphone.getAudioTracks()[0], { source: "microphone" });
-  return room.home?.node ?? "";
+  return { node: room.home?.node ?? "", participant: room.me };
 }
 
 /** Everything since the beginning, but gaps, delays and news, which are since the last time. */

@@ -21,7 +21,7 @@ RATE = 100
 
 
 def received(second: int, *, lost: int = 0, gap_ms: float = 12.0, packets: int | None = None) -> MediaSample:
-    """What one has after so many seconds of a steady picture that takes 50 ms; one that stopped if ``packets`` is given."""
+    """What one has after so many seconds of a steady picture that takes 50 ms; with ``packets`` it has stopped."""
     have = second * RATE if packets is None else packets
     return MediaSample(
         stamp=0,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from lab import load_preset
 from lab.emulator import PathStatistics, WanStatistics
 from lab.experiment.records import Flow, Second
-from node.admin import LinkReport
 from node.lab.traffic import Traffic
 from node.lab.ways import added_ms, ways
 
@@ -27,19 +26,12 @@ def network(sent: int, lost: int) -> WanStatistics:
     return WanStatistics(unroutable=0, crowded_out=0, under_way=0, max_late_us=0, cpu_s=0.0, paths=(path,))
 
 
-def link(node: str, rtt_ms: float) -> LinkReport:
-    return LinkReport(
-        node=node, state="up", rtt_ms=rtt_ms, jitter_ms=None, loss=None, setup_ms=None, age_s=1.0,
-        bytes_in=0, bytes_out=0, reason="",
-    )  # fmt: skip
-
-
 def test_a_way_has_what_is_emulated_and_what_was_measured() -> None:
     found = ways(
         TOPOLOGY.scenarios["relay"],
         TOPOLOGY,
         Traffic(nodes=("sin-node", "hcm-node"), began_s=0.0),
-        {"sin-node": (link("hcm-node", 36.5),)},
+        {frozenset(("hcm-node", "sin-node")): 36.5},
         network(100, 50),
         network(300, 60),
     )
