@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 
     from lab.topology import Host
 
-__all__ = ["DEVICE", "check_permission", "enter", "make", "name_of", "new_prefix", "open_tun", "remove", "remove_stale"]
+__all__ = [
+    "DEVICE",
+    "check_permission",
+    "enter",
+    "make",
+    "name_of",
+    "new_prefix",
+    "open_tun",
+    "remove",
+    "remove_stale",
+    "start_ticks",
+]
 
 T = TypeVar("T")
 
@@ -76,7 +87,7 @@ def check_permission() -> None:
 def new_prefix() -> str:
     """What the names of one network of this process begin with."""
     pid = os.getpid()
-    return f"starling-{pid}-{_start_ticks(pid)}-{next(_numbers)}-"
+    return f"starling-{pid}-{start_ticks(pid)}-{next(_numbers)}-"
 
 
 def name_of(prefix: str, host: str) -> str:
@@ -130,7 +141,7 @@ def remove_stale() -> tuple[str, ...]:
     stale = []
     for path in sorted(NAMESPACES.glob("starling-*")):
         found = _NAME.fullmatch(path.name)
-        if found is not None and _start_ticks(int(found[1])) != int(found[2]):
+        if found is not None and start_ticks(int(found[1])) != int(found[2]):
             remove(path.name)
             stale.append(path.name)
     return tuple(stale)
@@ -194,7 +205,7 @@ def _set_namespace(descriptor: int) -> None:
         raise LabError("not_permitted", f"The kernel lets nobody into the namespace ({reason}): SYS_ADMIN is needed.")
 
 
-def _start_ticks(pid: int) -> int | None:
+def start_ticks(pid: int) -> int | None:
     """When a process was started, in clock ticks since boot; None when there is none (proc(5), stat, field 22)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

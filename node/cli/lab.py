@@ -94,7 +94,11 @@ def run(
     try:
         runs = trio.run(_run, Console(stderr=True), network, chosen, repeat, settings, folder, fresh)
     except* LabError as group:
-        failure = _first(group)
+        first = _first(group)
+        assert isinstance(first, LabError), "except* takes nothing else"
+        failure = first
+    except* OSError as group:
+        failure = LabError("system_refused", f"The system does not let it run: {_first(group)}.")
     if failure is not None:
         _refuse(failure, json_path)
     if runs is None:
@@ -158,25 +162,22 @@ async def _run(
 
 
 def _report(folder: Path, runs: "Sequence[Run]", network: "Topology", json_path: str | None) -> None:
-    import msgspec
+    from lab.report import write_reports
 
-    if json_path is None:
-        sys.stdout.write(f"{len(runs)} runs over {network.name} are in {folder}\n")
-        return
-    text = msgspec.json.encode(runs)
+    named = None if json_path is None or json_path == STDOUT else Path(json_path)
+    if named is not None:
+        named.parent.mkdir(parents=True, exist_ok=True)
+    reports = write_reports(folder, runs, network, named)
     if json_path == STDOUT:
-        sys.stdout.write(text.decode() + "\n")
-    else:
-        Path(json_path).write_bytes(text)
+        sys.stdout.write(reports.json.read_text())
+        return
+    sys.stdout.write(f"{reports.table}\n\n{reports.json}\n{reports.html}\n")
 
 
-def _first(group: BaseException) -> "LabError":
-    from lab.errors import LabError
-
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    assert isinstance(group, LabError), "except* takes nothing else"
-    return group
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _refuse(error: "LabError", json_path: str | None) -> NoReturn:

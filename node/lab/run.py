@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 import sys
-import tempfile
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,6 +22,7 @@ from lab import LabError, open_wan
 from lab.experiment.flows import flows
 from lab.experiment.records import FORMAT, Happening, Run
 from lab.experiment.samples import NEWS, News, Part, read_samples
+from node.lab.folders import open_folder
 from node.lab.machine import MACHINE, read_cpu_times
 from node.lab.metrics import read_metrics
 from node.lab.nodes import HTTP_PORT, open_wan_nodes
@@ -34,6 +33,7 @@ from node.lab.ways import added_ms, ways
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from lab import Topology, Wan
     from lab.emulator import WanStatistics
@@ -131,8 +131,7 @@ async def run_once(topology: Topology, turn: Turn, settings: Settings, told: Tol
     nodes_at = scenario.all_nodes()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     told("network and nodes", 0.0)
-    with tempfile.TemporaryDirectory(prefix="starling-lab-") as name:
-        folder = Path(name)
+    with open_folder() as folder:
         async with (
             open_wan(topology, seed=topology.seed + turn.repeat) as wan,
             open_wan_nodes(
