@@ -28,6 +28,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "leave": ("starling leave --timeout 60",),
         "force-leave": ("starling force-leave ada",),
         "audit": ("starling audit --json",),
+        "lab": (
+            "starling lab run relay single-far single-near --repeat 5",
+            "starling lab run visage --duration 1h --json build/lab/report.json",
+        ),
         "account": ("starling account create ann --name Ann", "starling account logout ann"),
         "keygen": ("starling keygen keys",),
         "keys": ("starling keys check", "starling keys rotate new.key"),
