@@ -24,7 +24,7 @@ fn a_full_payload_crosses_a_link_also_when_half_of_it_is_lost() {
         has(all[1], 500)
     });
     let largest = |path: &Path| path.overheard().iter().map(Vec::len).max();
-    path.lose_one_in.store(10, Ordering::Relaxed);
+    path.weather.lose_one_in.store(10, Ordering::Relaxed);
     for number in 0..100 {
         ann.send(Video, &[number; 1400]);
         play_for(&mut [&mut ann, &mut ben], Duration::from_millis(4));
@@ -33,7 +33,7 @@ fn a_full_payload_crosses_a_link_also_when_half_of_it_is_lost() {
             "what IPv6 takes over Ethernet"
         );
     }
-    path.lose_one_in.store(0, Ordering::Relaxed);
+    path.weather.lose_one_in.store(0, Ordering::Relaxed);
     let mut turns = 0;
     // Without repair 81 come; now and then one has its resends lost too, until nobody asks again.
     play(&mut [&mut ann, &mut ben], "all came whole", |all| {

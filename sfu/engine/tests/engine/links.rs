@@ -354,7 +354,7 @@ fn a_link_repairs_what_its_path_loses() {
                 .iter()
                 .any(|packet| packet.payload.len() == 500)
     });
-    path.lose_one_in.store(10, Ordering::Relaxed);
+    path.weather.lose_one_in.store(10, Ordering::Relaxed);
     for number in 0..200 {
         ann.send(Video, &[number; 500]);
         ann.send(Audio, &[number; 50]);
@@ -384,10 +384,10 @@ fn a_path_that_breaks_and_comes_back_makes_the_link_suspect_for_that_long() {
     let path = Path::between([oslo.address, lima.address]);
     let seen = [path.seen[1], path.seen[0]];
     Node::link_over(seen, (&mut oslo, "lima"), (&mut lima, "oslo"));
-    path.broken.store(true, Ordering::Relaxed);
+    path.weather.broken.store(true, Ordering::Relaxed);
     oslo.state("lima", State::Suspect);
     lima.state("oslo", State::Suspect);
-    path.broken.store(false, Ordering::Relaxed);
+    path.weather.broken.store(false, Ordering::Relaxed);
     oslo.state("lima", State::Connected);
     lima.state("oslo", State::Connected);
 }

@@ -34,7 +34,7 @@ pub struct Client {
     pub wire: Option<Wire>,
     /// What we see the engine as, and where it is: the translation of a NAT before it.
     pub behind: Option<[SocketAddr; 2]>,
-    address: SocketAddr,
+    pub address: SocketAddr,
     deadline: Instant,
     pending: Option<SdpPendingOffer>,
     /// The lines we send on.
@@ -291,6 +291,21 @@ impl Client {
                 ..ExtensionValues::default()
             },
             payload: &payload,
+        });
+    }
+
+    /// Send one packet of VP8 as it is, a picture by itself.
+    pub fn send_picture(&mut self, payload: &[u8]) {
+        let mid = self.line(MediaKind::Video);
+        let next = self.sent.get(&(mid, None)).unwrap_or(&FIRST_SEQUENCE) + 1;
+        self.write(Written {
+            kind: MediaKind::Video,
+            rid: None,
+            pt: self.payload_type(str0m::format::Codec::Vp8),
+            time: (next * 900) as u32,
+            wallclock: Instant::now(),
+            values: ExtensionValues::default(),
+            payload,
         });
     }
 

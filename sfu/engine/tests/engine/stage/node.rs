@@ -375,16 +375,27 @@ impl Node {
 
     /// Let a track go from one engine to the other as leg 1 of their link, which each calls by the other's name.
     pub fn leg(from: (&mut Self, &str), to: (&mut Self, &str), track: &str, kind: MediaKind) {
+        Self::numbered_leg(1, from, to, track, kind);
+    }
+
+    /// The same, as a leg of that number.
+    pub fn numbered_leg(
+        leg: u32,
+        from: (&mut Self, &str),
+        to: (&mut Self, &str),
+        track: &str,
+        kind: MediaKind,
+    ) {
         from.0.done(|id| Command::OpenLegOut {
             peer: from.1.into(),
-            leg: 1,
+            leg,
             track: track.into(),
             room: ROOM.into(),
             id,
         });
         to.0.done(|id| Command::OpenLegIn {
             peer: to.1.into(),
-            leg: 1,
+            leg,
             track: track.into(),
             kind,
             room: ROOM.into(),
