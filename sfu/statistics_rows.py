@@ -47,7 +47,7 @@ class PeerStatistics(msgspec.Struct, frozen=True, kw_only=True):
         rtt_ms: Round trip, milliseconds; of a link by its keepalives, else by RTCP.
         jitter_ms: Of a link's keepalives, milliseconds (RFC 3550 section 6.4.1).
         loss: Share of the packets lost of late, 0 to 1: from a publisher, to a subscriber, from a link.
-        estimate_bps: What the way to it is thought to carry, bits per second.
+        estimate_bps: What the way to it is thought to carry, bits per second; of a link only while its path limits it.
         desired_bps: What the layers that it wants would take, bits per second.
         handshake_ms: From its opening to its first connection, milliseconds.
     """

@@ -27,6 +27,9 @@ pytestmark = pytest.mark.bench
 RECORDING: Final = Path(__file__).with_name("frames_720p.json")
 """Packets of one Chromium sending 720p: see `record_frames.py`."""
 
+LEGS: Final = (1, 30, 300)
+"""Legs on a link, each from a publisher of its own, at the same packets/s in all."""
+
 Measure = Callable[[Path, Scene, Rounds], Awaitable[Reading]]
 
 
@@ -48,6 +51,13 @@ def scenes(*, with_janus: bool) -> dict[str, tuple[Scene, Measure]]:
         Scene(name="tracks_50", shape=smooth(500), tracks=25, publishers=2),
         Scene(name="input", shape=smooth(10_000, at_once=10), tracks=10, subscribers=0),
         Scene(name="link", shape=smooth(10_000, at_once=10), tracks=10, subscribers=0, link=True),
+        *(
+            Scene(
+                name=f"{name}_{legs}", shape=smooth(10_000 / legs), publishers=legs, subscribers=0, link=name == "legs"
+            )
+            for legs in LEGS
+            for name in ("input", "legs")
+        ),
     ]
     of_bare_loop = [
         Scene(name="bare_smooth_10k", shape=smooth(1000)),
@@ -70,6 +80,7 @@ def scenes(*, with_janus: bool) -> dict[str, tuple[Scene, Measure]]:
             "link",
             "smooth_10k_of_1",
         ),
+        *(f"{name}_{legs}" for legs in LEGS for name in ("input", "legs")),
         *("bare_smooth_30k", "smooth_30k", "janus_frames", "bare_frames", "frames", "frames_of_100"),
     )
     known: dict[str, tuple[Scene, Measure]] = {scene.name: (scene, through_engine) for scene in of_engine}
@@ -144,9 +155,22 @@ def goals(readings: dict[str, list[Reading]]) -> list[Goal]:
         legs = zip(readings["link"], readings["input"], readings["smooth_10k"], strict=True)
         shares = [_leg(link, taken) / _subscriber_leg(smooth, taken) for link, taken, smooth in legs]
         judged.append(at_most("link leg / smooth subscriber leg", 0.4, shares))
+    judged += _legs(readings)
     counted = [reading for name in readings for reading in readings[name] if not name.startswith(("bare", "janus"))]
     lost = [sum(reading.lost for reading in counted) / max(1, sum(reading.due for reading in counted))]
     return [*judged, at_most("packets due that were not sent", 0.0, lost)]
+
+
+def _legs(readings: dict[str, list[Reading]]) -> list[Goal]:
+    """Judge what a leg costs among others, against one that is alone."""
+    alone = list(zip(readings.get("legs_1", ()), readings.get("input_1", ()), strict=True))
+    judged = []
+    for legs in LEGS[1:]:
+        among = list(zip(readings.get(f"legs_{legs}", ()), readings.get(f"input_{legs}", ()), strict=True))
+        if alone and among:
+            ratios = [_leg(*many) / _leg(*one) for many, one in zip(among, alone, strict=True)]
+            judged.append(at_most(f"a leg among {legs} / alone", 1.2, ratios))
+    return judged
 
 
 def _leg(link: Reading, taken: Reading) -> float:

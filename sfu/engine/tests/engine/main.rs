@@ -10,6 +10,8 @@ mod hostile;
 mod hostile_sdp;
 mod layers;
 mod limits;
+mod link_congestion;
+mod link_repair;
 mod links;
 mod lip_sync;
 mod negotiation;

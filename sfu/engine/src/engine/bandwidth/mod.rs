@@ -26,7 +26,7 @@ mod cluster;
 mod estimator;
 mod loss;
 mod probing;
-mod queue;
+pub(in crate::engine) mod queue;
 mod rate_control;
 #[cfg(test)]
 mod simulation;

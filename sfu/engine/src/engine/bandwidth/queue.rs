@@ -61,6 +61,12 @@ impl Queue {
         }
     }
 
+    /// Milliseconds that each packet since [`Queue::conclude`] waited at least, if there were any.
+    #[must_use]
+    pub fn least_ms(&self) -> Option<f64> {
+        self.least_us.map(|us| us as f64 / 1000.0)
+    }
+
     /// Milliseconds that each packet of the last feedback waited at least.
     #[must_use]
     pub fn ms(&self) -> f64 {

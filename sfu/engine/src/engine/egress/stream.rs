@@ -109,9 +109,15 @@ impl RtpStream {
         })
     }
 
-    /// A stream that both ends know without a negotiation: it needs no extensions. `resends` are the SSRC of its resends
-    /// and their payload types, by those of what is resent; as many packets are kept for them.
+    /// A stream that both ends know without a negotiation: it needs no extensions, and its owner sees to resends.
     #[must_use]
+    pub fn plain(ssrc: u32) -> Self {
+        Self::bare(ssrc, None, 1)
+    }
+
+    /// The same with a stream of resends beside it, of this SSRC and these payload types, by those of what is resent; as
+    /// many packets are kept for them.
+    #[cfg(test)]
     pub fn fixed(ssrc: u32, resends: (u32, Vec<(u8, u8)>), kept: usize) -> Self {
         let resend_stream = ResendStream {
             ssrc: resends.0,

@@ -98,6 +98,24 @@ impl LayerTable {
         appears
     }
 
+    /// Nothing flows of what lies beyond these encodings (by bit) and this spatial layer until its packets come again.
+    pub fn stop_beyond(&mut self, encodings: u8, spatial: u8, now: Instant) {
+        let long_ago = now.checked_sub(SILENT_AFTER);
+        for (encoding, rank) in self.encodings.iter_mut().zip(0..) {
+            let carried = encodings & bit(rank) != 0;
+            for (row, layer) in encoding.cells.iter_mut().zip(0..) {
+                if !carried || layer > spatial {
+                    for cell in row {
+                        cell.last = cell.last.and(long_ago);
+                    }
+                }
+            }
+            if !carried {
+                encoding.last = encoding.last.and(long_ago);
+            }
+        }
+    }
+
     /// What flows now, from the least to the most: each step is more to see and costs more.
     #[must_use]
     pub fn rungs(&self, now: Instant) -> Vec<Rung> {
@@ -364,6 +382,17 @@ mod tests {
         }
         assert_eq!(rungs[2].pixels, GUESSED_PIXELS);
         assert_eq!(rungs[0].pixels, GUESSED_PIXELS / 16);
+    }
+
+    #[test]
+    fn what_is_known_to_have_stopped_does_not_flow_at_once_and_is_remembered() {
+        let mut table = LayerTable::default();
+        let now = feed(&mut table, Instant::now(), 2000 * MS, [125, 500, 1250]);
+        table.stop_beyond(0b011, u8::MAX, now);
+        assert_eq!(table.flowing(now), [0, 1]);
+        assert_eq!(table.known().len(), 3);
+        assert!(table.note(&layer(2, 0), 100, now));
+        assert_eq!(table.flowing(now), [0, 1, 2]);
     }
 
     #[test]

@@ -5,41 +5,39 @@
 //! its client and SCTP too. Unlike towards browsers both ends check each other (full ICE): either
 //! may sit behind a NAT, and both are nodes that were authenticated before.
 
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use str0m::Candidate;
 use str0m::channel::{ChannelConfig, ChannelId, Reliability};
 use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
-use str0m::rtp::RtpPacket;
-use str0m::rtp::rtcp::Rtcp;
 
+use self::layers::{Shed, SoundRate};
+use super::arrivals::Arrivals;
+use super::gap_list::GapList;
 use super::leg::{Carried, LegIn, LegOut, admits};
-use super::link_class::{CLASS_TICKS_PER_S, CLASSES, class_of, ticks};
-use super::link_frame::LinkFrame;
+use super::link_budget::LinkBudget;
+use super::link_class::{self, AUDIO, CLASSES, FIRST_NUMBER, RESENDS, VIDEO};
 use super::link_health::LinkHealth;
-use super::link_pieces::{Halving, Joined, Joining};
+use super::link_pieces::{Halving, Joining};
 use super::link_signal::LinkSignal;
+use super::sent_cache::SentCache;
 use crate::engine::counters::Counters;
 use crate::engine::data::link_data::LinkData;
-use crate::engine::egress::content::Content;
 use crate::engine::egress::sender::Sender;
-use crate::engine::egress::stream::{Outgoing, RtpStream};
-use crate::engine::egress::way::Way;
-use crate::engine::layers::demand::Wanted;
+use crate::engine::egress::stream::RtpStream;
 use crate::engine::media::clock::Anchor;
-use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket, RTP_HEADER_BYTES};
-use crate::engine::media::rewrite::SourceRun;
 use crate::engine::peers::drained::{Broken, Drained, Sink};
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
 
+mod layers;
+mod media;
+mod repair;
+
 /// Largest control message: str0m's default for a peer that announces no other.
 pub const MAX_MESSAGE_BYTES: usize = 60 * 1024;
-
-/// Packets kept for resends, of each class: a second of a busy link, a frame a packet.
-const RESEND_PACKETS: usize = 4096;
 
 /// What the other end of a link must know.
 #[derive(Debug, Clone)]
@@ -73,9 +71,26 @@ pub struct Link {
     legs_out: HashMap<u32, LegOut>,
     legs_in: HashMap<u32, LegIn>,
     next_sequence: [u64; 2],
-    /// What we send of each class, and who sends it.
+    /// What we send of each class, what of both again, and who sends it.
     streams: [RtpStream; 2],
+    resends: RtpStream,
+    next_resend: u64,
     pub sender: Sender,
+    sent: SentCache,
+    /// Everything before these numbers was sent, the other end was told.
+    told_sent: [u64; 2],
+    /// What is missing of what the other end sends.
+    gaps: [GapList; 2],
+    arrivals: Arrivals,
+    /// What the path to the other end carries, and what of its wants is not sent therefore.
+    pub budget: LinkBudget,
+    /// Bit/s that would be sent if all went out, as of the last look at what fits.
+    pub wanted_bps: u64,
+    pub shared_at: Option<Instant>,
+    /// When a leg last got more.
+    pub risen_at: Option<Instant>,
+    shed: BTreeMap<u32, Shed>,
+    sound: SoundRate,
     halving: Halving,
     joining: Joining,
     legs_opened: u8,
@@ -98,12 +113,13 @@ impl Link {
         drained.change(now, sink, |rtc| {
             let mut api = rtc.direct_api();
             api.set_ice_controlling(controlling);
-            for class in &CLASSES {
+            for class in link_class::streams() {
                 api.declare_media(class.mid.into(), class.rtc_kind);
-                let (ours, resends) = class.ssrc(controlling);
-                api.declare_stream_tx(ours, Some(resends), class.mid.into(), None);
-                let (theirs, resends) = class.ssrc(!controlling);
-                api.expect_stream_rx(theirs, Some(resends), class.mid.into(), None);
+                api.declare_stream_tx(class.ssrc(controlling), None, class.mid.into(), None);
+                let theirs = class.ssrc(!controlling);
+                let stream = api.expect_stream_rx(theirs, None, class.mid.into(), None);
+                // It looks back over a hundred numbers, which is less than a round trip of many a link.
+                stream.suppress_nack(true);
             }
             let reliable = api.create_data_channel(ChannelConfig {
                 label: "control".into(),
@@ -134,13 +150,22 @@ impl Link {
                 health: None,
                 legs_out: HashMap::new(),
                 legs_in: HashMap::new(),
-                next_sequence: [1; 2],
-                streams: [0, 1].map(|at| {
-                    let (ours, resends) = CLASSES[at].ssrc(controlling);
-                    let types = vec![(CLASSES[at].pt, CLASSES[at].resend_pt)];
-                    RtpStream::fixed(*ours, (*resends, types), RESEND_PACKETS)
-                }),
+                next_sequence: [FIRST_NUMBER; 2],
+                streams: [AUDIO, VIDEO]
+                    .map(|class| RtpStream::plain(*CLASSES[class].ssrc(controlling))),
+                resends: RtpStream::plain(*RESENDS.ssrc(controlling)),
+                next_resend: FIRST_NUMBER,
                 sender: Sender::new(0, now),
+                sent: SentCache::default(),
+                told_sent: [FIRST_NUMBER; 2],
+                gaps: [(); 2].map(|()| GapList::new(FIRST_NUMBER)),
+                arrivals: Arrivals::new(now),
+                budget: LinkBudget::default(),
+                wanted_bps: 0,
+                shared_at: None,
+                risen_at: None,
+                shed: BTreeMap::new(),
+                sound: SoundRate::new(now),
                 halving: Halving::default(),
                 joining: Joining::default(),
                 legs_opened: 0,
@@ -273,7 +298,7 @@ impl Link {
         drained: &mut Drained,
         now: Instant,
         sink: &mut Sink<'_>,
-        signal: LinkSignal,
+        signal: &LinkSignal,
     ) -> Result<(), Broken> {
         let unreliable = self.unreliable;
         drained.change(now, sink, |rtc| {
@@ -308,11 +333,13 @@ impl Link {
         }
         self.legs_opened = self.legs_opened.wrapping_add(1);
         let opened = LegOut::new(leg, track, self.legs_opened);
+        self.shed.remove(&leg);
         self.legs_out.insert(leg, opened).map(|leg| leg.track)
     }
 
     /// Stop sending a leg. Returns the track that it carried.
     pub fn close_leg_out(&mut self, leg: u32) -> Option<TrackKey> {
+        self.shed.remove(&leg);
         self.legs_out.remove(&leg).map(|leg| leg.track)
     }
 
@@ -322,21 +349,6 @@ impl Link {
         let out = out.map(|(number, leg)| (*number, leg.track, true, leg.carried));
         let legs_in = self.legs_in.iter();
         out.chain(legs_in.map(|(number, leg)| (*number, leg.track, false, leg.carried)))
-    }
-
-    /// Note what the other end wants of a leg. Returns its track if that is news.
-    pub fn want_out(&mut self, leg: u32, wanted: Wanted) -> Option<TrackKey> {
-        let out = self.legs_out.get_mut(&leg)?;
-        let before = std::mem::replace(&mut out.wanted, wanted);
-        (before != wanted).then_some(out.track)
-    }
-
-    /// What the other end wants of a leg.
-    #[must_use]
-    pub fn wanted_out(&self, leg: u32) -> Wanted {
-        self.legs_out
-            .get(&leg)
-            .map_or(Wanted::ALL, |out| out.wanted)
     }
 
     /// The track that goes out on a leg.
@@ -360,121 +372,6 @@ impl Link {
     /// Drop a leg's frames. Returns the track that they were.
     pub fn close_leg_in(&mut self, leg: u32) -> Option<TrackKey> {
         self.legs_in.remove(&leg).map(|leg| leg.track)
-    }
-
-    /// Take a packet of a class: of which track it is, and of which leg.
-    pub fn take(
-        &mut self,
-        packet: &RtpPacket,
-        now: Instant,
-        runs: &mut SourceRun,
-        counters: &mut Counters,
-    ) -> Option<(TrackKey, u32, MediaPacket)> {
-        let joined;
-        let mut bytes = &packet.payload[..];
-        if Joining::is_half(bytes) {
-            joined = match self.joining.take(bytes) {
-                Joined::Frame(frame) => frame,
-                Joined::Waits => return None,
-                Joined::Displaced => {
-                    counters.count("link_frames_incomplete");
-                    return None;
-                }
-                Joined::Malformed => {
-                    counters.count("link_frames_malformed");
-                    return None;
-                }
-            };
-            bytes = &joined;
-        }
-        let frame = match LinkFrame::decode(bytes) {
-            Ok(frame) if frame.payload.len() <= MAX_PAYLOAD_BYTES => frame,
-            Ok(_) => {
-                counters.count("payloads_too_large");
-                return None;
-            }
-            Err(_) => {
-                counters.count("link_frames_malformed");
-                return None;
-            }
-        };
-        let Some(leg) = self.legs_in.get_mut(&frame.leg) else {
-            counters.count("link_frames_without_leg");
-            return None;
-        };
-        leg.carried.count(bytes.len());
-        let Some(media) = leg.packet(&frame, &mut self.anchor, runs, now) else {
-            counters.count("link_frames_malformed");
-            return None;
-        };
-        Some((leg.track, frame.leg, media))
-    }
-
-    /// Send packets on their legs, all of one turn at once. Returns how many and how many bytes.
-    pub fn write<'a>(
-        &mut self,
-        way: &mut Way<'_>,
-        packets: impl Iterator<Item = (u32, &'a MediaPacket)>,
-        counters: &mut Counters,
-    ) -> (u64, u64) {
-        let now = way.now;
-        let class_time = ticks(now.saturating_duration_since(self.epoch));
-        let (mut count, mut bytes) = (0, 0);
-        for (leg, packet) in packets {
-            let Some(frame) = self
-                .legs_out
-                .get_mut(&leg)
-                .and_then(|out| out.frame(packet, now, self.epoch))
-            else {
-                continue;
-            };
-            let Some(pieces) = self.halving.cut(frame) else {
-                counters.count("link_frames_too_large");
-                continue;
-            };
-            let at = class_of(packet.codec.kind());
-            for piece in pieces.into_iter().flatten() {
-                let length = piece.len() as u64 + RTP_HEADER_BYTES;
-                let outgoing = Outgoing {
-                    sequence: self.next_sequence[at],
-                    content: Content {
-                        payload: piece.into(),
-                        time: class_time,
-                        payload_type: CLASSES[at].pt,
-                        ..Content::default()
-                    },
-                    wallclock: now,
-                    ticks_per_s: CLASS_TICKS_PER_S,
-                    padding: 0,
-                    resendable: true,
-                };
-                self.next_sequence[at] += 1;
-                if self.sender.send(&mut self.streams[at], outgoing, way) {
-                    count += 1;
-                    bytes += length;
-                }
-            }
-        }
-        self.sender.end_turn(now);
-        (count, bytes)
-    }
-
-    /// Take what the other end reports of what it gets.
-    pub fn heard(&mut self, report: &Rtcp, way: &mut Way<'_>, counters: &mut Counters) {
-        let Rtcp::Nack(nack) = report else {
-            return;
-        };
-        if let Some(health) = self.health.as_ref().and_then(|one| one.measured(way.now)) {
-            self.sender
-                .set_rtt(Duration::from_secs_f64(health.rtt_ms.max(0.0) / 1000.0));
-        }
-        let stream = self
-            .streams
-            .iter_mut()
-            .find(|stream| stream.ssrc == *nack.ssrc);
-        if let Some(stream) = stream {
-            counters.add("packets_resent", self.sender.resend(stream, nack, way));
-        }
     }
 }
 

@@ -1,7 +1,7 @@
-//! The two RTP streams of a link: every number that both ends must agree on, and nothing else.
+//! The RTP streams of a link: every number that both ends must agree on, and nothing else.
 //!
-//! One carries the frames of all audio legs, the other those of all video legs, so that loss of
-//! sound is found and repaired apart from loss of picture.
+//! One carries the frames of all audio legs, one those of all video legs, so that loss of
+//! sound is found and repaired apart from loss of picture; a third one what is sent again of both.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,19 @@ use crate::engine::data::link_data::MAX_BUFFERED_BYTES;
 use crate::engine::peers::measured::STATS_INTERVAL;
 use crate::engine::peers::opened::provider;
 
-/// Both classes count their own time stamps in this rate; nobody reads them.
+/// The index of sound in [`CLASSES`].
+pub const AUDIO: usize = 0;
+
+/// The index of picture in [`CLASSES`].
+pub const VIDEO: usize = 1;
+
+/// The first number of a class's stream.
+pub const FIRST_NUMBER: u64 = 1;
+
+/// The time stamps of all streams say in this rate when a packet left, since the link began.
 pub const CLASS_TICKS_PER_S: u32 = 90_000;
 
-/// One of the two RTP streams of a direction.
+/// One of the RTP streams of a direction.
 pub struct Class {
     pub mid: &'static str,
     pub kind: MediaKind,
@@ -27,8 +36,7 @@ pub struct Class {
     rate: Frequency,
     channels: Option<u8>,
     pub pt: u8,
-    pub resend_pt: u8,
-    /// Added to by 1 for resends and by 16 for the side that is not controlling.
+    /// Added to by 16 for the side that is not controlling.
     ssrc: u32,
 }
 
@@ -42,7 +50,6 @@ pub const CLASSES: [Class; 2] = [
         rate: Frequency::FORTY_EIGHT_KHZ,
         channels: Some(2),
         pt: 100,
-        resend_pt: 101,
         ssrc: 0x51_00,
     },
     Class {
@@ -53,17 +60,32 @@ pub const CLASSES: [Class; 2] = [
         rate: Frequency::NINETY_KHZ,
         channels: None,
         pt: 102,
-        resend_pt: 103,
         ssrc: 0x52_00,
     },
 ];
 
+/// What is sent again.
+pub const RESENDS: Class = Class {
+    mid: "r",
+    kind: MediaKind::Video,
+    rtc_kind: RtcKind::Video,
+    format: Format::Vp8,
+    rate: Frequency::NINETY_KHZ,
+    channels: None,
+    pt: 104,
+    ssrc: 0x53_00,
+};
+
+/// Every stream of a direction.
+pub fn streams() -> impl Iterator<Item = &'static Class> {
+    CLASSES.iter().chain([&RESENDS])
+}
+
 impl Class {
-    /// The SSRCs of a side: media and resends.
+    /// The SSRC of a side.
     #[must_use]
-    pub fn ssrc(&self, controlling: bool) -> (Ssrc, Ssrc) {
-        let ssrc = self.ssrc + if controlling { 0 } else { 16 };
-        (ssrc.into(), (ssrc + 1).into())
+    pub fn ssrc(&self, controlling: bool) -> Ssrc {
+        (self.ssrc + if controlling { 0 } else { 16 }).into()
     }
 }
 
@@ -74,15 +96,13 @@ pub fn build(now: Instant) -> Rtc {
         .clear_codecs()
         .clear_extension_map()
         .set_rtp_mode(true)
-        // What the other end misses is ours to send again.
-        .enable_raw_packets(true)
         .set_crypto_provider(provider())
         .set_sctp_max_buffered_amount(MAX_BUFFERED_BYTES)
         .set_stats_interval(Some(STATS_INTERVAL));
-    for class in &CLASSES {
+    for class in streams() {
         config.codec_config().add_config(
             class.pt.into(),
-            Some(class.resend_pt.into()),
+            None,
             class.format,
             class.rate,
             class.channels,
@@ -90,6 +110,12 @@ pub fn build(now: Instant) -> Rtc {
         );
     }
     config.build(now)
+}
+
+/// Index of the class whose packets have that payload type.
+#[must_use]
+pub fn class_at(pt: u8) -> Option<usize> {
+    CLASSES.iter().position(|class| class.pt == pt)
 }
 
 /// Index of the class of a kind.
@@ -112,6 +138,7 @@ mod tests {
     fn both_classes_are_told_apart() {
         for class in &CLASSES {
             assert_eq!(CLASSES[class_of(class.kind)].mid, class.mid);
+            assert_eq!(class_at(class.pt), Some(class_of(class.kind)));
             assert_ne!(class.ssrc(true), class.ssrc(false));
         }
     }

@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 
 use crate::engine::media::packet::MAX_PAYLOAD_BYTES;
 
-/// Largest payload of a packet on a link. With 12 bytes of RTP header, 2 of a resend's and 16 of a
-/// seal it is a datagram of 1430, which fits Ethernet also under IPv6 (1452).
+/// Largest payload of a packet on a link. With 12 bytes of RTP header, 7 of a resend's and 16 of a
+/// seal it is a datagram of 1435, which fits Ethernet also under IPv6 (1452).
 pub const MAX_PIECE_BYTES: usize = MAX_PAYLOAD_BYTES;
 
 const HEADER_BYTES: usize = 5;

@@ -12,7 +12,8 @@
 //! [`selector`](super::layers::selector)), the formats that it may change between (`MAX_PAYLOAD_TYPE_CHANGES`), its data
 //! channels and what waits in them (`MAX_CHANNELS` and `MAX_BUFFERED_BYTES` of [`data`](super::data)), its addresses
 //! (`MAX_ADDRESSES_PER_PEER` of [`demux`](super::network::demux)), and of a link its legs (`MAX_LEGS` of
-//! [`leg`](super::links::leg)) and incomplete frames (`MAX_WAITING` of [`link_pieces`](super::links::link_pieces)).
+//! [`leg`](super::links::leg)), incomplete frames (`MAX_WAITING` of [`link_pieces`](super::links::link_pieces)), what it has
+//! sent (`MAX_BYTES` of [`sent_cache`](super::links::sent_cache)) and misses (`MAX_GAPS` of [`gap_list`](super::links::gap_list)).
 //! How many there are is bounded by `MAX_PEERS` of the dispatcher, and the tracks that they name by
 //! [`router::MAX_TRACKS`](super::router::MAX_TRACKS); other workers want no tracks here but those that they know.
 

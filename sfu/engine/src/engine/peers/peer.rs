@@ -150,7 +150,7 @@ impl Peer {
     #[must_use]
     pub fn deadline(&self) -> Instant {
         let of_role = match &self.role {
-            Role::Link(link) => link.health.as_ref().map(|health| health.deadline()),
+            Role::Link(link) => link.deadline(),
             Role::Subscriber(subscriber) => {
                 // Without consent nothing of it leaves, and what is overdue waits.
                 let sender = subscriber.sender.deadline();
@@ -232,7 +232,10 @@ impl Peer {
                 .map(|health| health.loss)
                 .or_else(|| subscriber.and_then(|subscriber| subscriber.sender.loss()))
                 .or_else(|| measured.loss(subscriber.is_some())),
-            estimate_bps: subscriber.and_then(|subscriber| subscriber.sender.estimate_bps()),
+            estimate_bps: match &self.role {
+                Role::Link(link) => link.budget.limit_bps(),
+                _ => subscriber.and_then(|subscriber| subscriber.sender.estimate_bps()),
+            },
             desired_bps: subscriber.and_then(|subscriber| subscriber.share.desired_bps()),
             handshake_ms: self.handshake.map(|took| took.as_secs_f64() * 1000.0),
         }

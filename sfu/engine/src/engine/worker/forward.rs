@@ -46,7 +46,7 @@ impl Worker {
         }
         let noted = self.router.note(track, &packet, now);
         if noted.layer_appears {
-            self.layer_appears(track, now);
+            self.layers_change(track, now);
         }
         if noted.first
             && let Some(known) = self.router.get(track)
@@ -72,7 +72,7 @@ impl Worker {
         now: Instant,
     ) {
         if self.router.note(track, &packet, now).layer_appears {
-            self.layer_appears(track, now);
+            self.layers_change(track, now);
         }
         self.pending.push((track, packet));
     }

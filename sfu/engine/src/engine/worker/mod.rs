@@ -44,6 +44,7 @@ mod crossing;
 mod evening;
 mod forward;
 mod gathering;
+mod linking;
 mod listen;
 mod reflexive;
 mod sharing;

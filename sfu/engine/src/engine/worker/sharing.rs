@@ -123,8 +123,8 @@ impl Worker {
         }
     }
 
-    /// A layer of a track flows that did not before: whoever gets the track may want it.
-    pub(in crate::engine) fn layer_appears(&mut self, track: TrackKey, now: Instant) {
+    /// A layer of a track flows that did not before, or no more: whoever gets the track may want another.
+    pub(in crate::engine) fn layers_change(&mut self, track: TrackKey, now: Instant) {
         let Some(track) = self.router.get(track) else {
             return;
         };

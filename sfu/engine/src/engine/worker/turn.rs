@@ -160,6 +160,7 @@ impl Worker {
             self.with(key, |peer, sink, _, _| peer.drained.elapse(now, sink));
         }
         self.tend_health(key, now);
+        self.tend_repair(key, now);
         self.tend_limit(key, now);
         self.tend_sender(key, now);
         self.settle(key, now);
@@ -175,10 +176,11 @@ impl Worker {
         }
     }
 
-    fn on_health(&mut self, key: PeerKey, effect: HealthEffect, now: Instant) {
+    pub(super) fn on_health(&mut self, key: PeerKey, effect: HealthEffect, now: Instant) {
         match effect {
             HealthEffect::Send(keepalive) => {
                 self.signal(key, LinkSignal::Keepalive(keepalive), now);
+                self.tell_sent(key, now);
             }
             HealthEffect::Report(health) => {
                 if let Some(peer) = self.peers.get(key) {
@@ -199,7 +201,7 @@ impl Worker {
     /// Send a signal on a link.
     pub(in crate::engine) fn signal(&mut self, key: PeerKey, signal: LinkSignal, now: Instant) {
         self.with(key, |peer, sink, _, _| match &peer.role {
-            Role::Link(link) => link.signal(&mut peer.drained, now, sink, signal),
+            Role::Link(link) => link.signal(&mut peer.drained, now, sink, &signal),
             _ => Ok(()),
         });
         self.settle(key, now);
@@ -307,8 +309,8 @@ impl Worker {
                 Role::Subscriber(subscriber) => {
                     subscriber.heard(report, &mut way, &mut peer.measured, counters);
                 }
-                Role::Link(link) => link.heard(&report, &mut way, counters),
-                Role::Publisher(_) => {}
+                // A link's two ends tell each other by signals.
+                Role::Link(_) | Role::Publisher(_) => {}
             }
             Ok(())
         });
@@ -386,25 +388,7 @@ impl Worker {
                     self.close(key, Some("node_slow"));
                 }
             }
-            Heard::Signal(LinkSignal::Keepalive(keepalive)) => {
-                let effect = link
-                    .health
-                    .as_mut()
-                    .and_then(|health| health.hear(keepalive, now));
-                if let Some(effect) = effect {
-                    self.on_health(key, effect, now);
-                }
-            }
-            Heard::Signal(LinkSignal::KeyframeWanted { leg, encoding }) => {
-                if let Some(track) = link.track_out(leg) {
-                    self.ask_keyframe(track, encoding, now);
-                }
-            }
-            Heard::Signal(LinkSignal::LayersWanted { leg, wanted }) => {
-                if let Some(track) = link.want_out(leg, wanted) {
-                    self.router.unsettle(track);
-                }
-            }
+            Heard::Signal(signal) => self.on_signal(key, signal, now),
             Heard::Data(data) => self.take_crossed_data(&data, now),
             Heard::Nothing => {}
         }

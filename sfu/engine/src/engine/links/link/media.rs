@@ -1,0 +1,126 @@
+//! Packets of legs on their way over a link, in and out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::rtp::RtpPacket;
+
+use super::super::link_class::{AUDIO, CLASS_TICKS_PER_S, CLASSES, class_of, ticks};
+use super::super::link_frame::LinkFrame;
+use super::super::link_pieces::{Joined, Joining};
+use super::Link;
+use crate::engine::counters::Counters;
+use crate::engine::egress::content::Content;
+use crate::engine::egress::stream::Outgoing;
+use crate::engine::egress::way::Way;
+use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket, RTP_HEADER_BYTES};
+use crate::engine::media::rewrite::SourceRun;
+use crate::engine::router::TrackKey;
+
+impl Link {
+    /// Take a packet of a class: of which track it is, and of which leg.
+    pub fn take(
+        &mut self,
+        packet: &RtpPacket,
+        now: Instant,
+        runs: &mut SourceRun,
+        counters: &mut Counters,
+    ) -> Option<(TrackKey, u32, MediaPacket)> {
+        let joined;
+        let mut bytes = self.unrepeated(packet, now, counters)?;
+        if Joining::is_half(bytes) {
+            joined = match self.joining.take(bytes) {
+                Joined::Frame(frame) => frame,
+                Joined::Waits => return None,
+                Joined::Displaced => {
+                    counters.count("link_frames_incomplete");
+                    return None;
+                }
+                Joined::Malformed => {
+                    counters.count("link_frames_malformed");
+                    return None;
+                }
+            };
+            bytes = &joined;
+        }
+        let frame = match LinkFrame::decode(bytes) {
+            Ok(frame) if frame.payload.len() <= MAX_PAYLOAD_BYTES => frame,
+            Ok(_) => {
+                counters.count("payloads_too_large");
+                return None;
+            }
+            Err(_) => {
+                counters.count("link_frames_malformed");
+                return None;
+            }
+        };
+        let Some(leg) = self.legs_in.get_mut(&frame.leg) else {
+            counters.count("link_frames_without_leg");
+            return None;
+        };
+        leg.carried.count(bytes.len());
+        let Some(media) = leg.packet(&frame, &mut self.anchor, runs, now) else {
+            counters.count("link_frames_malformed");
+            return None;
+        };
+        Some((leg.track, frame.leg, media))
+    }
+
+    /// Send packets on their legs, all of one turn at once. Returns how many and how many bytes.
+    pub fn write<'a>(
+        &mut self,
+        way: &mut Way<'_>,
+        packets: impl Iterator<Item = (u32, &'a MediaPacket)>,
+        counters: &mut Counters,
+    ) -> (u64, u64) {
+        let now = way.now;
+        let class_time = ticks(now.saturating_duration_since(self.epoch));
+        let (mut count, mut bytes) = (0, 0);
+        for (leg, packet) in packets {
+            if !self.shed.is_empty() {
+                self.admit(leg, packet);
+            }
+            let Some(frame) = self
+                .legs_out
+                .get_mut(&leg)
+                .and_then(|out| out.frame(packet, now, self.epoch))
+            else {
+                continue;
+            };
+            let Some(pieces) = self.halving.cut(frame) else {
+                counters.count("link_frames_too_large");
+                continue;
+            };
+            let at = class_of(packet.codec.kind());
+            for piece in pieces.into_iter().flatten() {
+                let length = piece.len() as u64 + RTP_HEADER_BYTES;
+                let payload: Arc<[u8]> = piece.into();
+                let sequence = self.next_sequence[at];
+                self.sent.keep(at, sequence, Arc::clone(&payload), now);
+                let outgoing = Outgoing {
+                    sequence,
+                    content: Content {
+                        payload,
+                        time: class_time,
+                        payload_type: CLASSES[at].pt,
+                        ..Content::default()
+                    },
+                    wallclock: now,
+                    ticks_per_s: CLASS_TICKS_PER_S,
+                    padding: 0,
+                    resendable: false,
+                };
+                self.next_sequence[at] += 1;
+                if self.sender.send(&mut self.streams[at], outgoing, way) {
+                    count += 1;
+                    bytes += length;
+                }
+                if at == AUDIO {
+                    self.sound.count(length);
+                }
+            }
+        }
+        self.sender.end_turn(now);
+        (count, bytes)
+    }
+}

@@ -1,0 +1,144 @@
+//! What a link's path loses is sent again, and what came of all is reported.
+
+use std::time::{Duration, Instant};
+
+use str0m::rtp::RtpPacket;
+
+use super::super::gap_list::Range;
+use super::super::link_class::{CLASS_TICKS_PER_S, RESENDS, VIDEO, class_at, ticks};
+use super::super::link_signal::LinkSignal;
+use super::super::resent::Resent;
+use super::Link;
+use crate::engine::counters::Counters;
+use crate::engine::egress::content::Content;
+use crate::engine::egress::stream::Outgoing;
+use crate::engine::egress::way::Way;
+
+/// A packet is not resent twice within most of a round trip, and never sooner than this.
+const LEAST_PAUSE: Duration = Duration::from_millis(5);
+
+impl Link {
+    /// The round trip, once it was measured.
+    #[must_use]
+    pub fn rtt(&self, now: Instant) -> Option<Duration> {
+        let measured = self.health.as_ref()?.measured(now)?;
+        Some(Duration::from_secs_f64(measured.rtt_ms.max(0.0) / 1000.0))
+    }
+
+    /// When a link is to be woken, once its channels are open.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let health = self.health.as_ref()?.deadline();
+        let [audio, video] = &self.gaps;
+        let others = [audio.deadline(), video.deadline(), self.arrivals.deadline()];
+        Some(others.into_iter().flatten().fold(health, Instant::min))
+    }
+
+    /// What a packet carries, unless that came before.
+    pub(super) fn unrepeated<'a>(
+        &mut self,
+        packet: &'a RtpPacket,
+        now: Instant,
+        counters: &mut Counters,
+    ) -> Option<&'a [u8]> {
+        self.arrivals.count(packet.payload.len());
+        let payload_type = *packet.header.payload_type;
+        let fresh = if payload_type == RESENDS.pt {
+            let Some(resent) = Resent::decode(&packet.payload) else {
+                counters.count("link_frames_malformed");
+                return None;
+            };
+            let missed = self.gaps[resent.class].take_resent(resent.number);
+            missed.then_some(resent.payload)
+        } else {
+            let class = class_at(payload_type)?;
+            self.arrivals.note(packet.header.timestamp, now);
+            let first = self.gaps[class].arrive(*packet.seq_no, now);
+            first.then_some(&packet.payload[..])
+        };
+        if fresh.is_none() {
+            counters.count("link_packets_repeated");
+        }
+        fresh
+    }
+
+    /// What is due to be told to the other end.
+    pub fn tell(&mut self, now: Instant, counters: &mut Counters) -> Vec<LinkSignal> {
+        if self.health.is_none() {
+            return Vec::new();
+        }
+        let rtt = self.rtt(now);
+        let mut signals = Vec::new();
+        for (class, gaps) in (0..).zip(&mut self.gaps) {
+            let ranges = gaps.ask(rtt, now);
+            if !ranges.is_empty() {
+                signals.push(LinkSignal::Missing { class, ranges });
+            }
+            let given_up = gaps.take_given_up();
+            if given_up > 0 {
+                counters.add("link_packets_missing", given_up.into());
+            }
+        }
+        if self.arrivals.deadline().is_some_and(|at| at <= now) {
+            let lost = self.gaps.iter_mut().map(|gaps| gaps.take_found());
+            let lost = lost.fold(0, u32::saturating_add);
+            signals.push(LinkSignal::Received(self.arrivals.report(lost, now)));
+        }
+        signals
+    }
+
+    /// How far each class was sent, if the other end was not told; to be asked now and then.
+    pub fn tell_sent(&mut self, now: Instant) -> Option<LinkSignal> {
+        self.sent.forget_old(now);
+        let before = self.next_sequence;
+        let told = std::mem::replace(&mut self.told_sent, before);
+        (told != before).then_some(LinkSignal::Sent { before })
+    }
+
+    /// The other end says how far each class was sent.
+    pub fn hear_sent(&mut self, before: [u64; 2], now: Instant) {
+        for (gaps, before) in self.gaps.iter_mut().zip(before) {
+            gaps.sent_before(before, now);
+        }
+    }
+
+    /// Send again what the other end misses; of pictures nothing while the path is full. Returns how many packets left.
+    pub fn resend(&mut self, class: usize, ranges: &[Range], way: &mut Way<'_>) -> u64 {
+        if class == VIDEO && self.budget.is_full() {
+            return 0;
+        }
+        let now = way.now;
+        let pause = (self.rtt(now).unwrap_or_default() * 3 / 4).max(LEAST_PAUSE);
+        let time = ticks(now.saturating_duration_since(self.epoch));
+        let mut resent = 0;
+        for range in ranges {
+            for number in range.first..range.first.saturating_add(range.count.into()) {
+                let Some(payload) = self.sent.take(class, number, pause, now) else {
+                    continue;
+                };
+                let again = Resent {
+                    class,
+                    number,
+                    payload: &payload,
+                };
+                let outgoing = Outgoing {
+                    sequence: self.next_resend,
+                    content: Content {
+                        payload: again.encode(),
+                        time,
+                        payload_type: RESENDS.pt,
+                        ..Content::default()
+                    },
+                    wallclock: now,
+                    ticks_per_s: CLASS_TICKS_PER_S,
+                    padding: 0,
+                    resendable: false,
+                };
+                self.next_resend += 1;
+                resent += u64::from(self.sender.send(&mut self.resends, outgoing, way));
+            }
+        }
+        self.sender.end_turn(now);
+        resent
+    }
+}
