@@ -12,12 +12,17 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from signalling.client.messages import MAX_CODECS, CodecName, ParticipantInfo, ParticipantName, TrackName
-from signalling.ids import MessageId, ParticipantId, RoomId, SessionId
+from signalling.client.messages import MAX_CODECS, CodecName, MediaKind, ParticipantInfo, ParticipantName, TrackName
+from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId
 
 MAX_LINK_MESSAGE_BYTES: Final = 60_000
 """Below the 64 KiB that SCTP stacks accept as one message; from 30 (long names, 16 tracks) to 200 participants."""
 
+MAX_BEHIND: Final = 64
+"""Nodes that are named behind a want: the origin needs to know one that may have the track."""
+
+MAX_LINKS_REPORTED: Final = 512
+"""Links in a report: at 40 B each, a report stays below what one message may have."""
 
 MAX_TRACE_STEPS: Final = 16
 """More nodes than a path may have."""
@@ -59,11 +64,37 @@ class RoomState(_LinkWord, frozen=True, tag=1):
     kept: bool = False
 
 
+class Transit(msgspec.Struct, frozen=True, array_like=True):
+    """For whom a track is wanted that goes through several nodes, and how it may come to the one who asks.
+
+    Attributes:
+        origin: The node that the track is from.
+        level: Links from the origin to the one who asks, 1 when the origin itself is asked. The one who is asked
+            must get the track over fewer, or refuse (``too_far``; ``no_way`` if it does not get it at all): so no
+            leg ever leads back to where it came by.
+        room: A room that the track is in.
+        kind: What it is.
+        behind: Who gets it in the end: the one who asks, if it has people who want it, and all that it passes it
+            on to.
+    """
+
+    origin: NodeId
+    level: int
+    room: RoomId
+    kind: MediaKind
+    behind: Annotated[tuple[NodeId, ...], msgspec.Meta(max_length=MAX_BEHIND)]
+
+
 class Want(_LinkWord, frozen=True, tag=2):
-    """Send me that track, in frames numbered ``leg``. The one who wants picks the number."""
+    """Send me that track, in frames numbered ``leg``. The one who wants picks the number.
+
+    Without ``transit`` it is a track of yours that people on my node want. Said again with the same number, it says
+    for whom from now on.
+    """
 
     track: TrackName
     leg: int
+    transit: Transit | None = None
 
 
 class Unwant(_LinkWord, frozen=True, tag=3):
@@ -232,6 +263,47 @@ class ClockWord(_LinkWord, frozen=True, tag=25):
     at_s: float
 
 
+class LinkFigures(msgspec.Struct, frozen=True, array_like=True):
+    """One link of mine that is up, as I measured what comes over it.
+
+    Attributes:
+        node: Who is at its other end.
+        rtt_ms: Round trip, whole milliseconds.
+        jitter_ms: Mean deviation of the arrival, whole milliseconds.
+        loss_permille: Of a thousand things sent to me, so many did not arrive, before repair.
+    """
+
+    node: NodeId
+    rtt_ms: int
+    jitter_ms: int
+    loss_permille: int
+
+
+class LinkReport(msgspec.Struct, frozen=True, array_like=True):
+    """All links of a node, replacing what it said before.
+
+    Attributes:
+        node: Whose links they are.
+        boot: Its incarnation.
+        sequence: Grows with every report of a boot; an older one is ignored.
+        links: Those that are up and measured.
+        passed: How often it was passed on; 0 when its author tells it. What was passed on is hearsay: the one who
+            tells it vouches for having heard it, and nobody for what it says.
+    """
+
+    node: NodeId
+    boot: int
+    sequence: int
+    links: Annotated[tuple[LinkFigures, ...], msgspec.Meta(max_length=MAX_LINKS_REPORTED)]
+    passed: int = 0
+
+
+class LinkReports(_LinkWord, frozen=True, tag=16):
+    """These are the links of mine, or of nodes that you have no link with."""
+
+    reports: tuple[LinkReport, ...]
+
+
 RoomOrder: TypeAlias = KickOrder | MuteOrder | RoomAltered
 """What somebody decided about a room; believed of every node that we share the room with."""
 
@@ -252,4 +324,5 @@ LinkMessage: TypeAlias = (
     | HolderQuestion
     | HolderWord
     | ChatBefore
+    | LinkReports
 )

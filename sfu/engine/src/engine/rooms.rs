@@ -257,6 +257,15 @@ impl Rooms {
         }
     }
 
+    /// A track that came from `source` comes from `other` now, as it did before or does already.
+    pub fn hand_over(&mut self, track: TrackKey, source: PeerKey, other: PeerKey) {
+        if let Some(Some(placed)) = self.tracks.get_mut(track)
+            && placed.source == source
+        {
+            placed.source = other;
+        }
+    }
+
     fn silence(&mut self, track: TrackKey, room: RoomKey) {
         if let Some(known) = self.rooms.get_mut(room)
             && known.voices.end(track)

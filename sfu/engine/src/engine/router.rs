@@ -3,9 +3,13 @@
 //! A track is named by its id alone. Sinks attach whether or not its source exists yet, and stay
 //! when the source is replaced, so that nothing here depends on the order in which the node says
 //! things.
+//!
+//! A leg that takes the place of another leg of this worker does so where a decoder can follow: each
+//! encoding goes on from the old one until the new one brings a keyframe of it, so nobody sees the
+//! change of path. Any other new source takes the place of the old one at once.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 use str0m::media::Mid;
@@ -13,6 +17,7 @@ use str0m::media::Mid;
 use super::dispatch::post::WorkerIndex;
 use super::exchange::Export;
 use super::layers::demand::{Demand, Wanted};
+use super::layers::selector::bit;
 use super::layers::table::LayerTable;
 use super::media::codec::Codec;
 use super::media::keyframes::KeyframeThrottles;
@@ -29,6 +34,9 @@ pub type TrackKey = usize;
 /// Tracks that one worker knows, those that nobody sends included: more than three for each peer that
 /// an engine takes. A track that nobody sends takes about a kilobyte.
 pub const MAX_TRACKS: usize = 65_536;
+
+/// A leg that cannot be begun with is asked for a keyframe this often: about a round trip.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// Where a track comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +64,36 @@ pub struct Sink {
     pub leg: bool,
 }
 
+/// A leg that takes the place of another, encoding by encoding.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    source: Source,
+    /// Encodings (by bit) that come from it already.
+    moved: u8,
+    /// When it was last asked for a keyframe because what came could not be begun with.
+    asked: Option<Instant>,
+}
+
+/// What is to be done with a packet of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    Take,
+    /// It comes from a source that was replaced.
+    Superseded,
+    /// It comes from a leg whose turn has not come; with `ask`, a keyframe of it is to be asked for.
+    Early {
+        ask: bool,
+    },
+}
+
 /// A track that somebody sends, or wants.
 #[derive(Debug)]
 pub struct Track {
     pub id: String,
     pub kind: Option<MediaKind>,
     pub source: Option<Source>,
+    /// The leg that is taking the place of the leg in `source`.
+    next: Option<Next>,
     /// Serial of the command that made the source.
     pub since: u64,
     /// Another worker has a newer source, and its packets are taken.
@@ -88,6 +120,7 @@ impl Track {
             id: id.to_owned(),
             kind: None,
             source: None,
+            next: None,
             since: 0,
             superseded: false,
             sinks: Vec::new(),
@@ -103,11 +136,49 @@ impl Track {
         }
     }
 
-    /// Whether packets from there are this track's: of its newest source alone. One that was
-    /// superseded may go on sending for a while, and keep the key longer than the track does.
+    /// Whether a packet from there is this track's. A source that was superseded may go on sending
+    /// for a while, and keep the key longer than the track does.
+    pub fn admit(&mut self, source: Source, packet: &MediaPacket, now: Instant) -> Admission {
+        if self.superseded {
+            return Admission::Superseded;
+        }
+        let layering = &packet.layering;
+        let one = bit(layering.encoding);
+        match &mut self.next {
+            Some(next) if next.source == source => {
+                let begins = layering.keyframe && layering.begins_frame && layering.spatial == 0;
+                if next.moved & one == 0 && packet.codec.kind() == MediaKind::Video && !begins {
+                    let ask = next.asked.is_none_or(|at| now >= at + ASK_AGAIN_AFTER);
+                    if ask {
+                        next.asked = Some(now);
+                    }
+                    return Admission::Early { ask };
+                }
+                next.moved |= one;
+                Admission::Take
+            }
+            Some(next) if self.source == Some(source) && next.moved & one == 0 => Admission::Take,
+            None if self.source == Some(source) => Admission::Take,
+            _ => Admission::Superseded,
+        }
+    }
+
+    /// Where an encoding comes from now.
     #[must_use]
-    pub fn takes_from(&self, source: Source) -> bool {
-        self.source == Some(source) && !self.superseded
+    pub fn source_of(&self, encoding: u8) -> Option<Source> {
+        match self.next {
+            Some(next) if next.moved & bit(encoding) != 0 => Some(next.source),
+            _ => self.source,
+        }
+    }
+
+    /// The leg that is taking the place of another has no other before it any more.
+    fn promote(&mut self) {
+        self.source = self.next.take().map(|next| next.source);
+        self.demand = Demand::default();
+        if self.source.is_none() {
+            self.codec = None;
+        }
     }
 
     /// What other workers want of this track.
@@ -123,15 +194,16 @@ impl Track {
             .fold(Wanted::default(), Wanted::or)
     }
 
-    /// The sinks of this track, without the link that it came over: a leg never goes back.
+    /// The sinks of this track, without the links that it comes over: a leg never goes back.
     pub fn ways(&self) -> impl Iterator<Item = &Sink> {
-        let back = match self.source {
+        let link = |source: Option<Source>| match source {
             Some(Source::Leg { peer, .. }) => Some(peer),
             _ => None,
         };
+        let back = [link(self.source), link(self.next.map(|next| next.source))];
         self.sinks
             .iter()
-            .filter(move |sink| Some(sink.peer) != back)
+            .filter(move |sink| !back.contains(&Some(sink.peer)))
     }
 }
 
@@ -178,12 +250,27 @@ impl Router {
         Ok(())
     }
 
-    /// Let the track come from `source`; the last one to say so is believed.
+    /// Let the track come from `source`; the last one to say so is believed. A leg that follows a leg
+    /// is believed encoding by encoding, see [`Track::admit`].
     pub fn start(&mut self, id: &str, kind: MediaKind, source: Source) -> TrackKey {
         let key = self.entry(id);
         let track = &mut self.tracks[key];
-        if track.source != Some(source) {
+        let follows = match (track.source, source) {
+            (Some(Source::Leg { .. }), Source::Leg { .. }) => !track.superseded,
+            _ => false,
+        };
+        if follows {
+            let known = track.next.map_or(track.source, |next| Some(next.source));
+            if known != Some(source) {
+                track.next = Some(Next {
+                    source,
+                    moved: 0,
+                    asked: None,
+                });
+            }
+        } else if track.source != Some(source) {
             track.source = Some(source);
+            track.next = None;
             track.codec = None;
             track.layers = LayerTable::default();
             track.demand = Demand::default();
@@ -196,13 +283,26 @@ impl Router {
 
     /// The track comes from `source` no more; another source in its place stays.
     pub fn end(&mut self, key: TrackKey, source: Source) {
-        if let Some(track) = self.tracks.get_mut(key)
-            && track.source == Some(source)
-        {
-            track.source = None;
-            track.codec = None;
+        self.end_where(key, |known| known == source);
+    }
+
+    /// End the sources of a track that are such; gives whether there was one.
+    fn end_where(&mut self, key: TrackKey, is_over: impl Fn(Source) -> bool) -> bool {
+        let Some(track) = self.tracks.get_mut(key) else {
+            return false;
+        };
+        let next_ends = track.next.is_some_and(|next| is_over(next.source));
+        if next_ends {
+            track.next = None;
+        }
+        let ends = track.source.is_some_and(is_over);
+        if ends {
+            track.promote();
+        }
+        if ends || next_ends {
             self.touch(key);
         }
+        ends || next_ends
     }
 
     /// Let the track go to `sink` too.
@@ -293,15 +393,10 @@ impl Router {
             let track = &mut self.tracks[key];
             let sinks = track.sinks.len();
             track.sinks.retain(|sink| sink.peer != peer);
-            let mut changed = track.sinks.len() < sinks;
-            if track.source.is_some_and(|source| source.peer() == peer) {
-                track.source = None;
-                track.codec = None;
-                changed = true;
-            }
-            if changed {
+            if track.sinks.len() < sinks {
                 self.touch(key);
             }
+            self.end_where(key, |source| source.peer() == peer);
         }
     }
 
@@ -374,6 +469,7 @@ impl Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::media::packet::Layering;
 
     const LINE: Sink = Sink {
         peer: 2,
@@ -390,18 +486,91 @@ mod tests {
         Source::Leg { peer, leg: 1 }
     }
 
+    fn video(encoding: u8, keyframe: bool) -> MediaPacket {
+        MediaPacket {
+            codec: Codec::Vp8,
+            profile: 0,
+            run: 1,
+            sequence: 1,
+            time: 0,
+            marker: true,
+            wallclock: Instant::now(),
+            audio_level: None,
+            orientation: None,
+            playout_delay: None,
+            dependency: None,
+            layering: Layering {
+                encoding,
+                keyframe,
+                begins_frame: true,
+                ..Layering::default()
+            },
+            payload: [0].into(),
+            redundant: None,
+        }
+    }
+
+    #[test]
+    fn a_leg_takes_the_place_of_another_where_a_decoder_can_follow() {
+        let now = Instant::now();
+        let mut router = Router::default();
+        let key = router.start("t", MediaKind::Video, leg(3));
+        router.start("t", MediaKind::Video, leg(4));
+        router.start("t", MediaKind::Video, leg(4));
+        let track = router.get_mut(key).unwrap();
+        let early = track.admit(leg(4), &video(0, false), now);
+        assert_eq!(early, Admission::Early { ask: true });
+        let early = track.admit(leg(4), &video(1, false), now);
+        assert_eq!(early, Admission::Early { ask: false }, "asked just now");
+        assert_eq!(track.admit(leg(3), &video(0, false), now), Admission::Take);
+        assert_eq!(track.admit(leg(4), &video(0, true), now), Admission::Take);
+        assert_eq!(track.admit(leg(4), &video(0, false), now), Admission::Take);
+        let late = track.admit(leg(3), &video(0, true), now);
+        assert_eq!(late, Admission::Superseded);
+        assert_eq!(track.admit(leg(3), &video(1, false), now), Admission::Take);
+        assert_eq!(track.source_of(0), Some(leg(4)));
+        assert_eq!(track.source_of(1), Some(leg(3)));
+        router.end(key, leg(3));
+        let track = router.get_mut(key).unwrap();
+        assert_eq!(track.source, Some(leg(4)));
+        assert_eq!(track.admit(leg(4), &video(1, false), now), Admission::Take);
+    }
+
+    #[test]
+    fn a_leg_that_never_got_its_turn_leaves_the_other_in_its_place() {
+        let now = Instant::now();
+        let mut router = Router::default();
+        let key = router.start("t", MediaKind::Video, leg(3));
+        router.start("t", MediaKind::Video, leg(4));
+        router.forget_peer(4);
+        let track = router.get_mut(key).unwrap();
+        assert_eq!(track.admit(leg(3), &video(0, false), now), Admission::Take);
+        router.start("t", MediaKind::Video, leg(4));
+        router.forget_peer(3);
+        let track = router.get_mut(key).unwrap();
+        assert_eq!(track.admit(leg(4), &video(0, false), now), Admission::Take);
+    }
+
     #[test]
     fn sinks_may_come_first_and_outlive_their_source() {
+        let now = Instant::now();
+        let publisher = |peer| Source::Publisher {
+            peer,
+            mid: "0".into(),
+        };
         let mut router = Router::default();
         let key = router.attach("t", LINE);
-        assert_eq!(router.start("t", MediaKind::Video, leg(3)), key);
+        assert_eq!(router.start("t", MediaKind::Video, publisher(3)), key);
         router.start("t", MediaKind::Video, leg(4));
-        router.end(key, leg(3));
+        router.end(key, publisher(3));
         assert_eq!(router.get(key).unwrap().source, Some(leg(4)));
         let track = router.get_mut(key).unwrap();
-        assert!(track.takes_from(leg(4)) && !track.takes_from(leg(3)));
+        let packet = video(0, false);
+        assert_eq!(track.admit(leg(4), &packet, now), Admission::Take);
+        let former = track.admit(publisher(3), &packet, now);
+        assert_eq!(former, Admission::Superseded);
         track.superseded = true;
-        assert!(!track.takes_from(leg(4)));
+        assert_eq!(track.admit(leg(4), &packet, now), Admission::Superseded);
         router.forget_peer(4);
         assert_eq!(router.get(key).unwrap().sinks, [LINE]);
         router.detach(key, LINE);

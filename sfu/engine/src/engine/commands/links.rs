@@ -173,7 +173,10 @@ impl Worker {
         let key = self.need(name, PeerKind::Link)?;
         if let Some(track) = self.link(key).and_then(|link| link.close_leg_in(leg)) {
             self.router.end(track, Source::Leg { peer: key, leg });
-            self.rooms.displace(track, key);
+            match self.router.get(track).and_then(|track| track.source) {
+                Some(stays) => self.rooms.hand_over(track, key, stays.peer()),
+                None => self.rooms.displace(track, key),
+            }
         }
         self.rooms.close_leg(of_room(key, leg, false));
         Ok(Message::Done { id })

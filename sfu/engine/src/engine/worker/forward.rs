@@ -15,7 +15,7 @@ use crate::engine::media::packet::MediaPacket;
 use crate::engine::peers::outgoing_stream::RefusedCodec;
 use crate::engine::peers::peer::Role;
 use crate::engine::peers::subscriber::ForLine;
-use crate::engine::router::{PeerKey, Source, TrackKey};
+use crate::engine::router::{Admission, PeerKey, Source, TrackKey};
 
 /// A packet of the turn on its way to one sink.
 #[derive(Debug, Clone, Copy)]
@@ -36,13 +36,28 @@ impl Worker {
         mut packet: MediaPacket,
         now: Instant,
     ) {
-        if !self
+        let admission = self
             .router
-            .get(track)
-            .is_some_and(|track| track.takes_from(source))
-        {
-            self.counters.count("packets_superseded");
-            return;
+            .get_mut(track)
+            .map_or(Admission::Superseded, |known| {
+                known.admit(source, &packet, now)
+            });
+        match admission {
+            Admission::Take => {}
+            Admission::Superseded => {
+                self.counters.count("packets_superseded");
+                return;
+            }
+            Admission::Early { ask } => {
+                self.counters.count("packets_early");
+                let encoding = packet.layering.encoding;
+                if let Source::Leg { peer, leg } = source
+                    && ask
+                {
+                    self.signal(peer, LinkSignal::KeyframeWanted { leg, encoding }, now);
+                }
+                return;
+            }
         }
         let noted = self.router.note(track, &packet, now);
         if noted.layer_appears {
@@ -216,7 +231,7 @@ impl Worker {
                 .tell(export.worker, Note::KeyframeWanted { number, encoding });
             return;
         }
-        let Some(source) = track.source else {
+        let Some(source) = track.source_of(encoding) else {
             return;
         };
         track.keyframe_requests += 1;

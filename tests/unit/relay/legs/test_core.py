@@ -33,14 +33,14 @@ T1, T2 = TrackId("t1"), TrackId("t2")
 
 
 def up() -> Legs:
-    core = Legs()
-    core.handle(LinkRisen(node=B))
+    core = Legs(own=A)
+    core.handle(LinkRisen(node=B), 0.0)
     return core
 
 
 def test_a_want_opens_this_side_before_it_asks() -> None:
     core = up()
-    effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
+    effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
     assert effects == (
         OpenLegIn(node=B, leg=1, track=T1, kind="video", room=ROOM),
         TellLeg(node=B, word=Want(T1, 1)),
@@ -49,71 +49,71 @@ def test_a_want_opens_this_side_before_it_asks() -> None:
 
 def test_saying_a_want_again_does_nothing() -> None:
     core = up()
-    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
-    assert core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")})) == ()
+    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
+    assert core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0) == ()
 
 
 def test_a_want_waits_for_the_link_and_is_said_again_on_the_next() -> None:
-    core = Legs()
-    assert core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "audio")})) == ()
-    assert TellLeg(node=B, word=Want(T1, 1)) in core.handle(LinkRisen(node=B))
-    core.handle(LinkFallen(node=B))
-    assert TellLeg(node=B, word=Want(T1, 1)) in core.handle(LinkRisen(node=B))
+    core = Legs(own=A)
+    assert core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "audio")}), 0.0) == ()
+    assert TellLeg(node=B, word=Want(T1, 1)) in core.handle(LinkRisen(node=B), 0.0)
+    core.handle(LinkFallen(node=B), 0.0)
+    assert TellLeg(node=B, word=Want(T1, 1)) in core.handle(LinkRisen(node=B), 0.0)
 
 
 def test_no_longer_wanted_is_said_and_the_number_is_not_taken_at_once() -> None:
     core = up()
-    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
-    assert core.handle(TracksWanted(room=ROOM, tracks={})) == (
+    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
+    assert core.handle(TracksWanted(room=ROOM, tracks={}), 0.0) == (
         TellLeg(node=B, word=Unwant(1)),
         CloseLegIn(node=B, leg=1),
     )
-    effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
+    effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
     assert OpenLegIn(node=B, leg=2, track=T1, kind="video", room=ROOM) in effects
 
 
 def test_numbers_go_round_and_pass_over_those_in_use() -> None:
     core = up()
-    core.handle(TracksWanted(room=OTHER_ROOM, tracks={T2: (B, "video")}))
+    core.handle(TracksWanted(room=OTHER_ROOM, tracks={T2: (B, "video")}), 0.0)
     core._links[B].last_leg = MAX_LEG
-    effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
+    effects = core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
     assert OpenLegIn(node=B, leg=2, track=T1, kind="video", room=ROOM) in effects
 
 
 def test_a_track_wanted_in_two_rooms_is_one_leg_until_neither_wants_it() -> None:
     core = up()
-    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
-    assert core.handle(TracksWanted(room=OTHER_ROOM, tracks={T1: (B, "video")})) == ()
-    assert core.handle(TracksWanted(room=ROOM, tracks={})) == ()
-    assert len(core.handle(TracksWanted(room=OTHER_ROOM, tracks={}))) == 2
+    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
+    assert core.handle(TracksWanted(room=OTHER_ROOM, tracks={T1: (B, "video")}), 0.0) == ()
+    assert core.handle(TracksWanted(room=ROOM, tracks={}), 0.0) == ()
+    assert len(core.handle(TracksWanted(room=OTHER_ROOM, tracks={}), 0.0)) == 2
 
 
 def test_an_offered_track_is_sent_and_only_once() -> None:
     core = up()
-    core.handle(TracksOffered(node=B, tracks={T1: ROOM}))
-    assert core.handle(WordHeard(node=B, word=Want(T1, 9))) == (OpenLegOut(node=B, leg=9, track=T1, room=ROOM),)
-    assert core.handle(WordHeard(node=B, word=Want(T1, 9))) == ()
-    assert core.handle(WordHeard(node=B, word=Want(T1, 10))) == (
+    core.handle(TracksOffered(node=B, tracks={T1: ROOM}), 0.0)
+    assert core.handle(WordHeard(node=B, word=Want(T1, 9)), 0.0) == (OpenLegOut(node=B, leg=9, track=T1, room=ROOM),)
+    assert core.handle(WordHeard(node=B, word=Want(T1, 9)), 0.0) == ()
+    assert core.handle(WordHeard(node=B, word=Want(T1, 10)), 0.0) == (
         CloseLegOut(node=B, leg=9),
         OpenLegOut(node=B, leg=10, track=T1, room=ROOM),
     )
-    assert core.handle(WordHeard(node=B, word=Unwant(10))) == (CloseLegOut(node=B, leg=10),)
-    assert core.handle(WordHeard(node=B, word=Unwant(10))) == ()
+    assert core.handle(WordHeard(node=B, word=Unwant(10)), 0.0) == (CloseLegOut(node=B, leg=10),)
+    assert core.handle(WordHeard(node=B, word=Unwant(10)), 0.0) == ()
 
 
 def test_a_track_of_no_shared_room_is_refused() -> None:
     core = up()
-    core.handle(TracksOffered(node=A, tracks={T1: ROOM}))
-    assert core.handle(WordHeard(node=B, word=Want(T1, 9))) == (
+    core.handle(TracksOffered(node=A, tracks={T1: ROOM}), 0.0)
+    assert core.handle(WordHeard(node=B, word=Want(T1, 9)), 0.0) == (
         TellLeg(node=B, word=WantRefused(9, legs.TRACK_UNKNOWN)),
     )
 
 
 def test_a_track_that_ends_ends_its_leg_and_says_so() -> None:
     core = up()
-    core.handle(TracksOffered(node=B, tracks={T1: ROOM}))
-    core.handle(WordHeard(node=B, word=Want(T1, 9)))
-    assert core.handle(TracksOffered(node=B, tracks={})) == (
+    core.handle(TracksOffered(node=B, tracks={T1: ROOM}), 0.0)
+    core.handle(WordHeard(node=B, word=Want(T1, 9)), 0.0)
+    assert core.handle(TracksOffered(node=B, tracks={}), 0.0) == (
         CloseLegOut(node=B, leg=9),
         TellLeg(node=B, word=WantRefused(9, legs.TRACK_UNKNOWN)),
     )
@@ -121,19 +121,19 @@ def test_a_track_that_ends_ends_its_leg_and_says_so() -> None:
 
 def test_a_refused_want_is_asked_again_when_the_owner_names_the_track() -> None:
     core = up()
-    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}))
-    assert core.handle(WordHeard(node=B, word=WantRefused(1, "track_unknown"))) == (CloseLegIn(node=B, leg=1),)
-    assert core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")})) == ()
-    assert core.handle(TracksNamed(node=B, tracks=frozenset({T2}))) == ()
-    assert TellLeg(node=B, word=Want(T1, 2)) in core.handle(TracksNamed(node=B, tracks=frozenset({T1})))
+    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
+    assert core.handle(WordHeard(node=B, word=WantRefused(1, "track_unknown")), 0.0) == (CloseLegIn(node=B, leg=1),)
+    assert core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0) == ()
+    assert core.handle(TracksNamed(node=B, tracks=frozenset({T2})), 0.0) == ()
+    assert TellLeg(node=B, word=Want(T1, 2)) in core.handle(TracksNamed(node=B, tracks=frozenset({T1})), 0.0)
 
 
 def test_numbers_out_of_range_and_words_without_a_link_change_nothing() -> None:
     core = up()
-    core.handle(TracksOffered(node=B, tracks={T1: ROOM}))
+    core.handle(TracksOffered(node=B, tracks={T1: ROOM}), 0.0)
     for leg in (-1, 0, MAX_LEG + 1):
-        assert core.handle(WordHeard(node=B, word=Want(T1, leg))) == ()
-    assert core.handle(WordHeard(node=A, word=Want(T1, 1))) == ()
+        assert core.handle(WordHeard(node=B, word=Want(T1, leg)), 0.0) == ()
+    assert core.handle(WordHeard(node=A, word=Want(T1, 1)), 0.0) == ()
     assert core.outgoing() == {}
 
 
@@ -142,7 +142,7 @@ class TwoNodes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.cores = {A: Legs(), B: Legs()}
+        self.cores = {A: Legs(own=A), B: Legs(own=B)}
         self.wires: dict[NodeId, list[Want | Unwant | WantRefused]] = {A: [], B: []}
         self.legs_in: dict[NodeId, dict[int, TrackId]] = {A: {}, B: {}}
         self.legs_out: dict[NodeId, dict[int, TrackId]] = {A: {}, B: {}}
@@ -175,25 +175,29 @@ class TwoNodes(RuleBasedStateMachine):
     def want(self, node: NodeId, tracks: frozenset[TrackId]) -> None:
         self.wants[node] = tracks
         far = self.far(node)
-        self.run(node, self.cores[node].handle(TracksWanted(room=ROOM, tracks=dict.fromkeys(tracks, (far, "video")))))
+        self.run(
+            node, self.cores[node].handle(TracksWanted(room=ROOM, tracks=dict.fromkeys(tracks, (far, "video"))), 0.0)
+        )
 
     @rule(node=st.sampled_from([A, B]), tracks=st.frozensets(st.sampled_from([T1, T2])))
     def offer(self, node: NodeId, tracks: frozenset[TrackId]) -> None:
         self.offered[node] = tracks
-        self.run(node, self.cores[node].handle(TracksOffered(node=self.far(node), tracks=dict.fromkeys(tracks, ROOM))))
+        self.run(
+            node, self.cores[node].handle(TracksOffered(node=self.far(node), tracks=dict.fromkeys(tracks, ROOM)), 0.0)
+        )
         self.deliver_all()
         self.name(node)
 
     def name(self, node: NodeId) -> None:
         if self.is_up:
             far = self.far(node)
-            self.run(far, self.cores[far].handle(TracksNamed(node=node, tracks=self.offered[node])))
+            self.run(far, self.cores[far].handle(TracksNamed(node=node, tracks=self.offered[node]), 0.0))
 
     @rule(node=st.sampled_from([A, B]))
     def deliver(self, node: NodeId) -> None:
         if self.wires[node]:
             word = self.wires[node].pop(0)
-            self.run(node, self.cores[node].handle(WordHeard(node=self.far(node), word=word)))
+            self.run(node, self.cores[node].handle(WordHeard(node=self.far(node), word=word), 0.0))
 
     @rule()
     def change_link(self) -> None:
@@ -204,7 +208,7 @@ class TwoNodes(RuleBasedStateMachine):
             self.legs_out[node].clear()
         for node in (A, B):
             event = LinkRisen(node=self.far(node)) if self.is_up else LinkFallen(node=self.far(node))
-            self.run(node, self.cores[node].handle(event))
+            self.run(node, self.cores[node].handle(event, 0.0))
 
     def deliver_all(self) -> None:
         while self.wires[A] or self.wires[B]:
@@ -236,8 +240,8 @@ TestTwoNodes = TwoNodes.TestCase
 
 
 class NeverAsksAgain(Legs):
-    def handle(self, event: legs.LegsEvent) -> tuple[LegsEffect, ...]:
-        return () if isinstance(event, TracksNamed) else super().handle(event)
+    def handle(self, event: legs.LegsEvent, now: float) -> tuple[LegsEffect, ...]:
+        return () if isinstance(event, TracksNamed) else super().handle(event, now)
 
 
 class KeepsEndedTracks(Legs):
@@ -247,8 +251,7 @@ class KeepsEndedTracks(Legs):
 
 
 class OneMoreLegEachWant(Legs):
-    @staticmethod
-    def _end_outgoing(node: NodeId, link: object, leg: int) -> tuple[LegsEffect, ...]:
+    def _end_outgoing(self, node: NodeId, link: object, leg: int) -> tuple[LegsEffect, ...]:
         return ()
 
 
@@ -258,7 +261,7 @@ ALL, NONE = frozenset({T1}), frozenset[TrackId]()
 def play(core: type[Legs], steps: Steps) -> None:
     """The machine's own steps and checks, over a link that is up."""
     machine = TwoNodes()
-    machine.cores = {A: core(), B: core()}
+    machine.cores = {A: core(own=A), B: core(own=B)}
     machine.change_link()
     for step in steps:
         step(machine)
