@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from relay.paths import MAX_HOPS
+
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -25,6 +27,7 @@ class RelayConfig:
             and saves the next room the set-up.
         forget_after_s: How long a dead link may stay unmended before the node behind it counts as
             gone, whatever gossip says.
+        max_hops: Links that a track may take to get here: 1 for none but the direct one, 3 at most.
         engine_deadline_s: For each command to the engine.
     """
 
@@ -34,4 +37,5 @@ class RelayConfig:
     warm_links: int = 0
     idle_linger_s: float = 300.0
     forget_after_s: float = 8.0
+    max_hops: int = MAX_HOPS
     engine_deadline_s: float = 2.0

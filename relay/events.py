@@ -245,7 +245,10 @@ class RelayStatistics:
         links_up: Links that carry now, suspect ones included.
         links_wanted: Nodes that a link is wanted with now.
         legs_in: Remote tracks that flow or will flow to here over a link now.
-        legs_out: Local tracks sent over a link now, once for each far node.
+        legs_out: Tracks sent over a link now, once for each far node.
+        legs_passed: Those of them that are other nodes': they came over a link, too.
+        paths: Nodes that tracks are wanted from, by how these come: `direct`, `via` others, or by `none`.
+        path_changes: Ways that were taken, by reason: `first`, `better`, `broken`, `refused`.
         events_sent: Negotiation messages handed to gossip.
         events_unsent: Negotiation messages that gossip did not take.
         heard: Negotiation messages by what became of them (`accepted`, or why not).
@@ -256,6 +259,9 @@ class RelayStatistics:
     links_wanted: int
     legs_in: int
     legs_out: int
+    legs_passed: int
+    paths: dict[str, int]
+    path_changes: dict[str, int]
     events_sent: int
     events_unsent: int
     heard: dict[str, int]

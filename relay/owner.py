@@ -13,7 +13,6 @@ import msgspec
 import structlog
 
 from membership import MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
-from relay import legs as legs_core
 from relay import rooms as rooms_core
 from relay.end import LinkEnd, SpanRoom
 from relay.envelope import Garbled, open_payload, seal, signature_holds
@@ -35,7 +34,7 @@ from relay.events import (
     TraceTold,
 )
 from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
-from relay.legs import Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
+from relay.legs import OpenLegIn, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
 from relay.negotiation.effects import (
     CloseEnd,
@@ -60,8 +59,11 @@ from relay.negotiation.events import (
     NegotiationEvent,
 )
 from relay.negotiation.inspection import LIFETIME_S
+from relay.paths import LinkQuality, Traits
+from relay.paths import events as paths_core
 from relay.rooms import NodeReturned, NodeVanished, RoomLearnt, Rooms, RoomsDeadline, RoomShared, StateHeard, TellRoom
 from relay.statement import encode_parts
+from relay.steering import Steering, SteeringEffect
 from sfu.protocol import LinkMeasured, LinkMessage, PeerState
 from signalling import cbor
 from signalling.cbor import GarbledError
@@ -109,7 +111,8 @@ class Owner:
             random=random,
         )
         self.rooms = Rooms(forget_after_s=config.forget_after_s)
-        self.legs = Legs()
+        self.steering = Steering(own=config.node_id, boot=boot, max_hops=config.max_hops, run=self._run_steering)
+        self.legs, self.paths = self.steering.legs, self.steering.paths
         self.ends: dict[PeerId, LinkEnd] = {}
         self.measured: dict[PeerId, LinkMeasured] = {}
         self.wanted: frozenset[NodeId] = frozenset()
@@ -128,15 +131,21 @@ class Owner:
             case RoomShared():
                 self._share(item)
             case TracksWanted():
-                self._run_legs(self.legs.handle(item))
+                self.steering.take(item, now)
             case PeerState(peer=peer, state=state, reason=reason):
                 kind = ROUTINE_STATES.get(state)
                 self._negotiate(EndClosed(end=peer, reason=reason) if kind is None else kind(end=peer))
+                if (node := self._node_on(peer)) is not None:
+                    doubt = paths_core.LinkFallen if kind is EndSuspect else paths_core.LinkRisen
+                    self.steering.steer(doubt(node=node), now)
             case LinkMessage(peer=peer, data=data):
                 self._hear_link(peer, data)
-            case LinkMeasured(peer=peer):
+            case LinkMeasured(peer=peer, rtt_ms=rtt_ms, jitter_ms=jitter_ms, loss=loss):
                 if peer in self.ends:
                     self.measured[peer] = item
+                if (node := self._node_on(peer)) is not None:
+                    quality = LinkQuality(rtt_ms=rtt_ms, jitter_ms=jitter_ms, loss=loss)
+                    self.steering.steer(paths_core.LinkMeasured(node=node, quality=quality), now)
             case ChatSaid(chat=chat, nodes=nodes):
                 for node in sorted(nodes):
                     self._tell(node, chat)
@@ -158,12 +167,14 @@ class Owner:
         self._now = now
         self._negotiate(DeadlinePassed())
         self._run_rooms(self.rooms.handle(RoomsDeadline(), now))
+        self.steering.pass_deadlines(now)
         self._settle_links()
 
     def next_deadline(self) -> float | None:
         """When `pass_deadlines` must be called at the latest."""
         tried_until = self._tried_until if self._tried_until > self._now else None
-        times = (self.negotiation.next_deadline(), self.rooms.next_deadline(), tried_until)
+        cores = (self.negotiation, self.rooms, self.steering)
+        times = (*(core.next_deadline() for core in cores), tried_until)
         return min((at for at in times if at is not None), default=None)
 
     # --- gossip -------------------------------------------------------------------------------
@@ -190,10 +201,18 @@ class Owner:
                     self._see_member(member)
 
     def _see_member(self, member: ViewMember) -> None:
-        if member.node_id == self._config.node_id or member.state is not MemberState.ALIVE:
+        if member.state is not MemberState.ALIVE:
+            return
+        tags = member.tags
+        traits = Traits(
+            is_draining=tags.state is NodeState.DRAINING,
+            protocol=(tags.protocol_min, tags.protocol_max),
+            region=tags.region,
+        )
+        self.steering.steer(paths_core.NodeSeen(node=member.node_id, traits=traits), self._now)
+        if member.node_id == self._config.node_id:
             return
         self._alive.add(member.node_id)
-        tags = member.tags
         facts = Member(
             node=member.node_id,
             boot=tags.boot,
@@ -207,6 +226,7 @@ class Owner:
         self._alive.discard(node)
         self._negotiate(MemberLost(node=node, is_refused=is_refused))
         self._run_rooms(self.rooms.handle(NodeVanished(node=node), self._now))
+        self.steering.steer(paths_core.NodeLost(node=node), self._now)
 
     # --- links --------------------------------------------------------------------------------
 
@@ -240,12 +260,12 @@ class Owner:
                 self._up[node] = self.ends[end]
                 self._outlets.emit(LinkUp(node=node, setup_ms=setup_ms))
                 self._run_rooms(self.rooms.handle(rooms_core.LinkRisen(node=node, boot=boot), self._now))
-                self._run_legs(self.legs.handle(legs_core.LinkRisen(node=node)))
+                self.steering.rise(node, self._now)
                 for room in self.rooms.rooms_shared_with(node):
                     self._span(node, room, spans=True)
             case LinkFell(node=node, reason=reason):
                 del self._up[node]
-                self._run_legs(self.legs.handle(legs_core.LinkFallen(node=node)))
+                self.steering.fall(node, self._now)
                 self._run_rooms(self.rooms.handle(rooms_core.LinkFallen(node=node), self._now))
                 self._outlets.emit(LinkLost(node=node, reason=reason))
 
@@ -253,7 +273,7 @@ class Owner:
         """State which links are needed, if that has changed."""
         warm = sorted(self._alive)[: self._config.warm_links]
         tried = frozenset(self._alive) if self._tried_until > self._now else frozenset()
-        wanted = self.rooms.partners() | self.legs.owners() | frozenset(warm) | tried
+        wanted = self.rooms.partners() | self.legs.partners() | frozenset(warm) | tried
         if wanted != self.wanted:
             self.wanted = wanted
             self._negotiate(LinksWanted(nodes=wanted))
@@ -264,7 +284,7 @@ class Owner:
         before = self.rooms.shared_with(shared.room)
         self._run_rooms(self.rooms.handle(shared, self._now))
         for node in sorted(before | shared.nodes):
-            self._run_legs(self.legs.handle(TracksOffered(node=node, tracks=self.rooms.tracks_for(node))))
+            self.steering.take(TracksOffered(node=node, tracks=self.rooms.tracks_for(node)), self._now)
         after = self.rooms.shared_with(shared.room)
         for node in sorted(before ^ after):
             self._span(node, shared.room, spans=node in after)
@@ -294,7 +314,7 @@ class Owner:
             case words.RoomState():
                 self._run_rooms(self.rooms.handle(StateHeard(node=end.node, state=word), self._now))
                 named = frozenset(track.track for person in word.participants for track in person.tracks)
-                self._run_legs(self.legs.handle(TracksNamed(node=end.node, tracks=named)))
+                self.steering.take(TracksNamed(node=end.node, tracks=named), self._now)
             case words.RoomChat():
                 if self.rooms.is_there(end.node, word.room, word.participant):
                     self._outlets.emit(RemoteChat(node=end.node, chat=word))
@@ -339,7 +359,9 @@ class Owner:
             case words.ClockWord(trace=trace, at_s=at_s):
                 self._outlets.emit(ClockTold(node=end.node, trace=trace, at_s=at_s))
             case words.Want() | words.Unwant() | words.WantRefused():
-                self._run_legs(self.legs.handle(WordHeard(node=end.node, word=word)))
+                self.steering.take(WordHeard(node=end.node, word=word), self._now)
+            case words.LinkReports(reports=reports):
+                self.steering.steer(paths_core.ReportsHeard(node=end.node, reports=reports), self._now)
 
     def _run_rooms(self, effects: tuple[RoomsEffect, ...]) -> None:
         for effect in effects:
@@ -351,15 +373,25 @@ class Owner:
                         RemoteRoom(node=node, room=room, participants=effect.participants, is_lost=effect.is_lost)
                     )
 
-    def _run_legs(self, effects: tuple[legs_core.LegsEffect, ...]) -> None:
-        for effect in effects:
-            match effect:
-                case TellLeg(node=node, word=word):
-                    self._tell(node, word)
-                case _:
-                    self._up[effect.node].put(effect)
-                    if isinstance(effect, legs_core.OpenLegIn):
-                        self._outlets.emit(LegOpen(node=effect.node, track=effect.track))
+    def _run_steering(self, effect: SteeringEffect) -> None:
+        end = self._up.get(effect.node)
+        if end is None:
+            # The link fell in the same moment, and everything on it is gone.
+            return
+        match effect:
+            case TellLeg(node=node, word=word):
+                self._tell(node, word)
+            case paths_core.TellReports(node=node, reports=reports):
+                self._tell(node, words.LinkReports(reports))
+            case _:
+                end.put(effect)
+                if isinstance(effect, OpenLegIn):
+                    self._outlets.emit(LegOpen(node=effect.node, track=effect.track))
+
+    def _node_on(self, peer: PeerId) -> NodeId | None:
+        """The node that an end leads to, if it is the one in use."""
+        end = self.ends.get(peer)
+        return end.node if end is not None and self._up.get(end.node) is end else None
 
     def is_linked(self, node: NodeId) -> bool:
         """Whether there is a link that takes words to that node."""

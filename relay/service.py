@@ -25,6 +25,7 @@ from relay.link_peer import node_of_link
 from relay.negotiation import Phase
 from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
 from relay.owner import Owner
+from relay.paths import Reason
 from relay.rooms import RoomShared
 from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, PeerState
 from signalling.mesh.link import (
@@ -185,7 +186,7 @@ class Relay:
 
     def source_of(self, track: TrackId) -> NodeId | None:
         """The node that sends us that track now; None where none does."""
-        return self._owner.legs.source_of(track)
+        return self._owner.legs.sender_of(track)
 
     def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
         """Ask a node how a track that it sends us comes to it; without a link no answer comes."""
@@ -261,6 +262,7 @@ class Relay:
             + owner.negotiation.oddities
             + owner.rooms.oddities
             + owner.legs.oddities
+            + owner.paths.states.oddities
             + refusals
         )
         return RelayStatistics(
@@ -268,6 +270,9 @@ class Relay:
             links_wanted=len(owner.wanted),
             legs_in=len(owner.legs.incoming()),
             legs_out=len(owner.legs.outgoing()),
+            legs_passed=owner.legs.transit_legs(),
+            paths=owner.paths.kinds(),
+            path_changes={reason: owner.paths.switches[reason] for reason in Reason},
             events_sent=self._sent,
             events_unsent=self._unsent,
             heard={str(verdict): count for verdict, count in owner.inspector.counts.items() if count},

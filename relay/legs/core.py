@@ -101,9 +101,10 @@ class Legs:
                 self._refused.difference_update(named)
                 return self._settle_all(named, now)
             case LinkRisen(node=node):
+                fallen = self._fall(node, now)
                 self._links[node] = Link()
                 self._refused = {track for track in self._refused if self._owner(track) != node}
-                return self._settle_all(self._tracks(), now)
+                return (*fallen, *self._settle_all(self._tracks(), now))
             case LinkFallen(node=node):
                 return self._fall(node, now)
             case WaysKnown(hops=hops):

@@ -134,6 +134,13 @@ class Paths:
         """The cheapest way from any node, wanted or not, as it would be decided without a past."""
         return next(iter(self._ways(node, self._max_hops)), None)
 
+    def kinds(self) -> dict[str, int]:
+        """How many origins' tracks come directly, via another node, or not at all."""
+        kinds = {"direct": 0, "via": 0, "none": 0}
+        for choice in self._choices.values():
+            kinds["none" if choice.way is None else "direct" if choice.way.is_direct else "via"] += 1
+        return kinds
+
     # --- our links ----------------------------------------------------------------------------
 
     def _rise(self, node: NodeId, now: float) -> tuple[PathsEffect, ...]:

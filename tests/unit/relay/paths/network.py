@@ -13,16 +13,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from relay import legs as legs_core
-from relay.legs import Hop, Legs, TellLeg, TracksNamed, TracksOffered, TracksWanted, ViaRefused, WaysKnown, WordHeard
-from relay.paths import LinkQuality, Paths
-from relay.paths import events as paths_core
+from relay.legs import Legs, LegsEvent, OpenLegIn, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
+from relay.paths import MAX_HOPS, LinkQuality, Paths
+from relay.paths.events import LinkMeasured, PathsEvent, ReportsHeard, TellReports
+from relay.steering import Steering, SteeringEffect
 from signalling.ids import NodeId, RoomId, TrackId
 from signalling.mesh.link import LinkReports, Unwant, Want, WantRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
+
+    from signalling.client.messages import MediaKind
 
 ROOM: Final = RoomId("room")
 NOTICED_S: Final = (0.05, 1.0)
@@ -47,84 +49,96 @@ class SimulatedLink:
     free_at: dict[NodeId, float] = field(default_factory=dict)
 
 
+class WatchedSteering(Steering):
+    """The real thing, looked after."""
+
+    def __init__(self, name: NodeId, network: Network, legs: type[Legs]) -> None:
+        super().__init__(own=name, boot=1, max_hops=MAX_HOPS, run=self._say)
+        self.legs = legs(own=name)
+        self._name = name
+        self._network = network
+
+    def take(self, event: LegsEvent, now: float) -> None:
+        super().take(event, now)
+        self._network.check(self._network.nodes[self._name])
+
+    def steer(self, event: PathsEvent, now: float) -> None:
+        if self._network.decides:
+            super().steer(event, now)
+
+    def _say(self, effect: SteeringEffect) -> None:
+        match effect:
+            case TellLeg(node=node, word=word):
+                self._network.say(self._name, node, word)
+            case TellReports(node=node, reports=reports):
+                self._network.counts["reports"] += len(reports)
+                self._network.say(self._name, node, LinkReports(reports))
+            case OpenLegIn():
+                self._network.counts["opened"] += 1
+            case _:
+                pass
+
+
 class SimulatedNode:
-    """The owner of the two cores, as relay/owner.py is, without all the rest."""
+    """A node, as far as tracks and their ways go."""
 
     def __init__(self, name: NodeId, network: Network, legs: type[Legs]) -> None:
         self.name = name
-        self.paths = Paths(own=name, boot=1)
-        self.legs = legs(own=name)
+        self.steering = WatchedSteering(name, network, legs)
         self.turns: dict[NodeId, int] = {}
-        self.wanted: frozenset[TrackId] = frozenset()
         self._network = network
         self._deadline = math.inf
+
+    @property
+    def legs(self) -> Legs:
+        return self.steering.legs
+
+    @property
+    def paths(self) -> Paths:
+        return self.steering.paths
 
     def rise(self, node: NodeId, turn: int) -> None:
         if self.turns.get(node) == turn:
             return
         self.fall(node)
         self.turns[node] = turn
-        self.take(legs_core.LinkRisen(node=node))
-        self.steer(paths_core.LinkRisen(node=node))
+        self.steering.rise(node, self._network.now)
+        self.wake()
 
     def fall(self, node: NodeId) -> None:
         if self.turns.pop(node, None) is not None:
-            self.steer(paths_core.LinkFallen(node=node))
-            self.take(legs_core.LinkFallen(node=node))
+            self.steering.fall(node, self._network.now)
+            self.wake()
 
     def want(self, *tracks: TrackId) -> None:
-        self.wanted = frozenset(tracks)
-        wanted = {track: (origin_of(track), "video") for track in tracks}
-        self.take(TracksWanted(room=ROOM, tracks=wanted))  # type: ignore[arg-type]
+        wanted: dict[TrackId, tuple[NodeId, MediaKind]] = {track: (origin_of(track), "video") for track in tracks}
+        self.take(TracksWanted(room=ROOM, tracks=wanted))
 
     def hear(self, node: NodeId, word: Word) -> None:
         if isinstance(word, LinkReports):
-            self.steer(paths_core.ReportsHeard(node=node, reports=word.reports))
+            self.steer(ReportsHeard(node=node, reports=word.reports))
         else:
             self.take(WordHeard(node=node, word=word))
 
-    def take(self, event: legs_core.LegsEvent) -> None:
-        self.steer(paths_core.OriginsWanted(demands=self.legs.demands(event)))
-        pending = [event]
-        while pending:
-            for effect in self.legs.handle(pending.pop(0), self._network.now):
-                match effect:
-                    case TellLeg(node=node, word=word):
-                        self._network.say(self, node, word)
-                    case ViaRefused(origin=origin, via=via):
-                        self._network.counts["refused"] += 1
-                        self.steer(paths_core.WayRefused(origin=origin, via=via))
-                    case legs_core.OpenLegIn():
-                        self._network.counts["opened"] += 1
-                    case _:
-                        pass
-            self._network.check(self)
+    def take(self, event: LegsEvent) -> None:
+        self.steering.take(event, self._network.now)
         self.wake()
-        self.steer(paths_core.OriginsWanted(demands=self.legs.demands()))
 
-    def steer(self, event: paths_core.PathsEvent) -> None:
-        if not self._network.decides:
-            return
-        for effect in self.paths.handle(event, self._network.now):
-            match effect:
-                case paths_core.TellReports(node=node, reports=reports):
-                    self._network.counts["reports"] += len(reports)
-                    self._network.say(self, node, LinkReports(reports))
-                case paths_core.WaysChosen(ways=ways):
-                    self.take(WaysKnown(hops={at: Hop(via=way.via, hops=way.hops) for at, way in ways.items()}))
+    def steer(self, event: PathsEvent) -> None:
+        self.steering.steer(event, self._network.now)
         self.wake()
 
     def wake(self) -> None:
         """Have the deadlines of the cores kept."""
-        times = [at for at in (self.paths.next_deadline(), self.legs.next_deadline()) if at is not None]
-        if times and (min(times) < self._deadline or self._deadline <= self._network.now):
-            self._deadline = min(times)
-            self._network.at(self._deadline, self._pass_deadlines)
+        deadline = self.steering.next_deadline()
+        if deadline is not None and (deadline < self._deadline or self._deadline <= self._network.now):
+            self._deadline = deadline
+            self._network.at(deadline, self._pass_deadlines)
 
     def _pass_deadlines(self) -> None:
         self._deadline = math.inf
-        self.steer(paths_core.PathsDeadline())
-        self.take(legs_core.LegsDeadline())
+        self.steering.pass_deadlines(self._network.now)
+        self.wake()
 
 
 class Network:
@@ -177,9 +191,9 @@ class Network:
         for node, far in ((one, other), (other, one)):
             self.at(self.now + self.random.uniform(*NOTICED_S), lambda n=node, f=far: self._fall(n, f, turn))  # type: ignore[misc]
 
-    def say(self, sender: SimulatedNode, receiver: NodeId, word: Word) -> None:
-        link = self.links[frozenset((sender.name, receiver))]
-        turn = sender.turns.get(receiver)
+    def say(self, sender: NodeId, receiver: NodeId, word: Word) -> None:
+        link = self.links[frozenset((sender, receiver))]
+        turn = self.nodes[sender].turns.get(receiver)
         if not link.is_up or turn != link.turn:
             return
         arrives = max(self.now + link.rtt_ms / 2000, link.free_at.get(receiver, 0.0) + 1e-6)
@@ -187,8 +201,8 @@ class Network:
 
         def deliver() -> None:
             if link.is_up and link.turn == turn:
-                self._rise(receiver, sender.name, turn)
-                self.nodes[receiver].hear(sender.name, word)
+                self._rise(receiver, sender, turn)
+                self.nodes[receiver].hear(sender, word)
 
         self.at(arrives, deliver)
 
@@ -201,7 +215,7 @@ class Network:
     def chains(self, node: NodeId, track: TrackId) -> list[tuple[NodeId, ...]]:
         """Every chain of legs that ends at a node, from where it begins."""
         found: list[tuple[NodeId, ...]] = []
-        pending = [(node,)]
+        pending: list[tuple[NodeId, ...]] = [(node,)]
         while pending:
             chain = pending.pop()
             if len(set(chain)) < len(chain):
@@ -245,7 +259,7 @@ class Network:
             return
         if link.is_up:
             quality = LinkQuality(rtt_ms=link.rtt_ms, jitter_ms=link.rtt_ms / 50, loss=link.loss)
-            self.nodes[node].steer(paths_core.LinkMeasured(node=far, quality=quality))
+            self.nodes[node].steer(LinkMeasured(node=far, quality=quality))
         self.at(self.now + MEASURED_S, lambda: self._measure(node, far, turn))
 
 

@@ -102,7 +102,7 @@ def test_no_loop_among_hundreds_of_nodes_whatever_each_decides() -> None:
     random = Random(300)
     network = build(random, count=300, degree=6, decides=False)
     network.run(1.0)
-    asked = watch(network, random, origins=10, watchers=150)
+    asked = watch(network, random, origins=10, watchers=60)
     nodes = list(network.nodes.values())
 
     def decide() -> None:
@@ -119,11 +119,11 @@ def test_no_loop_among_hundreds_of_nodes_whatever_each_decides() -> None:
                 )
             )
 
-    for number in range(4000):
-        network.at(1.0 + number / 400, decide)
+    for number in range(2000):
+        network.at(1.0 + number / 200, decide)
     disturb(network, random, until=11.0, changes=500)
     network.run(15.0)
-    assert network.counts["opened"] > 4000
+    assert network.counts["opened"] > 1000
     hops = [len(chain) - 1 for track, at in asked.items() for node in at for chain in network.chains(node, track)]
     assert MAX_HOPS in hops
 
