@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -95,12 +96,21 @@ class MeshNode(Stage):
         await wait_until(lambda: any(condition(event) for event in self.heard), deadline_s=deadline_s)
 
 
-class Mesh:
-    """Nodes on loopback that share a gossip key and a cluster key."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a node's media is: its engine's settings, and the people near it."""
 
-    def __init__(self, folder: Path, participants: Participants, nursery: trio.Nursery) -> None:
+    engine: EngineConfig
+    participants: Participants
+
+
+class Mesh:
+    """Nodes that share a gossip key and a cluster key; they gossip on loopback, wherever their engines are."""
+
+    def __init__(self, folder: Path, places: Callable[[str], Place], nursery: trio.Nursery, warm_links: int) -> None:
         self._folder = folder
-        self._participants = participants
+        self._places = places
+        self._warm_links = warm_links
         self._nursery = nursery
         self._gossip_key = base64.b64encode(os.urandom(32)).decode()
         self._cluster_key = Ed25519PrivateKey.generate()
@@ -139,23 +149,31 @@ class Mesh:
             certify=self._cluster_key.sign,
         )
         tags = config.tags(public_url=f"http://127.0.0.1/{name}", public_key=public_key)
-        relay_config = RelayConfig(cluster=CLUSTER, node_id=node_id, private_key=key)
+        relay_config = RelayConfig(cluster=CLUSTER, node_id=node_id, private_key=key, warm_links=self._warm_links)
+        place = self._places(name)
         with trio.CancelScope() as scope:
             self.stops[name] = scope
             async with (
-                open_engine(EngineConfig()) as engine,
+                open_engine(place.engine) as engine,
                 open_membership(config, tags) as membership,
                 open_relay(relay_config, membership, engine) as relay,
             ):
-                node = MeshNode(engine, self._participants, membership, relay)
+                node = MeshNode(engine, place.participants, membership, relay)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(node.attend)
                     task_status.started(node)
 
 
 @asynccontextmanager
-async def open_mesh(folder: Path, participants: Participants) -> AsyncIterator[Mesh]:
-    """A mesh without nodes yet; all of them end with it."""
+async def open_mesh(
+    folder: Path, participants: Participants | Callable[[str], Place], *, warm_links: int = 0
+) -> AsyncIterator[Mesh]:
+    """A mesh without nodes yet; all of them end with it. Their media is on loopback, or at places by their names."""
+
+    def here(_name: str) -> Place:
+        assert not callable(participants)
+        return Place(engine=EngineConfig(), participants=participants)
+
     async with trio.open_nursery() as nursery:
-        yield Mesh(folder, participants, nursery)
+        yield Mesh(folder, participants if callable(participants) else here, nursery, warm_links)
         nursery.cancel_scope.cancel()

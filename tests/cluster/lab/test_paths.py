@@ -1,0 +1,146 @@
+"""Three real nodes over an emulated network: a direct path breaks, and a third node carries on."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import trio
+
+from lab import open_wan
+from lab.topology import parse_topology
+from relay import LinkUp
+from sfu import EngineConfig
+from sfu.participants import open_participants
+from sfu.process import find_program
+from tests.cluster.relay.mesh import Mesh, Place, open_mesh, wait_until
+from tests.cluster.sfu.stage import KINDS, wait_received
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from lab import Wan
+    from sfu.participants_protocol import ReceivedMedia
+    from signalling.client.messages import MediaKind
+    from tests.cluster.relay.mesh import MeshNode
+
+pytestmark = pytest.mark.cluster
+
+NETWORK: Final = b"""
+name = "triangle"
+about = "Europe and Vietnam, and Singapore that both reach well."
+
+[everywhere]
+jitter_ms = 0.3
+
+[regions.europe]
+latitude = 52.4
+longitude = 4.9
+
+[regions.singapore]
+latitude = 1.35
+longitude = 103.82
+
+[regions.vietnam]
+latitude = 10.8
+longitude = 106.7
+
+[[hosts]]
+name = "ams"
+region = "europe"
+
+[[hosts]]
+name = "sgn"
+region = "vietnam"
+
+[[hosts]]
+name = "sin"
+region = "singapore"
+
+[[paths]]
+between = ["europe", "vietnam"]
+rtt_ms = 150
+
+[[paths]]
+between = ["europe", "singapore"]
+rtt_ms = 160
+
+[[paths]]
+between = ["singapore", "vietnam"]
+rtt_ms = 30
+"""
+
+FOUND_LIMIT_MS: Final = 2000.0
+"""From the moment that a path breaks until media flows by another one, as who watches sees it."""
+
+UNSEEN_LIMIT_MS: Final = 250.0
+"""The longest silence of a healthy stream with a picture each 40 ms on this machine."""
+
+
+@asynccontextmanager
+async def open_triangle(folder: Path) -> AsyncIterator[tuple[Wan, Mesh]]:
+    """The network, and a mesh whose engines and people are in it."""
+    async with open_wan(parse_topology(NETWORK)) as wan, AsyncExitStack() as stack:
+        places = {}
+        for host in ("ams", "sgn", "sin"):
+            inside = ("nsenter", f"--net=/run/netns/{wan.namespace(host)}", "--", str(find_program()))
+            address = wan.address(host)
+            places[host] = Place(
+                engine=EngineConfig(media_address=address, workers=1, program=(*inside, "engine")),
+                participants=await stack.enter_async_context(
+                    open_participants(address=address, program=(*inside, "participants"))
+                ),
+            )
+        yield wan, await stack.enter_async_context(open_mesh(folder, lambda name: places[name], warm_links=2))
+
+
+async def received(node: MeshNode, name: str) -> dict[MediaKind, ReceivedMedia]:
+    """What a participant of that node has received so far."""
+    reports = await node.participants.report()
+    return {item.kind: item for report in reports if report.participant == name for item in report.received}
+
+
+def path_of(node: MeshNode) -> str:
+    """How the tracks of the one origin come."""
+    return "".join(kind for kind, count in node.relay.statistics().paths.items() if count)
+
+
+async def test_a_broken_direct_path_is_left_for_a_third_node_within_two_seconds_and_taken_again(tmp_path: Path) -> None:
+    async with open_triangle(tmp_path) as (wan, mesh):
+        ams, sgn, sin = await mesh.start("ams", "sgn", "sin")
+        for node in (ams, sgn, sin):
+            await wait_until(lambda n=node: sum(isinstance(one, LinkUp) for one in n.heard) == 2, deadline_s=20)  # type: ignore[misc]
+        await ams.publish("anna", stamp=1)
+        await sgn.publish("bram", stamp=2)
+        ams.host("anna", sgn)
+        sgn.host("bram", ams)
+        sgn.want("anna", ams)
+        await sgn.subscribe("bram", "anna")
+        await wait_received(sgn.participants, "bram", packets=100)
+        await wait_until(lambda: path_of(sgn) == "direct", deadline_s=5)
+        assert sin.relay.statistics().legs_in == 0, "nothing goes through a node that is not needed"
+        before = await received(sgn, "bram")
+
+        await wan.cut("ams", "sgn")
+        await wait_until(lambda: path_of(sgn) == "via", deadline_s=5)
+        await trio.sleep(4)
+        broken = await received(sgn, "bram")
+        gaps = {kind: round(media.longest_gap_ms) for kind, media in broken.items()}
+        print(f"longest silence (ms), before {[round(m.longest_gap_ms) for m in before.values()]}, broken {gaps}")  # noqa: T201
+        assert max(gaps.values()) < FOUND_LIMIT_MS
+        assert all(broken[kind].packets - before[kind].packets > 50 for kind in KINDS)
+        assert (sin.relay.statistics().legs_in, sin.relay.statistics().legs_passed) == (2, 2)
+        assert (sgn.relay.statistics().legs_in, ams.relay.statistics().legs_passed) == (2, 0)
+
+        await wan.heal()
+        await wait_until(lambda: path_of(sgn) == "direct", deadline_s=40)
+        await wait_until(lambda: sin.relay.statistics().legs_in == 0, deadline_s=5)
+        await trio.sleep(1)
+        healed = await received(sgn, "bram")
+        lost = {kind: healed[kind].lost - broken[kind].lost for kind in KINDS}
+        print(f"back on the direct path: lost {lost}")  # noqa: T201 - for `pytest -s`
+        assert {kind: round(media.longest_gap_ms) for kind, media in healed.items()} == gaps, "the way back is not seen"
+        assert all(count <= 10 for count in lost.values())
+        assert sgn.relay.statistics().legs_in == 2
