@@ -166,7 +166,8 @@ class Owner:
         """Do what is due."""
         self._now = now
         self._negotiate(DeadlinePassed())
-        self._run_rooms(self.rooms.handle(RoomsDeadline(), now))
+        reached = frozenset(node for node in self.rooms.unlinked() if self.paths.way_to(node) is not None)
+        self._run_rooms(self.rooms.handle(RoomsDeadline(reached=reached), now))
         self.steering.pass_deadlines(now)
         self._settle_links()
 

@@ -8,7 +8,8 @@ Who tells us no more of a room because we left it says so (`kept`). Should we be
 until they are stated again, so that nobody who comes back sees them go and come.
 
 A dead link is no news: what was told over it stands until gossip, too, holds the node gone, or
-`forget_after_s` have passed without a new link. The node behind it has then died twice, or might as well.
+`forget_after_s` have passed without a new link. The node behind it has then died twice, or might as well. While tracks
+come from it by another way, it has not.
 
 Nobody is believed about anyone else: participants that claim another node than the one that speaks are
 left out. That also keeps a room's people from going round in circles.
@@ -88,7 +89,9 @@ class StateHeard:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoomsDeadline:
-    """The time that `next_deadline` gave has come."""
+    """The time that `next_deadline` gave has come. These nodes of :meth:`Rooms.unlinked` are reached another way."""
+
+    reached: frozenset[NodeId] = frozenset()
 
 
 RoomsEvent: TypeAlias = RoomShared | LinkRisen | LinkFallen | NodeVanished | NodeReturned | StateHeard | RoomsDeadline
@@ -176,8 +179,8 @@ class Rooms:
                 return ()
             case StateHeard():
                 return self._hear(event.node, event.state, now)
-            case RoomsDeadline():
-                return self._pass_deadlines(now)
+            case RoomsDeadline(reached=reached):
+                return self._pass_deadlines(reached, now)
 
     def next_deadline(self) -> float | None:
         """When `handle` must be called at the latest, if nothing happens before."""
@@ -187,6 +190,10 @@ class Rooms:
         """The nodes that a room is shared with, by us or by them."""
         ours = frozenset(node for shared in self._shared.values() for node in shared.nodes)
         return ours | frozenset(node for node, far in self._far.items() if far.rooms)
+
+    def unlinked(self) -> frozenset[NodeId]:
+        """The nodes whose rooms are kept though their links are down."""
+        return frozenset(self._far.keys() - self._up)
 
     def shared_with(self, room: RoomId) -> frozenset[NodeId]:
         """The nodes that we share this room with."""
@@ -324,12 +331,16 @@ class Rooms:
             return False
         return True
 
-    def _pass_deadlines(self, now: float) -> tuple[RoomsEffect, ...]:
+    def _pass_deadlines(self, reached: frozenset[NodeId], now: float) -> tuple[RoomsEffect, ...]:
         effects: list[RoomsEffect] = []
         for node, far in sorted(self._far.items()):
             if far.deadline is None or far.deadline > now:
                 continue
             far.deadline = None
+            if node not in self._up and node in reached:
+                # Its people are seen and heard by another way; only what changes there is not told.
+                far.deadline = now + self._forget_after_s
+                continue
             if node not in self._up:
                 effects += self._forget(node)
                 continue

@@ -10,7 +10,7 @@ import trio
 
 from lab import open_wan
 from lab.topology import parse_topology
-from relay import LinkUp
+from relay import LinkUp, RemoteRoom
 from sfu import EngineConfig
 from sfu.participants import open_participants
 from sfu.process import find_program
@@ -102,6 +102,11 @@ async def received(node: MeshNode, name: str) -> dict[MediaKind, ReceivedMedia]:
     return {item.kind: item for report in reports if report.participant == name for item in report.received}
 
 
+def absent(media: ReceivedMedia) -> int:
+    """Packets that were sent and did not arrive, or not yet."""
+    return media.lost + media.missing
+
+
 def path_of(node: MeshNode) -> str:
     """How the tracks of the one origin come."""
     return "".join(kind for kind, count in node.relay.statistics().paths.items() if count)
@@ -125,12 +130,14 @@ async def test_a_broken_direct_path_is_left_for_a_third_node_within_two_seconds_
 
         await wan.cut("ams", "sgn")
         await wait_until(lambda: path_of(sgn) == "via", deadline_s=5)
-        await trio.sleep(4)
+        # The link is given up after 4 s, and who is behind it would be after 8 more.
+        await trio.sleep(14)
         broken = await received(sgn, "bram")
         gaps = {kind: round(media.longest_gap_ms) for kind, media in broken.items()}
         print(f"longest silence (ms), before {[round(m.longest_gap_ms) for m in before.values()]}, broken {gaps}")  # noqa: T201
         assert max(gaps.values()) < FOUND_LIMIT_MS
-        assert all(broken[kind].packets - before[kind].packets > 50 for kind in KINDS)
+        assert all(event.participants for event in sgn.heard if isinstance(event, RemoteRoom)), "nobody left"
+        assert all(broken[kind].packets - before[kind].packets > 300 for kind in KINDS)
         assert (sin.relay.statistics().legs_in, sin.relay.statistics().legs_passed) == (2, 2)
         assert (sgn.relay.statistics().legs_in, ams.relay.statistics().legs_passed) == (2, 0)
 
@@ -139,8 +146,8 @@ async def test_a_broken_direct_path_is_left_for_a_third_node_within_two_seconds_
         await wait_until(lambda: sin.relay.statistics().legs_in == 0, deadline_s=5)
         await trio.sleep(1)
         healed = await received(sgn, "bram")
-        lost = {kind: healed[kind].lost - broken[kind].lost for kind in KINDS}
+        lost = {kind: absent(healed[kind]) - absent(broken[kind]) for kind in KINDS}
         print(f"back on the direct path: lost {lost}")  # noqa: T201 - for `pytest -s`
         assert {kind: round(media.longest_gap_ms) for kind, media in healed.items()} == gaps, "the way back is not seen"
-        assert all(count <= 10 for count in lost.values())
+        assert all(count <= 5 for count in lost.values())
         assert sgn.relay.statistics().legs_in == 2
