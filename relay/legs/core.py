@@ -256,6 +256,7 @@ class Legs:
             if not flow.legs:
                 del self._flows[track]
             return effects
+        effects += self._drop_transits(track, below=flow.current.level, via=flow.current.node)
         need = self._need(track)
         if need is None:
             return [*effects, *self._end_flow(track)]

@@ -87,6 +87,7 @@ class Paths:
 
     def handle(self, event: PathsEvent, now: float) -> tuple[PathsEffect, ...]:
         """Take one event at `now` (monotonic seconds); give what is to be done, in order."""
+        self._expired_at = max(self._expired_at, now - EXPIRE_EVERY_S)
         match event:
             case LinkRisen(node=node):
                 return self._rise(node, now)

@@ -145,6 +145,20 @@ def test_a_link_that_stays_dead_is_news_in_the_end() -> None:
     assert core.next_deadline() is None
 
 
+def test_who_is_reached_another_way_stays_while_that_lasts() -> None:
+    core = linked()
+    heard(core, 1, BOB)
+    core.handle(LinkFallen(node=B), 2.0)
+    assert core.unlinked() == frozenset({B})
+    assert core.handle(RoomsDeadline(reached=frozenset({B, C})), 2.0 + FORGET_S) == ()
+    assert core.next_deadline() == 2.0 + 2 * FORGET_S
+    assert core.handle(RoomsDeadline(reached=frozenset({C})), 2.0 + 2 * FORGET_S) == LOST
+    core = linked()
+    heard(core, 1, BOB)
+    core.handle(LinkFallen(node=B), 2.0)
+    assert core.handle(NodeVanished(node=B), 3.0) == LOST, "gossip knows that it is gone"
+
+
 def test_a_link_that_comes_back_in_time_leaves_rooms_as_they_were_if_they_are_stated_again() -> None:
     core = linked()
     heard(core, 1, BOB)
@@ -341,7 +355,7 @@ def test_at_rest_the_hearer_knows_exactly_what_is_shared(steps: list[tuple[str, 
 
 
 class KeepsWhatIsNotStatedAgain(Rooms):
-    def _pass_deadlines(self, now: float) -> tuple[RoomLearnt, ...]:
+    def _pass_deadlines(self, reached: frozenset[NodeId], now: float) -> tuple[RoomLearnt, ...]:
         for far in self._far.values():
             far.deadline = None
         return ()

@@ -8,7 +8,16 @@ from relay.statement import encode_parts
 from signalling import cbor
 from signalling.client.messages import MAX_TRACKS_PER_PARTICIPANT, ParticipantInfo, TrackInfo
 from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, TrackId, UserId, new_track_id
-from signalling.mesh.link import MAX_LINK_MESSAGE_BYTES, LinkMessage, RoomChat, RoomState, Want
+from signalling.mesh.link import (
+    MAX_LINK_MESSAGE_BYTES,
+    LinkFigures,
+    LinkMessage,
+    LinkReport,
+    LinkReports,
+    RoomChat,
+    RoomState,
+    Want,
+)
 
 
 def somebody(number: int) -> ParticipantInfo:
@@ -55,3 +64,11 @@ def test_what_cannot_be_divided_stays_whole() -> None:
     text = "x" * MAX_LINK_MESSAGE_BYTES
     chat = RoomChat(RoomId("hall"), MessageId("me_1"), ParticipantId("pa_1"), "Ann", text, 1)
     assert len(encode_parts(chat)) == 1
+
+
+def test_many_reports_of_links_are_said_in_parts_that_fit() -> None:
+    links = tuple(LinkFigures(NodeId("n" * 32), 300, 10, 20) for _ in range(300))
+    reports = tuple(LinkReport(NodeId(f"n{number}"), 1, 1, links, 1) for number in range(20))
+    parts = [read(data) for data in encode_parts(LinkReports(reports))]
+    assert len(parts) > 3
+    assert tuple(report for part in parts if isinstance(part, LinkReports) for report in part.reports) == reports
