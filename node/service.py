@@ -180,6 +180,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                         node_id=NodeId(config.node.id),
                         private_key=identity.key,
                         warm_links=config.mesh.warm_links,
+                        max_hops=config.mesh.max_hops,
                     ),
                     membership,
                     engine,

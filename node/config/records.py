@@ -131,6 +131,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         advertise: ``host:port`` under which others reach the gossip. Empty: the bound one.
         seeds: ``host:port`` of nodes to join.
         warm_links: Peers that are linked as soon as they appear.
+        max_hops: Links that a track may take from its node to this one.
         revoked_keys_file: File with node keys that are refused, one a line. Empty: none.
         rpc: ``host:port`` of the RPC of an external serf agent, used instead of an own one. Empty: an own one.
         rpc_token_file: File with that agent's ``rpc_auth``.
@@ -146,6 +147,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     advertise: str = ""
     seeds: tuple[str, ...] = ()
     warm_links: Annotated[int, Meta(ge=0, le=64)] = 8
+    max_hops: Annotated[int, Meta(ge=1, le=3)] = 3
     revoked_keys_file: str = ""
     rpc: str = ""
     rpc_token_file: str = ""

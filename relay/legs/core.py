@@ -24,7 +24,6 @@ A refused leg (its track ended meanwhile) is asked for again when the owner next
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from relay.legs.events import (
@@ -47,18 +46,14 @@ from relay.legs.events import (
     WordHeard,
 )
 from relay.legs.flow import Flow, Incoming, Link, Need, Outgoing
-from relay.paths.demand import MAX_HOPS, Demand
-from signalling.ids import is_node_id
-from signalling.mesh.link import MAX_BEHIND, Transit, Unwant, Want, WantRefused
+from relay.legs.ledger import MAX_LEG, Ledger, is_sound
+from relay.paths.demand import MAX_HOPS
+from signalling.mesh.link import Transit, Unwant, Want, WantRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from signalling.client.messages import MediaKind
-    from signalling.ids import NodeId, RoomId, TrackId
-
-MAX_LEG: Final = 65_535
-"""Numbers are handed out in turn, so one comes back only after all others: late frames of its former leg are gone."""
+    from signalling.ids import NodeId, TrackId
 
 MAX_LEGS_OUT: Final = 4096
 """Legs that one far node may ask for: far above what a link carries."""
@@ -74,20 +69,8 @@ TOO_FAR: Final = "too_far"
 """It has one, of too many links for the level that was asked for."""
 
 
-class Legs:
+class Legs(Ledger):
     """The legs on all links of a node."""
-
-    def __init__(self, *, own: NodeId) -> None:
-        self._own = own
-        self._wants: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
-        self._offered: dict[NodeId, Mapping[TrackId, RoomId]] = {}
-        self._hops: Mapping[NodeId, Hop] = {}
-        self._links: dict[NodeId, Link] = {}
-        self._local: dict[TrackId, dict[RoomId, tuple[NodeId, MediaKind]]] = {}
-        self._passed: dict[TrackId, dict[NodeId, Outgoing]] = {}
-        self._flows: dict[TrackId, Flow] = {}
-        self._refused: set[TrackId] = set()
-        self.oddities: Counter[str] = Counter()
 
     def handle(self, event: LegsEvent, now: float) -> tuple[LegsEffect, ...]:
         """Take one event at `now` (monotonic seconds); give what is to be done, in order."""
@@ -123,95 +106,6 @@ class Legs:
     def next_deadline(self) -> float | None:
         """When `handle` must be called at the latest, if nothing happens before."""
         return min((flow.until for flow in self._flows.values() if flow.former is not None), default=None)
-
-    def demands(self, event: LegsEvent | None = None) -> Mapping[NodeId, Demand]:
-        """The nodes that tracks are wanted from, for whom, and over how many links at most.
-
-        With an event, as it will be when that has been handled: the way to an origin should be known before.
-        """
-        owners = {owner for wanted in self._local.values() for owner, _ in wanted.values()}
-        asked = [(transit.origin, out.level, node) for node, _, out, transit in self._transits()]
-        match event:
-            case TracksWanted(tracks=tracks):
-                owners |= {owner for owner, _ in tracks.values()}
-            case WordHeard(node=node, word=Want(transit=transit)) if transit is not None and _is_sound(transit):
-                asked.append((transit.origin, transit.level, node))
-            case _:
-                pass
-        demands = dict.fromkeys(owners, Demand(max_hops=MAX_HOPS))
-        for origin, level, node in asked:
-            if origin != self._own and level > 1:
-                known = demands.get(origin, Demand(max_hops=MAX_HOPS))
-                demands[origin] = Demand(max_hops=min(known.max_hops, level - 1), askers=known.askers | {node})
-        return demands
-
-    def partners(self) -> frozenset[NodeId]:
-        """The nodes that a link is needed with: where tracks are from, and where they come by."""
-        return frozenset(self.demands()) | {leg.node for flow in self._flows.values() for leg in flow.legs}
-
-    def incoming(self) -> Mapping[tuple[NodeId, int], TrackId]:
-        """The tracks that come in now, by node and number."""
-        return {(node, leg): track for node, link in self._links.items() for leg, track in link.incoming.items()}
-
-    def outgoing(self) -> Mapping[tuple[NodeId, int], TrackId]:
-        """The tracks that go out now, by node and number."""
-        return {
-            (node, out.leg): track
-            for node, link in self._links.items()
-            for track, out in link.outgoing.items()
-            if out.is_open
-        }
-
-    def is_sent(self, node: NodeId, track: TrackId) -> bool:
-        """Whether that track goes to that node now."""
-        link = self._links.get(node)
-        out = None if link is None else link.outgoing.get(track)
-        return out is not None and out.is_open
-
-    def transit_legs(self) -> int:
-        """How many of those that go out are of other nodes."""
-        return sum(out.is_open for _, _, out, _ in self._transits())
-
-    def sender_of(self, track: TrackId) -> NodeId | None:
-        """The neighbour that a track comes from, or is to come from; None while it does not."""
-        flow = self._flows.get(track)
-        return flow.current.node if flow is not None and flow.current is not None else None
-
-    # --- needs --------------------------------------------------------------------------------
-
-    def _owner(self, track: TrackId) -> NodeId | None:
-        """The node whose track it is, if anybody here wants it."""
-        return next((owner for owner, _ in self._local.get(track, {}).values()), None)
-
-    def _transits(self) -> Iterable[tuple[NodeId, TrackId, Outgoing, Transit]]:
-        """What goes out of other nodes' tracks."""
-        for track in self._passed:
-            for node, out, transit in self._transits_of(track):
-                yield node, track, out, transit
-
-    def _transits_of(self, track: TrackId) -> list[tuple[NodeId, Outgoing, Transit]]:
-        outs = self._passed.get(track, {}).items()
-        return [(node, out, out.transit) for node, out in outs if out.transit and out.transit.origin != self._own]
-
-    def _tracks(self) -> list[TrackId]:
-        """All that come in, or should."""
-        return list(dict.fromkeys((*self._local, *(track for _, track, _, _ in self._transits()), *self._flows)))
-
-    def _need(self, track: TrackId) -> Need | None:
-        local = next(iter(self._local.get(track, {}).items()), None)
-        transits = [transit for _, _, transit in self._transits_of(track)]
-        if local is None and not transits:
-            return None
-        if local is not None:
-            room, (origin, kind) = local
-        else:
-            room, origin, kind = transits[0].room, transits[0].origin, transits[0].kind
-        behind = {node for transit in transits for node in transit.behind}
-        if local is not None:
-            behind.add(self._own)
-        # The first ones by id are told; the origin gives for any of them.
-        told = tuple(sorted(behind)[:MAX_BEHIND])
-        return Need(origin=origin, kind=kind, room=room, is_local=local is not None, behind=told)
 
     def _want(self, event: TracksWanted, now: float) -> tuple[LegsEffect, ...]:
         before = self._wants.pop(event.room, {})
@@ -332,20 +226,6 @@ class Legs:
             return []
         return [TellLeg(node=leg.node, word=Unwant(leg.leg)), CloseLegIn(node=leg.node, leg=leg.leg)]
 
-    def _limit(self, track: TrackId) -> int:
-        """The highest level that our legs of a track may have: below everybody's who gets it from us."""
-        return min((out.level - 1 for _, out, _ in self._transits_of(track)), default=MAX_HOPS)
-
-    @staticmethod
-    def _pick(link: Link) -> int | None:
-        if len(link.incoming) >= MAX_LEG:
-            return None
-        leg = link.last_leg % MAX_LEG + 1
-        while leg in link.incoming:
-            leg = leg % MAX_LEG + 1
-        link.last_leg = leg
-        return leg
-
     # --- outgoing -----------------------------------------------------------------------------
 
     def _serve(self, track: TrackId) -> list[LegsEffect]:
@@ -393,24 +273,6 @@ class Legs:
                 effects += self._drop(node, track, TRACK_UNKNOWN)
         return tuple(effects)
 
-    def _put_out(self, node: NodeId, track: TrackId, out: Outgoing) -> None:
-        self._links[node].outgoing[track] = out
-        if out.transit is not None:
-            self._passed.setdefault(track, {})[node] = out
-
-    def _take_out(self, node: NodeId, track: TrackId) -> Outgoing:
-        passed = self._passed.get(track, {})
-        if passed.pop(node, None) is not None and not passed:
-            del self._passed[track]
-        return self._links[node].outgoing.pop(track)
-
-    def _room_for(self, track: TrackId, node: NodeId, transit: Transit | None) -> RoomId | None:
-        """A room of ours in which somebody may have the track who is behind that leg."""
-        for asker in (node,) if transit is None else transit.behind:
-            if (room := self._offered.get(asker, {}).get(track)) is not None:
-                return room
-        return None
-
     # --- words --------------------------------------------------------------------------------
 
     def _hear(self, event: WordHeard, now: float) -> tuple[LegsEffect, ...]:
@@ -434,7 +296,7 @@ class Legs:
         known = link.outgoing.get(want.track)
         if known is not None and (known.leg, known.transit) == (want.leg, transit):
             return ()
-        if not 1 <= want.leg <= MAX_LEG or (transit is not None and not _is_sound(transit)):
+        if not 1 <= want.leg <= MAX_LEG or (transit is not None and not is_sound(transit)):
             self.oddities["want_out_of_range"] += 1
             return ()
         effects: list[LegsEffect] = []
@@ -513,7 +375,3 @@ class Legs:
                 flow.current, flow.former = flow.former, None
             touched.append(track)
         return self._settle_all(list(dict.fromkeys(touched)), now)
-
-
-def _is_sound(transit: Transit) -> bool:
-    return is_node_id(transit.origin) and 1 <= transit.level <= MAX_HOPS and bool(transit.behind)

@@ -43,6 +43,7 @@ pub mod rooms;
 pub mod router;
 pub mod speakers;
 mod statistics;
+pub mod track;
 pub mod worker;
 
 /// What may wait for the dispatcher, which never waits for anybody: commands, and reports on them.
