@@ -37,6 +37,7 @@ from relay.events import (
     RemoteRoom,
     TraceAsked,
     TraceTold,
+    WayStatus,
 )
 from relay.ports import Gossip, LinkEngine
 from relay.service import Relay, open_relay
@@ -65,5 +66,6 @@ __all__ = [
     "RemoteRoom",
     "TraceAsked",
     "TraceTold",
+    "WayStatus",
     "open_relay",
 ]

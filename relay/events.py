@@ -30,6 +30,7 @@ __all__ = [
     "RemoteRoom",
     "TraceAsked",
     "TraceTold",
+    "WayStatus",
 ]
 
 
@@ -234,6 +235,23 @@ class LinkStatus:
     jitter_ms: float | None
     loss: float | None
     failures: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WayStatus:
+    """One way that tracks of an origin could take to here.
+
+    Attributes:
+        path: Nodes from the origin to this one, both included, as it is expected to be.
+        cost_ms: What it costs, see `relay.paths.cost`.
+        taken: It is the one that is taken.
+        reason: Why it was taken (`first`, `better`, `broken`, `refused`); empty for one that is not.
+    """
+
+    path: tuple[NodeId, ...]
+    cost_ms: float
+    taken: bool
     reason: str
 
 

@@ -18,7 +18,7 @@ import structlog
 import trio
 
 from membership import GossipUnavailableError, ViewReset
-from relay.events import LinkState, LinkStatus, RelayEvent, RelayStatistics
+from relay.events import LinkState, LinkStatus, RelayEvent, RelayStatistics, WayStatus
 from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import TracksWanted
 from relay.link_peer import node_of_link
@@ -187,6 +187,22 @@ class Relay:
     def source_of(self, track: TrackId) -> NodeId | None:
         """The node that sends us that track now; None where none does."""
         return self._owner.legs.sender_of(track)
+
+    def ways_from(self, origin: NodeId) -> tuple[WayStatus, ...]:
+        """The ways that the origin's tracks could take to here, the cheapest first; none where none are wanted."""
+        choice = self._owner.paths.chosen().get(origin)
+        if choice is None:
+            return ()
+        taken = choice.way
+        return tuple(
+            WayStatus(
+                path=way.path,
+                cost_ms=way.cost_ms,
+                taken=taken is not None and way.via == taken.via,
+                reason=choice.pick.reason if choice.pick and taken is not None and way.via == taken.via else "",
+            )
+            for way in choice.alternatives
+        )
 
     def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
         """Ask a node how a track that it sends us comes to it; without a link no answer comes."""

@@ -47,6 +47,12 @@ def _show(explained: "TrackExplained") -> None:
         ("from", "to", "over", "rtt ms", "jitter ms", "loss", "kbit/s", "gets"),
         [_row(step) for step in (*explained.steps, *explained.receivers)],
     )
+    if explained.ways:
+        sys.stdout.write("\n")
+        print_table(
+            ("way", "cost ms", "taken because"),
+            [(" -> ".join(way.path), f"{way.cost_ms:.1f}", way.reason) for way in explained.ways],
+        )
     sys.stdout.write(f"\ntrace {explained.trace}\n")
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import trio
 
     from membership import RoomFound
-    from relay import LinkStatus, RelayEvent, RelayStatistics
+    from relay import LinkStatus, RelayEvent, RelayStatistics, WayStatus
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
@@ -80,6 +80,10 @@ class OtherNodes(Protocol):
 
     def source_of(self, track: TrackId) -> NodeId | None:
         """The node that sends us that track now."""
+        ...
+
+    def ways_from(self, origin: NodeId) -> tuple[WayStatus, ...]:
+        """The ways that the origin's tracks could take to here, the cheapest first."""
         ...
 
     def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:

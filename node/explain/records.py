@@ -9,7 +9,7 @@ import msgspec
 from signalling.client.messages import MediaKind
 from signalling.ids import NodeId, ParticipantId, RoomId, TrackId
 
-__all__ = ["StepKind", "TrackExplained", "TrackStep"]
+__all__ = ["StepKind", "TrackExplained", "TrackStep", "TrackWay"]
 
 StepKind: TypeAlias = Literal["publisher", "link", "subscriber"]
 
@@ -46,6 +46,22 @@ class TrackStep(msgspec.Struct, frozen=True, kw_only=True, rename={"sender": "fr
     height: int | None = None
 
 
+class TrackWay(msgspec.Struct, frozen=True, kw_only=True):
+    """One way that the track could take, as the node that answers weighs it.
+
+    Attributes:
+        path: Nodes from the track's own to the one that answers, as the way is expected to be.
+        cost_ms: Half the round trips, jitter, what losses cost and a little for each hop: what the choice is made by.
+        taken: It is the one that is taken.
+        reason: Why it was taken: ``first``, ``better``, ``broken`` (the one before) or ``refused`` (by its first hop).
+    """
+
+    path: tuple[NodeId, ...]
+    cost_ms: float
+    taken: bool
+    reason: str
+
+
 class TrackExplained(msgspec.Struct, frozen=True, kw_only=True):
     """How a track gets here, and from here to people.
 
@@ -63,6 +79,7 @@ class TrackExplained(msgspec.Struct, frozen=True, kw_only=True):
         receivers: The last step, to each of those that may be seen by who asks.
         missing: Why steps are missing at the beginning: a stable code, empty when none is.
         verdict: The way in a sentence.
+        ways: The way and its alternatives, the cheapest first; none for a track of this node.
     """
 
     trace: str
@@ -77,3 +94,4 @@ class TrackExplained(msgspec.Struct, frozen=True, kw_only=True):
     receivers: tuple[TrackStep, ...]
     missing: str
     verdict: str
+    ways: tuple[TrackWay, ...] = ()

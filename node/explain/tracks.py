@@ -14,7 +14,7 @@ import msgspec
 import structlog
 import trio
 
-from node.explain.records import TrackExplained, TrackStep
+from node.explain.records import TrackExplained, TrackStep, TrackWay
 from node.explain.steps import Readings, verdict_of
 from sfu import EngineError
 from signalling.errors import ErrorCode, Refused
@@ -39,6 +39,9 @@ SPENT_ON_A_HOP_S: Final = 0.4
 
 MAX_ANSWERS: Final = 32
 """Questions of other nodes and of people answered at once; each holds two readings of the engine."""
+
+MAX_WAYS: Final = 16
+"""Alternatives that are told; the cheapest come first."""
 
 NO_LEG: Final = "no_leg"
 """Nobody here needs the track, or it is on its way."""
@@ -134,7 +137,7 @@ class TrackTracer:
         trace = secrets.token_hex(8)
         self._answering += 1
         try:
-            readings, steps, missing = await self._way(found, trace, WITHIN_S)
+            readings, steps, missing = await self._way(track, found, trace, WITHIN_S)
         finally:
             self._answering -= 1
         _LOG.info("track_explained", trace=trace, track=track, steps=len(steps), missing=missing)
@@ -151,6 +154,14 @@ class TrackTracer:
             receivers=() if readings is None else tuple(self._last_steps(readings, found)),
             missing=missing,
             verdict=verdict_of(steps, asked=self._own, missing=missing),
+            ways=self._ways(found.owner.node),
+        )
+
+    def _ways(self, origin: NodeId) -> tuple[TrackWay, ...]:
+        known = () if self._relay is None or origin == self._own else self._relay.ways_from(origin)
+        return tuple(
+            TrackWay(path=way.path, cost_ms=round(way.cost_ms, 1), taken=way.taken, reason=way.reason)
+            for way in known[:MAX_WAYS]
         )
 
     def answer(self, asked: TraceAsked) -> None:
@@ -171,11 +182,9 @@ class TrackTracer:
 
     async def _answer(self, asked: TraceAsked) -> None:
         try:
+            # One that is only passed on here is in no room of this node.
             found = self._rooms.find_track(asked.track)
-            steps: tuple[TrackStep, ...] = ()
-            missing = NO_LEG
-            if found is not None:
-                _, steps, missing = await self._way(found, asked.trace, asked.within_ms / 1000)
+            _, steps, missing = await self._way(asked.track, found, asked.trace, asked.within_ms / 1000)
         finally:
             self._answering -= 1
         _LOG.info("track_traced", trace=asked.trace, track=asked.track, peer=asked.node, missing=missing)
@@ -184,12 +193,15 @@ class TrackTracer:
             self._relay.tell_trace(asked.node, asked.trace, asked.track, told, missing=missing)
 
     async def _way(
-        self, found: FoundTrack, trace: str, within_s: float
+        self, track: TrackId, found: FoundTrack | None, trace: str, within_s: float
     ) -> tuple[Readings | None, tuple[TrackStep, ...], str]:
         """The steps up to this node, with the numbers of this node's engine, and why the first are missing."""
-        track = found.track.track
-        before = None if self._relay is None or found.session is not None else self._relay.source_of(track)
-        upstream: tuple[tuple[TrackStep, ...], str] = ((), "" if found.session is not None else NO_LEG)
+        publisher = None if found is None else found.session
+        before = None if self._relay is None or publisher is not None else self._relay.source_of(track)
+        if publisher is None and before is None:
+            await trio.lowlevel.checkpoint()
+            return None, (), NO_LEG
+        upstream: tuple[tuple[TrackStep, ...], str] = ((), "")
         readings: Readings | None = None
 
         async def ask(node: NodeId) -> None:
@@ -207,12 +219,11 @@ class TrackTracer:
         steps, missing = upstream
         if readings is None:
             return None, steps, missing or ENGINE_AWAY
-        if found.session is not None:
-            last = readings.from_publisher(track, found.session, found.owner.participant, self._own)
-        elif before is not None:
-            last = readings.over_link(track, before, self._own)
+        if found is not None and publisher is not None:
+            last = readings.from_publisher(track, publisher, found.owner.participant, self._own)
         else:
-            return readings, steps, missing
+            assert before is not None
+            last = readings.over_link(track, before, self._own)
         return readings, (*steps, last), missing
 
     async def _ask(

@@ -25,7 +25,7 @@ from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, RoomState, Trace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from relay import LinkStatus, RelayStatistics
+    from relay import LinkStatus, RelayStatistics, WayStatus
     from relay.rooms import RoomsEffect, RoomsEvent
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
@@ -137,6 +137,10 @@ class NodeEnd:
 
     def source_of(self, track: TrackId) -> NodeId | None:
         """Nobody publishes here."""
+
+    def ways_from(self, origin: NodeId) -> tuple[WayStatus, ...]:
+        """Nobody publishes here."""
+        return ()
 
     def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
         """Nobody publishes here."""

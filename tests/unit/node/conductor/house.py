@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 from accounts import Accounts, AccountSettings
 from membership import ClusterView
 from node.conductor import Admission, Conductor, Directory, open_conductor
-from relay import LinkStatus, RelayEvent, RelayStatistics
+from relay import LinkStatus, RelayEvent, RelayStatistics, WayStatus
 from session import (
     ChatHistory,
     ClusterKeys,
@@ -91,6 +91,7 @@ class Mesh:
         self.sources: dict[TrackId, NodeId] = {}
         self.traces: list[tuple[NodeId, str, TrackId, float]] = []
         self.told_traces: list[tuple[NodeId, str, TrackId, tuple[TraceStep, ...], str]] = []
+        self.ways: dict[NodeId, tuple[WayStatus, ...]] = {}
         self.links: tuple[LinkStatus, ...] = ()
         self.tried: list[float] = []
         self.reach_asked: list[tuple[NodeId, str]] = []
@@ -130,6 +131,9 @@ class Mesh:
 
     def source_of(self, track: TrackId) -> NodeId | None:
         return self.sources.get(track)
+
+    def ways_from(self, origin: NodeId) -> tuple[WayStatus, ...]:
+        return self.ways.get(origin, ())
 
     def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
         self.traces.append((node, trace, track, within_s))

@@ -9,7 +9,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from node.explain.tracks import MAX_ANSWERS, WITHIN_S
-from relay import RemoteRoom, TraceAsked, TraceTold
+from relay import RemoteRoom, TraceAsked, TraceTold, WayStatus
 from signalling.client.messages import Publish, Published, TrackIntent
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import NodeId, TrackId
@@ -159,3 +159,36 @@ async def test_a_way_that_goes_on_for_ever_is_cut_off(autojump_clock: MockClock)
         await trio.sleep(1)
         assert told[0].missing == "too_far"
         assert len(told[0].steps) == 1
+
+
+async def test_the_way_and_its_alternatives_are_told_with_their_costs(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    third = NodeId("third")
+    mesh.ways[THERE] = (
+        WayStatus(path=(THERE, third, HERE), cost_ms=61.04, taken=True, reason="broken"),
+        WayStatus(path=(THERE, HERE), cost_ms=190.0, taken=False, reason=""),
+    )
+    async with open_house(mesh=mesh) as house:
+        ada = await house.enter("Ada")
+        await ada.join()
+        await far_track(house, mesh)
+        explained = await explain(house, ada, FAR_TRACK)
+        assert [(way.path, way.cost_ms, way.taken, way.reason) for way in explained.ways] == [
+            ((THERE, third, HERE), 61.0, True, "broken"),
+            ((THERE, HERE), 190.0, False, ""),
+        ]
+
+
+async def test_a_track_that_is_only_passed_on_here_is_explained_to_the_node_behind(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    track = TrackId("tr_passing")
+    mesh.sources[track] = THERE
+    async with open_house(mesh=mesh):
+        await mesh.say.send(TraceAsked(node=NodeId("third"), trace="t", track=track, within_ms=3000))
+        await wait_all_tasks_blocked()
+        ((node, trace, _, _),) = mesh.traces
+        await mesh.say.send(TraceTold(node=node, trace=trace, track=track, steps=(FIRST,), missing=""))
+        await trio.sleep(2)
+        ((_, _, _, steps, missing),) = mesh.told_traces
+        assert missing == ""
+        assert [(step.is_link, step.receiver) for step in steps] == [(False, THERE), (True, HERE)]
