@@ -119,7 +119,7 @@ impl Track {
             superseded: false,
             sinks: Vec::new(),
             exports: Vec::new(),
-            pub(super) exports_want: Vec::new(),
+            exports_want: Vec::new(),
             codec: None,
             packets: 0,
             bytes: 0,
