@@ -219,11 +219,11 @@ fn read_ranges(mut bytes: &[u8]) -> Option<Vec<Range>> {
         && let Some((count, rest)) = read_number(rest)
         && ranges.len() < MAX_RANGES
     {
-        asked += count.min(MAX_ASKED);
-        let first = end.checked_add(skipped)?;
-        if count == 0 || asked > MAX_ASKED {
+        if count == 0 || count > MAX_ASKED - asked {
             break;
         }
+        asked += count;
+        let first = end.checked_add(skipped)?;
         end = first.checked_add(count)?;
         ranges.push(Range {
             first,
@@ -300,6 +300,15 @@ mod tests {
             let signal = LinkSignal::Missing { class, ranges };
             let bytes = signal.encode();
             prop_assert!(bytes.len() < 1100);
+            prop_assert_eq!(LinkSignal::decode(&bytes), Some(signal));
+        }
+
+        #[test]
+        fn more_than_may_be_asked_for_is_not_read(count in MAX_ASKED as u32 - 50..MAX_ASKED as u32 + 200) {
+            let ranges = vec![Range { first: 1, count: 50 }, Range { first: 100, count }];
+            let bytes = LinkSignal::Missing { class: 0, ranges: ranges.clone() }.encode();
+            let read = if u64::from(count) + 50 <= MAX_ASKED { 2 } else { 1 };
+            let signal = LinkSignal::Missing { class: 0, ranges: ranges[..read].to_vec() };
             prop_assert_eq!(LinkSignal::decode(&bytes), Some(signal));
         }
 
