@@ -67,6 +67,10 @@ class Readings:
             ),
         )
 
+    def receives(self, session: SessionId) -> bool:
+        """Whether somebody at this node has a peer connection to receive on; who is away has none."""
+        return subscriber_of(session) in self._peers
+
     def to_subscriber(self, track: TrackId, session: SessionId, participant: ParticipantId, node: NodeId) -> TrackStep:
         """From this node to somebody at it."""
         name = subscriber_of(session)

