@@ -7,6 +7,7 @@ after the other in each round; the ratio is taken within the round.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -162,13 +163,20 @@ def goals(readings: dict[str, list[Reading]]) -> list[Goal]:
 
 
 def _legs(readings: dict[str, list[Reading]]) -> list[Goal]:
-    """Judge what a leg costs among others, against one that is alone."""
-    alone = list(zip(readings.get("legs_1", ()), readings.get("input_1", ()), strict=True))
+    """Judge what a leg costs among others, against one that is alone.
+
+    A round in which receiving alone cost more than receiving and sending was measured on a machine that was busy
+    otherwise; it counts as missed.
+    """
     judged = []
     for legs in LEGS[1:]:
-        among = list(zip(readings.get(f"legs_{legs}", ()), readings.get(f"input_{legs}", ()), strict=True))
-        if alone and among:
-            ratios = [_leg(*many) / _leg(*one) for many, one in zip(among, alone, strict=True)]
+        names = ("legs_1", "input_1", f"legs_{legs}", f"input_{legs}")
+        if all(name in readings for name in names):
+            pairs = [
+                (_leg(alone, taken), _leg(many, those))
+                for alone, taken, many, those in zip(*(readings[name] for name in names), strict=True)
+            ]
+            ratios = [many / one if one > 0 and many > 0 else math.inf for one, many in pairs]
             judged.append(at_most(f"a leg among {legs} / alone", 1.2, ratios))
     return judged
 

@@ -21,7 +21,10 @@ const RISE_MS: f64 = 2.0;
 /// ...or so large a share of them was lost...
 const LOSING: f64 = 0.1;
 
-/// ...or it stands for so long.
+/// ...and it stood for so long already: an engine that got no processor for a moment is late too, and no path is full...
+const PERSISTS_FOR: Duration = Duration::from_millis(300);
+
+/// ...or it stands for so long, whatever else.
 const STANDS_FOR: Duration = Duration::from_secs(2);
 
 /// Soon after more was let in a queue half as long that grew once by so much is enough: nothing is lost by a caution too many.
@@ -217,7 +220,8 @@ impl LinkBudget {
             .count();
         let lost: u64 = newest().map(|report| u64::from(report.lost)).sum();
         let came: u64 = newest().map(|report| u64::from(report.packets)).sum();
-        rises >= RISES || lost as f64 > (lost + came) as f64 * LOSING || now >= since + STANDS_FOR
+        let shows = rises >= RISES || lost as f64 > (lost + came) as f64 * LOSING;
+        (shows && now >= since + PERSISTS_FOR) || now >= since + STANDS_FOR
     }
 
     /// Less arrives than the path was seen to carry, and the queue is as long as it was: it is none.

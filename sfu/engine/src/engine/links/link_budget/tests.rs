@@ -151,6 +151,23 @@ fn a_longer_way_is_soon_known_for_one() {
     }
 }
 
+/// A far engine that gets no processor for a fifth of a second, and catches up.
+#[test]
+fn a_receiver_that_is_held_up_for_a_moment_is_no_narrow_path() {
+    let mut world = World::new(10e6, 1000.0, 0.0);
+    for _ in 0..20 {
+        world.run(2, 5e6);
+        world.path_bps = 2e6;
+        for _ in 0..4 {
+            world.step(5e6);
+        }
+        assert!(world.queue_ms > STANDING_MS);
+        (world.path_bps, world.queue_ms) = (10e6, 0.0);
+    }
+    world.run(1, 5e6);
+    assert_eq!(world.budget.limit_bps(), None);
+}
+
 #[test]
 fn one_late_report_is_nothing() {
     let mut world = World::new(10e6, 300.0, 0.0);
