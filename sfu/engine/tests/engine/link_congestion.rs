@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::stage::{Client, Node, Path, like_engine, play_for};
+use crate::tries::judge_again;
 use starling_sfu::control::messages::MediaKind::{Audio, Video};
 
 const PATH_BPS: u64 = 2_000_000;
@@ -216,38 +217,48 @@ fn squeeze(cameras: &mut [(Client, Vec<Stream>)]) -> Outcome {
     outcome
 }
 
-fn sound_is_heard(outcome: &Outcome) {
-    assert!(outcome.lost < 0.01, "{}", outcome.lost);
-    let added = outcome.mean.saturating_sub(Duration::from_millis(DELAY_MS));
-    assert!(added < Duration::from_millis(100), "{added:?}");
-    let most = outcome
-        .longest
-        .saturating_sub(Duration::from_millis(DELAY_MS));
-    assert!(most < Duration::from_millis(150), "{most:?}");
+/// Whether sound came whole and in time, and pictures at this rate at least.
+fn judge(outcome: &Outcome, pictures_bps: u64) -> Result<(), String> {
+    let way = Duration::from_millis(DELAY_MS);
+    let (added, most) = (
+        outcome.mean.saturating_sub(way),
+        outcome.longest.saturating_sub(way),
+    );
+    let well = outcome.lost < 0.01
+        && added < Duration::from_millis(100)
+        && most < Duration::from_millis(150)
+        && outcome.pictures_bps > pictures_bps;
+    let (lost, carried) = (outcome.lost, outcome.pictures_bps);
+    well.then_some(()).ok_or(format!(
+        "{lost} of sound lost, {added:?} added, {most:?} at most, {carried} bit/s of pictures"
+    ))
 }
 
 #[test]
 fn layers_are_shed_and_the_smaller_picture_goes_on() {
-    let streams = vec![
-        Stream::new(Some("l"), 0, 30, 1150),
-        Stream::new(Some("m"), 1, 100, 1160),
-        Stream::new(Some("h"), 2, 280, 1170),
-    ];
-    let mut cameras = [(Client::new("ann"), streams)];
-    let mut outcome = squeeze(&mut cameras);
-    sound_is_heard(&outcome);
-    assert!(outcome.pictures_bps > 900_000, "{}", outcome.pictures_bps);
-    assert!(outcome.gap < Duration::from_secs(1), "{:?}", outcome.gap);
-    assert_eq!(outcome.far.counter("link_frames_malformed"), 0);
+    judge_again(|| {
+        let streams = vec![
+            Stream::new(Some("l"), 0, 30, 1150),
+            Stream::new(Some("m"), 1, 100, 1160),
+            Stream::new(Some("h"), 2, 280, 1170),
+        ];
+        let mut cameras = [(Client::new("ann"), streams)];
+        let mut outcome = squeeze(&mut cameras);
+        assert_eq!(outcome.far.counter("link_frames_malformed"), 0);
+        if outcome.gap >= Duration::from_secs(1) {
+            return Err(format!("{:?} without a picture", outcome.gap));
+        }
+        judge(&outcome, 900_000)
+    });
 }
 
 #[test]
 fn pictures_without_layers_go_one_by_one() {
-    let mut cameras = ["ann", "bob", "cid", "dan"].map(|name| {
-        let streams = vec![Stream::new(None, 0, 100, 1200)];
-        (Client::new(name), streams)
+    judge_again(|| {
+        let mut cameras = ["ann", "bob", "cid", "dan"].map(|name| {
+            let streams = vec![Stream::new(None, 0, 100, 1200)];
+            (Client::new(name), streams)
+        });
+        judge(&squeeze(&mut cameras), 700_000)
     });
-    let outcome = squeeze(&mut cameras);
-    sound_is_heard(&outcome);
-    assert!(outcome.pictures_bps > 700_000, "{}", outcome.pictures_bps);
 }

@@ -22,4 +22,5 @@ mod stage;
 mod stolen;
 mod svc;
 mod tcp;
+mod tries;
 mod workers;
