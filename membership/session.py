@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
@@ -59,6 +59,10 @@ class AgentSession:
     fast: SerfClient
     slow: SerfClient
     nursery: trio.Nursery
+
+
+MAX_ANSWERING: Final = 32
+"""Queries answered at once: half of what may wait for the agent's socket."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +118,15 @@ async def listen(session: AgentSession, ears: Ears) -> None:
         BrokenRpcError: that is how it ends.
     """
     session.nursery.start_soon(_watch_warnings, session, ears)
+    answering = 0
+
+    async def answer(answerer: Answerer, query: QueryEvent) -> None:
+        nonlocal answering
+        try:
+            await answerer.answer(session.events, query)
+        finally:
+            answering -= 1
+
     while True:
         match await session.stream.receive():
             case MemberEvent():
@@ -125,8 +138,10 @@ async def listen(session: AgentSession, ears: Ears) -> None:
                 ears.user_event(event)
             case QueryEvent() as query:
                 answerer = ears.answerers.get(query.name, ears.others)
-                if answerer.is_for_us(query):
-                    session.nursery.start_soon(answerer.answer, session.events, query)
+                # One too many is asked again by whoever needs it; too many at once would look as if the agent hung.
+                if answering < MAX_ANSWERING and answerer.is_for_us(query):
+                    answering += 1
+                    session.nursery.start_soon(answer, answerer, query)
             case _:
                 pass  # kinds of records that newer agents may have
 

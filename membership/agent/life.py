@@ -65,8 +65,8 @@ class AgentEnd:
     """How a life ended.
 
     Attributes:
-        code: `serf_missing`, `gossip_port_taken`, `gossip_address_invalid`, `data_dir_unusable`, `serf_failed`
-            before it was ready; `agent_exited` or `agent_abandoned` (its user gave up on it) afterwards.
+        code: `serf_missing`, `serf_unstartable`, `gossip_port_taken`, `gossip_address_invalid`, `data_dir_unusable`,
+            `serf_failed` before it was ready; `agent_exited` or `agent_abandoned` (its user gave up on it) afterwards.
         message: for a human, with the next step.
         was_ready: whether it had answered.
     """
@@ -111,6 +111,13 @@ async def run_agent(
         return AgentEnd(
             code="serf_missing",
             message=f"there is no program {config.serf_path!r}; install the package `serf` or set its path",
+            was_ready=False,
+        )
+    except OSError as error:
+        # No file, socket or process to be had at the moment: the next try may find one, and calls go on meanwhile.
+        return AgentEnd(
+            code="serf_unstartable",
+            message=f"the serf agent cannot be started ({error}); look at the limits of open files and processes",
             was_ready=False,
         )
 
@@ -199,11 +206,11 @@ def _probe_bind(address: str, port: int) -> int:
     """The errno of binding the gossip's sockets, 0 if both can be bound."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(family, kind) as probe:
-            if kind == socket.SOCK_STREAM:  # as serf does it: a lingering old connection is no obstacle
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        try:
+            with socket.socket(family, kind) as probe:
+                if kind == socket.SOCK_STREAM:  # as serf does it: a lingering old connection is no obstacle
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((address, port))
-            except OSError as error:
-                return error.errno or errno.EINVAL
+        except OSError as error:
+            return error.errno or errno.EINVAL
     return 0

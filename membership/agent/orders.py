@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 from membership.agent.joining import try_seeds
 from membership.errors import GossipUnavailableError
 from membership.members.forgetting import names_to_forget
-from membership.rpc.client import open_serf_client
 from membership.rpc.errors import RpcError
 
 if TYPE_CHECKING:
@@ -112,6 +111,5 @@ class AgentOrders:
         """
         with self._using_agent() as agent:
             endpoint = agent.endpoint
-        deadline_s = self._config.call_deadline_s
-        async with open_serf_client(endpoint.rpc_port, endpoint.rpc_token, deadline_s=deadline_s) as client:
+        async with endpoint.connect(deadline_s=self._config.call_deadline_s) as client:
             yield await client.monitor(level)

@@ -130,7 +130,7 @@ class _Listener:
             return None
         try:
             question = msgspec.json.decode(line, type=Question)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._refuse("no_question")
             return None
         if not hmac.compare_digest(question.token.encode(), self.token.encode()):

@@ -88,7 +88,10 @@ class MemberOrders:
 
     async def _forget(self, membership: Membership, wanted: str) -> MemberAnswer:
         links = () if self._relay is None else self._relay.snapshot()
-        if any(one.node == wanted and one.state is LinkState.UP for one in links):
+        linked = {one.node for one in links if one.state is LinkState.UP}
+        # By its id, or by the name under which its newest agent is known; names of its former ones can be forgotten.
+        meant = {one.node_id for one in membership.view.members.values() if wanted in (one.node_id, one.serf_name)}
+        if linked & meant:
             # Gossip alone is never believed about a death: media flows.
             return MemberAnswer(
                 code="member_alive", message=f"{wanted} is not gone: our link to it is up, whatever gossip says of it"

@@ -212,6 +212,8 @@ class Drain:
         """Begin, or go on under a new deadline."""
         self._deadline, self._half = now + deadline_s, now + deadline_s / 2
         if self._state is DrainState.DRAINING:
+            if self._unmovable_due is not None and not self._released:
+                self._unmovable_due = max(now, self._half) + self._pause_s()
             return ()
         self._state = DrainState.DRAINING
         self._untold = OrderedDict.fromkeys(sorted(people))

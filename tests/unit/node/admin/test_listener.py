@@ -65,6 +65,7 @@ async def test_nobody_else_gets_a_word(tmp_path: Path) -> None:
             '{"token": "gu\u00e9ss", "topic": "status"}\n'.encode(),
             f'{{"token": "{admin.token}", "topic": "secrets"}}\n'.encode(),
             b"garbage\n",
+            b"[" * 4000 + b"\n",
             b"\xff\xfe\n",
             b"x" * 5000,
             b"",

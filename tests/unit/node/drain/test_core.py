@@ -229,6 +229,17 @@ def test_who_cannot_move_is_released_in_batches_after_those_who_can() -> None:
     assert (drain.progress(now).released, drain.progress(now).remaining) == (25, 5)
 
 
+def test_a_longer_deadline_is_one_for_those_who_cannot_move_too() -> None:
+    drain = _drain()
+    drain.handle(_asked(5, deadline_s=10.0), 0.0)
+    drain.handle(RoutesEnded(), 0.5)
+    drain.handle(CannotMove(people=PEOPLE[:5]), 0.5)
+    drain.handle(_asked(5, deadline_s=600.0), 1.0)
+    for second in range(2, 290):
+        assert not any(isinstance(effect, ReleaseSome) for effect in drain.handle(Tick(), float(second)))
+    assert drain.handle(UndoAsked(), 290.0), "nobody was released, so it can still be undone"
+
+
 def test_a_process_that_is_to_end_does_so_when_the_last_who_cannot_move_is_released() -> None:
     drain = _drain()
     drain.handle(StopAsked(people=frozenset(PEOPLE[:2]), deadline_s=10.0), 0.0)
