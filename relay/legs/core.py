@@ -287,7 +287,7 @@ class Legs(Ledger):
                 track = next((track for track, out in link.outgoing.items() if out.leg == leg), None)
                 ended = self._end_outgoing(event.node, link, leg)
                 # Somebody behind that neighbour no longer needs it, and perhaps nobody does now.
-                return (*ended, *(self._settle(track, now) if track in self._flows else ()))
+                return (*ended, *(self._settle(track, now) if track is not None and track in self._flows else ()))
             case WantRefused(leg=leg, code=code):
                 return self._hear_refused(event.node, link, leg, code, now)
 

@@ -1,28 +1,12 @@
 from __future__ import annotations
 
 import json
-import logging
-from typing import TYPE_CHECKING
 
 import pytest
 import structlog
 
 from node.config import LogConfig
 from node.logging import set_up_logging
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def restore() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def fail_with(token: str) -> None:

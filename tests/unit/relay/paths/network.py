@@ -194,7 +194,7 @@ class Network:
     def say(self, sender: NodeId, receiver: NodeId, word: Word) -> None:
         link = self.links[frozenset((sender, receiver))]
         turn = self.nodes[sender].turns.get(receiver)
-        if not link.is_up or turn != link.turn:
+        if turn is None or not link.is_up or turn != link.turn:
             return
         arrives = max(self.now + link.rtt_ms / 2000, link.free_at.get(receiver, 0.0) + 1e-6)
         link.free_at[receiver] = arrives
