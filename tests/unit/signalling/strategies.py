@@ -39,8 +39,8 @@ def _of(info: mi.Type) -> st.SearchStrategy[Any]:
             return st.integers(low if low is not None else -(2**53), high if high is not None else 2**53)
         case mi.FloatType(gt=low) if low is not None:
             return st.floats(low, exclude_min=True, allow_nan=False, allow_infinity=False)
-        case mi.FloatType():
-            return st.floats(allow_nan=False, allow_infinity=False)
+        case mi.FloatType(ge=low, le=high):
+            return st.floats(low, high, allow_nan=False, allow_infinity=False)
         case mi.NoneType():
             return st.none()
         case mi.LiteralType(values=values):
