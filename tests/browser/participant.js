@@ -16,6 +16,15 @@ const published = new Map();
 const pictures = new Map();
 const removed = [];
 const sounds = new Map();
+const senders = new Map();
+/** Of each picture id, whatever track it comes on: when it was seen last, and the longest time without it since mark(). */
+const gaps = new Map();
+
+const longest = ({ last, gap_ms }, now) => Math.max(gap_ms, now - last);
+function told(id, now) {
+  const before = gaps.get(id);
+  gaps.set(id, { last: now, gap_ms: before ? longest(before, now) : 0 });
+}
 
 /** Take a seat; with a `key`, whatever is sent and received is encrypted from end to end. */
 export async function join({ room: name, node, picture, key, name: called }) {
@@ -39,10 +48,11 @@ export async function join({ room: name, node, picture, key, name: called }) {
   room.addEventListener("moved", () => (moved = true));
   room.addEventListener("chat", ({ detail }) => chats.push({ text: detail.text, mine: detail.mine }));
   room.addEventListener("data", ({ detail }) => data.push({ label: detail.label, sender: detail.sender, text: detail.text }));
-  room.addEventListener("trackadded", ({ detail: { track } }) => {
+  room.addEventListener("trackadded", ({ detail: { participant, track } }) => {
+    senders.set(track.id, participant.name);
     if (track.kind === "video") {
       // After a move the gap runs from the last picture over the former connection.
-      const seen = watch(track.media, moved ? pictures.get(track.id)?.seen : null);
+      const seen = watch(track.media, moved ? pictures.get(track.id)?.seen : null, told);
       seen.started_ms = performance.now() - joinStarted;
       pictures.set(track.id, { seen, track });
     } else {
@@ -148,6 +158,7 @@ export function prefer(preference) {
 /** Count gaps and sizes of pictures anew from here on. */
 export function mark() {
   for (const { seen } of pictures.values()) seen.mark();
+  for (const known of gaps.values()) known.gap_ms = 0;
 }
 
 /** What is sent of a publication: one entry for each encoding, and what the node wants of it. */
@@ -165,6 +176,7 @@ async function heard(receiver) {
     bytes: inbound?.bytesReceived ?? 0,
     energy: inbound?.totalAudioEnergy ?? 0,
     samples: inbound?.totalSamplesReceived ?? 0,
+    lost: inbound?.packetsLost ?? 0,
     concealed: (inbound?.concealedSamples ?? 0) - (inbound?.silentConcealedSamples ?? 0),
     codec: report.get(inbound?.codecId)?.mimeType.toLowerCase() ?? "",
   };
@@ -172,8 +184,9 @@ async function heard(receiver) {
 
 /**
  * `pictures`: per track source, codec, packets, the ids read from decoded frames, with counts, `join_to_first_ms` since join() was called,
- * `sizes` and `longest_gap_ms` since mark(); `sounds`: per track packets, bytes, energy, samples, how many of them were made up, and codec; `data`: what came over
- * data channels; `removed`: tracks that went.
+ * `sizes` and `longest_gap_ms` since mark(); `gaps`: per picture id the longest time without it since mark(), whatever track it came on,
+ * the present one included; `sounds`: per track the name of its `sender`, packets, bytes, packets lost, energy, samples, how many of them
+ * were made up, and codec; `data`: what came over data channels; `removed`: tracks that went.
  */
 export async function state() {
   const shown = {};
@@ -194,7 +207,7 @@ export async function state() {
   }
   const audible = {};
   for (const [id, { receiver }] of sounds) {
-    if (receiver) audible[id] = await heard(receiver);
+    if (receiver) audible[id] = { sender: senders.get(id), ...(await heard(receiver)) };
   }
   return {
     state: room?.state,
@@ -204,6 +217,7 @@ export async function state() {
     locked: room?.locked ?? false,
     taken,
     pictures: shown,
+    gaps: Object.fromEntries([...gaps].map(([id, known]) => [id, longest(known, performance.now())])),
     sounds: audible,
     removed,
     people: room ? [...room.participants.values()].map(({ id, name, node }) => ({ id, name, node })) : [],

@@ -89,8 +89,9 @@ function readFrame(context, video) {
  * Watch a received video track. The result grows: `{right: {id: count}, unreadable, first_ms, delays, sizes, gap_ms}`,
  * `first_ms` being the time from this call to the first readable picture; `sizes` has `{at_ms, width, height}` whenever
  * another size comes out of the decoder, and `gap_ms` is the longest time without a picture, both since `mark()`.
+ * `told` hears of each readable picture: its id, and when it was shown.
  */
-export function watch(track, before = null) {
+export function watch(track, before = null, told = (_id, _now) => {}) {
   const started = performance.now();
   let last = before?.last ?? null;
   let marked = started;
@@ -128,6 +129,7 @@ export function watch(track, before = null) {
     } else {
       seen.first_ms ??= performance.now() - started;
       seen.right[picture.id] = (seen.right[picture.id] ?? 0) + 1;
+      told(picture.id, now);
       if (seen.delays.length < 10_000) seen.delays.push(picture.delay_ms);
     }
     video.requestVideoFrameCallback(onFrame);
