@@ -138,6 +138,8 @@ class Owner:
                 if (node := self._node_on(peer)) is not None:
                     doubt = paths_core.LinkFallen if kind is EndSuspect else paths_core.LinkRisen
                     self.steering.steer(doubt(node=node), now)
+                    silent = kind is EndSuspect
+                    self._run_rooms(self.rooms.handle(rooms_core.LinkDoubted(node=node, silent=silent), now))
             case LinkMessage(peer=peer, data=data):
                 self._hear_link(peer, data)
             case LinkMeasured(peer=peer, rtt_ms=rtt_ms, jitter_ms=jitter_ms, loss=loss):

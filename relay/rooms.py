@@ -9,7 +9,8 @@ until they are stated again, so that nobody who comes back sees them go and come
 
 A dead link is no news: what was told over it stands until gossip, too, holds the node gone, or
 `forget_after_s` have passed without a new link. The node behind it has then died twice, or might as well. While tracks
-come from it by another way, it has not.
+come from it by another way, it has not. Only whom another node has named since is seen there: who lost their node is
+back at the next one long before anybody is sure that it died.
 
 Nobody is believed about anyone else: participants that claim another node than the one that speaks are
 left out. That also keeps a room's people from going round in circles.
@@ -66,6 +67,14 @@ class LinkFallen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LinkDoubted:
+    """Nothing has come over it for a while; or, with ``silent`` false, something has again."""
+
+    node: NodeId
+    silent: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NodeVanished:
     """Gossip holds the node failed or gone."""
 
@@ -94,7 +103,9 @@ class RoomsDeadline:
     reached: frozenset[NodeId] = frozenset()
 
 
-RoomsEvent: TypeAlias = RoomShared | LinkRisen | LinkFallen | NodeVanished | NodeReturned | StateHeard | RoomsDeadline
+RoomsEvent: TypeAlias = (
+    RoomShared | LinkRisen | LinkFallen | LinkDoubted | NodeVanished | NodeReturned | StateHeard | RoomsDeadline
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,9 +138,13 @@ class _Shared:
 
 @dataclass(slots=True)
 class _Remote:
+    """A room on a far node: ``since`` orders first words about people; those in ``yielded`` are seen elsewhere."""
+
     revision: int
     participants: tuple[ParticipantInfo, ...]
+    since: dict[ParticipantId, int]
     is_stated: bool = True
+    yielded: frozenset[ParticipantId] = frozenset()
 
 
 @dataclass(slots=True)
@@ -158,8 +173,10 @@ class Rooms:
         self._shared: dict[RoomId, _Shared] = {}
         self._far: dict[NodeId, _FarNode] = {}
         self._up: set[NodeId] = set()
+        self._silent: set[NodeId] = set()
         self._vanished: set[NodeId] = set()
         self._revision = 0
+        self._words = 0
         self.oddities: Counter[str] = Counter()
 
     def handle(self, event: RoomsEvent, now: float) -> tuple[RoomsEffect, ...]:
@@ -171,6 +188,9 @@ class Rooms:
                 return self._rise(event, now)
             case LinkFallen(node=node):
                 return self._fall(node, now)
+            case LinkDoubted(node=node, silent=silent):
+                (self._silent.add if silent else self._silent.discard)(node)
+                return self._yield()
             case NodeVanished(node=node):
                 self._vanished.add(node)
                 return () if node in self._up else self._forget(node)
@@ -245,6 +265,7 @@ class Rooms:
     def _rise(self, event: LinkRisen, now: float) -> tuple[RoomsEffect, ...]:
         effects: list[RoomsEffect] = []
         self._up.add(event.node)
+        self._silent.discard(event.node)
         far = self._far.get(event.node)
         if far is None or far.boot != event.boot:
             # Another process: nobody whom the former one told of is there any more.
@@ -260,17 +281,18 @@ class Rooms:
             )
             for room in self.rooms_shared_with(event.node)
         ]
-        return tuple(effects)
+        return (*effects, *self._yield())
 
     def _fall(self, node: NodeId, now: float) -> tuple[RoomsEffect, ...]:
         self._up.discard(node)
+        self._silent.add(node)
         far = self._far.get(node)
         if far is None:
             return ()
         if node in self._vanished:
             return self._forget(node)
         far.deadline = now + self._forget_after_s
-        return ()
+        return self._yield()
 
     def _hear(self, node: NodeId, state: RoomState, now: float) -> tuple[RoomsEffect, ...]:
         far = self._far.get(node)
@@ -296,15 +318,37 @@ class Rooms:
         if not self._has_place(far, known, len(own_words)):
             return ()
         far.people += len(own_words) - (0 if known is None else len(known.participants))
-        remote = far.rooms[whole.room] = _Remote(whole.revision, own_words)
+        self._words += 1
+        former = known.since if known is not None else {}
+        since = {one.participant: former.get(one.participant, self._words) for one in own_words}
+        remote = far.rooms[whole.room] = _Remote(whole.revision, own_words, since)
         if known is not None and known.participants == own_words and not is_again:
             return ()
-        return self._learnt(node, whole.room, remote)
+        return (*self._learnt(node, whole.room, remote), *self._yield(whole.room))
 
     @staticmethod
     def _learnt(node: NodeId, room: RoomId, remote: _Remote) -> tuple[RoomsEffect, ...]:
         """What the node says now, and says anew after a rise although it said the same before: it has spoken."""
-        return (RoomLearnt(node=node, room=room, participants=remote.participants),)
+        seen = tuple(one for one in remote.participants if one.participant not in remote.yielded)
+        return (RoomLearnt(node=node, room=room, participants=seen),)
+
+    def _yield(self, only: RoomId | None = None) -> tuple[RoomsEffect, ...]:
+        """Give up those of silent nodes whom others named since, and take them back when the nodes speak again."""
+        effects: list[RoomsEffect] = []
+        for node, far in sorted(self._far.items()):
+            for room, remote in far.rooms.items():
+                if only in (None, room) and (node in self._silent or remote.yielded):
+                    yielded = self._named_since(room, remote) if node in self._silent else frozenset()
+                    if yielded != remote.yielded:
+                        remote.yielded = yielded
+                        effects += self._learnt(node, room, remote)
+        return tuple(effects)
+
+    def _named_since(self, room: RoomId, remote: _Remote) -> frozenset[ParticipantId]:
+        others = [far.rooms.get(room) for node, far in self._far.items() if node not in self._silent]
+        return frozenset(
+            who for who, when in remote.since.items() if any(one and one.since.get(who, 0) > when for one in others)
+        )
 
     def _put_together(self, far: _FarNode, part: RoomState) -> RoomState | None:
         """Take a part of a statement; give the whole of it with the last."""
@@ -351,6 +395,7 @@ class Rooms:
 
     def _forget(self, node: NodeId) -> tuple[RoomsEffect, ...]:
         far = self._far.pop(node, None)
+        self._silent.discard(node)
         rooms = sorted(far.rooms) if far is not None else []
         return tuple(RoomLearnt(node=node, room=room, participants=(), is_lost=True) for room in rooms)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from relay import rooms as rooms_module
 from relay.rooms import (
     RESTATE_S,
+    LinkDoubted,
     LinkFallen,
     LinkRisen,
     NodeReturned,
@@ -43,6 +44,7 @@ def person(name: str, node: NodeId, *tracks: str) -> ParticipantInfo:
 
 
 ANN, BOB, EVE = person("ann", A, "t1", "t2"), person("bob", B, "t3"), person("eve", C)
+DAN = person("dan", B)
 
 
 def linked(*, boot: int = 1) -> Rooms:
@@ -132,6 +134,51 @@ def test_a_dead_link_is_no_news_the_other_way_round() -> None:
     heard(core, 1, BOB)
     assert core.handle(LinkFallen(node=B), 2.0) == ()
     assert core.handle(NodeVanished(node=B), 3.0) == LOST
+
+
+def heard_of_bob_at_c(core: Rooms, revision: int, *others: ParticipantInfo) -> tuple[object, ...]:
+    state = RoomState(ROOM, revision, (*others, person("bob", C, "t3")))
+    return core.handle(StateHeard(node=C, state=state), 0.0)
+
+
+def linked_with_both() -> Rooms:
+    core = linked()
+    core.handle(LinkRisen(node=C, boot=1), 0.0)
+    heard(core, 1, BOB, DAN)
+    return core
+
+
+def test_who_is_back_at_another_node_is_seen_there_before_their_former_one_is_known_to_be_dead() -> None:
+    core = linked_with_both()
+    core.handle(LinkDoubted(node=B, silent=True), 0.0)
+    assert heard_of_bob_at_c(core, 1)[1:] == learnt(DAN)
+    assert core.handle(LinkFallen(node=B), 0.0) == ()
+    assert core.handle(NodeVanished(node=B), 0.0) == (RoomLearnt(node=B, room=ROOM, participants=(), is_lost=True),)
+
+
+def test_who_was_back_before_anybody_doubted_their_former_node_is_seen_elsewhere_with_the_doubt() -> None:
+    for doubt in (LinkDoubted(node=B, silent=True), LinkFallen(node=B)):
+        core = linked_with_both()
+        assert len(heard_of_bob_at_c(core, 1)) == 1
+        assert core.handle(doubt, 0.0) == learnt(DAN)
+
+
+def test_a_silent_node_yields_nobody_whom_another_named_before_it() -> None:
+    core = linked()
+    core.handle(LinkRisen(node=C, boot=1), 0.0)
+    heard_of_bob_at_c(core, 1)
+    heard(core, 1, BOB)
+    assert core.handle(LinkDoubted(node=B, silent=True), 0.0) == ()
+    # And no word that says it again changes that.
+    assert len(heard_of_bob_at_c(core, 2, EVE)) == 1
+
+
+def test_a_node_that_speaks_again_has_its_people_back_until_it_says_otherwise() -> None:
+    for back in (LinkDoubted(node=B, silent=False), LinkRisen(node=B, boot=1)):
+        core = linked_with_both()
+        heard_of_bob_at_c(core, 1)
+        core.handle(LinkDoubted(node=B, silent=True), 0.0)
+        assert core.handle(back, 0.0) == learnt(BOB, DAN)
 
 
 def test_a_link_that_stays_dead_is_news_in_the_end() -> None:
