@@ -78,7 +78,7 @@ class Legs(Ledger):
             case TracksWanted():
                 return self._want(event, now)
             case TracksOffered():
-                return self._offer(event)
+                return self._offer(event, now)
             case TracksNamed(node=node, tracks=tracks):
                 named = [track for track in sorted(self._refused & tracks) if self._owner(track) == node]
                 self._refused.difference_update(named)
@@ -257,21 +257,50 @@ class Legs(Ledger):
         closed: list[LegsEffect] = [CloseLegOut(node=node, leg=out.leg)] if out.is_open else []
         return [*closed, TellLeg(node=node, word=WantRefused(out.leg, code))]
 
-    def _offer(self, event: TracksOffered) -> tuple[LegsEffect, ...]:
+    def _offer(self, event: TracksOffered, now: float) -> tuple[LegsEffect, ...]:
+        before = self._offered.pop(event.node, {})
         if event.tracks:
             self._offered[event.node] = event.tracks
-        else:
-            self._offered.pop(event.node, None)
+        effects: list[LegsEffect] = []
+        for track in sorted(before.keys() ^ event.tracks.keys()):
+            was_ours = track in self._ours
+            self._ours[track] += 1 if track in event.tracks else -1
+            if not self._ours[track]:
+                del self._ours[track]
+            if was_ours != (track in self._ours):
+                effects += self._change_hands(track, now)
         link = self._links.get(event.node)
         outs = [(event.node, track, out) for track, out in (link.outgoing.items() if link else ())]
         for track, passed in self._passed.items():
             outs += [(node, track, out) for node, out in passed.items() if node != event.node]
-        effects: list[LegsEffect] = []
         for node, track, out in outs:
-            is_ours = out.transit is None or out.transit.origin == self._own
-            if is_ours and self._room_for(track, node, out.transit) is None:
-                effects += self._drop(node, track, TRACK_UNKNOWN)
+            if self._is_origin(out.transit):
+                if self._room_for(track, node, out.transit) is None:
+                    effects += self._drop(node, track, TRACK_UNKNOWN)
+            elif track in self._ours:
+                effects += self._give(node, track, out)
         return tuple(effects)
+
+    def _change_hands(self, track: TrackId, now: float) -> list[LegsEffect]:
+        """What we pass on is ours now, or no longer is: no leg of it may take the place of a source of our own."""
+        effects: list[LegsEffect] = []
+        if track not in self._ours:
+            # It is to come from elsewhere again, if it can.
+            for node, out, _ in self._transits_of(track):
+                if out.is_open:
+                    out.is_open = False
+                    effects.append(CloseLegOut(node=node, leg=out.leg))
+        if track in self._flows or track in self._passed:
+            effects += self._settle(track, now)
+        return effects
+
+    def _give(self, node: NodeId, track: TrackId, out: Outgoing) -> list[LegsEffect]:
+        """Send a track of ours that is asked for as another node's, to whom may have it; who may not yet waits."""
+        room = self._room_for(track, node, out.transit)
+        if out.is_open or room is None:
+            return []
+        out.is_open = True
+        return [OpenLegOut(node=node, leg=out.leg, track=track, room=room)]
 
     # --- words --------------------------------------------------------------------------------
 
@@ -315,8 +344,10 @@ class Legs(Ledger):
             if len(link.outgoing) >= MAX_LEGS_OUT:
                 return (*effects, TellLeg(node=node, word=WantRefused(want.leg, TOO_MANY_LEGS)))
             self._put_out(node, want.track, Outgoing(want.leg, transit.level if transit else 1, transit))
-        if transit is not None and transit.origin != self._own:
+        if not self._is_ours(want.track, transit):
             return (*effects, *self._settle(want.track, now))
+        if not self._is_origin(transit):
+            return (*effects, *self._give(node, want.track, link.outgoing[want.track]))
         room = self._room_for(want.track, node, transit)
         if room is None:
             self.oddities["want_refused"] += 1

@@ -29,6 +29,8 @@ class Ledger:
         self._own = own
         self._wants: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
         self._offered: dict[NodeId, Mapping[TrackId, RoomId]] = {}
+        self._ours: Counter[TrackId] = Counter()
+        """How many nodes each of them is offered to."""
         self._hops: Mapping[NodeId, Hop] = {}
         self._links: dict[NodeId, Link] = {}
         self._local: dict[TrackId, dict[RoomId, tuple[NodeId, MediaKind]]] = {}
@@ -104,7 +106,17 @@ class Ledger:
 
     def _transits_of(self, track: TrackId) -> list[tuple[NodeId, Outgoing, Transit]]:
         outs = self._passed.get(track, {}).items()
-        return [(node, out, out.transit) for node, out in outs if out.transit and out.transit.origin != self._own]
+        return [(node, out, out.transit) for node, out in outs if out.transit and not self._is_ours(track, out.transit)]
+
+    def _is_ours(self, track: TrackId, transit: Transit | None) -> bool:
+        """Whether what is asked for is a track of ours, wherever the one who asks takes it to be from.
+
+        Whose node died publishes the same tracks at another; some neighbours hear of that later than of the death.
+        """
+        return self._is_origin(transit) or track in self._ours
+
+    def _is_origin(self, transit: Transit | None) -> bool:
+        return transit is None or transit.origin == self._own
 
     def _tracks(self) -> list[TrackId]:
         """All that come in, or should."""

@@ -245,7 +245,7 @@ class NeverAsksAgain(Legs):
 
 
 class KeepsEndedTracks(Legs):
-    def _offer(self, event: TracksOffered) -> tuple[LegsEffect, ...]:
+    def _offer(self, event: TracksOffered, now: float) -> tuple[LegsEffect, ...]:
         self._offered[event.node] = event.tracks
         return ()
 

@@ -223,6 +223,43 @@ def test_a_track_that_ended_is_refused_all_the_way() -> None:
     assert opened(O, 2) in core.handle(TracksNamed(node=O, tracks=frozenset({T})), 0.0)
 
 
+def test_a_track_that_is_ours_by_now_comes_over_no_leg_whoever_it_is_asked_for_as() -> None:
+    core = linked(O, V)
+    core.handle(TracksOffered(node=V, tracks={T: ROOM}), 0.0)
+    assert ask(core, V, 2) == (sent(V, 9),)
+    assert core.transit_legs() == 0
+    assert core.incoming() == {}
+
+
+def test_a_track_that_becomes_ours_while_we_pass_it_on_is_sent_on_and_its_leg_ends() -> None:
+    core = linked(O, V)
+    ask(core, V, 2)
+    assert core.handle(TracksOffered(node=V, tracks={T: ROOM}), 0.0) == (
+        TellLeg(node=O, word=Unwant(1)),
+        CloseLegIn(node=O, leg=1),
+    )
+    assert core.is_sent(V, T)
+
+
+def test_who_may_not_have_a_track_of_ours_waits_until_they_may_if_they_take_it_for_another_nodes() -> None:
+    core = linked(O, V)
+    core.handle(TracksOffered(node=W, tracks={T: ROOM}), 0.0)
+    assert ask(core, V, 2) == ()
+    assert core.handle(TracksOffered(node=V, tracks={T: ROOM}), 0.0) == (sent(V, 9),)
+
+
+def test_a_track_that_is_ours_no_longer_comes_over_a_leg_again_for_whom_it_is_passed_on_to() -> None:
+    core = linked(O, V)
+    core.handle(TracksOffered(node=V, tracks={T: ROOM}), 0.0)
+    ask(core, V, 2)
+    assert core.handle(TracksOffered(node=V, tracks={}), 0.0) == (
+        CloseLegOut(node=V, leg=9),
+        opened(O, 1),
+        TellLeg(node=O, word=Want(T, 1, transit(1, V))),
+        sent(V, 9),
+    )
+
+
 def test_the_origin_gives_for_whom_it_shares_the_room_with_and_no_longer() -> None:
     core = linked(V, own=O)
     assert ask(core, V, 1, 9, W) == (refused(V, TRACK_UNKNOWN),)
