@@ -185,7 +185,7 @@ async function heard(receiver) {
 /**
  * `pictures`: per track source, codec, packets, the ids read from decoded frames, with counts, `join_to_first_ms` since join() was called,
  * `sizes` and `longest_gap_ms` since mark(); `gaps`: per picture id the longest time without it since mark(), whatever track it came on,
- * the present one included; `sounds`: per track the name of its `sender`, packets, bytes, packets lost, energy, samples, how many of them
+ * the present one included, and `silences` that one alone; `sounds`: per track the name of its `sender`, packets, bytes, packets lost, energy, samples, how many of them
  * were made up, and codec; `data`: what came over data channels; `removed`: tracks that went.
  */
 export async function state() {
@@ -218,6 +218,7 @@ export async function state() {
     taken,
     pictures: shown,
     gaps: Object.fromEntries([...gaps].map(([id, known]) => [id, longest(known, performance.now())])),
+    silences: Object.fromEntries([...gaps].map(([id, { last }]) => [id, performance.now() - last])),
     sounds: audible,
     removed,
     people: room ? [...room.participants.values()].map(({ id, name, node }) => ({ id, name, node })) : [],

@@ -7,10 +7,12 @@ page saw no picture of somebody, whatever track or connection the next one came 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 import pytest
 import trio
 from playwright.sync_api import sync_playwright
@@ -28,6 +30,9 @@ from tests.cluster.processes import arguments, descendants, program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     from node.demo.cluster import Cluster, RunningNode
     from tests.browser.participant import BrowserParticipant
@@ -58,6 +63,16 @@ SETTLED_S: Final = 4.0
 
 STOPPED_S: Final = 3.0
 
+BEHIND_S: Final = 600.0
+
+STOPPED_CLOCK: Final = """import sys, time
+if any({word!r} in argument for argument in sys.orig_argv):
+    stopped = time.time() - {behind_s}
+    time.time = lambda: stopped
+    time.time_ns = lambda: int(stopped * 1e9)
+"""
+"""What Python runs first in every process; the node with this word in its command line has this wall clock."""
+
 OVER_S: Final = 7.0
 """After an engine's death: a gap that has not ended by then is longer than it may be."""
 
@@ -74,16 +89,10 @@ async def test_what_dies_beside_a_call_is_not_seen(capsys: pytest.CaptureFixture
 
 
 def _watch_beside(cluster: Cluster) -> Mapping[str, Sequence[int]]:
-    here, there = cluster.at(AMSTERDAM), cluster.at(SINGAPORE)
+    here = cluster.at(AMSTERDAM)
     gaps: dict[str, Sequence[int]] = {}
     with sync_playwright() as playwright, open_chromium(playwright) as browser:
-        one = open_participant(browser, here.url, picture=FIRST)
-        two = open_participant(browser, here.url, picture=SECOND)
-        for page, node, name in ((one, here, "one"), (two, there, "two")):
-            page.join(ROOM, node=node.url, name=name)
-            page.publish()
-        one.wait_until(_sees({SECOND}), "the first sees the second")
-        two.wait_until(_sees({FIRST}), "the second sees the first")
+        one, two = _meet(cluster, browser)
 
         def row(name: str, fail: Callable[[], None]) -> None:
             for page in (one, two):
@@ -134,6 +143,42 @@ async def test_an_engine_and_then_its_node_are_killed(capsys: pytest.CaptureFixt
     assert gaps["node"]["of its publisher"] < NODE_GAP_MS
     assert gaps["node"]["at its node"] < REJOINED_MS
     assert max(gaps[died]["of others"] for died in ("engine", "node")) < UNSEEN_MS
+
+
+async def test_a_node_whose_clock_stands_still_is_heard_and_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stands ten minutes behind all others: the call over its link goes on, and the other node counts it."""
+    (tmp_path / "sitecustomize.py").write_text(STOPPED_CLOCK.format(word=f"/{SINGAPORE}/", behind_s=BEHIND_S))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    async with open_cluster(STAGES[:2], settings=SETTINGS) as cluster:
+        gaps = await trio.to_thread.run_sync(_watch_clock, cluster)
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as http:
+            metrics = (await http.get(f"{cluster.at(AMSTERDAM).url}/metrics")).text
+    with capsys.disabled():
+        print(f"\n  longest gap here and there, with one clock stopped, in ms: {gaps}")  # noqa: T201 - figures
+    assert max(gaps) < UNSEEN_MS
+    assert re.search(r'^starling_relay_heard_total{what="clock_offset"} [1-9]', metrics, re.MULTILINE), metrics
+
+
+def _watch_clock(cluster: Cluster) -> Sequence[int]:
+    with sync_playwright() as playwright, open_chromium(playwright) as browser:
+        one, two = _meet(cluster, browser)
+        one.pass_time(OVER_S)
+        return [_gap(one, SECOND), _gap(two, FIRST)]
+
+
+def _meet(cluster: Cluster, browser: Browser) -> Sequence[BrowserParticipant]:
+    """One at each node, who see and hear each other."""
+    here, there = cluster.at(AMSTERDAM), cluster.at(SINGAPORE)
+    one = open_participant(browser, here.url, picture=FIRST)
+    two = open_participant(browser, here.url, picture=SECOND)
+    for page, node, name in ((one, here, "one"), (two, there, "two")):
+        page.join(ROOM, node=node.url, name=name)
+        page.publish()
+    one.wait_until(_sees({SECOND}), "the first sees the second")
+    two.wait_until(_sees({FIRST}), "the second sees the first")
+    return one, two
 
 
 def _watch_killed(cluster: Cluster) -> Mapping[str, Mapping[str, float]]:
