@@ -117,7 +117,7 @@ test("a node that weighs what we measured decides, as it knows the ways between 
 });
 
 test("what a node could not weigh, as it was measured late, goes by how far it is", async () => {
-  world.nodes = { "a.test": 1, "far.test": 240, "mid.test": 120 };
+  world.nodes = { "a.test": 1, "far.test": 600, "mid.test": 350 };
   says["/v1/nodes"] = () =>
     answer({ nodes: ["far", "mid", "a"].map((node) => ({ node, url: `http://${node}.test`, region: "", why: [], rtt_source: null })) });
   const found = await findNodes(HERE, "lobby");
