@@ -45,6 +45,7 @@ from membership.members.view import (
     PruneMember,
     Publish,
     ReadMembers,
+    RenewAgent,
     SeedsTried,
     ViewEffect,
     ViewEvent,
@@ -293,6 +294,10 @@ class Membership:
                 session.nursery.start_soon(self._join_seeds, session, effect.addresses)
             case PruneMember():
                 session.nursery.start_soon(self._prune, session, effect.name)
+            case RenewAgent():
+                log.warning("node alone under its id again", code="node_twin_gone", agent=session.endpoint.name)
+                self._supervisor.above = effect.above
+                session.nursery.cancel_scope.cancel()
 
     async def _watch_deadlines(self) -> None:
         while True:
@@ -313,7 +318,7 @@ class Membership:
                 self._session = session
                 # Here and not after the nursery: whoever finds a session may start tasks in it.
                 try:
-                    self._feed(AgentUp(agent_boot=endpoint.agent_boot, former=former))
+                    self._feed(AgentUp(agent_boot=endpoint.agent_boot, former=former, name=endpoint.name))
                     session.nursery.start_soon(self._watch_gauges, session.fast)
                     session.nursery.start_soon(self._coordinates.run, session.fast)
                     await listen(session, self._ears())

@@ -10,7 +10,7 @@ pings (queries/pings.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -39,6 +39,7 @@ class ExternalAgent:
         boot: of this process.
         farewell: encodes the tags of a node that has left its agent.
         use: see `run_agent`; when it returns, the agent is connected anew.
+        above: later connections say greater boots than this, as in `AgentSupervisor`.
         restarts: connections after the first that was good.
         failed: set, with `failure`, when the first connection failed for good.
         failure: why.
@@ -48,6 +49,7 @@ class ExternalAgent:
     boot: int
     farewell: Callable[[], Mapping[str, str]]
     use: Callable[[AgentEndpoint], Awaitable[None]]
+    above: int = 0
     restarts: int = 0
     failed: trio.Event = field(default_factory=trio.Event)
     failure: GossipSetupError | None = None
@@ -69,6 +71,7 @@ class ExternalAgent:
         was_ever_used = False
         while True:
             started_at = trio.current_time()
+            endpoint = replace(endpoint, agent_boot=max(endpoint.agent_boot, self.above + 1))
             problem = await self._inspect(endpoint)
             if problem is None:
                 self.restarts += was_ever_used

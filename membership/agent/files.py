@@ -56,8 +56,8 @@ class AgentFiles:
     rpc_token: str
 
 
-def next_boot(data_dir: Path, *, now_s: float) -> int:
-    """Draw the next boot number, greater than any drawn before.
+def next_boot(data_dir: Path, *, now_s: float, above: int = 0) -> int:
+    """Draw the next boot number, greater than any drawn before, and than another process' under the same id.
 
     The counter never falls below the wall clock in seconds, so that it stays ordered when the data folder is
     lost: peers remember the old names for days, and a counter that began at 1 again would not be heard.
@@ -71,7 +71,7 @@ def next_boot(data_dir: Path, *, now_s: float) -> int:
     except FileNotFoundError:
         text = ""
     last = int(text) if text.isdecimal() and len(text) <= 15 else 0
-    boot = max(last + 1, int(now_s))
+    boot = max(last + 1, int(now_s), above + 1)
     write_private(path, f"{boot}\n")
     return boot
 

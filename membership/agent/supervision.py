@@ -33,14 +33,18 @@ PATIENT_WITH = frozenset({"gossip_port_taken", "serf_failed"})
 log = structlog.get_logger(__name__)
 
 
-async def draw_boot(config: MembershipConfig) -> int:
+async def draw_boot(config: MembershipConfig, *, above: int = 0) -> int:
     """The next boot number of this node.
+
+    Args:
+        config: the membership's settings.
+        above: it is greater than this, too.
 
     Raises:
         GossipSetupError: `data_dir_unusable`.
     """
     try:
-        return await trio.to_thread.run_sync(lambda: next_boot(config.data_dir, now_s=time.time()))
+        return await trio.to_thread.run_sync(lambda: next_boot(config.data_dir, now_s=time.time(), above=above))
     except OSError as error:
         raise GossipSetupError(
             "data_dir_unusable",
@@ -57,6 +61,7 @@ class AgentSupervisor:
         boot: the boot drawn for the first agent.
         tags: encodes the tags of the moment for an agent of this boot.
         use: see `run_agent`.
+        above: later agents start under greater boots than this: another process had it under this node's id.
         restarts: agents started after the first that was ready.
         failed: set, with `failure`, when the first start failed for good.
         failure: why.
@@ -66,6 +71,7 @@ class AgentSupervisor:
     boot: int
     tags: Callable[[int], Mapping[str, str]]
     use: Callable[[AgentEndpoint], Awaitable[None]]
+    above: int = 0
     restarts: int = 0
     failed: trio.Event = field(default_factory=trio.Event)
     failure: GossipSetupError | None = None
@@ -90,10 +96,10 @@ class AgentSupervisor:
             await trio.sleep(pause_s)
             pause_s = min(2 * pause_s, config.restart_backoff_max_s)
             try:
-                agent_boot = await draw_boot(config)
+                agent_boot = await draw_boot(config, above=self.above)
             except GossipSetupError as error:
                 # Still ordered: no other process of this node draws numbers while this one lives.
-                agent_boot += 1
+                agent_boot = max(agent_boot, self.above) + 1
                 log.error("boot counter not saved", code=error.code, reason=error.message)
             self.restarts += was_ever_ready
 

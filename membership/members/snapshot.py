@@ -81,7 +81,8 @@ class UnusableMember:
         port: port of its gossip.
         state: what gossip says of it.
         code: `tags_missing`, `tags_malformed`, `tags_too_large`, `name_mismatch`, `foreign_cluster`,
-            `uncertified`, `key_revoked`, `key_changed` (its node lives under another key).
+            `uncertified`, `key_revoked`, `key_changed` (its node lives under another key), `node_twin` (a newer process
+            has its node's id and key and speaks for it).
         message: the reason for a human.
     """
 
@@ -102,6 +103,7 @@ class ClusterView:
         own_id: the node that looks.
         members: every usable node by its stable id, the own one included, whatever its state.
         unusable: members that are refused, with reasons.
+        own_refusal: that one of them which is this node itself: it takes part in the gossip, and counts for nobody.
         is_fresh: whether an agent is there and its members were read since it (re)appeared.
     """
 
@@ -109,6 +111,7 @@ class ClusterView:
     own_id: NodeId
     members: Mapping[NodeId, ViewMember] = field(default_factory=lambda: MappingProxyType({}))
     unusable: tuple[UnusableMember, ...] = ()
+    own_refusal: UnusableMember | None = None
     is_fresh: bool = False
 
     def alive(self) -> tuple[ViewMember, ...]:

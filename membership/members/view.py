@@ -14,11 +14,11 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     NodesSilent       who is alive to gossip and does not answer counts as failed (queries/pings.py says who that is)
     SeedsTried        next look at the seeds: soon after a failure (doubling), else after the interval
     DeadlineReached   periodic re-read; join seeds that are missing (seed_watch.py); end of holding; prune own
-                      former names that are dead to all (own_names.py)
+                      former names that are dead to all (own_names.py); judge anew who is a twin (twins.py)
 
 A node is known by its stable id.  Of several names under one id the newest boot alone speaks: after a quick restart
 the old name turns `failed` while the new one lives. The own node is alive as soon as it is listed, whatever its agent
-is told to do: another is on its way.
+is told to do: another is on its way. When another process took its id and is gone, its agent is renewed.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from membership.members.snapshot import (
     changes_between,
 )
 from membership.members.standing import Rules, judge, revoked, speakers_of
+from membership.members.tags import serf_name
+from membership.members.twins import Twins
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -59,6 +61,7 @@ __all__ = [
     "PruneMember",
     "Publish",
     "ReadMembers",
+    "RenewAgent",
     "SeedsTried",
     "ViewEffect",
     "ViewEvent",
@@ -76,10 +79,12 @@ class AgentUp:
     Attributes:
         agent_boot: the number of its start.
         former: Serf names of our agents before it, which have ended.
+        name: its Serf name; the one of an own agent of that boot, if empty.
     """
 
     agent_boot: int
     former: frozenset[str] = frozenset()
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +150,16 @@ class PruneMember:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RenewAgent:
+    """Start the agent again under a boot above this one; answer with `AgentDown` and `AgentUp`.
+
+    Another process had this node's id under that boot and is gone: until then the node is dead to all others.
+    """
+
+    above: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Publish:
     """There is a new snapshot."""
 
@@ -153,7 +168,7 @@ class Publish:
 
 
 ViewEvent = AgentUp | AgentDown | KeysRevoked | MembersHinted | MembersRead | NodesSilent | SeedsTried | DeadlineReached
-ViewEffect = ReadMembers | JoinSeeds | PruneMember | Publish
+ViewEffect = ReadMembers | JoinSeeds | PruneMember | RenewAgent | Publish
 
 
 class MemberView:
@@ -193,6 +208,10 @@ class MemberView:
         self._listed: dict[NodeId, ViewMember] = {}
         self._judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
         self._own_names = OwnNames(node_id)
+        self._own_name = ""
+        self._newest_own_boot = 0
+        self._is_renewing = False
+        self._twins = Twins(node_id)
 
     def alive_to_gossip(self) -> tuple[ViewMember, ...]:
         """The nodes whose agents live, those that do not answer included."""
@@ -200,7 +219,13 @@ class MemberView:
 
     def next_deadline(self) -> float:
         """When `DeadlineReached` is due; infinity if never."""
-        return min(self._refresh_at, self._seeds.at, self._held_until, self._own_names.next_deadline())
+        return min(
+            self._refresh_at,
+            self._seeds.at,
+            self._held_until,
+            self._own_names.next_deadline(),
+            self._twins.next_deadline(),
+        )
 
     def handle(self, event: ViewEvent, now: float) -> tuple[ViewEffect, ...]:
         """Take an event; returns what to do, in order."""
@@ -211,6 +236,7 @@ class MemberView:
                 self._agent_boot = None
                 self._refresh_at = self._held_until = math.inf
                 self._own_names.stop()
+                self._twins.stop()
                 self._seeds.stop()
                 return self._publish(self.view.members.values(), self.view.unusable)
             case KeysRevoked():
@@ -230,7 +256,10 @@ class MemberView:
                 return self._deadline(now)
 
     def _agent_up(self, event: AgentUp, now: float) -> tuple[ViewEffect, ...]:
-        self._agent_boot = event.agent_boot
+        self._agent_boot = self._newest_own_boot = event.agent_boot
+        self._own_name = event.name or serf_name(self.view.own_id, event.agent_boot)
+        self._is_renewing = False
+        self._twins.start(self._own_name)
         self._own_names.start(event.agent_boot, event.former, now)
         self._reading = False
         self._held = {member.node_id: member for member in self.view.alive()}
@@ -257,15 +286,23 @@ class MemberView:
         verdicts = [verdict for _, verdict in judged.values()]
         usable = [verdict for verdict in verdicts if isinstance(verdict, ViewMember)]
         speakers = speakers_of(usable)
-        self._listed = speakers.by_node
+        doubled = self._twins.listed(usable, speakers, now)
+        own = {} if doubled.own is None else {self.view.own_id: doubled.own}
+        self._listed = speakers.by_node | own
         for node_id in self._listed:
             self._held.pop(node_id, None)
-        refused = (*(v for v in verdicts if isinstance(v, UnusableMember)), *speakers.refused)
+        refused = (*(v for v in verdicts if isinstance(v, UnusableMember)), *speakers.refused, *doubled.twins)
         unusable = sorted(refused, key=lambda member: member.serf_name)
         effects = self._publish(self._known(), unusable, fresh=True)
         again = self._read(now) if self._read_again else ()
         self._own_names.listed([member for member, _ in judged.values()], usable, now)
-        return (*effects, *again)
+        return (*effects, *again, *self._renewal(doubled.above))
+
+    def _renewal(self, above: int | None) -> tuple[ViewEffect, ...]:
+        if above is None or self._is_renewing:
+            return ()
+        self._is_renewing = True
+        return (RenewAgent(above=above),)
 
     def _revoke(self, keys: frozenset[bytes], now: float) -> tuple[ViewEffect, ...]:
         self._rules = replace(self._rules, revoked_keys=keys)
@@ -286,7 +323,7 @@ class MemberView:
             effects += self._publish(self._listed.values(), self.view.unusable, fresh=self.view.is_fresh)
         is_alone = all(member.node_id == self.view.own_id for member in self.view.alive())
         effects += (PruneMember(name=name) for name in self._own_names.due(now, is_alone=is_alone))
-        if now >= self._refresh_at:
+        if self._twins.due(now) or now >= self._refresh_at:
             effects += self._read(now)
         return (*effects, *_joins(self._seeds.look(self.view, now)))
 
@@ -306,7 +343,8 @@ class MemberView:
         new = replace(
             old,
             members=MappingProxyType({member.node_id: self._as_it_answers(member) for member in members}),
-            unusable=tuple(unusable),
+            unusable=(refused := tuple(unusable)),
+            own_refusal=next((one for one in refused if one.serf_name == self._own_name), None),
             is_fresh=fresh,
         )
         if new == old:
@@ -315,7 +353,8 @@ class MemberView:
         return (Publish(view=self.view, changes=changes_between(old, self.view)),)
 
     def _as_it_answers(self, member: ViewMember) -> ViewMember:
-        if member.node_id == self.view.own_id:  # who looks is there, also while its agent leaves and another starts
+        is_own = member.node_id == self.view.own_id and member.tags.agent_boot <= self._newest_own_boot
+        if is_own:  # who looks is there, also while its agent leaves and another starts
             return replace(member, state=MemberState.ALIVE)
         is_silent = member.serf_name in self._silent and member.state is MemberState.ALIVE
         return replace(member, state=MemberState.FAILED) if is_silent else member

@@ -21,7 +21,7 @@ from node.conductor.moves import MoveDesk
 from node.conductor.peers import ClientPeers
 from node.conductor.permits import check_chat, check_publish
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
-from node.conductor.readiness import problems_of, warnings_of
+from node.conductor.readiness import outside_of, problems_of, warnings_of
 from node.conductor.room_desk import RoomDesk
 from node.conductor.stage import Stage
 from node.conductor.standing import Standing
@@ -122,7 +122,7 @@ class Conductor:
         self._first_links = first_links
         self.peers = ClientPeers(engine, sessions.media_of)
         self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
-        self.standing = Standing()
+        self.standing = Standing(outside=lambda: outside_of(membership))
         self.moves = MoveDesk(
             self.stage,
             self.candidates,
@@ -163,6 +163,7 @@ class Conductor:
 
     async def create_session(self, request: SessionRequest) -> SessionGrant:
         """See :class:`node.http.backend.Backend`."""
+        self.standing.check_counted()
         claims = None if request.token is None else await self.accounts.user(request.token)
         return self._admission.create_session(request, claims)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from membership import MemberState
 from node.http.backend import ReadinessProblem
 
 if TYPE_CHECKING:
-    from membership import ClusterView, Membership
+    from membership import ClusterView, Membership, UnusableMember
     from session import Sessions
     from sfu import Engine
+
+DOUBLED: Final = frozenset({"node_twin", "key_changed"})
+"""Refusals of members that want to be a node which another is already."""
 
 
 def problems_of(engine: Engine, membership: Membership | None) -> tuple[ReadinessProblem, ...]:
@@ -25,20 +28,41 @@ def problems_of(engine: Engine, membership: Membership | None) -> tuple[Readines
     return tuple(problems)
 
 
+def outside_of(membership: Membership | None) -> ReadinessProblem | None:
+    """Why this node counts for nobody in its cluster, if it does not."""
+    refusal = None if membership is None else membership.view.own_refusal
+    if refusal is None:
+        return None
+    sentence = f"This node counts for nobody in its cluster: {refusal.message}."
+    return ReadinessProblem(part="mesh", code=refusal.code, message=sentence)
+
+
 def warnings_of(sessions: Sessions, membership: Membership | None) -> tuple[ReadinessProblem, ...]:
     """What an operator should know and no client needs to: this node still takes people."""
     warnings: list[ReadinessProblem] = []
     if sessions.statistics().degraded:
         sentence = "The store does not answer; calls go on, joins are checked by what this node knows."
         warnings.append(ReadinessProblem(part="store", code="store_unavailable", message=sentence))
-    uncertified = [] if membership is None else _uncertified(membership.view)
+    view = None if membership is None else membership.view
+    uncertified = [] if view is None else _uncertified(view)
     if uncertified:
         sentence = (
             f"Refused for want of a certificate by our cluster keys: {', '.join(uncertified)}. "
             "If they should be ours, compare tokens.cluster_keys_file on all nodes."
         )
         warnings.append(ReadinessProblem(part="mesh", code="uncertified", message=sentence))
+    if view is not None:
+        warnings += (_doubled(member) for member in view.unusable if _is_doubled(member, view))
     return tuple(warnings)
+
+
+def _is_doubled(member: UnusableMember, view: ClusterView) -> bool:
+    return member.code in DOUBLED and member.state is MemberState.ALIVE and member != view.own_refusal
+
+
+def _doubled(member: UnusableMember) -> ReadinessProblem:
+    sentence = f"{member.serf_name} at {member.address}:{member.port} is refused: {member.message}."
+    return ReadinessProblem(part="mesh", code=member.code, message=sentence)
 
 
 def _uncertified(view: ClusterView) -> list[str]:

@@ -50,11 +50,11 @@ class Lives:
 def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Lives], AgentSupervisor]:
     """Supervisors of such agents."""
 
-    async def draw(config: MembershipConfig) -> int:
+    async def draw(config: MembershipConfig, *, above: int = 0) -> int:
         """As the real one, without its thread: the clock would jump meanwhile."""
         await trio.lowlevel.checkpoint()
         try:
-            return next_boot(config.data_dir, now_s=0.0) + 1
+            return next_boot(config.data_dir, now_s=0.0, above=above) + 1
         except OSError as error:
             raise GossipSetupError("data_dir_unusable", str(error)) from error
 
@@ -81,6 +81,17 @@ async def test_pauses_grow_to_half_a_minute_and_every_start_has_a_new_boot(
     assert lives.pauses_s(1.0)[:10] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
     assert lives.boots == sorted(set(lives.boots))
     assert supervisor.restarts == len(lives.boots) - 1
+
+
+async def test_the_next_start_has_a_boot_above_another_process_of_this_id(
+    supervise: Callable[[Lives], AgentSupervisor], autojump_clock: MockClock
+) -> None:
+    lives = Lives((1.0, READY))
+    supervisor = supervise(lives)
+    supervisor.above = 500
+    with trio.move_on_after(3):
+        await supervisor.run()
+    assert lives.boots[1] > 500
 
 
 async def test_a_life_that_was_long_starts_the_pauses_over(
