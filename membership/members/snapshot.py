@@ -81,8 +81,8 @@ class UnusableMember:
         port: port of its gossip.
         state: what gossip says of it.
         code: `tags_missing`, `tags_malformed`, `tags_too_large`, `name_mismatch`, `foreign_cluster`,
-            `uncertified`, `key_revoked`, `key_changed` (its node lives under another key), `node_twin` (a newer process
-            has its node's id and key and speaks for it).
+            `uncertified`, `key_revoked`, `key_changed` (its node lives under another key), `key_shared` (another
+            living node has its key), `node_twin` (a newer process has its node's id and key and speaks for it).
         message: the reason for a human.
     """
 

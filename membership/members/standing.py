@@ -2,7 +2,7 @@
 
 Whoever holds the gossip key can take part in the gossip and say anything there. So a member counts only if its tags
 hold, name this cluster and the member itself, and carry a node key that the cluster's key certified, that nobody
-revoked and that is not another than the node's living one.
+revoked and that is neither another than the node's living one nor that of another living node.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Speakers:
 
     Attributes:
         by_node: one member a node.
-        refused: members under another key than their node's living one.
+        refused: members under another key than their node's living one, and nodes under the key of another.
     """
 
     by_node: dict[NodeId, ViewMember]
@@ -86,6 +86,9 @@ def speakers_of(members: Iterable[ViewMember]) -> Speakers:
 
     Unless that boot has another key than an older one that lives: two processes then claim to be one node, and the one
     that was there first stays. When it is gone the other is the node, made anew.
+
+    Of living nodes with one key (a copied `node-key.pem`) the one whose process started first stays likewise: whoever
+    holds the key can sign for both, and the one that came later is surely the copy or restarted beside it.
     """
     by_node: dict[NodeId, ViewMember] = {}
     refused: list[UnusableMember] = []
@@ -96,7 +99,23 @@ def speakers_of(members: Iterable[ViewMember]) -> Speakers:
             refused.append(_unusable(member, "key_changed", message))
         else:
             by_node[member.node_id] = member
+    owners: dict[bytes, ViewMember] = {}
+    for member in sorted(by_node.values(), key=lambda member: (member.tags.boot, member.node_id)):
+        if member.state is not MemberState.ALIVE:
+            continue
+        owner = owners.setdefault(member.tags.public_key, member)
+        if owner is not member:
+            del by_node[member.node_id]
+            refused.append(_unusable(member, "key_shared", _why_shared(member, owner)))
     return Speakers(by_node=by_node, refused=tuple(refused))
+
+
+def _why_shared(member: ViewMember, owner: ViewMember) -> str:
+    return (
+        f"{member.node_id} has the node key of {owner.node_id}, which started first and lives at "
+        f"{owner.address}:{owner.port}: remove node-key.pem from the data folder of the one that was copied and restart "
+        "it, and it makes a key of its own"
+    )
 
 
 def _is_certified(member: SerfMember, certificate: bytes | None, rules: Rules) -> bool:

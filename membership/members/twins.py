@@ -25,7 +25,7 @@ __all__ = ["REMNANT_S", "Doubled", "Twins"]
 
 REMNANT_S: Final = 20.0
 """How long an older name of a node may live before it counts as another process. A death is noticed in 5 to 8 s; where
-nobody confirms it, in up to 43 s with 60 members (memberlist, profile lan): then a warning comes that goes by itself."""
+nobody confirms it, in up to 43 s with 60 members (memberlist, profile lan): a warning then comes and goes by itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +116,7 @@ def _shown(member: ViewMember, speaker: ViewMember) -> UnusableMember:
         code="node_twin",
         message=(
             f"a newer process with the id {member.node_id} and the same node key lives at "
-            f"{speaker.address}:{speaker.port} and speaks for the node: stop one of them, and give each machine its own "
-            "node.id and its own node-key.pem (remove a copied one, and the node makes another)"
+            f"{speaker.address}:{speaker.port} and speaks for the node: stop one of them, and give each machine its "
+            "own node.id and its own node-key.pem (remove a copied one, and the node makes another)"
         ),
     )

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from session import Sessions
     from sfu import Engine
 
-DOUBLED: Final = frozenset({"node_twin", "key_changed"})
-"""Refusals of members that want to be a node which another is already."""
+DOUBLED: Final = frozenset({"node_twin", "key_changed", "key_shared"})
+"""Refusals of members that want to be what another node is already."""
 
 
 def problems_of(engine: Engine, membership: Membership | None) -> tuple[ReadinessProblem, ...]:

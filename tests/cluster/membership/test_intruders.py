@@ -52,6 +52,13 @@ def lies(seen: ViewMember, key: Ed25519PrivateKey) -> dict[str, tuple[str, Mappi
         "foreign_cluster": ("fay-1", encode_tags(node("fay", tags, cluster="other"), certify=other.sign)),
         # A second machine under a living node's id.
         "key_changed": (newer.serf_name + "0", encode_tags(second(newer), certify=key.sign)),
+        "key_shared": (
+            f"hal-{tags.boot + 5}",
+            encode_tags(
+                node("hal", tags, boot=tags.boot + 5, agent_boot=tags.boot + 5, public_key=tags.public_key),
+                certify=key.sign,
+            ),
+        ),
         "key_revoked": ("gil-1", encode_tags(node("gil", tags), certify=key.sign)),
     }
 

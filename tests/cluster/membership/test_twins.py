@@ -1,4 +1,4 @@
-"""Two processes with one node id and one node key: an operator copied a node's folder to another machine."""
+"""A node's folder was copied to another machine: two processes with one id and key, or two ids with one key."""
 
 import shutil
 from dataclasses import replace
@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 import trio
 
-from membership import Membership, MembershipConfig
+from membership import Membership, MembershipConfig, open_membership
 from membership.agent.life import free_port
 from signalling.ids import NodeId
 from tests.cluster.membership.conftest import Configure, wait_until
-from tests.cluster.membership.nodes import cluster, opened, sees, wait_met
+from tests.cluster.membership.nodes import cluster, node_key, opened, sees, wait_met
 
 pytestmark = pytest.mark.cluster
 
@@ -62,3 +62,27 @@ async def test_the_older_twin_is_out_until_the_newer_one_is_gone(configure: Conf
         # A boot that only rose once: nobody starts again and again.
         await trio.sleep(2)
         assert ada.statistics().agent_restarts == restarts + 1
+
+
+async def test_a_second_id_with_a_living_nodes_key_is_refused_by_all_until_that_node_is_gone(
+    configure: Configure,
+) -> None:
+    first, second, third = cluster(configure, "ada", "bob", "eve")
+    tags = third.tags(public_url="http://127.0.0.1/eve", public_key=node_key("ada"))
+    async with opened(second) as (bob,):
+        async with opened(first) as (ada,):
+            await wait_met(ada, bob)
+            await trio.sleep(1.1)  # who started first is told in seconds
+            async with open_membership(third, tags) as eve:
+                for node in (ada, bob, eve):
+                    await wait_until(lambda node=node: sharers(node) == [NodeId("eve")], deadline_s=8)  # type: ignore[misc]
+                await wait_until(lambda: sees(bob, "ada", "bob"), deadline_s=3)
+                assert (ada.view.own_refusal, eve.view.own_refusal is not None) == (None, True)
+                assert bob.statistics().members_refused["key_shared"] == 1
+        async with open_membership(third, tags) as eve:
+            await wait_met(bob, eve, deadline_s=15)
+            assert eve.view.own_refusal is None
+
+
+def sharers(node: Membership) -> list[str]:
+    return [one.serf_name.partition("-")[0] for one in node.view.unusable if one.code == "key_shared"]

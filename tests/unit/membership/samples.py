@@ -1,5 +1,6 @@
 """Members and tags to test with."""
 
+import hashlib
 from dataclasses import replace
 
 import msgpack  # type: ignore[import-untyped]
@@ -39,8 +40,15 @@ def packed(value: object, *, old_form: bool = False) -> bytes:
 def a_member(
     node_id: str, agent_boot: int = 1, *, status: str = "alive", port: int = 7946, **tags: object
 ) -> SerfMember:
-    """A member as an agent lists it."""
-    named = replace(TAGS, node_id=NodeId(node_id), boot=agent_boot, agent_boot=agent_boot, state=NodeState.SERVING)
+    """A member as an agent lists it, with a key that goes with its id."""
+    named = replace(
+        TAGS,
+        node_id=NodeId(node_id),
+        boot=agent_boot,
+        agent_boot=agent_boot,
+        state=NodeState.SERVING,
+        public_key=hashlib.sha256(node_id.encode()).digest(),
+    )
     return SerfMember(
         name=serf_name(NodeId(node_id), agent_boot),
         address="127.0.0.1",

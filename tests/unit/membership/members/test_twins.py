@@ -1,4 +1,4 @@
-"""Two processes with one id and one key: the newer speaks, the older knows it and comes back once it is alone."""
+"""Two processes with one id and key: the newer speaks, the older comes back once it is alone. Two ids with one key."""
 
 from membership.members.snapshot import ClusterView, MemberRefused, UnusableMember
 from membership.members.twins import REMNANT_S
@@ -109,6 +109,31 @@ def test_an_own_agent_that_was_followed_by_another_is_no_twin() -> None:
         read(view, own(3), own(4, port=7009), now=now)
         view.handle(DeadlineReached(), now)
     assert twins_in(view.view) == []
+
+
+def test_of_two_nodes_with_one_key_the_one_that_started_first_stays() -> None:
+    view = a_view()
+    key = bytes([7]) * 32
+    ada, eve = a_member("ada", 5, public_key=key), a_member("eve", 6, public_key=key)
+    up(view, own(), ada)
+    (refused,) = [one for one in changes(read(view, own(), ada, eve)) if isinstance(one, MemberRefused)]
+    assert (refused.member.serf_name, refused.member.code) == ("eve-6", "key_shared")
+    assert "remove node-key.pem" in refused.member.message
+    assert view.view.members.keys() == {"own", "ada"}
+    # A new agent of the same process changes nothing.
+    ada = a_member("ada", 9, boot=5, public_key=key)
+    read(view, own(), ada, eve)
+    assert view.view.members.keys() == {"own", "ada"}
+    read(view, own(), a_member("ada", 9, boot=5, public_key=key, status="failed"), eve)
+    assert view.view.members.keys() == {"own", "ada", "eve"}, "it is alone with it"
+
+
+def test_a_node_that_came_later_with_anothers_key_knows_it() -> None:
+    view = a_view()
+    up(view, a_member("ada", 2, public_key=bytes([7]) * 32), a_member("own", 3, public_key=bytes([7]) * 32), boot=3)
+    assert own_code(view) == "key_shared"
+    read(view, a_member("ada", 2, public_key=bytes([8]) * 32), a_member("own", 3, public_key=bytes([7]) * 32))
+    assert own_code(view) == ""
 
 
 def own_code(view: MemberView) -> str:
