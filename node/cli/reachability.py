@@ -41,6 +41,10 @@ def _show(found: "Reachability") -> None:
         [_row(way) for way in found.ways],
     )
     problems = [f"{way.sender} to {way.receiver}: {problem}" for way in found.ways for problem in way.problems]
+    problems += [
+        f"{node} is failed: look at its machine; if it is gone for good: starling force-leave {node}"
+        for node in found.failed
+    ]
     problems += [f"{node} did not say how it reaches the others: its log says why" for node in found.silent]
     for problem in problems:
         sys.stdout.write(f"\n{problem}")

@@ -70,7 +70,8 @@ class Reachability(msgspec.Struct, frozen=True, kw_only=True):
         silent: Those that did not say how they reach the others: not linked, too slow, or of an older version.
         protocols: Lowest and highest mesh protocol of each node.
         ways: Every ordered pair that somebody looked at.
-        is_whole: Every node reaches every other one, as both ends say.
+        failed: Members that gossip holds for failed: nobody can say whether they are reached.
+        is_whole: Every node reaches every other one, as both ends say, and no member is failed.
     """
 
     asked: NodeId
@@ -78,11 +79,15 @@ class Reachability(msgspec.Struct, frozen=True, kw_only=True):
     silent: tuple[NodeId, ...]
     protocols: dict[NodeId, tuple[int, int]]
     ways: tuple[Reach, ...]
+    failed: tuple[NodeId, ...] = ()
     is_whole: bool
 
 
 def judge(
-    asked: NodeId, protocols: Mapping[NodeId, tuple[int, int]], told: Mapping[NodeId, tuple[ReachRow, ...]]
+    asked: NodeId,
+    protocols: Mapping[NodeId, tuple[int, int]],
+    told: Mapping[NodeId, tuple[ReachRow, ...]],
+    failed: Iterable[NodeId] = (),
 ) -> Reachability:
     """Put together what the nodes told of themselves; what a node says of one that does not live is dropped.
 
@@ -90,7 +95,9 @@ def judge(
         asked: The node that looks.
         protocols: Every living node, with the lowest and highest mesh protocol that it speaks.
         told: What each node that answered says of the others.
+        failed: Members that should live and do not.
     """
+    dead = tuple(sorted(failed))
     nodes = tuple(sorted(protocols))
     ways = tuple(
         _reach(sender, row, protocols)
@@ -106,7 +113,8 @@ def judge(
         silent=tuple(node for node in nodes if node not in told),
         protocols=dict(protocols),
         ways=ways,
-        is_whole=wanted <= seen,
+        failed=dead,
+        is_whole=wanted <= seen and not dead,
     )
 
 

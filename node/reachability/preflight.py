@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
+from membership import MemberState
 from node.reachability.matrix import Reach, Reachability, judge, rows_of
 from node.reachability.mtu import path_mtu
 from relay import ClockTold, LinkState, ReachTold
@@ -117,7 +118,8 @@ class Preflight:
             for node in living.keys() - {view.own_id}:
                 nursery.start_soon(ask, node)
         protocols = {node: (one.tags.protocol_min, one.tags.protocol_max) for node, one in living.items()}
-        found = judge(view.own_id, protocols, told)
+        failed = [node for node, one in view.members.items() if one.state is MemberState.FAILED]
+        found = judge(view.own_id, protocols, told, failed)
         _LOG.info("reachability", trace=trace, nodes=len(living), silent=len(found.silent), whole=found.is_whole)
         return found
 

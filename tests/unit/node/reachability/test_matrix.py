@@ -29,6 +29,11 @@ def test_a_cluster_is_whole_when_both_ends_of_every_pair_say_so() -> None:
     assert judge(A, {A: (1, 1)}, {A: ()}).is_whole, "who is alone reaches everybody"
 
 
+def test_with_a_failed_member_a_cluster_is_not_whole_however_well_the_others_reach_each_other() -> None:
+    found = judge(A, {A: (1, 1), B: (1, 1)}, {A: (row(B),), B: (row(A),)}, [C])
+    assert (found.is_whole, found.failed) == (False, (C,))
+
+
 def test_nobody_is_believed_about_nodes_that_do_not_live_or_about_itself() -> None:
     spoken = {A: (1, 1), B: (1, 1)}
     found = judge(A, spoken, {A: (row(B), row(C), row(A)), B: (row(A),), C: (row(A),)})
