@@ -26,7 +26,7 @@ from membership.distance.rtt_matrix import RttMatrix, rtt_matrix
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.keys.rotation import QUERY_NAME as KEYS_QUERY
 from membership.keys.rotation import GossipKeys
-from membership.members.change_log import log_changes
+from membership.members.change_log import log_changes, log_own_standing
 from membership.members.history import ChangeHistory
 from membership.members.revocations import read_revoked_keys
 from membership.members.seed_watch import have_left, is_numeric, missing_seeds
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
     from membership.agent.life import AgentEndpoint
     from membership.config import MembershipConfig
-    from membership.members.snapshot import ClusterView
+    from membership.members.snapshot import ClusterView, UnusableMember
     from membership.rpc.client import SerfClient
     from membership.rpc.records import SerfMember
     from signalling.ids import NodeId
@@ -106,6 +106,7 @@ class Membership:
         self._events = UserEvents()
         self._records_dropped = self._resets = self._joins_failed = 0
         self._event_queue: int | None = None
+        self._own_refusal: UnusableMember | None = None
         self._join_problem: GossipSetupError | None = None
         self._coordinates = CoordinateReader(lambda: self.view)
         self.history = ChangeHistory()
@@ -281,6 +282,8 @@ class Membership:
         if isinstance(effect, Publish):
             self.history.add(effect.changes, at_ms=time.time_ns() // 1_000_000)
             log_changes(effect.changes)
+            log_own_standing(self._own_refusal, effect.view.own_refusal)
+            self._own_refusal = effect.view.own_refusal
             for subscription in self._subscriptions:
                 subscription.put(effect.view, effect.changes)
             return

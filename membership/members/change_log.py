@@ -14,9 +14,9 @@ from membership.members.snapshot import MemberRefused, NodeAppeared, NodeGone
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from membership.members.snapshot import Change
+    from membership.members.snapshot import Change, UnusableMember
 
-__all__ = ["log_changes"]
+__all__ = ["log_changes", "log_own_standing"]
 
 log = structlog.get_logger(__name__)
 
@@ -33,3 +33,11 @@ def log_changes(changes: Iterable[Change]) -> None:
                 log.warning("member refused", member=refused.serf_name, code=refused.code, reason=refused.message)
             case _:
                 pass
+
+
+def log_own_standing(before: UnusableMember | None, now: UnusableMember | None) -> None:
+    """Write a line when this node ceases to count in its cluster, or why changes, and when it counts again."""
+    if now is not None and (before is None or before.code != now.code):
+        log.error("this node counts for nobody in its cluster", code=now.code, reason=now.message)
+    elif before is not None and now is None:
+        log.warning("this node counts in its cluster again", code=before.code)

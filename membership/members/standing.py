@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from membership.members.certificate import certificate_holds
-from membership.members.snapshot import MemberState, UnusableMember, ViewMember
+from membership.members.seed_watch import is_numeric
+from membership.members.snapshot import ClusterView, MemberState, UnusableMember, ViewMember
 from membership.members.tags import AgentKind, UnusableTags, decode_tags
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from membership.rpc.records import SerfMember
     from signalling.ids import NodeId
 
-__all__ = ["Rules", "Speakers", "judge", "revoked", "speakers_of"]
+__all__ = ["Rules", "Speakers", "judge", "own_refusal", "revoked", "speakers_of"]
 
 _STATES = {
     "alive": MemberState.ALIVE,
@@ -113,9 +114,39 @@ def speakers_of(members: Iterable[ViewMember]) -> Speakers:
 def _why_shared(member: ViewMember, owner: ViewMember) -> str:
     return (
         f"{member.node_id} has the node key of {owner.node_id}, which started first and lives at "
-        f"{owner.address}:{owner.port}: remove node-key.pem from the data folder of the one that was copied and restart "
-        "it, and it makes a key of its own"
+        f"{owner.address}:{owner.port}: remove node-key.pem from the data folder of the one that was copied and "
+        "restart it, and it makes a key of its own"
     )
+
+
+def own_refusal(view: ClusterView, own_name: str, seeds: frozenset[str]) -> UnusableMember | None:
+    """Why the node that looks counts for nobody.
+
+    It is refused by its own rules, or it is alone and who lives at its seeds is uncertified to it: then it is the one
+    with other cluster keys. A stranger at any other place proves nothing, as whoever has the gossip key can bring one;
+    and neither does one beside others that hold.
+
+    Args:
+        view: what it sees.
+        own_name: the Serf name of its agent.
+        seeds: `host:port` of others.
+    """
+    for one in view.unusable:
+        if one.serf_name == own_name:
+            return one
+    own = view.members.get(view.own_id)
+    if own is None or any(member.node_id != view.own_id for member in view.alive()):
+        return None
+    are_named = any(not is_numeric(seed) for seed in seeds)
+    for one in view.unusable:
+        is_seed = are_named or f"{one.address}:{one.port}" in seeds or f"[{one.address}]:{one.port}" in seeds
+        if seeds and is_seed and one.code == "uncertified" and one.state is MemberState.ALIVE:
+            message = (
+                f"the cluster that it joined at {one.address}:{one.port} has other cluster keys, so they refuse each "
+                "other: copy tokens.cluster_keys_file from a node there and restart this one"
+            )
+            return _unusable(own, "uncertified", message)
+    return None
 
 
 def _is_certified(member: SerfMember, certificate: bytes | None, rules: Rules) -> bool:

@@ -38,7 +38,7 @@ from membership.members.snapshot import (
     ViewMember,
     changes_between,
 )
-from membership.members.standing import Rules, judge, revoked, speakers_of
+from membership.members.standing import Rules, judge, own_refusal, revoked, speakers_of
 from membership.members.tags import serf_name
 from membership.members.twins import Twins
 
@@ -197,6 +197,7 @@ class MemberView:
             rejoin_interval_s: period of joining seeds while some are missing.
         """
         self.view = ClusterView(own_id=node_id)
+        self._seed_addresses = frozenset(seeds)
         self._rules = Rules(cluster=cluster, cluster_keys=tuple(cluster_keys), revoked_keys=frozenset(revoked_keys))
         self._seeds = SeedWatch(seeds, interval_s=rejoin_interval_s)
         self._refresh_interval_s = refresh_interval_s
@@ -343,10 +344,10 @@ class MemberView:
         new = replace(
             old,
             members=MappingProxyType({member.node_id: self._as_it_answers(member) for member in members}),
-            unusable=(refused := tuple(unusable)),
-            own_refusal=next((one for one in refused if one.serf_name == self._own_name), None),
+            unusable=tuple(unusable),
             is_fresh=fresh,
         )
+        new = replace(new, own_refusal=own_refusal(new, self._own_name, self._seed_addresses))
         if new == old:
             return ()
         self.view = replace(new, number=old.number + 1)
