@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
+import trio
 
 from membership import GossipUnavailableError, KeysRefusedError
+from membership.keys.keyring import fingerprint_of
+from node.errors import NodeStartError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from membership import KeyChange, KeysReport, Membership
 
 KeysAction: TypeAlias = Literal["list", "install", "use", "remove", "rotate"]
@@ -85,8 +91,17 @@ class KeysAnswer(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> KeysAnswer:
-    """Do what the operator wants with the keys; a refusal is an answer."""
+async def carry_out_keys(
+    membership: Membership | None, order: MeshOrder, *, key_in_file: Callable[[], str] | None = None
+) -> KeysAnswer:
+    """Do what the operator wants with the keys; a refusal is an answer.
+
+    Args:
+        membership: The node's place in the cluster.
+        order: What the operator wants.
+        key_in_file: Reads the key file as it is now, which may be another than at the start; raises `NodeStartError`.
+            None where an external agent has the keys.
+    """
     if membership is None:
         return KeysAnswer(code="mesh_off", message=ALONE)
     changes: tuple[KeyChange, ...] = ()
@@ -103,6 +118,15 @@ async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> Key
             case "rotate":
                 changes = await membership.keys.rotate(order.key, force=order.force)
         report = await membership.keys.report()
+        unreadable: list[KeyProblem] = []
+        if key_in_file is not None:
+            try:
+                key = await trio.to_thread.run_sync(key_in_file)
+            except NodeStartError as error:
+                unreadable = [KeyProblem(code="key_file_unreadable", message=error.message)]
+                report = replace(report, own_file=None)
+            else:
+                report = replace(report, own_file=fingerprint_of(key))
     except (KeysRefusedError, GossipUnavailableError) as error:
         return KeysAnswer(code=error.code, message=error.message, changes=tuple(map(_change_line, changes)))
     return KeysAnswer(
@@ -112,7 +136,7 @@ async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> Key
         ),
         keys=tuple(KeyLine(key=key, agents=agents) for key, agents in report.agents_with.items()),
         changes=tuple(map(_change_line, changes)),
-        problems=tuple(find_problems(report)),
+        problems=(*find_problems(report), *unreadable),
         left=report.left,
     )
 
@@ -147,8 +171,9 @@ def find_problems(report: KeysReport) -> list[KeyProblem]:
         found.append(
             KeyProblem(
                 code="key_file_behind",
-                message="mesh.gossip_key_file of this node holds another key than the one in use: this node restarts "
-                "with its keyring, but a new node would begin with a key that nobody speaks; copy the new key there",
+                message=f"mesh.gossip_key_file of this node holds the key {report.own_file} now, and in use is "
+                f"{', '.join(sorted(in_use))}: a node that begins with that file speaks a key that nobody else "
+                "does; copy the key in use there, and look again",
             )
         )
     if report.strangers:

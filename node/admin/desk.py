@@ -20,6 +20,7 @@ from node.admin.streams import stream_events, stream_logs
 from node.admin.tracks import Explained, explain
 from node.audit import AuditReport
 from node.conductor.distances import rtts_now
+from node.identity import load_gossip_key
 from node.lifecycle_orders import NodeAnswer, carry_out_order
 from node.mesh_orders import KeysAnswer, carry_out_keys
 from relay.link_peer import node_of_link
@@ -85,7 +86,8 @@ class AdminDesk:
             case "accounts":
                 return await carry_out(self.conductor.accounts, question.order)
             case "keys":
-                return await carry_out_keys(self.membership, question.mesh_order)
+                key_file = None if self.config.mesh.rpc else lambda: load_gossip_key(self.config)
+                return await carry_out_keys(self.membership, question.mesh_order, key_in_file=key_file)
             case "history":
                 return read_history(self.membership)
             case "node":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,8 @@ from membership import (
     MemberState,
     NodeKeys,
 )
+from membership.keys.keyring import fingerprint_of
+from node.errors import NodeStartError
 from node.mesh_orders import MeshOrder, carry_out_keys, find_problems
 
 if TYPE_CHECKING:
@@ -38,9 +41,10 @@ AHEAD = NodeKeys(node="bob", state=MemberState.ALIVE, has_answered=True, keys=(N
 class Keys:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
+        self.now = WELL
 
     async def report(self) -> KeysReport:
-        return WELL
+        return self.now
 
     async def rotate(self, key: str, *, force: bool) -> tuple[KeyChange, ...]:
         self.calls.append(("rotate", key, force))
@@ -54,6 +58,31 @@ class Keys:
 class Mesh:
     def __init__(self) -> None:
         self.keys = Keys()
+
+
+async def test_a_check_looks_at_the_key_file_as_it_is_now() -> None:
+    """The node was started with another file: the operator copied the new key there since."""
+    new = base64.b64encode(bytes(32)).decode()
+    mesh = Mesh()
+    mesh.keys.now = replace(
+        WELL,
+        nodes=tuple(replace(one, keys=(fingerprint_of(new),)) for one in WELL.nodes),
+        agents_with={fingerprint_of(new): 2},
+    )
+    order, membership = MeshOrder(action="list"), cast("Membership", mesh)
+    assert [one.code for one in (await carry_out_keys(membership, order)).problems] == ["key_file_behind"]
+    assert (await carry_out_keys(membership, order, key_in_file=lambda: new)).problems == ()
+    other = base64.b64encode(bytes([1]) * 32).decode()
+    (problem,) = (await carry_out_keys(membership, order, key_in_file=lambda: other)).problems
+    assert problem.code == "key_file_behind"
+    assert fingerprint_of(other) in problem.message
+    assert fingerprint_of(new) in problem.message
+
+    def unreadable() -> str:
+        raise NodeStartError("file_unreadable", "it is gone")
+
+    (problem,) = (await carry_out_keys(membership, order, key_in_file=unreadable)).problems
+    assert (problem.code, problem.message) == ("key_file_unreadable", "it is gone")
 
 
 @pytest.mark.parametrize(
