@@ -137,7 +137,6 @@ class AdminDesk:
             engine_serves=self.engine.supervision().serving,
             agent_up=None if gossip is None else gossip.agent_is_up,
             agent_restarts=0 if gossip is None else gossip.agent_restarts,
-            join_problem="" if gossip is None else gossip.join_problem or "",
             files_open=open_files(),
             files_allowed=allowed_files(),
         )

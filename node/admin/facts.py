@@ -20,7 +20,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         engine_serves: Whether the engine does.
         agent_up: Whether the gossip agent answers; None without a mesh.
         agent_restarts: How often it had to be started again.
-        join_problem: Why no seed could be joined; empty when one was.
         files_open: Files that the process has open.
         files_allowed: How many it may.
     """
@@ -31,7 +30,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     engine_serves: bool
     agent_up: bool | None
     agent_restarts: int
-    join_problem: str
     files_open: int
     files_allowed: int
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import trio
 
-from node.admin import Links, Members, ask_node
+from node.admin import Links, Members, StatusReport, ask_node
 from node.admin.facts import Facts
 from node.doctor.findings import Check, Examination, fail, ok, warn
 from node.doctor.keys import check_certificate, check_cluster_keys, check_gossip_key, gossip_key_in_use
 from node.doctor.machine import check_data_dir, check_engine, check_files, check_serf
 from node.doctor.peers import check_each, check_gossip_udp, check_members, read_clock
 from node.doctor.ports import check_free
+from node.doctor.seeds import check_seeds
+from node.doctor.standing import check_ready
 from node.doctor.store import check_store
 from node.errors import NodeStartError
 
@@ -50,6 +52,7 @@ async def examine(config: Config, data_dir: Path) -> Examination:
     else:
         checks.append(warn("node", f"no node runs in {data_dir}", "starling up"))
         checks += check_free(config)
+        checks += await _ask_seeds(config, data_dir)
     return Examination(running=facts is not None, checks=tuple(checks))
 
 
@@ -77,8 +80,13 @@ def _look_at_machine(config: Config, facts: Facts | None) -> tuple[Check, ...]:
 
 async def _look_at_node(facts: Facts, data_dir: Path) -> tuple[Check, ...]:
     checks = [*_look_at_parts(facts), await _look_at_http(facts)]
+    try:
+        checks += check_ready(await ask_node(data_dir, "status", StatusReport))
+    except NodeStartError as error:
+        checks.append(fail("ready", error.message, error.next_step or "look at the log: starling monitor"))
     if facts.agent_up is None:
         return tuple(checks)
+    checks += await _ask_seeds(facts.config, data_dir)
     try:
         members = (await ask_node(data_dir, "members", Members)).members
         links = (await ask_node(data_dir, "links", Links)).links
@@ -105,8 +113,16 @@ def _look_at_parts(facts: Facts) -> Iterator[Check]:
         yield ok("serf.agent", f"answers{again}")
     else:
         yield fail("serf.agent", "it does not answer; it is being started again", "starling monitor --source node")
-    if facts.join_problem:
-        yield warn("seeds", facts.join_problem, "compare mesh.seeds with the addresses of living nodes")
+
+
+async def _ask_seeds(config: Config, data_dir: Path) -> tuple[Check, ...]:
+    if not config.mesh.is_on:
+        return ()
+    try:
+        key = await trio.to_thread.run_sync(gossip_key_in_use, config, data_dir)
+    except NodeStartError:
+        return ()  # keys.gossip says so
+    return await check_seeds(config, key)
 
 
 async def _look_at_http(facts: Facts) -> Check:

@@ -31,6 +31,16 @@ CLOCK_WARN_S: Final = 2.0
 CLOCK_FAIL_S: Final = 30.0
 """Half of the leeway that tokens have."""
 
+REFUSED: Final = {
+    "node_twin": "stop one of the two processes, or give the copied one an id and a node-key.pem of its own",
+    "key_changed": "give each machine a node.id of its own",
+    "key_shared": "remove node-key.pem from the data folder of the node that was copied, and restart it",
+    "key_revoked": "stop it, or take its key out of mesh.revoked_keys_file and send the nodes SIGHUP",
+}
+"""What to do about a member that is refused, by the code of the refusal."""
+
+REFUSED_ELSE: Final = "if it should be ours, compare tokens.cluster_keys_file and node.cluster on both"
+
 GONE: Final = {"failed": "it does not answer", "left": "it left in good order"}
 
 
@@ -57,7 +67,7 @@ def check_members(members: tuple[MemberReport, ...]) -> tuple[Check, ...]:
             cure = f"look at its machine; if it is gone for good: starling force-leave {one.node}"
             checks.append(warn(f"peer:{one.node}", GONE["failed"], cure))
         elif one.state == "refused":
-            cure = "if it should be ours, compare tokens.cluster_keys_file and node.cluster on both"
+            cure = REFUSED.get(one.reason.partition(":")[0], REFUSED_ELSE)
             checks.append(warn(f"peer:{one.node}", f"refused: {one.reason}", cure))
     return tuple(checks)
 

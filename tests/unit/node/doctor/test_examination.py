@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 import trio
 
-from node.admin import Links, MemberReport, Members
+from node.admin import Links, MemberReport, Members, StatusReport
 from node.admin.facts import Facts
+from node.admin.reports import Problem
 from node.doctor import examination, examine
 from node.doctor.examination import examine_machine
 from node.errors import EXIT_NOT_RUNNING, NodeStartError
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from node.config import Config
 
 ME = MemberReport(node="ada", state="alive", address="127.0.0.1:1", me=True)
+READY = StatusReport(
+    node="ada", cluster="c", region="r", url="http://127.0.0.1:1", pid=1, mesh=True, ready=True, problems=()
+)
 BOB = MemberReport(node="bob", state="alive", address="127.0.0.1:1", url="http://127.0.0.1:1")
 
 
@@ -32,7 +37,6 @@ def _facts(config: Config, **changed: Any) -> Facts:
         engine_serves=True,
         agent_up=True,
         agent_restarts=0,
-        join_problem="",
         files_open=30,
         files_allowed=100_000,
     )
@@ -45,6 +49,7 @@ class Node:
     def __init__(self, facts: Facts, *, fails: dict[str, NodeStartError] | None = None) -> None:
         self.said: dict[str, Any] = {
             "facts": facts,
+            "status": READY,
             "members": Members(members=(ME, BOB, msgspec.structs.replace(BOB, node="cy", state="left"))),
             "links": Links(links=()),
         }
@@ -110,14 +115,31 @@ async def test_what_a_running_node_knows_is_judged(
     tmp_path: Path, mesh: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also with a key file that somebody has spoilt meanwhile: the node runs on, and the doctor ends its round."""
-    facts = _facts(mesh, agent_restarts=3, join_problem="no seed could be joined")
+    facts = _facts(mesh, agent_restarts=3)
     found = await _found(monkeypatch, Node(facts), mesh, tmp_path)
     assert (found["serf.agent"].verdict, "started again 3 times" in found["serf.agent"].message) == ("ok", True)
-    assert (found["seeds"].verdict, found["seeds"].message) == ("warn", "no seed could be joined")
     assert found["keys.gossip"].verdict == "fail"
     assert (found["udp.gossip.own"].verdict, found["udp.gossip.own"].next) == ("fail", "see keys.gossip")
     assert {"udp.gossip:bob", "udp.media:bob", "clock:bob"} <= found.keys()
     assert not [name for name in found if name.endswith(":cy")], "who left is not looked for"
+
+
+async def test_seeds_are_asked_now_and_whether_the_node_is_ready(
+    tmp_path: Path, mesh: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not what was true when the node started."""
+    config = msgspec.structs.replace(mesh, mesh=msgspec.structs.replace(mesh.mesh, seeds=("127.0.0.1:1",)))
+    node = Node(_facts(config))
+    problem = Problem(part="mesh", code="node_twin", message="another has its id")
+    node.said["status"] = msgspec.structs.replace(READY, ready=False, problems=(problem,))
+    found = await _found(monkeypatch, node, config, tmp_path)
+    assert (found["seeds"].verdict, "127.0.0.1:1" in found["seeds"].message) == ("warn", True)
+    assert found["ready:node_twin"].verdict == "fail"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        config = msgspec.structs.replace(config, mesh=msgspec.structs.replace(config.mesh, seeds=(address,)))
+        found = await _found(monkeypatch, Node(_facts(config)), config, tmp_path)
+    assert (found["seeds"].verdict, "gossip key" in found["seeds"].message) == ("fail", True)
 
 
 async def test_parts_that_are_being_replaced_fail(
