@@ -147,6 +147,7 @@ class Conductor:
             bans=Bans(repository),
             invitations=invitations,
             pins=pins,
+            has_home=directory.has_home,
         )
         self._holders = HolderDesk(sessions=sessions, stage=self.stage, relay=relay)
         self.tracer = TrackTracer(engine=engine, rooms=rooms, relay=relay, own=sessions.node)

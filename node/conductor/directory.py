@@ -98,6 +98,10 @@ class Directory:
         own = view.members.get(view.own_id)
         return not allowed or (own is not None and may_hold(own.tags, allowed))
 
+    def has_home(self, allowed: tuple[str, ...]) -> bool:
+        """Whether any node that lives is of one of these regions or residency tags; true for none."""
+        return not allowed or any(may_hold(member.tags, allowed) for member in self._view().alive())
+
     def url_of(self, node: NodeId) -> str:
         """Where clients reach a living member; empty where there is none of that name."""
         member = self._view().members.get(node)

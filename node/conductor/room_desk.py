@@ -67,6 +67,7 @@ class RoomDesk:
         bans: Who is kept out.
         invitations: What lets somebody in.
         pins: Hashes them in threads of its own.
+        has_home: Whether a node that lives is of one of these regions or residency tags; true for none.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class RoomDesk:
         bans: Bans,
         invitations: Invitations,
         pins: Passwords,
+        has_home: Callable[[tuple[str, ...]], bool],
     ) -> None:
+        self._has_home = has_home
         self._caller = caller
         # Where a page ends may be a room that its reader must not know of: its name is sealed, good on this node alone.
         self._marks = Fernet(Fernet.generate_key())
@@ -98,7 +101,16 @@ class RoomDesk:
         caller.grants.check_room(request.room)
         usual = self._definitions.usual(request.room, owner=caller.user)
         changes = await self._changes(request)
-        return views.version(await self._definitions.create(_changed(usual, changes)))
+        return self._answered(await self._definitions.create(_changed(usual, changes)))
+
+    def _answered(self, stored: StoredRoom) -> RoomVersion:
+        """What was made or changed. A room may be there before its nodes are, so that none is there is a warning."""
+        version = views.version(stored)
+        if self._has_home(stored.definition.residency):
+            return version
+        where = ", ".join(stored.definition.residency)
+        warning = f"No node that lives now is of {where}: nobody gets in until one is. GET /v1/nodes names the regions."
+        return msgspec.structs.replace(version, details=msgspec.structs.replace(version.details, warnings=(warning,)))
 
     async def page(self, session_token: str, *, after: str, limit: int) -> RoomList:
         """See :class:`node.http.room_backend.RoomBackend`."""
@@ -137,7 +149,7 @@ class RoomDesk:
         stored = await self._decided(session_token, room)
         _check_revision(stored, revisions)
         changes = await self._changes(request)
-        return views.version(await self._change(stored, changes, again=revisions is None))
+        return self._answered(await self._change(stored, changes, again=revisions is None))
 
     async def delete(self, session_token: str, room: RoomId, *, revisions: Collection[int] | None) -> None:
         """See :class:`node.http.room_backend.RoomBackend`."""

@@ -123,7 +123,10 @@ class RoomList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoomDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """A room as it is defined; its revision is the ETag. Who is in it is a resource of its own."""
+    """A room as it is defined; its revision is the ETag. Who is in it is a resource of its own.
+
+    ``warnings`` come with what was just made or changed: it holds, and is likely not what was meant.
+    """
 
     room: RoomId
     owner: UserId
@@ -140,6 +143,7 @@ class RoomDetails(msgspec.Struct, frozen=True, kw_only=True):
     codec_policy: str
     created_at_ms: int
     residency: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class RoomVersion(msgspec.Struct, frozen=True, kw_only=True):

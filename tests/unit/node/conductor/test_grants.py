@@ -24,7 +24,7 @@ from signalling.client.messages import (
     Published,
     TrackIntent,
 )
-from signalling.client.rooms import RoomCreation
+from signalling.client.rooms import RoomCreation, RoomPatch
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, UserId
 from tests.unit.node.conductor.house import ROOM, House, Person, open_house
@@ -65,6 +65,18 @@ async def test_no_room_but_those_granted(grants: Grants) -> None:
             await conductor.room_desk.create(person.token, RoomCreation(room=den))
             token = (await conductor.join_token(person.token, den, JoinRequest(attempt=1))).room_token
             assert isinstance(await person.ask(Join(room=den, attempt=1, room_token=token)), Joined)
+
+
+async def test_a_room_for_nodes_that_are_not_there_is_made_with_a_warning() -> None:
+    async with open_house() as house:
+        owner = await enter(house, Grants())
+        desk = house.conductor.room_desk
+        made = await desk.create(owner.token, RoomCreation(room=ROOM, residency=("mars", "eu")))
+        assert made.details.residency == ("mars", "eu")
+        (warning,) = made.details.warnings
+        assert "mars, eu" in warning
+        changed = await desk.patch(owner.token, ROOM, RoomPatch(residency=()), revisions=None)
+        assert changed.details.warnings == ()
 
 
 async def test_rooms_beyond_the_grants_are_not_even_shown() -> None:
