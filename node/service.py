@@ -237,6 +237,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     tokens=tokens,
                     pins=Passwords(),
                     first_links=first_links,
+                    store_watch=stores.watch,
                 )
             )
         )

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
+import trio
 
 from durable import AppendOnly, RedisRepository, open_redis, open_sqlite
+from node.store_watch import StoreWatch
 from session import MemorySeatStore, RedisSeatReader, RedisSeatStore, RoomDirectory
 from session.former_rooms import bring_over_rooms
 
@@ -44,12 +46,14 @@ class Stores:
         reader: Reads the whole index, for an audit.
         rooms: The definitions of rooms.
         repository: Accounts, rooms, invitations, bans and chat history.
+        watch: Says whether they answer; None where they are in this process and its files.
     """
 
     seats: SeatStore
     reader: SeatReader
     rooms: RoomDirectory
     repository: Repository
+    watch: StoreWatch | None = None
 
 
 @asynccontextmanager
@@ -64,12 +68,17 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
             repository = RedisRepository(redis, cluster=settings.cluster)
             await _warn_of_a_forgetful_redis(repository)
             await bring_over_rooms(redis, repository, cluster=settings.cluster)
-            yield Stores(
-                seats=RedisSeatStore.from_config(redis, settings),
-                reader=RedisSeatReader(redis, cluster=settings.cluster),
-                rooms=_directory(repository, settings),
-                repository=repository,
-            )
+            watch = StoreWatch(lambda: redis.run((("PING",),)))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(watch.run)
+                yield Stores(
+                    seats=RedisSeatStore.from_config(redis, settings),
+                    reader=RedisSeatReader(redis, cluster=settings.cluster),
+                    rooms=_directory(repository, settings),
+                    repository=repository,
+                    watch=watch,
+                )
+                nursery.cancel_scope.cancel()
     else:
         async with open_sqlite(Path(config.node.data_dir) / SQLITE_FILE, deadline_s=SQLITE_DEADLINE_S) as sqlite:
             seats = MemorySeatStore(lease_s=settings.lease_s, tombstone_s=settings.tombstone_s, repository=sqlite)

@@ -21,6 +21,8 @@ def audit(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson =
     elif answer.store != "ok":
         sys.stdout.write(
             f"The store does not answer: {answer.seats_here} seats here, {answer.seats_unconfirmed} unconfirmed.\n"
+            "Start Redis again, or correct store.url; `starling doctor` says what is wrong with it. Seats are stated "
+            "anew by themselves.\n"
         )
     else:
         sys.stdout.write(

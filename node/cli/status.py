@@ -15,7 +15,8 @@ def status(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson 
         print_json(answer)
         return
     mesh = f"in cluster {answer.cluster}" if answer.mesh else "on its own"
-    ready = "ready" if answer.ready else "not ready"
+    is_degraded = any(one.part == "store" for one in answer.warnings)
+    ready = "not ready" if not answer.ready else "ready, degraded" if is_degraded else "ready"
     sys.stdout.write(f"Node {answer.node} ({answer.region}) {mesh}, {ready}, process {answer.pid}: {answer.url}\n")
     for problem in (*answer.problems, *answer.warnings):
         sys.stdout.write(f"  {problem.part}: {problem.message} ({problem.code})\n")

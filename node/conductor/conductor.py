@@ -21,7 +21,7 @@ from node.conductor.moves import MoveDesk
 from node.conductor.peers import ClientPeers
 from node.conductor.permits import check_chat, check_publish
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
-from node.conductor.readiness import outside_of, problems_of, warnings_of
+from node.conductor.readiness import degradations_of, outside_of, problems_of, warnings_of
 from node.conductor.room_desk import RoomDesk
 from node.conductor.stage import Stage
 from node.conductor.standing import Standing
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
         SessionSocket,
     )
     from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained
+    from node.store_watch import StoreWatch
     from session import ChatHistory as ChatLog
     from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
     from sfu import Engine
@@ -111,7 +112,9 @@ class Conductor:
         tokens: Tokens,
         pins: Passwords,
         first_links: FirstLinks | None = None,
+        store_watch: StoreWatch | None = None,
     ) -> None:
+        self._store_watch = store_watch
         self._engine = engine
         self._media = MediaMeasures(engine)
         self._sessions = sessions
@@ -232,7 +235,11 @@ class Conductor:
 
     def warnings(self) -> tuple[ReadinessProblem, ...]:
         """What an operator should know and no client needs to: this node still takes people."""
-        return warnings_of(self._sessions, self._membership)
+        return (*self.degradations(), *warnings_of(self._membership))
+
+    def degradations(self) -> tuple[ReadinessProblem, ...]:
+        """See :class:`node.http.backend.Backend`."""
+        return degradations_of(self._sessions, self._store_watch)
 
     def jwks(self) -> Mapping[str, object]:
         """See :class:`node.http.backend.Backend`."""

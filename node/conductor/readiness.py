@@ -9,6 +9,7 @@ from node.http.backend import ReadinessProblem
 
 if TYPE_CHECKING:
     from membership import ClusterView, Membership, UnusableMember
+    from node.store_watch import StoreWatch
     from session import Sessions
     from sfu import Engine
 
@@ -37,12 +38,20 @@ def outside_of(membership: Membership | None) -> ReadinessProblem | None:
     return ReadinessProblem(part="mesh", code=refusal.code, message=sentence)
 
 
-def warnings_of(sessions: Sessions, membership: Membership | None) -> tuple[ReadinessProblem, ...]:
+def degradations_of(sessions: Sessions, watch: StoreWatch | None) -> tuple[ReadinessProblem, ...]:
+    """What this node does without for now; it still takes people."""
+    counts = sessions.statistics()
+    # Where somebody asks all the time, the last word of the sessions is older than theirs only while seats are renewed.
+    is_away = counts.degraded if watch is None else watch.is_away or (counts.degraded and counts.seats > 0)
+    if not is_away:
+        return ()
+    sentence = "The store does not answer; calls go on, joins are checked by what this node knows."
+    return (ReadinessProblem(part="store", code="store_unavailable", message=sentence),)
+
+
+def warnings_of(membership: Membership | None) -> tuple[ReadinessProblem, ...]:
     """What an operator should know and no client needs to: this node still takes people."""
     warnings: list[ReadinessProblem] = []
-    if sessions.statistics().degraded:
-        sentence = "The store does not answer; calls go on, joins are checked by what this node knows."
-        warnings.append(ReadinessProblem(part="store", code="store_unavailable", message=sentence))
     view = None if membership is None else membership.view
     uncertified = [] if view is None else _uncertified(view)
     if uncertified:

@@ -233,6 +233,10 @@ class Backend(Protocol):
         """What speaks against new clients; empty means ready."""
         ...
 
+    def degradations(self) -> tuple[ReadinessProblem, ...]:
+        """What this node does without for now, and still takes clients."""
+        ...
+
     def jwks(self) -> Mapping[str, object]:
         """The public cluster keys as a JWK set."""
         ...

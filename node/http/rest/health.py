@@ -24,9 +24,10 @@ def health_blueprint(api: Api) -> Blueprint:
 
     @blueprint.get("/readyz")
     async def readyz() -> Response:
-        """Say whether new clients are welcome, and if not, why."""
-        problems = api.backend.readiness()
-        body = {"status": "unready" if problems else "ready", "reasons": problems}
+        """Say whether new clients are welcome, and if not, why; `degraded` is welcome, with something missing."""
+        problems, missing = api.backend.readiness(), api.backend.degradations()
+        status = "unready" if problems else "degraded" if missing else "ready"
+        body = {"status": status, "reasons": problems or missing}
         response = json_response(body, status=503 if problems else 200)
         if problems:
             response.headers["Retry-After"] = str(RETRY_AFTER_ELSE_S)

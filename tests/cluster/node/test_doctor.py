@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 import pytest
 import trio
 from cryptography import x509
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.cluster
 DEADLINE_S: Final = 60.0
 
 
-async def _doctor(*words: str, files: int | None = None) -> tuple[int, dict[str, Any]]:
+async def run_doctor(*words: str, files: int | None = None) -> tuple[int, dict[str, Any]]:
     """Its exit code, and its checks by name."""
     command = [sys.executable, "-m", "node", "doctor", "--json", *words]
     if files is not None:
@@ -80,7 +82,7 @@ def _certificate(folder: Path, *, ends: datetime.timedelta) -> dict[str, object]
 
 
 async def test_a_sound_machine_has_warnings_at_most(tmp_path: Path) -> None:
-    code, found = await _doctor("--config", str(_write(tmp_path)))
+    code, found = await run_doctor("--config", str(_write(tmp_path)))
     assert code == 0
     assert [name for name, check in found.items() if check["verdict"] != "ok"] == ["node"]
     assert found["node"]["next"] == "starling up"
@@ -100,7 +102,7 @@ async def test_all_that_keeps_a_node_from_starting_is_found_at_once(tmp_path: Pa
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
     ):
         udp.bind(("127.0.0.1", media))
-        code, found = await _doctor("--config", str(config))
+        code, found = await run_doctor("--config", str(config))
     assert code == 1
     bad = {name: (check["message"], check["next"]) for name, check in found.items() if check["verdict"] == "fail"}
     assert bad.keys() == {"store", "port.http.tcp", f"port.media.udp:{media}", "certificate"}
@@ -113,7 +115,7 @@ async def test_all_that_keeps_a_node_from_starting_is_found_at_once(tmp_path: Pa
 
 async def test_a_certificate_about_to_end_and_few_files_are_warnings(tmp_path: Path) -> None:
     config = _write(tmp_path, http=_certificate(tmp_path, ends=datetime.timedelta(days=5, hours=1)))
-    code, found = await _doctor("--config", str(config), files=200)
+    code, found = await run_doctor("--config", str(config), files=200)
     assert code == 0
     assert (found["certificate"]["verdict"], found["files"]["verdict"]) == ("warn", "warn")
     assert "ends in 5 days" in found["certificate"]["message"]
@@ -122,11 +124,34 @@ async def test_a_certificate_about_to_end_and_few_files_are_warnings(tmp_path: P
 
 
 async def test_wrong_settings_are_said_and_the_machine_is_looked_at(tmp_path: Path) -> None:
-    code, found = await _doctor("--config", str(_write(tmp_path, http={"prot": 1})))
+    code, found = await run_doctor("--config", str(_write(tmp_path, http={"prot": 1})))
     assert code == 78
     assert found["config"]["verdict"] == "fail"
     assert "prot" in found["config"]["message"]
     assert found["engine.program"]["verdict"] == "ok"
+
+
+async def test_a_gossip_key_that_the_seeds_do_not_have_is_found_before_a_start(tmp_path: Path) -> None:
+    """By their answers, which only come to who has their key."""
+    async with open_cluster(STAGES[:1]) as cluster:
+        home = cluster.at(AMSTERDAM).data_dir.parent
+        gossip = next(line for line in (home / "node.toml").read_text().splitlines() if line.startswith("seeds = "))
+        mine = tmp_path / "gossip.key"
+        mesh: dict[str, object] = {
+            "gossip_key_file": str(mine),
+            "seeds": json.loads(gossip.removeprefix("seeds = ")),
+            "port": find_free_ports(1)[0],
+        }
+        mesh["serf"] = "serf"
+        for key, verdict in ((base64.b64encode(bytes(32)), "fail"), ((home / "gossip.key").read_bytes().strip(), "ok")):
+            mine.write_bytes(key)
+            mine.chmod(0o600)
+            cluster_keys: dict[str, object] = {"cluster_keys_file": str(home / "cluster-keys.json")}
+            store: dict[str, object] = {"kind": "redis", "url": f"unix://{cluster.folder}/redis.sock"}
+            config = _write(tmp_path, mesh=mesh, tokens=cluster_keys, store=store)
+            _, found = await run_doctor("--config", str(config))
+            assert found["seeds"]["verdict"] == verdict, found["seeds"]
+            assert found["keys.gossip"]["verdict"] == "ok"
 
 
 # --- beside a running node ----------------------------------------------------------------
@@ -136,12 +161,12 @@ async def test_faults_of_a_running_cluster_are_found_from_any_node() -> None:
     """A peer whose agent does not answer by UDP, and Redis gone under two nodes that serve on."""
     async with open_cluster(STAGES[:2], settings={"mesh": {"warm_links": 1}}) as cluster:
         folder = str(cluster.at(AMSTERDAM).data_dir)
-        _, found = await _doctor("--data-dir", folder)
+        _, found = await run_doctor("--data-dir", folder)
         for name in ("serf.agent", "udp.gossip.own", f"udp.gossip:{SINGAPORE}", f"clock:{SINGAPORE}"):
             assert found[name]["verdict"] == "ok", found[name]
         # The node first: it would replace an agent that hangs.
         with _stopped(*_node_and_agent(cluster, SINGAPORE)):
-            code, found = await _doctor("--data-dir", folder)
+            code, found = await run_doctor("--data-dir", folder)
         silent = found.get(f"udp.gossip:{SINGAPORE}")
         if silent is None:  # on a slow machine gossip gave it up before the doctor came
             gone = found[f"peer:{SINGAPORE}"]
@@ -152,8 +177,16 @@ async def test_faults_of_a_running_cluster_are_found_from_any_node() -> None:
 
         (redis,) = descendants(cluster.redis.pid)  # behind its tether
         os.kill(redis, signal.SIGKILL)
-        code, found = await _doctor("--data-dir", folder)
+        async with httpx.AsyncClient(base_url=cluster.at(AMSTERDAM).url, trust_env=False) as http:
+            with trio.fail_after(DEADLINE_S):  # nobody does anything here: it asks by itself
+                while (await http.get("/readyz")).json()["status"] != "degraded":
+                    await trio.sleep(0.1)
+            ready = await http.get("/readyz")
+        assert ready.status_code == 200
+        assert [one["code"] for one in ready.json()["reasons"]] == ["store_unavailable"]
+        code, found = await run_doctor("--data-dir", folder)
         assert code == 1
+        assert found["ready"]["verdict"] == "ok"
         assert (found["store"]["verdict"], found["store"]["next"]) == ("fail", "start Redis, or set store.url")
         assert found["engine"]["verdict"] == "ok"
 

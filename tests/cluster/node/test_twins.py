@@ -16,6 +16,7 @@ from node.admin import Links, StatusReport, ask_node
 from node.demo.cast import AMSTERDAM, SINGAPORE, STAGES
 from node.demo.cluster import open_cluster
 from node.demo.ports import find_free_ports
+from tests.cluster.node.test_doctor import run_doctor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,6 +97,8 @@ async def test_the_older_of_two_copies_takes_nobody_until_it_is_alone() -> None:
             status = await _status(first.data_dir)
             assert (status.ready, [one.code for one in status.problems]) == (False, ["node_twin"])
             assert "give each machine its own" in status.problems[0].message
+            code, found = await run_doctor("--data-dir", str(first.data_dir))
+            assert (code, found["ready:node_twin"]["verdict"]) == (1, "fail")
             async with httpx.AsyncClient(trust_env=False) as http:
                 refused = await http.post(f"{first.url}/v1/sessions?stay=1", json={"name": "Ada", "device": "d" * 22})
                 taken = await http.post(f"{url}/v1/sessions?stay=1", json={"name": "Ada", "device": "d" * 22})

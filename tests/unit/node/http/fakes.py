@@ -58,6 +58,7 @@ class FakeBackend:
     delay_s: float = 0.0
     failure: Exception | None = None
     problems: tuple[ReadinessProblem, ...] = ()
+    missing: tuple[ReadinessProblem, ...] = ()
     urls: tuple[str, ...] = ()
     better: NodeCandidate | None = None
     asked: list[object] = field(default_factory=list)
@@ -182,6 +183,9 @@ class FakeBackend:
 
     def readiness(self) -> tuple[ReadinessProblem, ...]:
         return self.problems
+
+    def degradations(self) -> tuple[ReadinessProblem, ...]:
+        return self.missing
 
     def jwks(self) -> Mapping[str, object]:
         return {"keys": []}

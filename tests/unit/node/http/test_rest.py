@@ -147,6 +147,11 @@ async def test_changes_of_rooms_are_paced_by_address_and_reading_is_not(
 
 async def test_health_and_readiness(client: TestClientProtocol, backend: FakeBackend) -> None:
     assert (await client.get("/readyz")).status_code == 200
+    backend.missing = (ReadinessProblem(part="store", code="store_unavailable", message="It does not answer."),)
+    response = await client.get("/readyz")
+    body = await response.get_json()
+    assert (response.status_code, body["status"]) == (200, "degraded")
+    assert [one["code"] for one in body["reasons"]] == ["store_unavailable"]
     backend.problems = (ReadinessProblem(part="engine", code="engine_unavailable", message="It restarts."),)
     response = await client.get("/readyz")
     assert response.status_code == 503
