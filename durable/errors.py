@@ -21,9 +21,11 @@ class StoreSetupError(Exception):
     Attributes:
         code: stable machine-readable name of the problem.
         message: one or two sentences for a human, ending with the next step. Never holds a password.
+        is_away: nobody answers there: it may be right again in a moment, without anybody changing a setting.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, is_away: bool = False) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
+        self.is_away = is_away

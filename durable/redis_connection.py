@@ -160,7 +160,7 @@ class RedisConnection:
 
 
 @asynccontextmanager
-async def open_redis(url: str, *, deadline_s: float = 0.4) -> AsyncIterator[RedisConnection]:
+async def open_redis(url: str, *, deadline_s: float = 0.4, may_be_away: bool = False) -> AsyncIterator[RedisConnection]:
     """Connect to `redis://[user:password@]host:port/db`, `rediss://...` or `unix:///path?db=0`.
 
     The server is asked once before this enters; afterwards it may come and go.
@@ -168,6 +168,7 @@ async def open_redis(url: str, *, deadline_s: float = 0.4) -> AsyncIterator[Redi
     Args:
         url: where Redis listens.
         deadline_s: for every call.
+        may_be_away: enter also where no server answers; one that refuses us or takes no changes is an error all along.
 
     Raises:
         StoreSetupError: `store_unavailable`, with what is wrong with the server or the URL.
@@ -187,7 +188,11 @@ async def open_redis(url: str, *, deadline_s: float = 0.4) -> AsyncIterator[Redi
             "store_unavailable", "the Redis URL is not one of redis://host:port/db, rediss://... or unix:///path"
         ) from error
     try:
-        await _check_server(client, _where(url))
+        try:
+            await _check_server(client, _where(url))
+        except StoreSetupError as error:
+            if not (may_be_away and error.is_away):
+                raise
         yield RedisConnection(client, deadline_s=deadline_s)
     finally:
         client.close()
@@ -204,7 +209,7 @@ async def _check_server(client: redis.Redis, where: str) -> None:
             "store_unavailable", f"Redis at {where} wants another user or password; put them into the URL"
         ) from error
     except (RedisError, OSError, trio.TooSlowError) as error:
-        raise StoreSetupError("store_unavailable", _why_unusable(where, error)) from error
+        raise StoreSetupError("store_unavailable", _why_unusable(where, error), is_away=True) from error
     if role != b"master":
         raise StoreSetupError(
             "store_unavailable", f"Redis at {where} is a replica and takes no changes; use the address of its master"

@@ -46,6 +46,7 @@ from node.link_doubts import doubting
 from node.part_settings import membership_config, own_tags, session_config
 from node.signals import terminate_self, watch_signals
 from node.start_errors import SETUP_ERRORS, start_error
+from node.store_memory import StoreMemory
 from node.stores import open_stores
 from relay import RelayConfig, open_relay
 from session import (
@@ -169,7 +170,9 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
         if config.mesh.is_on:
             membership = await stack.enter_async_context(open_membership(membership_config(config, identity), tags))
         settings = session_config(config)
-        stores = await stack.enter_async_context(open_stores(config, settings))
+        stores = await stack.enter_async_context(
+            open_stores(config, settings, memory=StoreMemory(Path(config.node.data_dir)))
+        )
         sessions = await stack.enter_async_context(open_sessions(settings, store=stores.seats, directory=stores.rooms))
         relay = first_links = None
         if membership is not None:

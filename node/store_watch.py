@@ -28,11 +28,14 @@ class StoreWatch:
 
     Args:
         ping: One round trip with a deadline of its own; raises as calls to the store do.
+        is_away: Whether it is known not to answer.
     """
 
-    def __init__(self, ping: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, ping: Callable[[], Awaitable[object]], *, is_away: bool = False) -> None:
         self._ping = ping
-        self._missed = 0
+        self._missed = MISSES if is_away else 0
+        self.answered = trio.Event()
+        """Set once it answered for the first time."""
 
     @property
     def is_away(self) -> bool:
@@ -60,3 +63,4 @@ class StoreWatch:
             if self.is_away:
                 log.warning("store_back")
             self._missed = 0
+            self.answered.set()

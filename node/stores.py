@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from durable import AppendOnly, RedisRepository, open_redis, open_sqlite
+from durable import (
+    AppendOnly,
+    RedisRepository,
+    StoreOutcomeUnknownError,
+    StoreUnavailableError,
+    open_redis,
+    open_sqlite,
+)
 from node.store_watch import StoreWatch
 from session import MemorySeatStore, RedisSeatReader, RedisSeatStore, RoomDirectory
 from session.former_rooms import bring_over_rooms
@@ -23,7 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from durable import Repository
+    from durable.redis_connection import RedisConnection
     from node.config import Config
+    from node.store_memory import StoreMemory
     from session import SeatReader, SeatStore, SessionConfig
 
 __all__ = ["SQLITE_FILE", "Stores", "open_stores"]
@@ -57,20 +66,54 @@ class Stores:
 
 
 @asynccontextmanager
-async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[Stores]:
+async def open_stores(
+    config: Config, settings: SessionConfig, *, memory: StoreMemory | None = None
+) -> AsyncIterator[Stores]:
     """Open what `[store]` names for the length of the block.
+
+    Args:
+        config: All settings.
+        settings: Those of the sessions.
+        memory: Remembers which store was there once: a node that comes back to one during an outage serves without it.
+            Without a memory, or where the store is a new one, it has to answer now, since its address may be wrong.
 
     Raises:
         StoreSetupError: It cannot be used.
     """
     if config.store.kind == "redis":
-        async with open_redis(config.store.url, deadline_s=config.store.deadline_s) as redis:
+        url = config.store.url
+        is_known = memory is not None and memory.knows(url)
+        async with open_redis(url, deadline_s=config.store.deadline_s, may_be_away=is_known) as redis:
             repository = RedisRepository(redis, cluster=settings.cluster)
-            await _warn_of_a_forgetful_redis(repository)
-            await bring_over_rooms(redis, repository, cluster=settings.cluster)
-            watch = StoreWatch(lambda: redis.run((("PING",),)))
+
+            async def settle_in() -> None:
+                await _warn_of_a_forgetful_redis(repository)
+                await bring_over_rooms(redis, repository, cluster=settings.cluster)
+
+            is_away = is_known and not await _answers(redis)
+            if is_away:
+                log.warning(
+                    "store_away",
+                    code="store_unavailable",
+                    reason="it does not answer; this node had it before and serves without it: start Redis again",
+                )
+            else:
+                await settle_in()
+                if memory is not None:
+                    memory.remember(url)
+            watch = StoreWatch(lambda: redis.run((("PING",),)), is_away=is_away)
+
+            async def settle_in_later() -> None:
+                await watch.answered.wait()
+                try:
+                    await settle_in()
+                except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
+                    log.warning("store_not_settled", reason=f"{error}; the next start of this node goes on")
+
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(watch.run)
+                if is_away:
+                    nursery.start_soon(settle_in_later)
                 yield Stores(
                     seats=RedisSeatStore.from_config(redis, settings),
                     reader=RedisSeatReader(redis, cluster=settings.cluster),
@@ -88,6 +131,14 @@ async def open_stores(config: Config, settings: SessionConfig) -> AsyncIterator[
                 rooms=_directory(sqlite, settings),
                 repository=sqlite,
             )
+
+
+async def _answers(redis: RedisConnection) -> bool:
+    try:
+        await redis.run((("PING",),))
+    except (StoreUnavailableError, StoreOutcomeUnknownError):
+        return False
+    return True
 
 
 def _directory(repository: Repository, settings: SessionConfig) -> RoomDirectory:
