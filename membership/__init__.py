@@ -11,7 +11,8 @@ outside in:
 - distance/ says how far a pair of nodes is and how sure that is; placement.py is the pure function from that to
   ordered candidates with reasons.
 - keys/ is the keys of the gossip, this node's and everybody's.
-- queries/ asks other nodes: whether they answer, and where a room lives while the store is away.
+- queries/ asks other nodes: whether they answer, whether they refuse this one, and where a room lives while the store
+  is away.
 
 What comes from a peer is never trusted: a member with unusable tags, of another cluster or without a
 certificate is listed with the reason and changes nothing.

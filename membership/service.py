@@ -41,6 +41,7 @@ from membership.members.view import (
     MembersHinted,
     MembersRead,
     MemberView,
+    NodeRefused,
     NodesSilent,
     PruneMember,
     Publish,
@@ -52,6 +53,8 @@ from membership.members.view import (
 )
 from membership.queries.pings import QUERY_NAME as PING_QUERY
 from membership.queries.pings import Pings
+from membership.queries.refusals import QUERY_NAME as REFUSALS_QUERY
+from membership.queries.refusals import Refusals
 from membership.queries.room_queries import RoomQueries
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from membership.session import AgentSession, Ears, listen, open_session
@@ -123,6 +126,12 @@ class Membership:
             alive=self._core.alive_to_gossip,
             endpoint=self._endpoint,
             tell=lambda names: self._feed(NodesSilent(names=names)),
+        )
+        self._refusals = Refusals(
+            config,
+            view=lambda: self.view,
+            endpoint=self._endpoint,
+            tell=lambda names: self._feed(NodeRefused(by=names)),
         )
         self.rooms = RoomQueries(config, view=lambda: self.view, endpoint=self._endpoint)
         """Asks the mesh on which nodes a room lives, and answers others; for when the store is away."""
@@ -339,7 +348,7 @@ class Membership:
             members=lambda: self._feed(MembersHinted()),
             lost=self._count_lost,
             user_event=self._events.take,
-            answerers={KEYS_QUERY: self.keys, PING_QUERY: self._pings},
+            answerers={KEYS_QUERY: self.keys, PING_QUERY: self._pings, REFUSALS_QUERY: self._refusals},
             others=self.rooms,
         )
 
@@ -469,6 +478,7 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         nursery.start_soon(membership._supervisor.run)
         nursery.start_soon(membership.rooms.run)
         nursery.start_soon(membership._pings.run)
+        nursery.start_soon(membership._refusals.run)
         failure = await membership._wait_started()
         if failure is None:
             yield membership

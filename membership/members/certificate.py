@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["CERTIFICATE_TAG", "certificate_holds", "statement"]
+__all__ = ["CERTIFICATE_TAG", "certificate_holds", "holds", "statement"]
 
 CERTIFICATE_TAG: Final = "x"
 
@@ -37,10 +37,14 @@ def certificate_holds(cluster_keys: Iterable[bytes], *, wire: Mapping[str, str],
 
     Two cluster keys may be live at a time, so that they can be rotated.
     """
-    signed = statement(wire)
+    return holds(cluster_keys, signed=statement(wire), signature=certificate)
+
+
+def holds(cluster_keys: Iterable[bytes], *, signed: bytes, signature: bytes) -> bool:
+    """Whether one of the cluster's public keys (32 raw bytes each) has signed this."""
     for cluster_key in cluster_keys:
         try:
-            Ed25519PublicKey.from_public_bytes(cluster_key).verify(certificate, signed)
+            Ed25519PublicKey.from_public_bytes(cluster_key).verify(signature, signed)
         except InvalidSignature:
             continue
         return True

@@ -119,10 +119,13 @@ def _why_shared(member: ViewMember, owner: ViewMember) -> str:
     )
 
 
-def own_refusal(view: ClusterView, own_name: str, seeds: frozenset[str]) -> UnusableMember | None:
+def own_refusal(
+    view: ClusterView, own_name: str, seeds: frozenset[str], refused_by: frozenset[str]
+) -> UnusableMember | None:
     """Why the node that looks counts for nobody.
 
-    It is refused by its own rules, or it is alone and who lives at its seeds is uncertified to it: then it is the one
+    It is refused by its own rules, or most others say that its key is revoked (one alone may have a wrong file), or it
+    is alone and who lives at its seeds is uncertified to it: then it is the one
     with other cluster keys. A stranger at any other place proves nothing, as whoever has the gossip key can bring one;
     and neither does one beside others that hold.
 
@@ -130,13 +133,24 @@ def own_refusal(view: ClusterView, own_name: str, seeds: frozenset[str]) -> Unus
         view: what it sees.
         own_name: the Serf name of its agent.
         seeds: `host:port` of others.
+        refused_by: Serf names of nodes that say that its key is revoked.
     """
     for one in view.unusable:
         if one.serf_name == own_name:
             return one
     own = view.members.get(view.own_id)
-    if own is None or any(member.node_id != view.own_id for member in view.alive()):
+    if own is None:
         return None
+    others = {member.serf_name for member in view.alive() if member.node_id != view.own_id}
+    if others:
+        refusing = others & refused_by
+        if 2 * len(refusing) <= len(others):
+            return None
+        message = (
+            f"its node key is in the file of revoked keys of {', '.join(sorted(refusing))}: take it out there, if "
+            "that is wrong, and send them SIGHUP; else remove node-key.pem from the data folder here and restart"
+        )
+        return _unusable(own, "key_revoked", message)
     are_named = any(not is_numeric(seed) for seed in seeds)
     for one in view.unusable:
         is_seed = are_named or f"{one.address}:{one.port}" in seeds or f"[{one.address}]:{one.port}" in seeds

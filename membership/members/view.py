@@ -11,6 +11,7 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     MembersHinted     read members, or once more if a read is under way
     MembersRead       new snapshot
     KeysRevoked       judge everybody anew, also who is held
+    NodeRefused       who refuses this node for what it cannot see itself (queries/refusals.py asks)
     NodesSilent       who is alive to gossip and does not answer counts as failed (queries/pings.py says who that is)
     SeedsTried        next look at the seeds: soon after a failure (doubling), else after the interval
     DeadlineReached   periodic re-read; join seeds that are missing (seed_watch.py); end of holding; prune own
@@ -57,6 +58,7 @@ __all__ = [
     "MemberView",
     "MembersHinted",
     "MembersRead",
+    "NodeRefused",
     "NodesSilent",
     "PruneMember",
     "Publish",
@@ -119,6 +121,13 @@ class NodesSilent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NodeRefused:
+    """All Serf names of nodes that say, in the cluster's name, that this node's key is revoked."""
+
+    by: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SeedsTried:
     """The answer to `JoinSeeds`: whether at least one was reached."""
 
@@ -167,7 +176,17 @@ class Publish:
     changes: tuple[Change, ...]
 
 
-ViewEvent = AgentUp | AgentDown | KeysRevoked | MembersHinted | MembersRead | NodesSilent | SeedsTried | DeadlineReached
+ViewEvent = (
+    AgentUp
+    | AgentDown
+    | KeysRevoked
+    | MembersHinted
+    | MembersRead
+    | NodeRefused
+    | NodesSilent
+    | SeedsTried
+    | DeadlineReached
+)
 ViewEffect = ReadMembers | JoinSeeds | PruneMember | RenewAgent | Publish
 
 
@@ -210,6 +229,7 @@ class MemberView:
         self._judged: dict[str, tuple[SerfMember, ViewMember | UnusableMember]] = {}
         self._own_names = OwnNames(node_id)
         self._own_name = ""
+        self._refused_by: frozenset[str] = frozenset()
         self._newest_own_boot = 0
         self._is_renewing = False
         self._twins = Twins(node_id)
@@ -248,6 +268,9 @@ class MemberView:
                 return self._read(now)
             case MembersRead():
                 return self._members_read(event.members, now)
+            case NodeRefused():
+                self._refused_by = event.by
+                return self._publish(self._known(), self.view.unusable, fresh=self.view.is_fresh)
             case NodesSilent():
                 return self._silence(event.names)
             case SeedsTried():
@@ -347,7 +370,7 @@ class MemberView:
             unusable=tuple(unusable),
             is_fresh=fresh,
         )
-        new = replace(new, own_refusal=own_refusal(new, self._own_name, self._seed_addresses))
+        new = replace(new, own_refusal=own_refusal(new, self._own_name, self._seed_addresses, self._refused_by))
         if new == old:
             return ()
         self.view = replace(new, number=old.number + 1)

@@ -1,1 +1,4 @@
-"""Questions to other nodes by Serf queries: do they answer (pings.py), and where does a room live (room_queries.py)."""
+"""Questions to other nodes by Serf queries.
+
+Do they answer (pings.py), do they refuse this node (refusals.py), and where does a room live (room_queries.py).
+"""

@@ -29,6 +29,7 @@ async def inquire(
     named: bool,
     timeout_s: float,
     deadline_s: float,
+    payload: bytes = b"",
 ) -> dict[str, bytes]:
     """Ask, and wait until all that are expected have answered or the time is over.
 
@@ -41,6 +42,7 @@ async def inquire(
         named: ask only these, at most `MAX_NAMED`; else all, and unexpected answers are returned, too.
         timeout_s: how long nodes may answer.
         deadline_s: for the agent to take the query.
+        payload: what is asked.
 
     Returns:
         Answers by Serf name; the first counts. Any member of the gossip can forge them.
@@ -57,7 +59,7 @@ async def inquire(
         with trio.move_on_after(timeout_s + 2 * deadline_s) as scope:
             async with endpoint.connect(deadline_s=deadline_s) as client:
                 nodes = sorted(expected) if named else ()
-                answers = await client.query(name, b"", timeout_s=timeout_s, nodes=nodes)
+                answers = await client.query(name, payload, timeout_s=timeout_s, nodes=nodes)
                 while missing and (answer := await answers.receive()) is not None:
                     if isinstance(answer, QueryAnswer) and (not named or answer.sender in expected):
                         found.setdefault(answer.sender, answer.payload)

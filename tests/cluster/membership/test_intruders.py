@@ -115,6 +115,33 @@ async def test_members_that_lie_are_shown_with_the_reason_and_change_nothing(
         assert {one.detail.partition(":")[0] for one in bob.history.entries() if one.kind == "refused"} == set(codes)
 
 
+async def test_a_node_whose_key_the_others_revoked_knows_that_it_counts_for_nobody(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own file does not list it: the others tell it, signed."""
+    for name in ("FIRST_S", "PAUSE_S", "PAUSE_REFUSED_S"):
+        monkeypatch.setattr(f"membership.queries.refusals.{name}", 0.5)
+    monkeypatch.setattr("membership.queries.refusals.QUESTIONS_PER_S", 10.0)
+    revoked = tmp_path / "revoked"
+    revoked.touch()
+    key = Ed25519PrivateKey.generate()
+    first, second, third = certified(configure, key, "ada", "bob", "eve")
+    first, second = (replace(one, revoked_keys_file=revoked) for one in (first, second))
+    async with opened(first, second, third) as (ada, bob, eve):
+        await wait_met(ada, bob, eve)
+        revoked.write_text(text_of(node_key("eve")))
+        ada.reload_revoked_keys()
+        await trio.sleep(4)
+        assert own_code(eve) == "", "one of two may have a wrong file"
+        bob.reload_revoked_keys()
+        await wait_until(lambda: own_code(eve) == "key_revoked", deadline_s=10)
+        assert (own_code(ada), own_code(bob)) == ("", "")
+        revoked.write_text("")
+        for node in (ada, bob):
+            node.reload_revoked_keys()
+        await wait_until(lambda: own_code(eve) == "", deadline_s=15)
+
+
 async def test_a_node_whose_key_is_revoked_is_gone_at_once_and_back_when_it_is_not(
     configure: Configure, tmp_path: Path
 ) -> None:
@@ -217,6 +244,10 @@ def counted(ada: Membership, foreign: int) -> Callable[[], bool]:
 
 def codes_of(one: Membership) -> list[str]:
     return sorted(member.code for member in one.view.unusable)
+
+
+def own_code(seen_by: Membership) -> str:
+    return "" if seen_by.view.own_refusal is None else seen_by.view.own_refusal.code
 
 
 def text_of(key: bytes) -> str:
