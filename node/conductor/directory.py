@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from membership import ClientPlace, LoadClass, Position, RoomPlace, may_hold, rank, rtt_matrix
-from node.http.candidates import CandidateReason, LeftOut, NodeCandidate, PlacementExplained, PositionShown, Way
+from node.http.candidates import (
+    CandidateReason,
+    LeftOut,
+    NodeCandidate,
+    PlacementExplained,
+    PositionShown,
+    SessionPlace,
+    Way,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,12 +73,32 @@ class Directory:
             stage: Where rooms live.
             leaving: Its session here; whoever sits alone is not held by the room that they would take along.
         """
+        return self._clearly_better(self._place(query, stage, node=self._view().own_id, leaving=leaving))
+
+    def session_place(
+        self, query: CandidateQuery, stage: Stage, *, closed: tuple[str, str] | None = None, is_known_here: bool = False
+    ) -> SessionPlace:
+        """Where somebody who asks this node for a session is to have it.
+
+        Args:
+            query: What is known of the client.
+            stage: Where rooms live.
+            closed: Why this node takes nobody new, code and text, though its tag may not say so yet.
+            is_known_here: They have a seat here, and may stay whatever is said of new ones.
+        """
         own = self._view().own_id
-        placed = self._place(query, stage, node=own, leaving=leaving)
-        best = next(iter(placed.placement.candidates), None)
-        if best is None or best.node_id == own or best.first_hop is None or best.load is LoadClass.FULL:
-            return None
-        return _shown(best, placed.view)
+        placed = self._place(query, stage, node=own)
+        left_out = next((one for one in placed.placement.excluded if one.node_id == own), None)
+        code, text = closed or ((left_out.code, left_out.text) if left_out is not None else ("", ""))
+        if is_known_here or not code:
+            return SessionPlace(better=self._clearly_better(placed))
+        others = [one for one in placed.placement.candidates if one.node_id != own]
+        free = next((one for one in others if one.load is not LoadClass.FULL), None)
+        return SessionPlace(
+            better=None if free is None else _shown(free, placed.view),
+            left_out=LeftOut(node=own, code=code, text=text),
+            nodes=tuple(_shown(one, placed.view) for one in others),
+        )
 
     def explain(self, query: CandidateQuery, stage: Stage) -> PlacementExplained:
         """Why the client is sent where it is."""
@@ -123,6 +151,13 @@ class Directory:
         )
         placement = rank(view, rtts, client, room)
         return _Placed(view=view, rtts=rtts, position=position, room=room, placement=placement)
+
+    @staticmethod
+    def _clearly_better(placed: _Placed) -> NodeCandidate | None:
+        best = next(iter(placed.placement.candidates), None)
+        if best is None or best.node_id == placed.view.own_id:
+            return None
+        return None if best.first_hop is None or best.load is LoadClass.FULL else _shown(best, placed.view)
 
     def _position(self, query: CandidateQuery) -> PositionShown | None:
         """Where the client says it is, else where its address is."""

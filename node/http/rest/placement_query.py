@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from quart import request
 
+from node.http.body import bearer_token
 from node.http.candidates import CandidateQuery
 from signalling.client.messages import MAX_MEASURED_NODES, MAX_RTT_MS
 from signalling.errors import ErrorCode, Refused
@@ -31,7 +32,8 @@ def read_query(api: Api) -> CandidateQuery:
     """Read it from the current request.
 
     Raises:
-        Refused: ``malformed_message`` or ``room_invalid``; the sentence says what would do.
+        Refused: ``malformed_message`` or ``room_invalid``; the sentence says what would do. ``token_invalid``: there is
+            an ``Authorization`` header without a token.
     """
     latitude, longitude = _degrees("lat", MAX_LATITUDE), _degrees("lon", MAX_LONGITUDE)
     if (latitude is None) != (longitude is None):
@@ -44,6 +46,7 @@ def read_query(api: Api) -> CandidateQuery:
         rtts_ms=_measured(),
         address=api.client_address(),
         spread_key=api.client_key().encode(),
+        session_token=bearer_token() if "Authorization" in request.headers else None,
     )
 
 

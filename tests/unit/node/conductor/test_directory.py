@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
-from membership import LoadClass, Position
+import pytest
+
+from membership import LoadClass, NodeState, Position
 from node.conductor.directory import Directory
-from node.http.candidates import CandidateQuery
+from node.http.candidates import CandidateQuery, LeftOut, SessionPlace
 from signalling.ids import NodeId, RoomId, SessionId
 from tests.unit.membership.places import member, on_a_line, view
 
@@ -114,3 +117,55 @@ def test_whoever_sits_alone_is_not_held_by_the_room_that_they_would_take_along()
     found = lives_here[0].better(query, lives_here[1], leaving=SOMEBODY)
     assert found is not None
     assert found.node == TOKYO
+
+
+# --- where a session is to be ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tags", "query", "code"),
+    [
+        ({"eligible": False}, CandidateQuery(), "ineligible"),
+        ({"residency": "us"}, CandidateQuery(residency="eu"), "residency"),
+        ({"region": "us"}, CandidateQuery(room=DEN, allowed=("eu",)), "residency"),
+    ],
+)
+def test_who_may_not_come_here_is_sent_on_though_nobody_knows_how_far_anything_is(
+    tags: dict[str, Any], query: CandidateQuery, code: str
+) -> None:
+    cluster = view(member("me", **tags), member("london", region="eu", residency="eu"))
+    place = directory(cluster).session_place(query, stage())
+    assert place.better is not None
+    assert place.left_out is not None
+    assert (place.better.node, place.left_out.node, place.left_out.code) == (LONDON, ME, code)
+    assert [one.node for one in place.nodes] == [LONDON]
+    again = directory(cluster).session_place(query, stage(), is_known_here=True)
+    assert again == SessionPlace(), "who has a seat here comes back to it"
+
+
+def test_who_comes_to_a_node_that_is_emptied_is_sent_on() -> None:
+    me = member("me")
+    cluster = view(replace(me, tags=replace(me.tags, state=NodeState.DRAINING)), member("london"))
+    place = directory(cluster).session_place(CandidateQuery(), stage())
+    assert place.left_out is not None
+    assert (place.left_out.code, [one.node for one in place.nodes]) == ("draining", [LONDON])
+
+
+def test_what_the_node_knows_of_itself_counts_before_its_tag_says_so() -> None:
+    place = directory().session_place(CandidateQuery(), stage(), closed=("draining", "because"))
+    assert place.left_out == LeftOut(node=ME, code="draining", text="because")
+    assert ME not in {one.node for one in place.nodes}
+    assert len(place.nodes) == 2
+
+
+def test_nobody_is_sent_to_a_full_node_but_may_be_told_of_it() -> None:
+    cluster = view(member("me", eligible=False), member("tokyo", load=LoadClass.FULL))
+    place = directory(cluster).session_place(CandidateQuery(), stage())
+    assert (place.better, [one.node for one in place.nodes]) == (None, [TOKYO])
+
+
+def test_a_node_that_takes_people_keeps_them_unless_another_is_clearly_better() -> None:
+    assert directory().session_place(CandidateQuery(), stage()) == SessionPlace()
+    far = directory().session_place(CandidateQuery(address="198.51.100.7"), stage())
+    assert far.better is not None
+    assert (far.better.node, far.left_out) == (TOKYO, None)
