@@ -121,7 +121,7 @@ class Conductor:
         self.standing = Standing()
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
         self._placement = PlacementDesk(
-            directory=directory, stage=self.stage, sessions=sessions, standing=self.standing
+            directory=directory, stage=self.stage, sessions=sessions, accounts=self.accounts, standing=self.standing
         )
         self.moves = MoveDesk(self.stage, self._placement.candidates_of, self._placement.better, sessions.node)
         self.chat = ChatDesk(stage=self.stage, history=history)
