@@ -18,6 +18,7 @@ from node.conductor.media_measures import MediaMeasures
 from node.conductor.moderation import Moderation
 from node.conductor.moves import MoveDesk
 from node.conductor.peers import ClientPeers
+from node.conductor.people_rtts import PeopleRtts
 from node.conductor.permits import check_chat, check_publish
 from node.conductor.placement import PlacementDesk
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
@@ -117,7 +118,8 @@ class Conductor:
         self._relay = relay
         self._first_links = first_links
         self.peers = ClientPeers(engine, sessions.media_of)
-        self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
+        people = PeopleRtts(engine, rooms.sessions_in)
+        self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay, people=people)
         self.standing = Standing()
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
         self._placement = PlacementDesk(

@@ -142,7 +142,13 @@ class Directory:
         nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
         if query.room is not None and any(one != leaving for one in stage.rooms.sessions_in(query.room)):
             nodes.add(view.own_id)
-        room = RoomPlace(nodes=frozenset(nodes), residency=query.residency, allowed=query.allowed)
+        here_ms = None if query.room is None else stage.people.farthest_ms(query.room, leaving=leaving)
+        room = RoomPlace(
+            nodes=frozenset(nodes),
+            people_ms={} if here_ms is None else {view.own_id: here_ms},
+            residency=query.residency,
+            allowed=query.allowed,
+        )
         client = ClientPlace(
             rtts_ms=query.rtts_ms,
             position=None if position is None else Position(latitude=position.latitude, longitude=position.longitude),

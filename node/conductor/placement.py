@@ -48,7 +48,13 @@ class PlacementDesk:
     """
 
     def __init__(
-        self, *, directory: Directory, stage: Stage, sessions: Sessions, accounts: AccountDesk, standing: Standing
+        self,
+        *,
+        directory: Directory,
+        stage: Stage,
+        sessions: Sessions,
+        accounts: AccountDesk,
+        standing: Standing,
     ) -> None:
         self._directory = directory
         self._stage = stage
@@ -90,6 +96,7 @@ class PlacementDesk:
         """As :meth:`candidates`, for a question of this node itself."""
         if query.room is not None:
             await self._read(query.room)
+            await self._measure(query.room)
         return self._directory.candidates(self._within(query), self._stage)
 
     def better(self, query: CandidateQuery, session: SessionId) -> NodeCandidate | None:
@@ -116,6 +123,7 @@ class PlacementDesk:
         if not (self._stage.rooms.sessions_in(query.room) and self._may_know(query.room, asker)):
             await self._read(query.room)
         if self._may_know(query.room, asker):
+            await self._measure(query.room)
             return self._within(query)
         return msgspec.structs.replace(query, room=None)
 
@@ -132,6 +140,10 @@ class PlacementDesk:
         """Ask the store about a room that nobody here sits in; one that is away says nothing."""
         with trio.move_on_after(DEFINITION_S):
             await self._sessions.definitions.peek(room)
+
+    async def _measure(self, room: RoomId) -> None:
+        if self._stage.rooms.sessions_in(room):
+            await self._stage.people.refresh()
 
     def _within(self, query: CandidateQuery) -> CandidateQuery:
         known = None if query.room is None else self._sessions.definitions.known(query.room)

@@ -25,11 +25,14 @@ SOMEBODY = SessionId("somebody")
 
 
 class FakeStage:
-    """A room on these nodes, and here or not."""
+    """A room on these nodes, and here or not, with somebody so far away."""
 
-    def __init__(self, *nodes: str, here: bool = False) -> None:
-        self._nodes, self._here = frozenset(map(NodeId, nodes)), here
-        self.rooms = self
+    def __init__(self, *nodes: str, here: bool = False, people_ms: float | None = None) -> None:
+        self._nodes, self._here, self._people_ms = frozenset(map(NodeId, nodes)), here, people_ms
+        self.rooms = self.people = self
+
+    def farthest_ms(self, room: RoomId, *, leaving: SessionId | None = None) -> float | None:
+        return self._people_ms if room == DEN and leaving is None else None
 
     def nodes_of(self, room: RoomId) -> frozenset[NodeId]:
         return self._nodes if room == DEN else frozenset()
@@ -45,8 +48,8 @@ class OneAddress:
         return Position(latitude=35.7, longitude=139.7) if address == "198.51.100.7" else None
 
 
-def stage(*nodes: str, here: bool = False) -> Stage:
-    return cast("Stage", FakeStage(*nodes, here=here))
+def stage(*nodes: str, here: bool = False, people_ms: float | None = None) -> Stage:
+    return cast("Stage", FakeStage(*nodes, here=here, people_ms=people_ms))
 
 
 def directory(cluster: ClusterView = CLUSTER, **at_ms: float) -> Directory:
@@ -82,6 +85,17 @@ def test_a_room_that_lives_here_and_there_is_placed_between() -> None:
     assert {(way.a, way.b): way.source for way in explained.ways}[TOKYO, ME] == "coordinates"
     assert explained.nodes[0].cost_ms == sum(reason.cost_ms for reason in explained.nodes[0].reasons)
     assert explained.verdict.startswith("london, because 40 ms away")
+
+
+def test_the_way_to_the_people_of_a_room_ends_at_them_and_not_at_their_node() -> None:
+    """Here they are on a slow line: then it is better to be near to them than halfway."""
+    query = CandidateQuery(room=DEN, rtts_ms={ME: 60.0, LONDON: 20.0, TOKYO: 200.0})
+    asked = directory(me=0, london=60, tokyo=250)
+    near = asked.explain(query, stage("london", here=True)).nodes
+    assert [one.node for one in near][:2] == [LONDON, ME]
+    far = asked.explain(query, stage("london", here=True, people_ms=150.0)).nodes
+    assert [one.node for one in far][:2] == [ME, LONDON]
+    assert {one.node: one.cost_ms for one in far}[ME] == 60.0 + 150.0
 
 
 def test_who_is_left_out_and_that_nobody_is_left_is_said() -> None:
