@@ -187,10 +187,14 @@ def _shown(one: Candidate, view: ClusterView) -> NodeCandidate:
         rtt_ms=None if hop is None else round(hop.rtt_ms, 1),
         rtt_source=None if hop is None else hop.source.value,
         confidence=None if hop is None else round(hop.confidence, 2),
-        cost_ms=round(one.cost_ms, 1),
+        cost_ms=None if hop is None else round(one.cost_ms, 1),
         error_ms=round(one.error_ms, 1),
         reasons=tuple(
-            CandidateReason(code=reason.code, text=reason.text, cost_ms=round(reason.cost_ms, 1))
+            CandidateReason(
+                code=reason.code,
+                text=reason.text,
+                cost_ms=None if reason.cost_ms is None else round(reason.cost_ms, 1),
+            )
             for reason in one.reasons
         ),
         why=tuple(reason.text for reason in one.reasons),
@@ -205,6 +209,10 @@ def _verdict(nodes: tuple[NodeCandidate, ...]) -> str:
     if not rest:
         return f"{said}. There is no other candidate."
     second = rest[0]
+    if first.cost_ms is None:
+        return f"{said}. How far any node is from the client is unknown: load, the room and chance decided."
+    if second.cost_ms is None:
+        return f"{said}. How far {second.node} is from the client is unknown."
     if second.cost_ms - second.error_ms <= first.cost_ms + first.error_ms:
         return f"{said}. {second.node} may be as near: load, the room and the map decided."
     return f"{said}. Next is {second.node}, at {second.cost_ms - first.cost_ms:.0f} ms more."

@@ -42,11 +42,11 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandidateReason(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of why a node stands where it does, and what it adds to the cost."""
+    """One part of why a node stands where it does, and what it adds to the cost; None where nobody knows."""
 
     code: str
     text: str
-    cost_ms: float
+    cost_ms: float | None
 
 
 class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +62,8 @@ class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
         rtt_ms: From the client to it, as well as it is known; None when it is not.
         rtt_source: Where that comes from: ``measured`` or ``positions``.
         confidence: How much to trust it, 0-1.
-        cost_ms: What it costs in all: the worst way to anybody in the room, there and back, and load.
+        cost_ms: What it costs in all: the worst way to anybody in the room, there and back, and load; None when it is
+            not known how far the client is from it, and then it comes after those of which it is.
         error_ms: How far that may be off; nodes whose costs may be the same are ordered by what does not shake.
         reasons: What the cost is made of.
         why: The reasons' sentences.
@@ -77,7 +78,7 @@ class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
     rtt_ms: float | None
     rtt_source: str | None = None
     confidence: float | None = None
-    cost_ms: float = 0.0
+    cost_ms: float | None = None
     error_ms: float = 0.0
     reasons: tuple[CandidateReason, ...] = ()
     why: tuple[str, ...]

@@ -83,7 +83,7 @@ def test_a_room_that_lives_here_and_there_is_placed_between() -> None:
     assert explained.room_nodes == (LONDON, ME)
     assert [one.node for one in explained.nodes] == [LONDON, ME, TOKYO]
     assert {(way.a, way.b): way.source for way in explained.ways}[TOKYO, ME] == "coordinates"
-    assert explained.nodes[0].cost_ms == sum(reason.cost_ms for reason in explained.nodes[0].reasons)
+    assert explained.nodes[0].cost_ms == sum(reason.cost_ms or 0.0 for reason in explained.nodes[0].reasons)
     assert explained.verdict.startswith("london, because 40 ms away")
 
 
@@ -96,6 +96,30 @@ def test_the_way_to_the_people_of_a_room_ends_at_them_and_not_at_their_node() ->
     far = asked.explain(query, stage("london", here=True, people_ms=150.0)).nodes
     assert [one.node for one in far][:2] == [ME, LONDON]
     assert {one.node: one.cost_ms for one in far}[ME] == 60.0 + 150.0
+
+
+def test_a_node_that_nobody_measured_costs_nothing_known_and_comes_last() -> None:
+    cluster = view(member("me", load=LoadClass.HIGH), member("nowhere"), member("tokyo"))
+    explained = directory(cluster).explain(CandidateQuery(rtts_ms={ME: 60.0, TOKYO: 200.0}), stage())
+    assert [(one.node, one.cost_ms) for one in explained.nodes] == [(ME, 120.0), (TOKYO, 200.0), ("nowhere", None)]
+    (reason,) = explained.nodes[-1].reasons
+    assert (reason.code, reason.cost_ms) == ("distance_unknown", None)
+    assert reason.text.startswith("not measured")
+    one_known = directory(cluster).explain(CandidateQuery(rtts_ms={ME: 60.0}), stage())
+    assert one_known.verdict.endswith("from the client is unknown.")
+
+
+def test_by_the_map_a_node_that_nobody_measured_has_a_cost() -> None:
+    query = CandidateQuery(rtts_ms={TOKYO: 200.0}, latitude=51.5, longitude=0.0)
+    explained = directory().explain(query, stage())
+    assert [one.node for one in explained.nodes] == [LONDON, ME, TOKYO]
+    assert all(one.cost_ms is not None for one in explained.nodes)
+
+
+def test_where_no_distance_is_known_nothing_is_said_of_costs() -> None:
+    explained = directory().explain(CandidateQuery(), stage())
+    assert {one.cost_ms for one in explained.nodes} == {None}
+    assert "How far any node is from the client is unknown" in explained.verdict
 
 
 def test_who_is_left_out_and_that_nobody_is_left_is_said() -> None:
