@@ -44,7 +44,7 @@ def sessions_blueprint(api: Api) -> Blueprint:
         with the nodes that take them.
         """
         api.spend(api.session_pace, "sessions")
-        query, stays = read_query(api), flag("stay")
+        query, stays = read_query(api, "stay"), flag("stay")
         wanted = await read_body(SessionRequest)
         place = await api.backend.session_place(query, wanted)
         if place.better is not None and not stays and _may_be_sent_on(api):

@@ -70,6 +70,11 @@ async def test_a_question_knows_position_room_and_measurements(
         ("rtt=a:1&rtt=a:2", "twice"),
         ("&".join(f"rtt=n{number}:1" for number in range(MAX_MEASURED_NODES + 1)), "at most 64"),
         ("residency=E%20U", "short word"),
+        ("latitude=1&longitude=2", "It takes lat, lon, room, residency, rtt"),
+        ("lat=1&lat=1&lon=2", "lat is given twice"),
+        ("lat=1&lon=2&lon=3", "lon is given twice"),
+        ("room=den&room=hall", "room is given twice"),
+        ("residency=eu&residency=us", "residency is given twice"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_a_sentence(
@@ -79,6 +84,14 @@ async def test_what_makes_no_sense_is_refused_with_a_sentence(
     error = (await response.get_json())["error"]
     assert (response.status_code, error["code"]) == (400, "malformed_message")
     assert word in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/nodes", "/v1/explain/placement", "/v1/explain/track/t-1"])
+async def test_only_a_session_is_asked_to_stay(client: TestClientProtocol, path: str) -> None:
+    response = await client.get(f"{path}?stay=1")
+    error = (await response.get_json())["error"]
+    assert (response.status_code, error["code"]) == (400, "malformed_message")
+    assert "stay" not in error["message"]
 
 
 async def test_a_switch_is_1_or_0(client: TestClientProtocol) -> None:
