@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from membership import GossipUnavailableError, KeysRefusedError
-
 if TYPE_CHECKING:
     from membership import KeyChange, KeysReport, Membership
 
@@ -87,6 +85,8 @@ class KeysAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 async def carry_out_keys(membership: Membership | None, order: MeshOrder) -> KeysAnswer:
     """Do what the operator wants with the keys; a refusal is an answer."""
+    from membership import GossipUnavailableError, KeysRefusedError  # whoever asks imports this module, and no mesh
+
     if membership is None:
         return KeysAnswer(code="mesh_off", message=ALONE)
     changes: tuple[KeyChange, ...] = ()

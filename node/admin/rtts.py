@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from membership import rtt_matrix
-from node.conductor.distances import rtts_now
-
 if TYPE_CHECKING:
     from membership import ClusterView, Membership, RttCell
     from relay import Relay
@@ -47,6 +44,9 @@ class Rtts(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_rtts(view: ClusterView, membership: Membership | None, relay: Relay | None) -> Rtts:
     """Make the best of what is known now."""
+    from membership import rtt_matrix  # whoever asks imports this module, and needs no mesh for it
+    from node.conductor.distances import rtts_now
+
     matrix = rtt_matrix(view) if membership is None else rtts_now(membership, relay)
     return Rtts(me=view.own_id, nodes=matrix.nodes, pairs=tuple(_pair(cell) for cell in matrix.cells()))
 
