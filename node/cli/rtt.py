@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 MARKS = {"link": "", "coordinates": "~", "positions": "?", "unknown": ""}
 """What stands before a figure of the matrix."""
 
+LEGEND = {
+    "link": "no mark: measured by the link between the two",
+    "coordinates": "~ estimated from network coordinates",
+    "positions": "? guessed from the map",
+    "unknown": "empty: nothing is known",
+}
+
 MAP_COLUMNS = 100
 """Off a terminal."""
 
@@ -31,11 +38,11 @@ def rtt(
 ) -> None:
     """Say how far two nodes are: the round trip in ms, where the figure comes from, and how far to trust it.
 
-    `link`: measured by the link between them, several times a second. `coordinates`: estimated from how gossip
-    travels, good to some 10 % and 8 ms after three minutes. `positions`: guessed from the map. Confidence is 0 to 1;
-    at 0.5 the figure may be off by as much as it says. In the matrix and on the map `~` marks an estimate, `?` a
-    guess, and on the map `>` an estimate that is no more than light needs for the way. Exit code 1: no such node lives,
-    or nothing is known of the pair; 3: no node runs here.
+    `link`: measured by the link between them, several times a second; of two other nodes as both of them tell it.
+    `coordinates`: estimated from how gossip travels, good to some 10 % and 8 ms after three minutes. `positions`:
+    guessed from the map. Confidence is 0 to 1; at 0.5 the figure may be off by as much as it says. In the matrix and on
+    the map `~` marks an estimate, `?` a guess, and on the map `>` an estimate that is no more than light needs for the
+    way. Exit code 1: no such node lives, or nothing is known of the pair; 3: no node runs here.
     """
     from node.admin import Overview, Rtts
 
@@ -57,6 +64,7 @@ def rtt(
             print_json(answer)
         else:
             print_table(("", *answer.nodes), list(matrix_rows(answer)))
+            sys.stdout.write(f"{legend(answer)}\n")
         return
     pair = find_pair(answer, *((a, b) if b else (answer.me, a)))
     if as_json:
@@ -118,6 +126,12 @@ def matrix_rows(rtts: "Rtts") -> "Iterator[tuple[str, ...]]":
     known = {frozenset((pair.a, pair.b)): pair for pair in rtts.pairs}
     for a in rtts.nodes:
         yield (a, *(_cell(known.get(frozenset((a, b)))) for b in rtts.nodes))
+
+
+def legend(rtts: "Rtts") -> str:
+    """What the marks in the matrix mean, of the sources that it has."""
+    sources = {pair.source if pair.rtt_ms is not None else "unknown" for pair in rtts.pairs}
+    return "; ".join(("round trips in ms", *(text for source, text in LEGEND.items() if source in sources)))
 
 
 def _cell(pair: "RttPair | None") -> str:

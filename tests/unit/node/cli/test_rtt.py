@@ -76,6 +76,16 @@ def test_the_matrix_is_whole_and_marks_what_is_not_measured() -> None:
     ]
 
 
+def test_the_matrix_says_what_its_marks_mean(run: Callable[..., tuple[object, str, str]]) -> None:
+    said = run("--matrix")[1].splitlines()[-1]
+    assert said == (
+        "round trips in ms; no mark: measured by the link between the two; ~ estimated from network coordinates; "
+        "? guessed from the map; empty: nothing is known"
+    )
+    measured = Rtts(me="ada", nodes=("ada", "bob"), pairs=RTTS.pairs[:1])
+    assert rtt.legend(measured) == "round trips in ms; no mark: measured by the link between the two"
+
+
 def test_one_name_is_measured_from_here(run: Callable[..., tuple[object, str, str]]) -> None:
     assert run("bob")[:2] == (0, "ada - bob: 81.6 ms +/- 2.4 (link, confidence 0.97)\n")
     assert run("cyd", "bob")[1].startswith("bob - cyd: 99.0")
