@@ -90,6 +90,16 @@ class RttMatrix:
         seen, at = self.coordinates, self.positions
         return best_figures(link_ms, seen.get(a), seen.get(b), at.get(a), at.get(b), self.now_s)
 
+    def cells_of(self, node: NodeId) -> Iterator[RttCell]:
+        """The pairs of one node, n - 1 of them, each in the order of `nodes`."""
+        is_past = False
+        for other in self.nodes:
+            if other == node:
+                is_past = True
+                continue
+            a, b = (node, other) if is_past else (other, node)
+            yield RttCell(a=a, b=b, estimate=self.between(a, b))
+
     def cells(self) -> Iterator[RttCell]:
         """Every pair once, n (n - 1) / 2 of them, in the order of `nodes`."""
         for index, a in enumerate(self.nodes):

@@ -69,7 +69,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything at one moment; ``rooms`` are the fullest ones."""
+    """Everything at one moment; ``rooms`` are the fullest ones, ``rtts`` those of the node itself."""
 
     status: StatusReport
     members: Members

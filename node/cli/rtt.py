@@ -11,7 +11,7 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from node.admin import Overview, RttPair, Rtts
+    from node.admin import Members, RttPair, Rtts
 
 MARKS = {"link": "", "coordinates": "~", "positions": "?", "unknown": ""}
 """What stands before a figure of the matrix."""
@@ -44,19 +44,19 @@ def rtt(
     the map `~` marks an estimate, `?` a guess, and on the map `>` an estimate that is no more than light needs for the
     way. Exit code 1: no such node lives, or nothing is known of the pair; 3: no node runs here.
     """
-    from node.admin import Overview, Rtts
+    from node.admin import Members, Rtts
 
     if (matrix or as_map) == bool(a):
         raise typer.BadParameter("name two nodes, or one, or give --matrix or --map: starling rtt A B", param_hint="a")
     if as_map:
-        overview = ask_local(config, data_dir, "overview", Overview)
+        known = ask_local(config, data_dir, "members", Members)
+        answer = ask_local(config, data_dir, "rtt", Rtts)
         if as_json:
-            print_json({"members": overview.members.members, "rtts": overview.rtts})
+            print_json({"members": known.members, "rtts": answer})
             return
-        print_map(overview)
+        print_map(known, answer)
         if not matrix:
             return
-        answer = overview.rtts
     else:
         answer = ask_local(config, data_dir, "rtt", Rtts)
     if matrix:
@@ -96,7 +96,7 @@ def find_pair(rtts: "Rtts", a: str, b: str) -> "RttPair":
     return next(pair for pair in rtts.pairs if {pair.a, pair.b} == {a, b})
 
 
-def print_map(overview: "Overview") -> None:
+def print_map(known: "Members", rtts: "Rtts") -> None:
     """Draw the members where they stand, as wide as the terminal."""
     from rich.console import Console
 
@@ -104,9 +104,7 @@ def print_map(overview: "Overview") -> None:
 
     console = Console(markup=False, highlight=False)
     columns = console.width if sys.stdout.isatty() else MAP_COLUMNS
-    lines = draw_map(
-        overview.members.members, overview.rtts.pairs, columns=columns, dots=can_draw_dots(console.encoding)
-    )
+    lines = draw_map(known.members, rtts.pairs, columns=columns, dots=can_draw_dots(console.encoding))
     for line in lines:
         console.print(line, soft_wrap=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node.admin import Overview, RttPair, Rtts
+from node.admin import Members, RttPair, Rtts
 from node.cli import main, rtt
 from node.cli.rtt import describe, find_pair, matrix_rows
 from node.errors import NodeStartError
@@ -35,9 +35,9 @@ def node(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Answers; what was asked for."""
     asked: list[object] = []
 
-    def ask(_config: object, _data_dir: object, topic: str, _kind: object) -> Rtts | Overview:
+    def ask(_config: object, _data_dir: object, topic: str, _kind: object) -> Rtts | Members:
         asked.append(topic)
-        return RTTS if topic == "rtt" else an_overview(rtts=RTTS)
+        return RTTS if topic == "rtt" else an_overview(rtts=RTTS).members
 
     monkeypatch.setattr(rtt, "ask_local", ask)
     return asked
@@ -105,7 +105,7 @@ def test_wrong_usage_says_what_is_right(
 
 def test_the_map_holds_members_and_figures(run: Callable[..., tuple[object, str, str]], node: list[object]) -> None:
     code, out, _ = run("--map")
-    assert (code, node) == (0, ["overview"])
+    assert (code, node) == (0, ["members", "rtt"])
     for part in ("ada", "bob", " 82 ", "without a position (node.latitude, node.longitude): cyd"):
         assert part in out
     assert max(map(len, out.splitlines())) <= 100
