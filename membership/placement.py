@@ -118,12 +118,12 @@ class Reason:
         code: `measured`, `position`, `distance_unknown`, `room_here`, `room_path`, `room_path_unknown`, `load`,
             `full`, `stay`.
         text: for a human.
-        cost_ms: what it adds to the cost.
+        cost_ms: what it adds to the cost; None for a way of which nothing is known.
     """
 
     code: str
     text: str
-    cost_ms: float = 0.0
+    cost_ms: float | None = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +137,8 @@ class Candidate:
         load: its coarse load.
         first_hop: from the client to it; None when nothing is known.
         farthest: the room's node that makes the worst path; None without one.
-        cost_ms: sum of the reasons.
+        cost_ms: sum of the reasons, as far as they are known: of a node without a first hop it says nothing of where
+            it stands among those that have one, and it comes after them.
         error_ms: how far that may be off, either way.
         reasons: why it stands there, never empty.
     """
@@ -259,7 +260,7 @@ def _candidate(
         load=tags.load,
         first_hop=hop,
         farthest=farthest,
-        cost_ms=sum(reason.cost_ms for reason in reasons),
+        cost_ms=sum(reason.cost_ms or 0.0 for reason in reasons),
         error_ms=math.hypot(*errors_ms),
         reasons=tuple(reasons),
     )
@@ -277,7 +278,9 @@ def _first_hop(member: ViewMember, client: ClientPlace, rtts: RttMatrix) -> RttE
 def _hop_reason(hop: RttEstimate | None, client: ClientPlace) -> Reason:
     if hop is None:
         whose = "the client" if client.position is None else "the node"
-        return Reason(code="distance_unknown", text=f"position of {whose} is unknown, and nothing was measured")
+        return Reason(
+            code="distance_unknown", text=f"not measured, and the position of {whose} is unknown", cost_ms=None
+        )
     if hop.source is RttSource.MEASURED:
         return Reason(code="measured", text=f"{hop.rtt_ms:.0f} ms away, as the client measured", cost_ms=hop.rtt_ms)
     return Reason(code="position", text=f"about {hop.rtt_ms:.0f} ms away, by the map", cost_ms=hop.rtt_ms)

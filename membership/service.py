@@ -22,7 +22,7 @@ from membership.agent.joining import try_seeds
 from membership.agent.orders import AgentOrders
 from membership.agent.supervision import AgentSupervisor, draw_boot
 from membership.distance.coordinates import CoordinateReader
-from membership.distance.rtt_matrix import RttMatrix, rtt_matrix
+from membership.distance.rtt_matrix import ReportedRtt, RttMatrix, rtt_matrix
 from membership.errors import GossipSetupError, GossipUnavailableError
 from membership.keys.rotation import QUERY_NAME as KEYS_QUERY
 from membership.keys.rotation import GossipKeys
@@ -242,13 +242,22 @@ class Membership:
         with self._using_agent() as session:
             return await session.fast.members()
 
-    def rtts(self, links_ms: Mapping[NodeId, float] = MappingProxyType({})) -> RttMatrix:
+    def rtts(
+        self, links_ms: Mapping[NodeId, float] = MappingProxyType({}), reported_ms: ReportedRtt | None = None
+    ) -> RttMatrix:
         """How far all living nodes are from each other, as well as it is known now.
 
         Args:
             links_ms: round trips that this node's own links measure, by the far end.
+            reported_ms: gives those of links between two other nodes, as far as they tell them.
         """
-        return rtt_matrix(self.view, coordinates=self._coordinates.seen, links_ms=links_ms, now_s=trio.current_time())
+        return rtt_matrix(
+            self.view,
+            coordinates=self._coordinates.seen,
+            links_ms=links_ms,
+            reported_ms=reported_ms,
+            now_s=trio.current_time(),
+        )
 
     def statistics(self) -> MembershipStatistics:
         """Counters and gauges of now."""

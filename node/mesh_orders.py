@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import msgspec
 import trio
 
-from membership import GossipUnavailableError, KeysRefusedError
-from membership.keys.keyring import fingerprint_of
-from node.errors import NodeStartError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -102,6 +98,11 @@ async def carry_out_keys(
         key_in_file: Reads the key file as it is now, which may be another than at the start; raises `NodeStartError`.
             None where an external agent has the keys.
     """
+    # Whoever asks imports this module, and no mesh.
+    from membership import GossipUnavailableError, KeysRefusedError
+    from membership.keys.keyring import fingerprint_of
+    from node.errors import NodeStartError
+
     if membership is None:
         return KeysAnswer(code="mesh_off", message=ALONE)
     changes: tuple[KeyChange, ...] = ()

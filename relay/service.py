@@ -204,6 +204,10 @@ class Relay:
             for way in choice.alternatives
         )
 
+    def reported_rtt_ms(self, a: NodeId, b: NodeId) -> float | None:
+        """The round trip of a link between two other nodes, as both tell it, to the millisecond; None without one."""
+        return self._owner.paths.states.rtt_ms(a, b)
+
     def ask_trace(self, node: NodeId, trace: str, track: TrackId, *, within_s: float) -> None:
         """Ask a node how a track that it sends us comes to it; without a link no answer comes."""
         self._put(Said(node=node, word=TraceQuestion(trace, track, round(within_s * 1000))))

@@ -56,6 +56,8 @@ export class Gallery {
     on("trackrestored", ({ participant, track }) => this.#mark(participant, track));
     on("trackremoved", ({ participant, track }) => this.#hide(participant, track));
     on("speakers", ({ speakers }) => this.#ring(speakers));
+    on("resumed", () => this.#rehome());
+    on("moved", () => this.#rehome());
     on("reconnecting", () => {
       for (const tile of this.#tiles.values()) if (!tile.mine) tile.picture(null);
     });
@@ -116,6 +118,12 @@ export class Gallery {
     this.#tiles.clear();
     this.#room = null;
     this.#told = false;
+  }
+
+  /** We are on another node: our own tiles say where. */
+  #rehome() {
+    const { name, home } = this.#room;
+    for (const tile of this.#tiles.values()) if (tile.mine) tile.rename({ name, node: home.node, region: home.region });
   }
 
   #tileOf(participant, track) {

@@ -275,11 +275,8 @@ function listen(room) {
   const on = (name, act) => room.addEventListener(name, ({ detail }) => act(detail));
   on("trouble", ({ message }) => notice(message));
   on("reconnecting", () => show("banner", "The connection broke. Reconnecting…"));
-  on("resumed", () => {
-    show("banner", "");
-    const { node, region } = room.home;
-    gallery.own?.rename({ name: room.name, node, region });
-  });
+  on("resumed", () => show("banner", ""));
+  on("moved", showWhere);
   on("statechange", showWhere);
   on("closed", ({ code, message }) => over(code, message));
 }

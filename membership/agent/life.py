@@ -34,6 +34,9 @@ READY_POLL_S = 0.05
 READY_CALL_DEADLINE_S = 2.0
 """For one such try."""
 
+AGENT_SAYS = "gossip agent says"
+"""The event of the node's own log, at debug, that repeats a line of its agent."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -148,7 +151,7 @@ async def _live(
             name="serf agent",
             close_grace_s=config.leave_deadline_s,
             workdir=files.folder,
-            on_line=lambda line: log.debug("gossip agent says", agent=endpoint.name, line=line),
+            on_line=lambda line: log.debug(AGENT_SAYS, agent=endpoint.name, line=line),
         ) as child,
         trio.open_nursery() as nursery,
     ):

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from membership.distance.estimate import Position, RttEstimate, RttSource, SeenCoordinate, best_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from membership.distance.estimate import RttFigures
     from membership.members.snapshot import ClusterView
     from membership.members.tags import NodeTags
     from signalling.ids import NodeId
 
-__all__ = ["RttCell", "RttMatrix", "position_of", "rtt_matrix"]
+__all__ = ["ReportedRtt", "RttCell", "RttMatrix", "position_of", "rtt_matrix"]
+
+ReportedRtt: TypeAlias = "Callable[[NodeId, NodeId], float | None]"
+"""Gives the round trip of a link between two other nodes, as far as they tell it."""
 
 MAX_KEPT_PAIRS: Final = 32_768
 """Pairs that a snapshot remembers, some 200 bytes each: 256 candidates by the 16 nodes of eight rooms."""
@@ -44,6 +47,7 @@ class RttMatrix:
         own_id: the node that looks; the links are its own.
         nodes: whom it has cells for, in order.
         links_ms: round trips that its links measured, by the far end.
+        reported_ms: gives those of links between two others; nobody is believed about ours.
         coordinates: Vivaldi coordinates, as far as they were read.
         positions: where the nodes are, as far as their operators say.
         now_s: the moment, on the clock of the coordinates.
@@ -52,6 +56,7 @@ class RttMatrix:
     own_id: NodeId
     nodes: tuple[NodeId, ...] = ()
     links_ms: Mapping[NodeId, float] = field(default_factory=lambda: MappingProxyType({}))
+    reported_ms: ReportedRtt | None = field(default=None, compare=False)
     coordinates: Mapping[NodeId, SeenCoordinate] = field(default_factory=lambda: MappingProxyType({}))
     positions: Mapping[NodeId, Position] = field(default_factory=lambda: MappingProxyType({}))
     now_s: float = 0.0
@@ -77,9 +82,23 @@ class RttMatrix:
     def _look_up(self, a: NodeId, b: NodeId) -> RttFigures | None:
         if a == b:
             return 0.0, 0.0, RttSource.SELF
-        link_ms = self.links_ms.get(b) if a == self.own_id else self.links_ms.get(a) if b == self.own_id else None
+        link_ms: float | None = None
+        if self.own_id in (a, b):
+            link_ms = self.links_ms.get(b if a == self.own_id else a)
+        elif self.reported_ms is not None:
+            link_ms = self.reported_ms(a, b)
         seen, at = self.coordinates, self.positions
         return best_figures(link_ms, seen.get(a), seen.get(b), at.get(a), at.get(b), self.now_s)
+
+    def cells_of(self, node: NodeId) -> Iterator[RttCell]:
+        """The pairs of one node, n - 1 of them, each in the order of `nodes`."""
+        is_past = False
+        for other in self.nodes:
+            if other == node:
+                is_past = True
+                continue
+            a, b = (node, other) if is_past else (other, node)
+            yield RttCell(a=a, b=b, estimate=self.between(a, b))
 
     def cells(self) -> Iterator[RttCell]:
         """Every pair once, n (n - 1) / 2 of them, in the order of `nodes`."""
@@ -93,6 +112,7 @@ def rtt_matrix(
     *,
     coordinates: Mapping[NodeId, SeenCoordinate] = MappingProxyType({}),
     links_ms: Mapping[NodeId, float] = MappingProxyType({}),
+    reported_ms: ReportedRtt | None = None,
     now_s: float = 0.0,
 ) -> RttMatrix:
     """Make the snapshot for the living nodes of a view.
@@ -101,6 +121,7 @@ def rtt_matrix(
         view: who there is, and where.
         coordinates: what was read of Serf; one of a node's former agent does not count.
         links_ms: what the own links measure, by the far end.
+        reported_ms: gives what links between two others measure, as far as they tell it.
         now_s: now, on the clock of the coordinates.
     """
     alive = {member.node_id: member for member in view.alive()}
@@ -110,6 +131,7 @@ def rtt_matrix(
         own_id=view.own_id,
         nodes=tuple(alive),
         links_ms=MappingProxyType({node: rtt_ms for node, rtt_ms in links_ms.items() if node in alive}),
+        reported_ms=reported_ms,
         coordinates=MappingProxyType(seen),
         positions=MappingProxyType(places),
         now_s=now_s,

@@ -172,16 +172,16 @@ class AdminDesk:
         ]
         return Members(members=(*known, *refused))
 
-    async def _rtts(self) -> Rtts:
+    async def _rtts(self, *, own_alone: bool = False) -> Rtts:
         view = self.alone if self.membership is None else self.membership.view
-        return read_rtts(view, self.membership, self.relay)
+        return read_rtts(view, self.membership, self.relay, own_alone=own_alone)
 
     async def _overview(self) -> Overview:
         return await look_over(
             status=self._status(),
             members=await self._members(),
             links=await self._links(),
-            rtts=await self._rtts(),
+            rtts=await self._rtts(own_alone=True),
             conductor=self.conductor,
             engine=self.engine,
         )

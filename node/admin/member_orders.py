@@ -8,9 +8,6 @@ import msgspec
 import structlog
 from msgspec import Meta
 
-from membership import MembershipError
-from relay import LinkState
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -71,6 +68,8 @@ class MemberOrders:
 
     async def carry_out(self, order: MemberOrder) -> MemberAnswer:
         """Do what the operator wants; a refusal is an answer."""
+        from membership import MembershipError  # whoever asks imports this module, and needs no mesh for it
+
         if order.action == "leave":
             return self._leave()
         if self._membership is None:
@@ -87,6 +86,8 @@ class MemberOrders:
             return MemberAnswer(code=error.code, message=error.message)
 
     async def _forget(self, membership: Membership, wanted: str) -> MemberAnswer:
+        from relay import LinkState
+
         links = () if self._relay is None else self._relay.snapshot()
         linked = {one.node for one in links if one.state is LinkState.UP}
         # By its id, or by the name under which its newest agent is known; names of its former ones can be forgotten.

@@ -10,7 +10,6 @@ import msgspec
 
 from node.admin.reports import Links, Members, StatusReport
 from node.admin.rtts import Rtts
-from sfu import EngineLostError
 
 if TYPE_CHECKING:
     from node.conductor import Conductor
@@ -70,7 +69,7 @@ class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything at one moment; ``rooms`` are the fullest ones."""
+    """Everything at one moment; ``rooms`` are the fullest ones, ``rtts`` those of the node itself."""
 
     status: StatusReport
     members: Members
@@ -112,6 +111,8 @@ def _fullest_first(room: RoomReport) -> tuple[int, str]:
 
 
 async def _load(rooms: tuple[RoomReport, ...], engine: Engine) -> LoadReport:
+    from sfu import EngineLostError  # whoever asks imports this module, and needs no engine for it
+
     load = LoadReport(
         at_ms=round(time.monotonic() * 1000),
         rooms=sum(room.here > 0 for room in rooms),

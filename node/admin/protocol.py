@@ -11,7 +11,6 @@ from msgspec import Meta
 from node.account_orders import AccountOrder
 from node.admin.member_orders import MemberOrder
 from node.admin.stream_lines import StreamOrder
-from node.admin.tracks import TrackOrder
 from node.lifecycle_orders import NodeOrder
 from node.mesh_orders import MeshOrder
 
@@ -45,6 +44,13 @@ HEARTBEAT_S: Final = 10.0
 
 SILENCE_S: Final = 3 * HEARTBEAT_S
 """A stream that is silent for longer has no node behind it."""
+
+
+class TrackOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Which track to explain; empty for a list of all."""
+
+    track: str = ""
+
 
 Topic: TypeAlias = Literal[
     "status",

@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from membership import rtt_matrix
-from node.conductor.distances import rtts_now
-
 if TYPE_CHECKING:
     from membership import ClusterView, Membership, RttCell
     from relay import Relay
@@ -38,17 +35,23 @@ class RttPair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rtts(msgspec.Struct, frozen=True, kw_only=True):
-    """All pairs, as this node knows them: ``nodes`` in order, each pair once in that order."""
+    """Pairs, as this node knows them: ``nodes`` in order, each pair once in that order; all of them, or its own."""
 
     me: str
     nodes: tuple[str, ...]
     pairs: tuple[RttPair, ...]
 
 
-def read_rtts(view: ClusterView, membership: Membership | None, relay: Relay | None) -> Rtts:
-    """Make the best of what is known now."""
+def read_rtts(
+    view: ClusterView, membership: Membership | None, relay: Relay | None, *, own_alone: bool = False
+) -> Rtts:
+    """Make the best of what is known now; of all pairs, or of those of this node alone."""
+    from membership import rtt_matrix  # whoever asks imports this module, and needs no mesh for it
+    from node.conductor.distances import rtts_now
+
     matrix = rtt_matrix(view) if membership is None else rtts_now(membership, relay)
-    return Rtts(me=view.own_id, nodes=matrix.nodes, pairs=tuple(_pair(cell) for cell in matrix.cells()))
+    cells = matrix.cells_of(view.own_id) if own_alone else matrix.cells()
+    return Rtts(me=view.own_id, nodes=matrix.nodes, pairs=tuple(map(_pair, cells)))
 
 
 def _pair(cell: RttCell) -> RttPair:

@@ -47,7 +47,7 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     """A line of a log.
 
     Attributes:
-        at: When, ISO 8601 for the node, local time for the agent, as the agent writes it.
+        at: When, ISO 8601 in UTC; of a line of the agent that has no time, when it came.
         source: Whose.
         level: How important.
         text: What happened.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import itertools
+from collections import Counter, deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import trio
 
 from membership import GossipUnavailableError
+from membership.agent.life import AGENT_SAYS
 from membership.rpc import RpcError
 from node.admin.history import event_line
 from node.admin.stream_lines import (
@@ -47,6 +51,9 @@ LEVEL_OF_AGENT: Final[dict[str, Level]] = {
     "TRACE": "debug", "DEBUG": "debug", "INFO": "info", "WARN": "warning", "ERR": "error", "ERROR": "error",
 }  # fmt: skip
 
+MAX_REPEATED: Final = 512
+"""Lines that an agent keeps, and says first to whoever asks for its log."""
+
 AGENT_PAUSE_S: Final = 0.5
 """Before the log of a new agent is asked for; one starts in 0.1-0.3 s."""
 
@@ -81,23 +88,39 @@ async def stream_logs(membership: Membership | None, order: StreamOrder, outlet:
         if wants_agent and membership is not None:
             nursery.start_soon(_stream_agent, membership, order.level, outlet)
         if "node" in order.sources:
-            with FEED.reading(order.level, lambda record: outlet.put(_of_node(record))):
+            # At debug the node repeats what its agent says: here that comes from the agent itself.
+            is_repeated = wants_agent and membership is not None
+
+            def hand_on(record: LogRecord) -> None:
+                if not (is_repeated and record.text == AGENT_SAYS):
+                    outlet.put(_of_node(record))
+
+            with FEED.reading(order.level, hand_on):
                 await trio.sleep_forever()
 
 
 async def _stream_agent(membership: Membership, level: Level, outlet: Outlet) -> None:
     """Hand on the lines of one agent after the other."""
-    # The agent begins with up to 512 old lines; its times have no zone and whole seconds.
-    began = time.strftime("%Y/%m/%d %H:%M:%S")
+    # The agent begins with up to 512 old lines, after a broken connection with some that were told; its times have
+    # whole seconds.
+    began = _utc(datetime.now(UTC).replace(microsecond=0))
     is_away = False
+    told: deque[str] = deque(maxlen=MAX_REPEATED)
     while True:
+        repeated = Counter(told)
         try:
             async with membership.orders.log(AGENT_LEVELS[level]) as lines:
                 is_away = False
-                while True:
-                    line = read_agent_line(await lines.receive())
-                    if line.at >= began or not line.at:
-                        outlet.put(line)
+                for number in itertools.count():
+                    text = await lines.receive()
+                    if number < MAX_REPEATED and repeated[text] > 0:
+                        repeated[text] -= 1
+                        continue
+                    line = read_agent_line(text)
+                    if line.at and line.at < began:
+                        continue
+                    told.append(text)
+                    outlet.put(line if line.at else msgspec.structs.replace(line, at=_utc(datetime.now(UTC))))
         except* (GossipUnavailableError, RpcError, trio.TooSlowError):
             if not is_away:
                 outlet.put(Note(message="the agent's log ended: the agent is being restarted"))
@@ -111,9 +134,19 @@ def read_agent_line(text: str) -> LogLine:
     clock, _, rest = rest.partition(" ")
     mark, closing, said = rest.partition("] ")
     level = LEVEL_OF_AGENT.get(mark.removeprefix("["))
-    if not closing or level is None or len(day) != 10:
+    try:
+        # As the agent, which is a child of this machine, writes it: local time.
+        at = _utc(datetime.strptime(f"{day} {clock}", "%Y/%m/%d %H:%M:%S").astimezone(UTC))
+    except (ValueError, OverflowError, OSError):
+        at = ""
+    if not closing or level is None or not at:
         return LogLine(at="", source="agent", level="info", text=text)
-    return LogLine(at=f"{day} {clock}", source="agent", level=level, text=said)
+    return LogLine(at=at, source="agent", level=level, text=said)
+
+
+def _utc(moment: datetime) -> str:
+    """As the node's own log has it."""
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _of_node(record: LogRecord) -> LogLine:

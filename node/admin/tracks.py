@@ -12,16 +12,11 @@ from signalling.errors import Refused
 from signalling.ids import NodeId, ParticipantId, RoomId, TrackId
 
 if TYPE_CHECKING:
+    from node.admin.protocol import TrackOrder
     from node.conductor import Conductor
 
 MAX_LISTED: Final = 4096
 """Tracks of one answer: as many as legs go over one link."""
-
-
-class TrackOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Which track; empty for a list of all."""
-
-    track: str = ""
 
 
 class KnownTrack(msgspec.Struct, frozen=True, kw_only=True):

@@ -125,9 +125,11 @@ def load(verb: str) -> Any:  # noqa: ANN401 - a function of any signature, or a 
 
 def _refuse_usage(verb: str, error: TyperException, *, as_json: bool) -> NoReturn:
     """Say what is wrong with the arguments, and where help is: the library leaves that out where it could not parse."""
+    from node.cli.usage_words import in_our_words
+
     context = getattr(error, "ctx", None)
     path = f"starling {verb}" if context is None else context.command_path
-    message = error.format_message()
+    message = in_our_words(error.format_message())
     usage = "" if context is None else f"{context.get_usage()}\n"
     hint = f"{path} --help"
     if message.startswith(("\n", "Usage:")):  # a verb of verbs, alone: the help itself

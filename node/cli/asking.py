@@ -32,6 +32,18 @@ def local_folder(config: Path | None, data_dir: Path | None) -> Path:
     return data_dir or Path(read_settings(config, {}).node.data_dir)
 
 
+def check_running(config: Path | None, data_dir: Path | None) -> None:
+    """Look whether a node runs in :func:`local_folder`, as far as its folder says.
+
+    Raises:
+        NodeStartError: None does.
+        ConfigError: The configuration is wrong.
+    """
+    from node.admin.asking import read_admin_file
+
+    read_admin_file(local_folder(config, data_dir))
+
+
 def ask_local(config: Path | None, data_dir: Path | None, topic: Topic, kind: type[T], order: Order | None = None) -> T:
     """Ask the node that runs in :func:`local_folder`, or give it an order.
 

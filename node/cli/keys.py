@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from node.cli.asking import order_mesh, print_json, print_table
+from node.cli.asking import check_running, order_mesh, print_json, print_table
 from node.cli.settings import AsJson, ConfigFile, DataDir
 
 if TYPE_CHECKING:
@@ -56,7 +56,12 @@ def keys(
         raise typer.BadParameter(f"say in which file: starling keys {action} KEY_FILE", param_hint="what")
     if action in WITH_FINGERPRINT and not what:
         raise typer.BadParameter(f"say which key: starling keys {action} NAME (`list` names all)", param_hint="what")
-    key = _read_or_make(Path(what)) if action in WITH_FILE else ""
+    key = ""
+    if action in WITH_FILE:
+        file = _key_file(what)
+        if not file.exists():
+            check_running(config, data_dir)  # a key is made for a cluster, and not for a mistyped folder
+        key = _read_or_make(file)
     order = MeshOrder(
         action="list" if action is Action.CHECK else cast("KeysAction", action.value),
         key=key,
@@ -108,6 +113,18 @@ def _print(answer: "KeysAnswer") -> None:
         sys.stdout.write(f"{problem.code}: {problem.message}\n")
 
 
+def _key_file(text: str) -> Path:
+    """The file that an argument names, where it could be one."""
+    path = Path(text)
+    if path.is_dir():
+        raise typer.BadParameter(f"{text} is a folder: name a file in it", param_hint="what")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(
+            f"there is no folder {path.parent}, so no key file in it: is {text} mistyped?", param_hint="what"
+        )
+    return path
+
+
 def _read_or_make(path: Path) -> str:
     from node.cli.keygen import new_gossip_key
     from node.errors import NodeStartError
@@ -115,7 +132,7 @@ def _read_or_make(path: Path) -> str:
 
     try:
         write_private(path, new_gossip_key(), replace=False)
-        sys.stderr.write(f"Made a new key in {path}.\n")
+        sys.stderr.write(f"Made a new key in {path}, which was not there.\n")
     except FileExistsError:
         pass
     except OSError as error:

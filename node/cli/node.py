@@ -78,7 +78,10 @@ def status(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson 
 
 @node.command()
 def eligibility(
-    switch: Annotated[Switch, typer.Argument(help="Whether the node takes new people.")],
+    switch: Annotated[
+        Switch | None,
+        typer.Argument(help="Whether it takes new people; else say how it is.", show_default=False),
+    ] = None,
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -87,7 +90,16 @@ def eligibility(
 
     It outlives a restart. Exit code 3: no node runs here.
     """
-    _do(config, data_dir, "eligible" if switch is Switch.ON else "ineligible", as_json=as_json)
+    if switch is not None:
+        _do(config, data_dir, "eligible" if switch is Switch.ON else "ineligible", as_json=as_json)
+        return
+    from node.lifecycle_orders import NodeOrder
+
+    answer = _order(config, data_dir, NodeOrder())
+    if as_json:
+        print_json(answer)
+    else:
+        sys.stdout.write(f"Node {answer.node}: takes {'new people' if answer.eligible else 'nobody new'}\n")
 
 
 def _do(config: Path | None, data_dir: Path | None, action: str, *, as_json: bool) -> None:

@@ -11,10 +11,17 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from node.admin import Overview, RttPair, Rtts
+    from node.admin import Members, RttPair, Rtts
 
 MARKS = {"link": "", "coordinates": "~", "positions": "?", "unknown": ""}
 """What stands before a figure of the matrix."""
+
+LEGEND = {
+    "link": "no mark: measured by the link between the two",
+    "coordinates": "~ estimated from network coordinates",
+    "positions": "? guessed from the map",
+    "unknown": "empty: nothing is known",
+}
 
 MAP_COLUMNS = 100
 """Off a terminal."""
@@ -31,25 +38,25 @@ def rtt(
 ) -> None:
     """Say how far two nodes are: the round trip in ms, where the figure comes from, and how far to trust it.
 
-    `link`: measured by the link between them, several times a second. `coordinates`: estimated from how gossip
-    travels, good to some 10 % and 8 ms after three minutes. `positions`: guessed from the map. Confidence is 0 to 1;
-    at 0.5 the figure may be off by as much as it says. In the matrix and on the map `~` marks an estimate, `?` a
-    guess, and on the map `>` an estimate that is no more than light needs for the way. Exit code 1: no such node lives,
-    or nothing is known of the pair; 3: no node runs here.
+    `link`: measured by the link between them, several times a second; of two other nodes as both of them tell it.
+    `coordinates`: estimated from how gossip travels, good to some 10 % and 8 ms after three minutes. `positions`:
+    guessed from the map. Confidence is 0 to 1; at 0.5 the figure may be off by as much as it says. In the matrix and on
+    the map `~` marks an estimate, `?` a guess, and on the map `>` an estimate that is no more than light needs for the
+    way. Exit code 1: no such node lives, or nothing is known of the pair; 3: no node runs here.
     """
-    from node.admin import Overview, Rtts
+    from node.admin import Members, Rtts
 
     if (matrix or as_map) == bool(a):
         raise typer.BadParameter("name two nodes, or one, or give --matrix or --map: starling rtt A B", param_hint="a")
     if as_map:
-        overview = ask_local(config, data_dir, "overview", Overview)
+        known = ask_local(config, data_dir, "members", Members)
+        answer = ask_local(config, data_dir, "rtt", Rtts)
         if as_json:
-            print_json({"members": overview.members.members, "rtts": overview.rtts})
+            print_json({"members": known.members, "rtts": answer})
             return
-        print_map(overview)
+        print_map(known, answer)
         if not matrix:
             return
-        answer = overview.rtts
     else:
         answer = ask_local(config, data_dir, "rtt", Rtts)
     if matrix:
@@ -57,6 +64,7 @@ def rtt(
             print_json(answer)
         else:
             print_table(("", *answer.nodes), list(matrix_rows(answer)))
+            sys.stdout.write(f"{legend(answer)}\n")
         return
     pair = find_pair(answer, *((a, b) if b else (answer.me, a)))
     if as_json:
@@ -88,7 +96,7 @@ def find_pair(rtts: "Rtts", a: str, b: str) -> "RttPair":
     return next(pair for pair in rtts.pairs if {pair.a, pair.b} == {a, b})
 
 
-def print_map(overview: "Overview") -> None:
+def print_map(known: "Members", rtts: "Rtts") -> None:
     """Draw the members where they stand, as wide as the terminal."""
     from rich.console import Console
 
@@ -96,9 +104,7 @@ def print_map(overview: "Overview") -> None:
 
     console = Console(markup=False, highlight=False)
     columns = console.width if sys.stdout.isatty() else MAP_COLUMNS
-    lines = draw_map(
-        overview.members.members, overview.rtts.pairs, columns=columns, dots=can_draw_dots(console.encoding)
-    )
+    lines = draw_map(known.members, rtts.pairs, columns=columns, dots=can_draw_dots(console.encoding))
     for line in lines:
         console.print(line, soft_wrap=True)
 
@@ -118,6 +124,12 @@ def matrix_rows(rtts: "Rtts") -> "Iterator[tuple[str, ...]]":
     known = {frozenset((pair.a, pair.b)): pair for pair in rtts.pairs}
     for a in rtts.nodes:
         yield (a, *(_cell(known.get(frozenset((a, b)))) for b in rtts.nodes))
+
+
+def legend(rtts: "Rtts") -> str:
+    """What the marks in the matrix mean, of the sources that it has."""
+    sources = {pair.source if pair.rtt_ms is not None else "unknown" for pair in rtts.pairs}
+    return "; ".join(("round trips in ms", *(text for source, text in LEGEND.items() if source in sources)))
 
 
 def _cell(pair: "RttPair | None") -> str:

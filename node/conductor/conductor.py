@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
 import trio
 
 from node.conductor.accounts import AccountDesk
@@ -19,7 +18,9 @@ from node.conductor.media_measures import MediaMeasures
 from node.conductor.moderation import Moderation
 from node.conductor.moves import MoveDesk
 from node.conductor.peers import ClientPeers
+from node.conductor.people_rtts import PeopleRtts
 from node.conductor.permits import check_chat, check_publish
+from node.conductor.placement import PlacementDesk
 from node.conductor.pumps import pump_engine, pump_queries, pump_relay, pump_sessions
 from node.conductor.readiness import degradations_of, outside_of, problems_of, warnings_of
 from node.conductor.room_desk import RoomDesk
@@ -78,7 +79,7 @@ if TYPE_CHECKING:
         Sample,
         SessionSocket,
     )
-    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained
+    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained, SessionPlace
     from node.store_watch import StoreWatch
     from session import ChatHistory as ChatLog
     from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
@@ -86,10 +87,6 @@ if TYPE_CHECKING:
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import ChatPage, Hello, TrackPreference
     from signalling.ids import MessageId, RoomId, SessionId, TrackId
-
-
-DEFINITION_S: Final = 0.5
-"""For the store to say where a room may live that nobody here sits in; without it, what was known of it counts."""
 
 
 class Conductor:
@@ -124,15 +121,14 @@ class Conductor:
         self._relay = relay
         self._first_links = first_links
         self.peers = ClientPeers(engine, sessions.media_of)
-        self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay)
+        people = PeopleRtts(engine, rooms.sessions_in)
+        self.stage = Stage(rooms=rooms, sessions=sessions, peers=self.peers, relay=relay, people=people)
         self.standing = Standing(outside=lambda: outside_of(membership))
-        self.moves = MoveDesk(
-            self.stage,
-            self.candidates,
-            lambda query, session: directory.better(self._within(query), self.stage, leaving=session),
-            sessions.node,
-        )
         self.accounts = AccountDesk(accounts=accounts, tokens=tokens, sessions=sessions, stage=self.stage)
+        self._placement = PlacementDesk(
+            directory=directory, stage=self.stage, sessions=sessions, accounts=self.accounts, standing=self.standing
+        )
+        self.moves = MoveDesk(self.stage, self._placement.candidates_of, self._placement.better, sessions.node)
         self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
         invitations = Invitations(repository, tokens)
@@ -190,26 +186,15 @@ class Conductor:
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         """See :class:`node.http.backend.Backend`."""
-        return self._directory.candidates(await self._allowed(query), self.stage)
+        return await self._placement.candidates(query)
 
-    async def better_node(self, query: CandidateQuery) -> NodeCandidate | None:
+    async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
         """See :class:`node.http.backend.Backend`."""
-        return self._directory.better(await self._allowed(query), self.stage)
+        return await self._placement.session_place(query, wanted)
 
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
         """See :class:`node.http.backend.Backend`."""
-        return self._directory.explain(await self._allowed(query), self.stage)
-
-    async def _allowed(self, query: CandidateQuery) -> CandidateQuery:
-        """The question with what the room's definition says of where it may live; a store that is away says nothing."""
-        if query.room is not None and not self._rooms.sessions_in(query.room):
-            with trio.move_on_after(DEFINITION_S):
-                await self._sessions.definitions.peek(query.room)
-        return self._within(query)
-
-    def _within(self, query: CandidateQuery) -> CandidateQuery:
-        known = None if query.room is None else self._sessions.definitions.known(query.room)
-        return query if known is None else msgspec.structs.replace(query, allowed=known.definition.residency)
+        return await self._placement.explain(query)
 
     async def explain_track(self, session_token: str, track: TrackId) -> TrackExplained:
         """See :class:`node.http.backend.Backend`."""

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from membership import ClientPlace, LoadClass, Position, RoomPlace, may_hold, rank, rtt_matrix
-from node.http.candidates import CandidateReason, LeftOut, NodeCandidate, PlacementExplained, PositionShown, Way
+from node.http.candidates import (
+    CandidateReason,
+    LeftOut,
+    NodeCandidate,
+    PlacementExplained,
+    PositionShown,
+    SessionPlace,
+    Way,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,12 +73,32 @@ class Directory:
             stage: Where rooms live.
             leaving: Its session here; whoever sits alone is not held by the room that they would take along.
         """
+        return self._clearly_better(self._place(query, stage, node=self._view().own_id, leaving=leaving))
+
+    def session_place(
+        self, query: CandidateQuery, stage: Stage, *, closed: tuple[str, str] | None = None, is_known_here: bool = False
+    ) -> SessionPlace:
+        """Where somebody who asks this node for a session is to have it.
+
+        Args:
+            query: What is known of the client.
+            stage: Where rooms live.
+            closed: Why this node takes nobody new, code and text, though its tag may not say so yet.
+            is_known_here: They have a seat here, and may stay whatever is said of new ones.
+        """
         own = self._view().own_id
-        placed = self._place(query, stage, node=own, leaving=leaving)
-        best = next(iter(placed.placement.candidates), None)
-        if best is None or best.node_id == own or best.first_hop is None or best.load is LoadClass.FULL:
-            return None
-        return _shown(best, placed.view)
+        placed = self._place(query, stage, node=own)
+        left_out = next((one for one in placed.placement.excluded if one.node_id == own), None)
+        code, text = closed or ((left_out.code, left_out.text) if left_out is not None else ("", ""))
+        if is_known_here or not code:
+            return SessionPlace(better=self._clearly_better(placed))
+        others = [one for one in placed.placement.candidates if one.node_id != own]
+        free = next((one for one in others if one.load is not LoadClass.FULL), None)
+        return SessionPlace(
+            better=None if free is None else _shown(free, placed.view),
+            left_out=LeftOut(node=own, code=code, text=text),
+            nodes=tuple(_shown(one, placed.view) for one in others),
+        )
 
     def explain(self, query: CandidateQuery, stage: Stage) -> PlacementExplained:
         """Why the client is sent where it is."""
@@ -118,7 +146,13 @@ class Directory:
         nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
         if query.room is not None and any(one != leaving for one in stage.rooms.sessions_in(query.room)):
             nodes.add(view.own_id)
-        room = RoomPlace(nodes=frozenset(nodes), residency=query.residency, allowed=query.allowed)
+        here_ms = None if query.room is None else stage.people.farthest_ms(query.room, leaving=leaving)
+        room = RoomPlace(
+            nodes=frozenset(nodes),
+            people_ms={} if here_ms is None else {view.own_id: here_ms},
+            residency=query.residency,
+            allowed=query.allowed,
+        )
         client = ClientPlace(
             rtts_ms=query.rtts_ms,
             position=None if position is None else Position(latitude=position.latitude, longitude=position.longitude),
@@ -127,6 +161,13 @@ class Directory:
         )
         placement = rank(view, rtts, client, room)
         return _Placed(view=view, rtts=rtts, position=position, room=room, placement=placement)
+
+    @staticmethod
+    def _clearly_better(placed: _Placed) -> NodeCandidate | None:
+        best = next(iter(placed.placement.candidates), None)
+        if best is None or best.node_id == placed.view.own_id:
+            return None
+        return None if best.first_hop is None or best.load is LoadClass.FULL else _shown(best, placed.view)
 
     def _position(self, query: CandidateQuery) -> PositionShown | None:
         """Where the client says it is, else where its address is."""
@@ -150,10 +191,14 @@ def _shown(one: Candidate, view: ClusterView) -> NodeCandidate:
         rtt_ms=None if hop is None else round(hop.rtt_ms, 1),
         rtt_source=None if hop is None else hop.source.value,
         confidence=None if hop is None else round(hop.confidence, 2),
-        cost_ms=round(one.cost_ms, 1),
+        cost_ms=None if hop is None else round(one.cost_ms, 1),
         error_ms=round(one.error_ms, 1),
         reasons=tuple(
-            CandidateReason(code=reason.code, text=reason.text, cost_ms=round(reason.cost_ms, 1))
+            CandidateReason(
+                code=reason.code,
+                text=reason.text,
+                cost_ms=None if reason.cost_ms is None else round(reason.cost_ms, 1),
+            )
             for reason in one.reasons
         ),
         why=tuple(reason.text for reason in one.reasons),
@@ -168,6 +213,10 @@ def _verdict(nodes: tuple[NodeCandidate, ...]) -> str:
     if not rest:
         return f"{said}. There is no other candidate."
     second = rest[0]
+    if first.cost_ms is None:
+        return f"{said}. How far any node is from the client is unknown: load, the room and chance decided."
+    if second.cost_ms is None:
+        return f"{said}. How far {second.node} is from the client is unknown."
     if second.cost_ms - second.error_ms <= first.cost_ms + first.error_ms:
         return f"{said}. {second.node} may be as near: load, the room and the map decided."
     return f"{said}. Next is {second.node}, at {second.cost_ms - first.cost_ms:.0f} ms more."

@@ -48,8 +48,9 @@ class RecentRtts:
 
 
 def rtts_now(membership: Membership, relay: Relay | None) -> RttMatrix:
-    """All round trips as a snapshot; a link counts while it carries packets."""
+    """All round trips as a snapshot; a link counts while it carries packets, one of two others as both tell it."""
     links = () if relay is None else relay.snapshot()
     return membership.rtts(
-        {one.node: one.rtt_ms for one in links if one.state is LinkState.UP and one.rtt_ms is not None}
+        {one.node: one.rtt_ms for one in links if one.state is LinkState.UP and one.rtt_ms is not None},
+        None if relay is None else relay.reported_rtt_ms,
     )

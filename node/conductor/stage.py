@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from node.conductor.peers import ClientPeers
+    from node.conductor.people_rtts import PeopleRtts
     from node.conductor.ports import OtherNodes
     from node.http.backend import SessionSocket
     from session import RoomEffect, Rooms, RoomTrack, Sessions
@@ -38,10 +39,14 @@ class Stage:
         sessions: Is asked when another node claims somebody who sits here.
         peers: Takes what each client is to receive.
         relay: Takes what other nodes are to know and to send; None on a node without a mesh.
+        people: Knows how far people are, for whoever asks where they should go.
     """
 
-    def __init__(self, *, rooms: Rooms, sessions: Sessions, peers: ClientPeers, relay: OtherNodes | None) -> None:
+    def __init__(
+        self, *, rooms: Rooms, sessions: Sessions, peers: ClientPeers, relay: OtherNodes | None, people: PeopleRtts
+    ) -> None:
         self.rooms = rooms
+        self.people = people
         self.resumption = ResumptionDesk(self)
         self.codecs = CodecDesk(stage=self, limits=sessions.media_of, relay=relay)
         self._sessions = sessions

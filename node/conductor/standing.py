@@ -51,6 +51,13 @@ class Standing:
             self.check_counted()
             raise Refused(ErrorCode.NODE_FULL, "This node takes nobody new for now; connect to another one.")
 
+    @property
+    def left_out_as(self) -> tuple[str, str] | None:
+        """Why it is no candidate, code and text as of a member; None while it is one. Its tag says so later."""
+        if self.draining:
+            return "draining", "it is being emptied and takes nobody new"
+        return None if self.eligible else ("ineligible", "its operator lets nobody new come")
+
     def problems(self) -> tuple[ReadinessProblem, ...]:
         """What of this speaks against sending clients here."""
         outside = self.outside()

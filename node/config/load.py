@@ -28,6 +28,7 @@ from node.config.sources import (
     from_flags,
     from_set,
 )
+from signalling.plain_words import plain_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -152,5 +153,4 @@ def _show(value: object) -> str:
 def _explain(key: Key, hint: object, error: msgspec.ValidationError) -> str:
     if get_origin(hint) is Literal:
         return f"it must be one of {', '.join(map(str, get_args(hint)))}"
-    text = str(error).partition(" - at ")[0].replace("`", "")
-    return f"{text[:1].lower()}{text[1:]}; {what_fits(key, hint, DEFAULTS[key])}"
+    return f"{plain_words(error)}; {what_fits(key, hint, DEFAULTS[key])}"

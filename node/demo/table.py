@@ -1,4 +1,7 @@
-"""The demo's picture: a map and three tables on a terminal, the map and a few plain lines elsewhere."""
+"""The demo's picture: a map and three tables on a terminal, the map and a few plain lines elsewhere.
+
+A terminal that does not hold all of it shows people first (small_screen.py).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from rich.text import Text
 from membership import Position, rtt_floor_ms
 from node.admin import MemberReport, RttPair
 from node.atlas import ROWS_PER_COLUMN, can_draw_dots, draw_map, how_known
+from node.demo.small_screen import fit_map, list_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 LEAST_MAP_COLUMNS: Final = 60
 
 HONEST: Final = "All of them run on this machine: a link measures loopback, the map knows only where they say they are."
+
+CUT_ROWS: Final = 1
+"""The last row of a picture that is too high says so."""
 
 ROWS_BELOW: Final = 36
 """What the demo's tables and their titles take: a map that leaves less is cut, from below."""
@@ -59,6 +66,11 @@ class Room:
         return cls(columns=console.width, rows=console.height, dots=dots)
 
     @property
+    def is_small(self) -> bool:
+        """Whether the map and the tables together are too much."""
+        return self.rows is not None and self.rows < ROWS_BELOW + round(LEAST_MAP_COLUMNS * ROWS_PER_COLUMN)
+
+    @property
     def map_columns(self) -> int:
         """As wide as it fits, so that the tables below keep their rows."""
         if self.rows is None:
@@ -68,12 +80,15 @@ class Room:
 
 def draw_world(report: DemoReport, room: Room) -> list[Text]:
     """Draw the nodes where they say they are, with their round trips."""
-    members = [
+    drawn = draw_map(_members(report), report.rtts, columns=room.map_columns, dots=room.dots)
+    return [*drawn, Text(HONEST, style="dim")]
+
+
+def _members(report: DemoReport) -> list[MemberReport]:
+    return [
         MemberReport(node=node.node, state=node.state, latitude=node.latitude, longitude=node.longitude)
         for node in report.nodes
     ]
-    drawn = draw_map(members, report.rtts, columns=room.map_columns, dots=room.dots)
-    return [*drawn, Text(HONEST, style="dim")]
 
 
 def draw(report: DemoReport, *, join_url: str, remaining_s: float | None, room: Room = Room()) -> RenderableType:
@@ -103,6 +118,16 @@ def draw(report: DemoReport, *, join_url: str, remaining_s: float | None, room: 
     ending = "Ctrl-C stops everything." if remaining_s is None else f"Ends in {remaining_s:.0f} s."
     hint = Text.assemble("Join them: ", (join_url, "bold underline cyan"), f"   {ending}")
     # A terminal that is too small cuts from below, so what a person needs comes first.
+    if room.rows is not None and room.is_small:
+        taken = sum(-(-len(line.plain) // room.columns) for line in (hint, verdict)) + len(report.participants) + 1
+        world = fit_map(
+            _members(report),
+            report.rtts,
+            columns=room.columns,
+            rows=room.rows - taken - CUT_ROWS,
+            dots=room.dots,
+        )
+        return Group(hint, verdict, list_people(report.participants), *world, _round_trips(report), nodes)
     return Group(hint, verdict, *draw_world(report, room), _round_trips(report), people, nodes)
 
 

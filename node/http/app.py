@@ -11,6 +11,7 @@ from quart_trio import QuartTrio
 from typing_extensions import override
 from werkzeug.exceptions import HTTPException
 
+from node.http.candidates import TakenElsewhere
 from node.http.errors import OF_STATUS, error_response
 from node.http.origins import CORS_EXPOSED, CORS_HEADERS, CORS_METHODS, PREFLIGHT_CACHE_S
 from node.http.rest.accounts import accounts_blueprint
@@ -148,6 +149,10 @@ def _add_errors(app: NodeApp) -> None:
     @app.errorhandler(RoomElsewhere)
     async def elsewhere(error: RoomElsewhere) -> Response:
         return error_response(error.code, error.message, url=error.url)
+
+    @app.errorhandler(TakenElsewhere)
+    async def taken_elsewhere(error: TakenElsewhere) -> Response:
+        return error_response(error.code, error.message, nodes=error.nodes)
 
     @app.errorhandler(trio.TooSlowError)
     async def too_slow(_: trio.TooSlowError) -> Response:

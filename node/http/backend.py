@@ -40,7 +40,7 @@ from signalling.ids import DeviceId, NodeId, ParticipantId, RoomId, SessionId, U
 
 if TYPE_CHECKING:
     from node.explain import TrackExplained
-    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained
+    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained, SessionPlace
     from node.http.room_backend import RoomBackend
     from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
     from signalling.client.admission import SessionGrant, SessionRequest
@@ -213,8 +213,8 @@ class Backend(Protocol):
         """Nodes for this client, best first."""
         ...
 
-    async def better_node(self, query: CandidateQuery) -> NodeCandidate | None:
-        """A node that is clearly better for this client than this one."""
+    async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
+        """Where a client that asks this for a session is to have it."""
         ...
 
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:

@@ -10,6 +10,7 @@ from msgspec.inspect import LiteralType, StructType, UnionType, type_info
 from quart import Response, request
 
 from signalling.errors import ErrorCode, Refused
+from signalling.plain_words import plain_words
 
 T = TypeVar("T")
 
@@ -34,8 +35,7 @@ async def read_body(kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        # Such a sentence names fields and types; only an unknown field's name is the client's own.
-        sentence = f"The body does not fit: {error}. {_what_fits(kind, error)}"
+        sentence = f"The body does not fit: {plain_words(error, 'it')}. {_what_fits(kind, error)}"
         raise Refused(ErrorCode.MALFORMED_MESSAGE, sentence) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         raise Refused(

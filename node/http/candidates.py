@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from signalling.errors import ErrorCode, Refused
 from signalling.ids import NodeId, RoomId
 
 
@@ -21,6 +22,8 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
         rtts_ms: Round trips that the client measured, by node.
         address: Its IP address, or the network of it, to be looked up on the map; never logged.
         spread_key: Something stable about the client, to spread ties; never logged.
+        session_token: Whose question it is, when they say so: of a room that is not open it is told to its people
+            alone; never logged.
     """
 
     latitude: float | None = None
@@ -31,6 +34,7 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
     rtts_ms: dict[NodeId, float] = msgspec.field(default_factory=dict)
     address: str = ""
     spread_key: bytes = b""
+    session_token: str | None = None
 
     def __repr__(self) -> str:
         """Leave out who asks and from where: requests end up in tracebacks."""
@@ -38,11 +42,11 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CandidateReason(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of why a node stands where it does, and what it adds to the cost."""
+    """One part of why a node stands where it does, and what it adds to the cost; None where nobody knows."""
 
     code: str
     text: str
-    cost_ms: float
+    cost_ms: float | None
 
 
 class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +62,8 @@ class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
         rtt_ms: From the client to it, as well as it is known; None when it is not.
         rtt_source: Where that comes from: ``measured`` or ``positions``.
         confidence: How much to trust it, 0-1.
-        cost_ms: What it costs in all: the worst way to anybody in the room, there and back, and load.
+        cost_ms: What it costs in all: the worst way to anybody in the room, there and back, and load; None when it is
+            not known how far the client is from it, and then it comes after those of which it is.
         error_ms: How far that may be off; nodes whose costs may be the same are ordered by what does not shake.
         reasons: What the cost is made of.
         why: The reasons' sentences.
@@ -73,7 +78,7 @@ class NodeCandidate(msgspec.Struct, frozen=True, kw_only=True):
     rtt_ms: float | None
     rtt_source: str | None = None
     confidence: float | None = None
-    cost_ms: float = 0.0
+    cost_ms: float | None = None
     error_ms: float = 0.0
     reasons: tuple[CandidateReason, ...] = ()
     why: tuple[str, ...]
@@ -85,6 +90,32 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeId
     code: str
     text: str
+
+
+class SessionPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where somebody who asks this node for a session is to have it.
+
+    Attributes:
+        better: The node to go to in place of this one; None to stay, or where no other takes them.
+        left_out: Why this node takes nobody new, or not for that room; None where it does.
+        nodes: Those that do, best first, for whoever cannot be sent on.
+    """
+
+    better: NodeCandidate | None = None
+    left_out: LeftOut | None = None
+    nodes: tuple[NodeCandidate, ...] = ()
+
+
+class TakenElsewhere(Refused):
+    """This node does not take them; others do.
+
+    Attributes:
+        nodes: The others, best first.
+    """
+
+    def __init__(self, code: ErrorCode, message: str, nodes: tuple[NodeCandidate, ...]) -> None:
+        super().__init__(code, message)
+        self.nodes = nodes
 
 
 class PositionShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -110,7 +110,7 @@ RETRY_AFTER_ELSE_S: Final = 5
 
 
 def error_response(
-    code: ErrorCode, message: str, *, status: int | None = None, retry_after_s: float | None = None, **more: str
+    code: ErrorCode, message: str, *, status: int | None = None, retry_after_s: float | None = None, **more: object
 ) -> Response:
     """Make the response for an error; the status follows from the code unless given. `more` stands beside them.
 

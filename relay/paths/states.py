@@ -47,6 +47,8 @@ class _Held:
     report: LinkReport
     costs: dict[NodeId, float]
     """Of receiving over each of its links, milliseconds."""
+    rtts_ms: dict[NodeId, int]
+    """Of its links, as it measures them; none of one that it has not measured."""
     until: float
 
 
@@ -127,6 +129,13 @@ class LinkStates:
         own = self._held.get(self._own)
         return own.costs.get(node, float("inf")) if own is not None else float("inf")
 
+    def rtt_ms(self, a: NodeId, b: NodeId) -> float | None:
+        """The round trip of a link between two nodes, as both its ends say; None where one of them does not."""
+        one, other = self._held.get(a), self._held.get(b)
+        there = None if one is None else one.rtts_ms.get(b)
+        back = None if other is None else other.rtts_ms.get(a)
+        return None if there is None or back is None else (there + back) / 2
+
     def _keep(self, report: LinkReport, until: float) -> None:
         costs = {
             link.node: link_cost_ms(
@@ -141,7 +150,8 @@ class LinkStates:
         before = self._held.get(report.node)
         if before is None or before.costs != costs:
             self._out = None
-        self._held[report.node] = _Held(report, costs, until)
+        rtts_ms = {link.node: link.rtt_ms for link in report.links if link.rtt_ms > 0}
+        self._held[report.node] = _Held(report, costs, rtts_ms, until)
 
     def _build(self) -> None:
         """A link is there where both its ends say so; it costs what the receiving one says."""

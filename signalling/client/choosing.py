@@ -3,7 +3,8 @@
     nodes = await choose_nodes(["https://ams-1.example.org"], RoomId("lobby"))
     async with open_seat([node.url for node in nodes], RoomId("lobby"), name="Ada") as seat: ...
 
-A node names the candidates for a room. The first few are measured (:mod:`signalling.client.probing`), and with that the
+A node names the candidates for a room. The first few are measured (:mod:`signalling.client.probing`), unless they
+were a moment ago (:mod:`signalling.client.remembered_rtts`), and with that the
 node is asked once more, as it alone knows how far its fellows are from each other, and so the longest way to anybody in
 the room. A node of an older version does not weigh what was measured; then the nearest comes first, and its order
 decides among those that are about as near.
@@ -20,8 +21,8 @@ import trio
 from msgspec import UNSET, UnsetType
 
 from signalling.client.asking import ask_node, read_answer
-from signalling.client.probing import probe_nodes
 from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
+from signalling.client.remembered_rtts import REMEMBERED
 from signalling.ids import NodeId
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def choose_nodes(
     room: RoomId,
     *,
     ask_deadline_s: float = ASK_DEADLINE_S,
-    probe: Probe = probe_nodes,
+    probe: Probe = REMEMBERED,
 ) -> tuple[NodeChoice, ...]:
     """Order the nodes for us, the one to take first; those that did not answer last. Cancelling leaves nothing behind.
 
@@ -91,7 +92,7 @@ async def choose_nodes(
         bases: Base URLs of nodes to ask; the first that answers is believed.
         room: Where we want to go.
         ask_deadline_s: For one node to answer.
-        probe: Measures round trips, ms, with a deadline of its own.
+        probe: Measures round trips, ms, with a deadline of its own; what this process measured of late is remembered.
 
     Raises:
         NodeUnreachableError: None of them answers.

@@ -14,6 +14,7 @@ import msgspec
 
 from signalling.client.messages import MAX_CLIENT_MESSAGE_BYTES, ClientMessage, NodeMessage, RequestId
 from signalling.errors import ErrorCode, Refused
+from signalling.plain_words import plain_words
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ def _decode(decoder: msgspec.json.Decoder[T], data: str | bytes, max_bytes: int)
     except RecursionError:
         raise _malformed("it is nested too deeply") from None
     except msgspec.ValidationError as error:
-        raise _unfit(raw, _explain(error)) from None
+        raise _unfit(raw, error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise _malformed(_explain(error)) from None
 
@@ -136,12 +137,13 @@ def _explain(error: Exception) -> str:
     return _VALUE.sub("value", str(error))[:MAX_EXPLANATION]
 
 
-def _unfit(raw: bytes, why: str) -> Refused:
+def _unfit(raw: bytes, error: msgspec.ValidationError) -> Refused:
+    why = plain_words(error)[:MAX_EXPLANATION]
     try:
         envelope = _ENVELOPE.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError):
         return _malformed(why)
-    if why.endswith(_AT_TOPIC):
+    if str(error).endswith(_AT_TOPIC):
         return UnfitRequest(envelope.id, "This node knows no such topic; the client is newer, or misspells it.")
     return UnfitRequest(envelope.id, f"This request does not fit: {why}.")
 

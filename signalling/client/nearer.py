@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from signalling.client.choosing import choose_nodes
-from signalling.client.probing import probe_nodes
+from signalling.client.remembered_rtts import REMEMBERED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["look_for_nearer"]
 
 
-async def look_for_nearer(client: Client, nodes: Sequence[str], room: RoomId, *, probe: Probe = probe_nodes) -> bool:
+async def look_for_nearer(
+    client: Client, nodes: Sequence[str], room: RoomId, *, probe: Probe = REMEMBERED.anew
+) -> bool:
     """Measure how far nodes are and tell the one that we are on, once the network is another one.
 
     Cancelling leaves nothing behind.

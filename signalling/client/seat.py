@@ -43,6 +43,7 @@ from signalling.client.messages import (
     SeatLost,
 )
 from signalling.client.refusal import ConnectionLostError, NodeUnreachableError, RefusedByNodeError
+from signalling.client.remembered_rtts import REMEMBERED
 from signalling.client.retry import Comeback, RetryPolicy, judge
 
 if TYPE_CHECKING:
@@ -417,7 +418,11 @@ async def open_seat(
     """
 
     async def admit(node: str, of: DeviceMemory) -> str:
-        return (await create_session(node, name=name, device=of.id, user_token=user_token, stay=True)).token
+        try:
+            return (await create_session(node, name=name, device=of.id, user_token=user_token, stay=True)).token
+        except NodeUnreachableError:
+            REMEMBERED.doubt(node)
+            raise
 
     def connect(node: str, token: str) -> AbstractAsyncContextManager[Client]:
         return open_client(_session_url(node), token=token, timeouts=timeouts)

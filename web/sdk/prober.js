@@ -53,10 +53,12 @@ class Probe {
     }
     this.#socket.onopen = () => this.#ping();
     this.#socket.onerror = this.#socket.onclose = () => this.close();
-    this.#socket.onmessage = () => {
+    this.#socket.onmessage = ({ data }) => {
+      if (!this.#isPong(data)) return this.close(); // no node, or none of ours: what it answered until then counts
       this.#taken.push(performance.now() - this.#at);
       if (this.isComplete) this.close();
       else this.#ping();
+      return undefined;
     };
   }
 
@@ -87,7 +89,21 @@ class Probe {
 
   #ping() {
     this.#at = performance.now();
-    this.#socket.send(JSON.stringify({ topic: "ping", id: this.#taken.length + 1 }));
+    this.#socket.send(JSON.stringify({ topic: "ping", id: this.#id }));
+  }
+
+  /** Of the ping that is on its way. */
+  get #id() {
+    return this.#taken.length + 1;
+  }
+
+  #isPong(data) {
+    try {
+      const { topic, id } = JSON.parse(data);
+      return topic === "pong" && id === this.#id;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -13,26 +13,38 @@ from typing import TYPE_CHECKING, Final
 
 from quart import request
 
+from node.http.body import bearer_token
 from node.http.candidates import CandidateQuery
 from signalling.client.messages import MAX_MEASURED_NODES, MAX_RTT_MS
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import NodeId, RoomId, is_node_id, is_room_id
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from node.http.api import Api
 
 MAX_LATITUDE: Final = 90.0
 MAX_LONGITUDE: Final = 180.0
 
+WORDS: Final = ("lat", "lon", "room", "residency", "rtt")
+"""Each once, and ``rtt`` once for each node."""
+
 _RESIDENCY: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,30}[a-z0-9])?", re.ASCII)
 
 
-def read_query(api: Api) -> CandidateQuery:
+def read_query(api: Api, *more: str) -> CandidateQuery:
     """Read it from the current request.
 
+    Args:
+        api: Knows where the request comes from.
+        more: Words that this address takes beside these.
+
     Raises:
-        Refused: ``malformed_message`` or ``room_invalid``; the sentence says what would do.
+        Refused: ``malformed_message`` or ``room_invalid``; the sentence says what would do. ``token_invalid``: there is
+            an ``Authorization`` header without a token.
     """
+    check_words((*WORDS, *more), lists=("rtt",))
     latitude, longitude = _degrees("lat", MAX_LATITUDE), _degrees("lon", MAX_LONGITUDE)
     if (latitude is None) != (longitude is None):
         raise Refused(ErrorCode.MALFORMED_MESSAGE, "lat and lon come together.")
@@ -44,7 +56,26 @@ def read_query(api: Api) -> CandidateQuery:
         rtts_ms=_measured(),
         address=api.client_address(),
         spread_key=api.client_key().encode(),
+        session_token=bearer_token() if "Authorization" in request.headers else None,
     )
+
+
+def check_words(taken: Sequence[str], *, lists: Sequence[str] = ()) -> None:
+    """Refuse what an address would drop: a word that it does not know, and one that is given twice.
+
+    Args:
+        taken: The words that it takes.
+        lists: Those of them that may be given several times.
+
+    Raises:
+        Refused: ``malformed_message``; it names the words that are taken, and repeats none that came.
+    """
+    for word in request.args:
+        if word not in taken:
+            words = f"It takes {', '.join(taken)}." if taken else "It takes none."
+            raise Refused(ErrorCode.MALFORMED_MESSAGE, f"The address has a word that it does not take. {words}")
+        if word not in lists and len(request.args.getlist(word)) > 1:
+            raise Refused(ErrorCode.MALFORMED_MESSAGE, f"{word} is given twice; say it once.")
 
 
 def flag(name: str) -> bool:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 from quart import Blueprint, Response, request
 
 from node.http.body import json_response, read_body
+from node.http.candidates import TakenElsewhere
 from node.http.origins import origin_of
 from node.http.rest.placement_query import flag, read_query
 from signalling.client.admission import SessionRequest
+from signalling.errors import ErrorCode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from node.http.api import Api
-    from node.http.candidates import NodeCandidate
+    from node.http.candidates import LeftOut, NodeCandidate
+
+REFUSALS: Final[Mapping[str, ErrorCode]] = MappingProxyType(
+    {
+        "draining": ErrorCode.NODE_DRAINING,
+        "ineligible": ErrorCode.NODE_FULL,
+        "residency": ErrorCode.ROOM_NOT_HERE,
+    }
+)
+"""What is said where a node is no candidate for a session, by why not; for any other reason it takes people all the
+same, where they cannot be sent on."""
 
 
 def sessions_blueprint(api: Api) -> Blueprint:
@@ -24,19 +39,28 @@ def sessions_blueprint(api: Api) -> Blueprint:
     async def create_session() -> Response:
         """Turn a user token, or the wish to come in as a guest, into a session token.
 
-        A client that is known to be much nearer to another node is told so by a 307, unless it says ``stay=1``.
+        A client that is known to be much nearer to another node is told so by a 307, unless it says ``stay=1``. So is
+        everybody where this node takes nobody new, or not for that room; who cannot be sent on, or insists, is refused
+        with the nodes that take them.
         """
         api.spend(api.session_pace, "sessions")
-        query, stays = read_query(api), flag("stay")
+        query, stays = read_query(api, "stay"), flag("stay")
         wanted = await read_body(SessionRequest)
-        if not stays and _may_be_sent_on(api):
-            better = await api.backend.better_node(query)
-            if better is not None:
-                return _sent_on(better)
+        place = await api.backend.session_place(query, wanted)
+        if place.better is not None and not stays and _may_be_sent_on(api):
+            return _sent_on(place.better)
+        if place.left_out is not None and place.left_out.code in REFUSALS:
+            raise _refused(place.left_out, place.nodes)
         granted = await api.backend.create_session(wanted)
         return json_response(granted, status=201)
 
     return blueprint
+
+
+def _refused(left_out: LeftOut, nodes: tuple[NodeCandidate, ...]) -> TakenElsewhere:
+    code = REFUSALS[left_out.code]
+    next_step = "ask one of `nodes`." if nodes else "and no other node would take you now; try again later."
+    return TakenElsewhere(code, f"This node does not take you: {left_out.text}; {next_step}", nodes)
 
 
 def _may_be_sent_on(api: Api) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from quart import Blueprint, Response
 
 from node.http.body import bearer_token, json_response
+from node.http.rest.placement_query import check_words
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import TrackId
 
@@ -24,6 +25,7 @@ def tracks_blueprint(api: Api) -> Blueprint:
     @blueprint.get("/v1/explain/track/<track>")
     async def explain(track: str) -> Response:
         """Say which way a track takes, step by step, with what is measured on each."""
+        check_words(())
         if len(track) > MAX_TRACK_NAME:
             raise Refused(ErrorCode.TRACK_UNKNOWN, "No track has a name as long as this.")
         return json_response(await api.backend.explain_track(bearer_token(), TrackId(track)))

@@ -81,7 +81,7 @@ def test_each_node_is_named_once_and_one_that_must_not_take_the_client_is_no_can
         assert cluster.members[one.node_id].is_serving
         assert room.residency in {None, cluster.members[one.node_id].tags.residency}
         assert one.reasons
-        assert one.cost_ms == sum(reason.cost_ms for reason in one.reasons)
+        assert one.cost_ms == sum(reason.cost_ms or 0.0 for reason in one.reasons)
     loads = [one.load is LoadClass.FULL for one in placed.candidates]
     assert loads == sorted(loads), "a full node before one that is not"
 

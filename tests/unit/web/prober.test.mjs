@@ -48,6 +48,19 @@ test("the middle of the pings counts, and a probe never says who we are", async 
   assert.equal(world.sockets[0].readyState, 3);
 });
 
+test("only the pong that was asked for counts", async () => {
+  const others = { "error.test": { topic: "error", code: "x" }, "late.test": { topic: "pong", id: 0 }, "nobody.test": { topic: "hello" }, "null.test": null };
+  world.nodes = { ...Object.fromEntries(Object.keys(others).map((host) => [host, 1])), "a.test": 1 };
+  world.answers.ping = ({ id }, socket) => {
+    if (socket.node === "a.test") return { topic: id === 4 ? "error" : "pong" };
+    if (socket.node === "null.test") setTimeout(() => socket.onmessage({ data: "null" }), 1);
+    return others[socket.node];
+  };
+  const figures = await measure(Object.keys(world.nodes).map((host) => `http://${host}`)).all;
+  assert.deepEqual(figures.map((rtt) => rtt !== null), [false, false, false, false, true], "what came before counts");
+  assert.deepEqual(world.sockets.map(({ readyState }) => readyState), [3, 3, 3, 3, 3]);
+});
+
 test("nodes that are silent, dead or no address come last and delay nobody", async () => {
   world.nodes = { "mute.test": 1, "dead.test": null, "a.test": 5 };
   world.answers.ping = (_, socket) => (socket.node === "mute.test" ? null : { topic: "pong" });

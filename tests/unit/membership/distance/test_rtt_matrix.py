@@ -32,6 +32,21 @@ def test_each_cell_has_the_best_that_is_known_of_its_pair() -> None:
     assert matrix.between(ME, LONDON) == matrix.between(LONDON, ME)
 
 
+def test_what_two_others_measure_of_their_link_counts_and_of_ours_nobody_is_believed() -> None:
+    asked: list[tuple[NodeId, NodeId]] = []
+
+    def reported(a: NodeId, b: NodeId) -> float | None:
+        asked.append((a, b))
+        return 230.0 if {a, b} == {LONDON, TOKYO} else None
+
+    matrix = rtt_matrix(CLUSTER, links_ms={LONDON: 12.0}, reported_ms=reported)
+    told = matrix.between(TOKYO, LONDON)
+    assert told is not None
+    assert (told.rtt_ms, told.source) == (230.0, RttSource.LINK)
+    assert {cell.a: cell.estimate for cell in matrix.cells() if cell.b == TOKYO}[ME] is None
+    assert all(ME not in pair for pair in asked)
+
+
 def test_a_node_is_no_way_from_itself() -> None:
     own = rtt_matrix(CLUSTER).between(TOKYO, TOKYO)
     assert own is not None

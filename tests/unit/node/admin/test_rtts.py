@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from membership import Membership, RttMatrix
+    from membership.distance.rtt_matrix import ReportedRtt
 
 
 def _view(**places: Mapping[str, Any]) -> ClusterView:
@@ -56,12 +57,31 @@ def test_places_on_the_map_give_a_guess_and_nothing_gives_none() -> None:
 def test_what_a_link_measures_wins() -> None:
     view = _view(ams=AMSTERDAM, sin=SINGAPORE)
 
-    def rtts(links_ms: dict[NodeId, float]) -> RttMatrix:
-        return rtt_matrix(view, links_ms=links_ms)
+    def rtts(links_ms: dict[NodeId, float], reported_ms: ReportedRtt) -> RttMatrix:
+        return rtt_matrix(view, links_ms=links_ms, reported_ms=reported_ms)
 
     relay = SimpleNamespace(
-        snapshot=lambda: (SimpleNamespace(node=NodeId("sin"), rtt_ms=161.23456, state=LinkState.UP),)
+        snapshot=lambda: (SimpleNamespace(node=NodeId("sin"), rtt_ms=161.23456, state=LinkState.UP),),
+        reported_rtt_ms=lambda *_: None,
     )
     membership = cast("Membership", SimpleNamespace(rtts=rtts))
     (pair,) = read_rtts(view, membership, relay).pairs  # type: ignore[arg-type]
     assert (pair.source, pair.rtt_ms) == ("link", 161.235)
+
+
+def test_a_screen_that_shows_the_own_pairs_has_no_others_made() -> None:
+    view = _view(ams=AMSTERDAM, sin=SINGAPORE, tyo=AMSTERDAM, xxx=NOWHERE)
+    asked: list[tuple[NodeId, NodeId]] = []
+
+    def reported(a: NodeId, b: NodeId) -> float | None:
+        asked.append((a, b))
+        return None
+
+    def rtts(_links_ms: dict[NodeId, float], _reported_ms: object) -> RttMatrix:
+        return rtt_matrix(view, reported_ms=reported)
+
+    membership = cast("Membership", SimpleNamespace(rtts=rtts))
+    told = read_rtts(view, membership, None, own_alone=True)
+    assert [(pair.a, pair.b) for pair in told.pairs] == [("ams", "sin"), ("ams", "tyo"), ("ams", "xxx")]
+    assert told.nodes == ("ams", "sin", "tyo", "xxx")
+    assert asked == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -12,11 +14,12 @@ import trio
 import trio.testing
 
 from membership import ChangeHistory, GossipUnavailableError, NodeAppeared, ViewMember
+from membership.agent.life import AGENT_SAYS
 from membership.members.history import MAX_ENTRIES
 from membership.members.standing import Rules, judge
 from membership.rpc.errors import BrokenRpcError
 from node.admin.outlet import Outlet
-from node.admin.stream_lines import EventLine, LogLine, Lost, Note, StreamLine, StreamOrder, StreamRefused
+from node.admin.stream_lines import EventLine, LogLine, Lost, Note, Source, StreamLine, StreamOrder, StreamRefused
 from node.admin.streams import AGENT_PAUSE_S, read_agent_line, stream_events, stream_logs
 from node.log_feed import FEED
 from tests.unit.membership.samples import a_member
@@ -137,21 +140,35 @@ async def test_a_node_alone_has_no_events_and_says_so() -> None:
     assert line.code == "no_mesh"
 
 
+ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z"
+
+
+@pytest.fixture
+def five_hours_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "XST-5")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
 # --- logs ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("2026/01/31 12:00:00 [INFO] serf: a: b", ("2026/01/31 12:00:00", "info", "serf: a: b")),
-        ("2026/01/31 12:00:00 [WARN] x] y", ("2026/01/31 12:00:00", "warning", "x] y")),
-        ("2026/01/31 12:00:00 [ERR] x", ("2026/01/31 12:00:00", "error", "x")),
-        ("2026/01/31 12:00:00 [TRACE] x", ("2026/01/31 12:00:00", "debug", "x")),
+        ("2026/01/31 12:00:00 [INFO] serf: a: b", ("2026-01-31T07:00:00Z", "info", "serf: a: b")),
+        ("2026/01/31 12:00:00 [WARN] x] y", ("2026-01-31T07:00:00Z", "warning", "x] y")),
+        ("2026/01/31 12:00:00 [ERR] x", ("2026-01-31T07:00:00Z", "error", "x")),
+        ("2026/01/31 02:00:00 [TRACE] x", ("2026-01-30T21:00:00Z", "debug", "x")),
+        ("2026/13/31 12:00:00 [INFO] x", ("", "info", "2026/13/31 12:00:00 [INFO] x")),
         ("2026/01/31 12:00:00 [ODD] x", ("", "info", "2026/01/31 12:00:00 [ODD] x")),
         ("panic: out of memory", ("", "info", "panic: out of memory")),
         ("", ("", "info", "")),
     ],
 )
+@pytest.mark.usefixtures("five_hours_east")
 def test_a_line_of_the_agent_is_taken_apart_or_kept_whole(text: str, line: tuple[str, str, str]) -> None:
     read = read_agent_line(text)
     assert (read.at, read.level, read.text, read.source) == (*line, "agent")
@@ -174,6 +191,37 @@ async def test_one_agent_after_the_other_is_read_and_old_lines_are_not_told(auto
     assert isinstance(texts[2], Note)
     assert texts[3:] == ["second"]
     assert mesh.levels == ["WARN", "WARN"], "the agent leaves out what is less"
+    assert all(re.fullmatch(ISO, line.at) for line in told if isinstance(line, LogLine)), "a line without a time too"
+
+
+async def test_what_an_agent_says_again_after_a_broken_connection_is_told_once(autojump_clock: MockClock) -> None:
+    mesh, outlet = Mesh(), Outlet()
+    gone = ExceptionGroup("the connection", [BrokenRpcError("gone")])
+    lines = [f"2999/01/01 00:00:00 [INFO] {text}" for text in ("first", "again", "again", "new", "again")]
+    mesh.agents = [Agent(lines[:3], ends=gone), Agent(list(lines))]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stream_logs, _of(mesh), StreamOrder(sources=("agent",)), outlet)
+        await trio.sleep(2 * AGENT_PAUSE_S)
+        told = await _drain(outlet)
+        nursery.cancel_scope.cancel()
+    assert [line.text for line in told if isinstance(line, LogLine)] == ["first", "again", "again", "new", "again"]
+
+
+@pytest.mark.parametrize(("sources", "expected"), [(("node", "agent"), ["other"]), (("node",), [AGENT_SAYS, "other"])])
+async def test_what_the_node_repeats_of_its_agent_is_told_once(
+    sources: tuple[Source, ...], expected: list[str], autojump_clock: MockClock
+) -> None:
+    outlet = Outlet()
+    async with trio.open_nursery() as nursery:
+        order = StreamOrder(level="debug", sources=sources)
+        nursery.start_soon(stream_logs, _of(Mesh()), order, outlet)
+        await trio.testing.wait_all_tasks_blocked()
+        for text in (AGENT_SAYS, "other"):
+            with suppress(structlog.DropEvent):
+                FEED.tap(None, "debug", {"event": text, "level": "debug"})
+        told = await _drain(outlet)
+        nursery.cancel_scope.cancel()
+    assert [line.text for line in told if isinstance(line, LogLine)] == expected
 
 
 async def test_an_agent_that_stays_away_is_told_once(autojump_clock: MockClock) -> None:

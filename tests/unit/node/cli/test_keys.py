@@ -44,6 +44,7 @@ class Node:
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
     made = Node(NOW)
     monkeypatch.setattr(keys, "order_mesh", made.order)
+    monkeypatch.setattr(keys, "check_running", lambda *_: None)
     return made
 
 
@@ -108,3 +109,22 @@ def test_what_was_refused_or_not_done_everywhere_is_1(node: Node, capsys: pytest
 def test_what_is_missing_is_asked_for(arguments: tuple[str, ...], node: Node) -> None:
     assert exit_code("keys", *arguments) == 2
     assert node.orders == []
+
+
+@pytest.mark.parametrize("action", ["rotate", "install"])
+@pytest.mark.parametrize("what", ["no/such/folder/new.key", "."])
+def test_a_path_that_can_be_no_key_file_is_wrong_usage_and_leaves_nothing(
+    action: str, what: str, node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code("keys", action, str(tmp_path / what)) == 2
+    assert (node.orders, list(tmp_path.iterdir())) == ([], [])
+    said = capsys.readouterr().err
+    assert str(tmp_path) in said
+    assert "is a folder: name a file in it" in said or ("is" in said and "mistyped?" in said)
+
+
+def test_no_key_is_made_where_no_node_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "new.key"
+    assert exit_code("keys", "rotate", str(file), "--data-dir", str(tmp_path)) == 3
+    assert not file.exists()
+    assert "no node runs in" in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 
@@ -90,6 +92,18 @@ def test_status_and_eligibility(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         "Node a: serving, 3 here, takes nobody new",
         "Node a: serving, 3 here",
     ]
+
+
+def test_eligibility_without_a_word_says_how_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ineligible = msgspec.structs.replace(HALF, eligible=False)
+    node = Answers(monkeypatch, SERVING, ineligible, SERVING)
+    assert (_run("eligibility"), _run("eligibility"), _run("eligibility", "--json")) == (0, 0, 0)
+    assert [order.action for order in node.orders] == ["status"] * 3
+    first, second, *told = capsys.readouterr().out.splitlines()
+    assert (first, second) == ("Node a: takes new people", "Node a: takes nobody new")
+    assert json.loads("\n".join(told))["eligible"] is True
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from node.admin import Overview, RttPair, Rtts
+from node.admin import Members, RttPair, Rtts
 from node.cli import main, rtt
 from node.cli.rtt import describe, find_pair, matrix_rows
 from node.errors import NodeStartError
@@ -35,9 +35,9 @@ def node(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Answers; what was asked for."""
     asked: list[object] = []
 
-    def ask(_config: object, _data_dir: object, topic: str, _kind: object) -> Rtts | Overview:
+    def ask(_config: object, _data_dir: object, topic: str, _kind: object) -> Rtts | Members:
         asked.append(topic)
-        return RTTS if topic == "rtt" else an_overview(rtts=RTTS)
+        return RTTS if topic == "rtt" else an_overview(rtts=RTTS).members
 
     monkeypatch.setattr(rtt, "ask_local", ask)
     return asked
@@ -76,6 +76,16 @@ def test_the_matrix_is_whole_and_marks_what_is_not_measured() -> None:
     ]
 
 
+def test_the_matrix_says_what_its_marks_mean(run: Callable[..., tuple[object, str, str]]) -> None:
+    said = run("--matrix")[1].splitlines()[-1]
+    assert said == (
+        "round trips in ms; no mark: measured by the link between the two; ~ estimated from network coordinates; "
+        "? guessed from the map; empty: nothing is known"
+    )
+    measured = Rtts(me="ada", nodes=("ada", "bob"), pairs=RTTS.pairs[:1])
+    assert rtt.legend(measured) == "round trips in ms; no mark: measured by the link between the two"
+
+
 def test_one_name_is_measured_from_here(run: Callable[..., tuple[object, str, str]]) -> None:
     assert run("bob")[:2] == (0, "ada - bob: 81.6 ms +/- 2.4 (link, confidence 0.97)\n")
     assert run("cyd", "bob")[1].startswith("bob - cyd: 99.0")
@@ -95,7 +105,7 @@ def test_wrong_usage_says_what_is_right(
 
 def test_the_map_holds_members_and_figures(run: Callable[..., tuple[object, str, str]], node: list[object]) -> None:
     code, out, _ = run("--map")
-    assert (code, node) == (0, ["overview"])
+    assert (code, node) == (0, ["members", "rtt"])
     for part in ("ada", "bob", " 82 ", "without a position (node.latitude, node.longitude): cyd"):
         assert part in out
     assert max(map(len, out.splitlines())) <= 100

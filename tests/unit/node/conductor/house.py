@@ -250,6 +250,7 @@ async def open_house(
     keys: ClusterKeys | None = None,
     guests: bool = True,
     chat_history: int = 200,
+    view: ClusterView | None = None,
 ) -> AsyncIterator[House]:
     """Run it all for the length of the block; needs an autojump clock only where time matters."""
     keys = keys or ClusterKeys.generate()
@@ -273,7 +274,7 @@ async def open_house(
                     guests=guests,
                 ),
                 keys=keys,
-                directory=Directory(view=lambda: ClusterView(own_id=HERE)),
+                directory=Directory(view=lambda: view or ClusterView(own_id=HERE)),
                 membership=None,
                 relay=mesh,
                 rooms=Rooms(HERE),

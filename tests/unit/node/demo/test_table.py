@@ -50,8 +50,8 @@ def test_the_map_and_the_lines_hold_the_nodes_own_figures() -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
 def test_the_screen_has_the_map_first(columns: int) -> None:
-    console = Console(width=columns, height=50, record=True, file=io.StringIO())
-    console.print(draw(report(), join_url="http://x", remaining_s=None, room=Room(columns=columns, rows=50)))
+    console = Console(width=columns, height=60, record=True, file=io.StringIO())
+    console.print(draw(report(), join_url="http://x", remaining_s=None, room=Room(columns=columns, rows=60)))
     text = console.export_text()
     assert text.index("Join them") < text.index("ada") < text.index("Round trips") < text.index("Nodes")
     assert "Nobody is in yet." in text

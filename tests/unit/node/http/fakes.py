@@ -19,7 +19,7 @@ from node.http.backend import (
     OpenedSession,
     Sample,
 )
-from node.http.candidates import NodeCandidate, PlacementExplained
+from node.http.candidates import NodeCandidate, PlacementExplained, SessionPlace
 from node.http.server import HttpServer, bind, open_http_server
 from signalling.client.accounts import LoggedOut, LogIn, PasswordChange, Registration, UserGrant
 from signalling.client.admission import SessionGrant, SessionRequest
@@ -60,7 +60,7 @@ class FakeBackend:
     problems: tuple[ReadinessProblem, ...] = ()
     missing: tuple[ReadinessProblem, ...] = ()
     urls: tuple[str, ...] = ()
-    better: NodeCandidate | None = None
+    place: SessionPlace = field(default_factory=SessionPlace)
     asked: list[object] = field(default_factory=list)
     placed: list[CandidateQuery] = field(default_factory=list)
     sockets: dict[SessionId, SessionSocket] = field(default_factory=dict)
@@ -137,10 +137,10 @@ class FakeBackend:
             ),
         )
 
-    async def better_node(self, query: CandidateQuery) -> NodeCandidate | None:
+    async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
         await trio.lowlevel.checkpoint()
         self.placed.append(query)
-        return self.better
+        return self.place
 
     async def explain_track(self, session_token: str, track: TrackId) -> TrackExplained:
         if session_token != GOOD_TOKEN or track != "t-1":

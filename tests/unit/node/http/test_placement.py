@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from node.http.candidates import CandidateQuery, NodeCandidate
+from node.http.candidates import CandidateQuery, LeftOut, NodeCandidate, SessionPlace
 from signalling.client.messages import MAX_MEASURED_NODES
 from signalling.ids import NodeId
 from tests.unit.node.http.fakes import FakeBackend, make_app
@@ -70,6 +70,11 @@ async def test_a_question_knows_position_room_and_measurements(
         ("rtt=a:1&rtt=a:2", "twice"),
         ("&".join(f"rtt=n{number}:1" for number in range(MAX_MEASURED_NODES + 1)), "at most 64"),
         ("residency=E%20U", "short word"),
+        ("latitude=1&longitude=2", "It takes lat, lon, room, residency, rtt"),
+        ("lat=1&lat=1&lon=2", "lat is given twice"),
+        ("lat=1&lon=2&lon=3", "lon is given twice"),
+        ("room=den&room=hall", "room is given twice"),
+        ("residency=eu&residency=us", "residency is given twice"),
     ],
 )
 async def test_what_makes_no_sense_is_refused_with_a_sentence(
@@ -79,6 +84,14 @@ async def test_what_makes_no_sense_is_refused_with_a_sentence(
     error = (await response.get_json())["error"]
     assert (response.status_code, error["code"]) == (400, "malformed_message")
     assert word in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/nodes", "/v1/explain/placement", "/v1/explain/track/t-1"])
+async def test_only_a_session_is_asked_to_stay(client: TestClientProtocol, path: str) -> None:
+    response = await client.get(f"{path}?stay=1")
+    error = (await response.get_json())["error"]
+    assert (response.status_code, error["code"]) == (400, "malformed_message")
+    assert "stay" not in error["message"]
 
 
 async def test_a_switch_is_1_or_0(client: TestClientProtocol) -> None:
@@ -97,7 +110,7 @@ def test_a_query_that_is_printed_says_nothing_of_who_asked() -> None:
 async def test_a_client_that_is_much_nearer_to_another_node_is_sent_there(
     client: TestClientProtocol, backend: FakeBackend
 ) -> None:
-    backend.better = BETTER
+    backend.place = SessionPlace(better=BETTER)
     response = await client.post("/v1/sessions?rtt=a:200&rtt=b:20", json={"name": "Ada"})
     assert response.status_code == 307
     assert response.headers["Location"] == "https://b.example/v1/sessions?stay=1"
@@ -107,9 +120,8 @@ async def test_a_client_that_is_much_nearer_to_another_node_is_sent_there(
 
 
 async def test_who_insists_stays(client: TestClientProtocol, backend: FakeBackend) -> None:
-    backend.better = BETTER
+    backend.place = SessionPlace(better=BETTER)
     assert (await client.post("/v1/sessions?stay=1")).status_code == 201
-    assert not backend.placed
 
 
 @pytest.mark.parametrize(
@@ -125,21 +137,59 @@ async def test_who_insists_stays(client: TestClientProtocol, backend: FakeBacken
 async def test_a_page_is_sent_on_only_where_it_can_follow(
     backend: FakeBackend, web_root: Path, origin: str | None, status: int
 ) -> None:
-    backend.better, backend.urls = BETTER, ("https://eu.example.org",)
+    backend.place, backend.urls = SessionPlace(better=BETTER), ("https://eu.example.org",)
     client = make_app(backend, web_root).test_client()
     response = await client.post("/v1/sessions", headers={} if origin is None else {"Origin": origin})
     assert response.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("left_out", "status", "code"),
+    [("draining", 503, "node_draining"), ("ineligible", 503, "node_full"), ("residency", 409, "room_not_here")],
+)
+@pytest.mark.parametrize("asked", ["stays", "is a page of another origin", "has nowhere to go"])
+async def test_a_node_that_does_not_take_somebody_names_those_that_do(
+    backend: FakeBackend, web_root: Path, left_out: str, status: int, code: str, asked: str
+) -> None:
+    nodes = () if asked == "has nowhere to go" else (BETTER,)
+    why = LeftOut(node=NodeId("a"), code=left_out, text="because")
+    backend.place, backend.urls = (
+        SessionPlace(better=BETTER if nodes else None, left_out=why, nodes=nodes),
+        ("https://eu.example.org",),
+    )
+    headers = {"Origin": "https://eu.example.org"} if "page" in asked else {}
+    path = f"/v1/sessions?stay={int(asked == 'stays')}"
+    response = await make_app(backend, web_root).test_client().post(path, headers=headers)
+    error = (await response.get_json())["error"]
+    assert (response.status_code, error["code"]) == (status, code)
+    assert "because" in error["message"]
+    assert [node["url"] for node in error["nodes"]] == [node.url for node in nodes]
+    assert not backend.asked, "no session was made"
+
+
+async def test_a_node_that_takes_nobody_new_sends_on_whoever_can_follow(
+    client: TestClientProtocol, backend: FakeBackend
+) -> None:
+    why = LeftOut(node=NodeId("a"), code="draining", text="because")
+    backend.place = SessionPlace(better=BETTER, left_out=why, nodes=(BETTER,))
+    assert (await client.post("/v1/sessions")).headers["Location"] == "https://b.example/v1/sessions?stay=1"
+
+
+async def test_for_any_other_reason_whoever_insists_is_taken(client: TestClientProtocol, backend: FakeBackend) -> None:
+    why = LeftOut(node=NodeId("a"), code="protocol", text="because")
+    backend.place = SessionPlace(better=BETTER, left_out=why, nodes=(BETTER,))
+    assert (await client.post("/v1/sessions?stay=1")).status_code == 201
+
+
 async def test_a_body_that_does_not_fit_is_refused_here_already(
     client: TestClientProtocol, backend: FakeBackend
 ) -> None:
-    backend.better = BETTER
+    backend.place = SessionPlace(better=BETTER)
     assert (await client.post("/v1/sessions", json={"nmae": "Ada"})).status_code == 400
 
 
 async def test_being_sent_on_counts_as_a_session(backend: FakeBackend, web_root: Path, autojump_clock: object) -> None:
-    backend.better = BETTER
+    backend.place = SessionPlace(better=BETTER)
     client = make_app(backend, web_root, sessions_burst=2, sessions_per_minute=6).test_client()
     assert [(await client.post("/v1/sessions")).status_code for _ in range(3)] == [307, 307, 429]
 

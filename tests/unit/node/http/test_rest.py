@@ -63,7 +63,7 @@ async def test_a_choice_that_there_is_not_names_those_there_are(client: TestClie
     response = await client.post("/v1/rooms", headers=BEARER, json={"room": "den", "codec_policy": "third"})
     assert response.status_code == 400
     message = (await response.get_json())["error"]["message"]
-    assert message.endswith("`$.codec_policy`. It is one of: restrict, second, tell.")
+    assert message.endswith("`codec_policy` is none of the words that it may be. It is one of: restrict, second, tell.")
 
 
 async def test_a_long_body_is_refused(client: TestClientProtocol) -> None:

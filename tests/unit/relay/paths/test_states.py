@@ -30,6 +30,18 @@ def test_a_link_is_there_where_both_ends_say_so_and_costs_what_the_receiver_says
     assert states.into(C) == {}
 
 
+def test_a_round_trip_is_told_where_both_ends_measured_it() -> None:
+    states = LinkStates(ME)
+    states.take(A, report(A, B, C, rtt_ms=100), 0.0)
+    assert states.rtt_ms(A, B) is None, "one end alone"
+    states.take(B, report(B, A, C, rtt_ms=102), 0.0)
+    states.take(C, report(C, A, rtt_ms=0), 0.0)
+    assert states.rtt_ms(A, B) == states.rtt_ms(B, A) == 101.0
+    assert states.rtt_ms(A, C) is None, "up, and not measured yet"
+    states.expire(STALE_S + 1)
+    assert states.rtt_ms(A, B) is None
+
+
 def test_the_newest_report_counts_and_a_new_boot_is_newer() -> None:
     states = LinkStates(ME)
     assert states.take(A, report(A, B, sequence=5), 0.0)

@@ -15,7 +15,7 @@ def test_a_request_that_does_not_fit_costs_itself_and_nothing_else() -> None:
     bench = Bench(State.IN_ROOM)
     bench.say(PUBLISH, number=1)
     for data, names in (
-        ('{"topic":"chat","id":5,"text":3,"nonce":"n"}', "`$.text`"),
+        ('{"topic":"chat","id":5,"text":3,"nonce":"n"}', "`text`"),
         ('{"topic":"chat","id":5,"nonce":"n"}', "`text`"),
         ('{"topic":"leave","id":5,"why":1}', "`why`"),
         ('{"topic":"dance","id":5}', "topic"),
