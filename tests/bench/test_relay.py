@@ -83,7 +83,7 @@ def measure(parts: Sequence[Part], rounds: Rounds) -> dict[str, Outcome]:
 
 def test_relay() -> None:
     described = watch_machine()
-    rounds = Rounds.from_environment(count=2, warm_up_s=4, measure_s=4)
+    rounds = Rounds.from_environment(count=2, warm_up_s=3, measure_s=4)
     parts = chosen(rounds)
     if not parts:
         pytest.skip("no part of it can run here")

@@ -164,6 +164,7 @@ async def _publish(stage: Stage, senders: Participants) -> None:
 async def _watch(stage: Stage, receivers: Participants, name: str, seconds: float) -> list[float]:
     """Have somebody receive the picture from an engine for so long; returns what its packets took, microseconds."""
     peer = PeerId(f"sb_{name}")
+    await receivers.open(name, stamp=0, video=None, audio=False)
     wanted = [WantedTrack(track=track_of(SENDER, "video"), kind="video")]
     await stage.engine.subscribe(peer, wanted, room=ROOM, participant=ParticipantId(name))
     with trio.fail_after(CONNECT_S):

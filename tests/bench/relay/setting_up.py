@@ -58,7 +58,7 @@ NETWORK: Final = "\n".join(
     )
 ).encode()
 
-WANTS: Final = int(os.environ.get("STARLING_BENCH_WANTS", "40"))
+WANTS: Final = int(os.environ.get("STARLING_BENCH_WANTS", "30"))
 """On warm links, in a round."""
 
 QUIET_S: Final = 0.4

@@ -10,7 +10,7 @@ from tests.bench.rounds import Rounds
 
 
 def rounds(*only: str, count: int = 2) -> Rounds:
-    return Rounds(count=count, warm_up_s=4, measure_s=4, only=frozenset(only))
+    return Rounds(count=count, warm_up_s=3, measure_s=4, only=frozenset(only))
 
 
 def test_parts_are_run_in_order_and_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_without_root_the_others_run(monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_all_of_it_takes_some_ten_minutes_and_less_with_less() -> None:
-    assert relay.total_s(relay.PARTS, rounds()) <= 750
+    assert relay.total_s(relay.PARTS, rounds()) <= 660
     assert relay.total_s(relay.PARTS, rounds(count=1)) < relay.total_s(relay.PARTS, rounds())
 
 
