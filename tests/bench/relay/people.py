@@ -102,9 +102,10 @@ async def take_part(
     name: str,
     stamp: int,
     video: VideoPlan,
+    audio: bool = True,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Join, send sound and picture, and take everybody else's until cancelled; started once it is published.
+    """Join, send picture and perhaps sound, and take everybody else's until cancelled; started once it is published.
 
     Raises:
         RefusedByNodeError: The node wants none of it.
@@ -112,7 +113,7 @@ async def take_part(
     await client.join(room, attempt=1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_answer_offers, client, participants, name)
-        opened = await participants.open(name, stamp=stamp, video=video)
+        opened = await participants.open(name, stamp=stamp, video=video, audio=audio)
         intents = tuple(
             TrackIntent(mid=sent.mid, kind=sent.kind, source=SOURCES[sent.kind], track=new_track_id())
             for sent in opened.tracks
