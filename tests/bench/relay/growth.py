@@ -1,8 +1,8 @@
 """What a participant costs when the same people are on six nodes in place of two.
 
-One room, everybody in it takes the picture of everybody else. Six nodes run on loopback all the time; the people come to
-two of them, and then to all six, round by round. Every picture then goes to five far nodes in place of one, beside one
-to each of the others: so a small room grows by more, and `STARLING_BENCH_PEOPLE` is part of the figure.
+One room, everybody in it takes the picture of everybody else. Six nodes run on loopback all the time; the people come
+to two of them, and then to all six, round by round. Every picture then goes to five far nodes in place of one, beside
+one to each of the others: so a small room grows by more, and `STARLING_BENCH_PEOPLE` is part of the figure.
 Counted is CPU of the nodes with people, engines and nodes (their Python) apart, above what they use without people;
 agents, store and people are not counted.
 """
@@ -45,8 +45,10 @@ FEW: Final = 2
 MANY_NODES: Final = 6
 
 PEOPLE: Final = int(os.environ.get("STARLING_BENCH_PEOPLE", "24"))
-"""So many pictures go to so many people less one: 24 people receive 8,300 packets a second. Sound would be 50 more from
-each to each, too much for two cores that carry nodes and people."""
+"""So many pictures go to so many people less one: 24 people receive 8,300 packets a second.
+
+Sound would be 50 a second more from each to each, too much for two cores that carry nodes and people.
+"""
 
 VIDEO: Final = VideoPlan(frames_per_s=15, bits_per_s=120_000)
 """A packet a picture."""
