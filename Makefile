@@ -6,7 +6,7 @@ ENGINE := --manifest-path sfu/engine/Cargo.toml
 EMULATOR := --manifest-path lab/emulator/Cargo.toml
 # Options for `starling demo`, as in: make demo ARGS="--once --json"
 ARGS ?=
-# One benchmark's name, as in: make bench BENCH=forward
+# One benchmark's name, as in: make bench BENCH=forward; what it measures: make bench BENCH="relay --help"
 BENCH ?=
 # Runs of whole nodes on a clock that jumps, as in: make simulate SEEDS=1000, or one that failed: make simulate SEED=123
 SEEDS ?= 100
@@ -42,7 +42,7 @@ help:
 	@echo 'make lint   style, types, import rules'
 	@echo 'make audit  known holes in the crates of the engine (needs the network)'
 	@echo 'make simulate  whole nodes with faults from SEEDS=1000 numbers; SEED=123 replays one with its story'
-	@echo 'make bench  benchmarks; BENCH=name for one, STARLING_BENCH_ROUNDS=1 for less (see the README)'
+	@echo 'make bench  benchmarks; BENCH=name for one, BENCH=--help for which, STARLING_BENCH_ROUNDS=1 for less'
 	@echo 'make clean  remove what set-up and builds made here'
 	@echo 'make lock   pin newer dependencies (needs uv)'
 

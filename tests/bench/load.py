@@ -1,4 +1,4 @@
-"""The native load (`sfu/engine/benches/load/`) as benchmarks see it: clients that send or receive; the bare loop.
+"""The native load (`sfu/engine/benches/load/`) as benchmarks see it: clients, the bare loop, hops and what times them.
 
 It is no part of what is installed: the first benchmark builds it with cargo. One JSON object a line goes in, one comes
 back for each.
@@ -71,6 +71,12 @@ class Handshakes(msgspec.Struct, frozen=True, kw_only=True):
 
     count: int
     server_cpu_s: float
+
+
+class Delays(msgspec.Struct, frozen=True, kw_only=True):
+    """What packets took to arrive, microseconds, in order of arrival."""
+
+    delays_us: list[float]
 
 
 class _Done(msgspec.Struct, frozen=True):
@@ -169,19 +175,28 @@ class Load:
         await self._ask({"do": "plain", "to": to, "shape": shape, "tracks": tracks}, _Done)
 
     async def forward(self, to: list[str]) -> str:
-        """Have the bare loop forward to these; returns its address."""
+        """Have the bare loop forward to these, or a hop to this one; returns its address."""
         return (await self._ask({"do": "forward", "to": to}, Addresses)).addresses[0]
+
+    async def meter(self) -> str:
+        """The address where packets are to arrive that are timed."""
+        return (await self._ask({"do": "meter"}, Addresses)).addresses[0]
+
+    async def time(self, to: str, shape: Shape, seconds: float) -> list[float]:
+        """Send packets of one track there for so long; returns what each took to arrive, microseconds."""
+        command = {"do": "time", "to": to, "shape": shape, "seconds": seconds}
+        return (await self._ask(command, Delays, within_s=ANSWER_DEADLINE_S + seconds)).delays_us
 
     async def handshakes(self, count: int) -> Handshakes:
         """Complete so many DTLS handshakes in memory."""
         return await self._ask({"do": "handshakes", "count": count}, Handshakes)
 
-    async def _ask(self, command: Mapping[str, object], reply: type[T]) -> T:
+    async def _ask(self, command: Mapping[str, object], reply: type[T], *, within_s: float = ANSWER_DEADLINE_S) -> T:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None  # asked for when it was started
         assert stdout is not None
         async with self._turn:
-            with trio.fail_after(ANSWER_DEADLINE_S):
+            with trio.fail_after(within_s):
                 await stdin.send_all(msgspec.json.encode(command) + b"\n")
                 line = await self._line(stdout)
         answer = msgspec.json.decode(line)
@@ -208,7 +223,7 @@ async def open_load(
 
     Args:
         program: See :func:`build`.
-        mode: `clients` or `bare`.
+        mode: `clients`, `bare`, `hop` or `meter`.
         beat_us: How often clients read their sockets, microseconds.
         address: Where clients bind.
     """

@@ -7,7 +7,6 @@ after the other in each round; the ratio is taken within the round.
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import trio
 
 from tests.bench.forwarding import Reading, Scene, through_bare_loop, through_engine
 from tests.bench.janus import JanusError, obtain, through_janus
+from tests.bench.legs import AMONG_OTHERS, ON_ONE_LINK, SUBSCRIBED, leg_goals
 from tests.bench.load import build, frames, smooth
 from tests.bench.report import Goal, Report, at_most, publish, watch_machine
 from tests.bench.rounds import Rounds
@@ -27,9 +27,6 @@ pytestmark = pytest.mark.bench
 
 RECORDING: Final = Path(__file__).with_name("frames_720p.json")
 """Packets of one Chromium sending 720p: see `record_frames.py`."""
-
-LEGS: Final = (1, 30, 300)
-"""Legs on a link, each from a publisher of its own, at the same packets/s in all."""
 
 Measure = Callable[[Path, Scene, Rounds], Awaitable[Reading]]
 
@@ -42,7 +39,7 @@ def scenes(*, with_janus: bool) -> dict[str, tuple[Scene, Measure]]:
     # As many tracks at their own pace as make the smooth shape's packets a second.
     tracks = max(1, round(1000 * seconds / len(recording)))
     of_engine = [
-        Scene(name="smooth_10k", shape=smooth(1000)),
+        SUBSCRIBED,
         Scene(name="smooth_30k", shape=smooth(3000)),
         Scene(name="frames", shape=pictures, tracks=tracks),
         Scene(name="smooth_10k_of_1", shape=smooth(10_000), subscribers=1),
@@ -50,15 +47,8 @@ def scenes(*, with_janus: bool) -> dict[str, tuple[Scene, Measure]]:
         Scene(name="frames_of_100", shape=pictures, subscribers=100),
         # One publisher may have fewer.
         Scene(name="tracks_50", shape=smooth(500), tracks=25, publishers=2),
-        Scene(name="input", shape=smooth(10_000, at_once=10), tracks=10, subscribers=0),
-        Scene(name="link", shape=smooth(10_000, at_once=10), tracks=10, subscribers=0, link=True),
-        *(
-            Scene(
-                name=f"{name}_{legs}", shape=smooth(10_000 / legs), publishers=legs, subscribers=0, link=name == "legs"
-            )
-            for legs in LEGS
-            for name in ("input", "legs")
-        ),
+        *ON_ONE_LINK,
+        *AMONG_OTHERS,
     ]
     of_bare_loop = [
         Scene(name="bare_smooth_10k", shape=smooth(1000)),
@@ -81,7 +71,7 @@ def scenes(*, with_janus: bool) -> dict[str, tuple[Scene, Measure]]:
             "link",
             "smooth_10k_of_1",
         ),
-        *(f"{name}_{legs}" for legs in LEGS for name in ("input", "legs")),
+        *(scene.name for scene in AMONG_OTHERS),
         *("bare_smooth_30k", "smooth_30k", "janus_frames", "bare_frames", "frames", "frames_of_100"),
     )
     known: dict[str, tuple[Scene, Measure]] = {scene.name: (scene, through_engine) for scene in of_engine}
@@ -152,43 +142,10 @@ def goals(readings: dict[str, list[Reading]]) -> list[Goal]:
         *ratio("100 subscribers / 10, frames", 1.25, "frames_of_100", "frames"),
         *ratio("50 tracks / 1", 1.5, "tracks_50", "smooth_10k"),
     ]
-    if all(name in readings for name in ("input", "link", "smooth_10k")):
-        legs = zip(readings["link"], readings["input"], readings["smooth_10k"], strict=True)
-        shares = [_leg(link, taken) / _subscriber_leg(smooth, taken) for link, taken, smooth in legs]
-        judged.append(at_most("link leg / smooth subscriber leg", 0.4, shares))
-    judged += _legs(readings)
+    judged += leg_goals(readings)
     counted = [reading for name in readings for reading in readings[name] if not name.startswith(("bare", "janus"))]
     lost = [sum(reading.lost for reading in counted) / max(1, sum(reading.due for reading in counted))]
     return [*judged, at_most("packets due that were not sent", 0.0, lost)]
-
-
-def _legs(readings: dict[str, list[Reading]]) -> list[Goal]:
-    """Judge what a leg costs among others, against one that is alone.
-
-    A round in which receiving alone cost more than receiving and sending was measured on a machine that was busy
-    otherwise; it counts as missed.
-    """
-    judged = []
-    for legs in LEGS[1:]:
-        names = ("legs_1", "input_1", f"legs_{legs}", f"input_{legs}")
-        if all(name in readings for name in names):
-            pairs = [
-                (_leg(alone, taken), _leg(many, those))
-                for alone, taken, many, those in zip(*(readings[name] for name in names), strict=True)
-            ]
-            ratios = [many / one if one > 0 and many > 0 else math.inf for one, many in pairs]
-            judged.append(at_most(f"a leg among {legs} / alone", 1.2, ratios))
-    return judged
-
-
-def _leg(link: Reading, taken: Reading) -> float:
-    """What sending a packet on a leg costs beyond receiving it, microseconds."""
-    return link.usage.cost_us - taken.usage.cost_us
-
-
-def _subscriber_leg(smooth: Reading, taken: Reading) -> float:
-    """The same for a subscriber, of which one packet that comes in serves ten."""
-    return smooth.usage.cost_us - taken.usage.cost_us / 10
 
 
 def test_forward() -> None:

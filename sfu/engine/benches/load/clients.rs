@@ -161,7 +161,9 @@ impl Clients {
                 Ok(DONE)
             }
             Command::Handshakes { count } => handshakes::run(count).map_err(text),
-            Command::Forward { .. } => Err("that is for the bare loop".into()),
+            Command::Forward { .. } | Command::Meter | Command::Time { .. } => {
+                Err("that is for another mode".into())
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 //! ```text
 //!   tests/bench  <--lines of JSON-->  load clients   WebRTC clients, not counted
 //!                <--lines of JSON-->  load bare      receive, open, N x seal, sendmmsg: counted
+//!                <--lines of JSON-->  load hop       receive, send: a hop, timed from outside
+//!                <--lines of JSON-->  load meter     times packets through hops
 //! ```
 //!
 //! It is no part of the engine: `cargo build --release --bench load` makes it for `make bench` alone.
@@ -18,6 +20,7 @@ use std::time::Duration;
 mod bare;
 mod clients;
 mod handshakes;
+mod hop;
 mod peer;
 mod picture;
 mod plain;
@@ -34,9 +37,11 @@ fn main() -> ExitCode {
     let outcome = match mode.as_str() {
         "clients" => clients::serve(beat(), address()),
         "bare" => bare::serve(),
+        "hop" => hop::forward(),
+        "meter" => hop::measure(),
         // `cargo bench` and `cargo test --benches` call it without a mode.
         _ => {
-            println!("load: run by `make bench`, as: load clients | bare");
+            println!("load: run by `make bench`, as: load clients | bare | hop | meter");
             Ok(())
         }
     };

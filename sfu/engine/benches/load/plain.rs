@@ -126,7 +126,8 @@ impl Drop for PlainSender {
     }
 }
 
-fn run(mut schedule: Schedule, stop: &AtomicBool, mut send: impl FnMut(u64, usize)) {
+/// Send what is due, numbered from 1, until told to stop.
+pub fn run(mut schedule: Schedule, stop: &AtomicBool, mut send: impl FnMut(u64, usize)) {
     punctual();
     let mut due: Vec<Due> = Vec::new();
     let mut number = 0;

@@ -60,7 +60,16 @@ pub enum Command {
         tracks: usize,
     },
     /// Bare loop: forward what comes to these, sealed anew for each; answered by its address.
+    /// Hop: forward to this one, as it is.
     Forward { to: Vec<SocketAddr> },
+    /// Meter: say where packets are to arrive.
+    Meter,
+    /// Meter: send packets of one track there for so long; answered by what each took to arrive.
+    Time {
+        to: SocketAddr,
+        shape: Shape,
+        seconds: f64,
+    },
     /// Complete so many DTLS handshakes in memory; answered by what the servers' halves took.
     Handshakes { count: usize },
 }
@@ -107,6 +116,10 @@ pub enum Reply {
     Handshakes {
         count: usize,
         server_cpu_s: f64,
+    },
+    /// Microseconds, packet by packet.
+    Delays {
+        delays_us: Vec<f64>,
     },
     Failed {
         error: String,
