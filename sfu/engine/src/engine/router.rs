@@ -15,7 +15,6 @@ use super::layers::demand::{Demand, Wanted};
 use super::layers::table::LayerTable;
 use super::media::packet::MediaPacket;
 use super::refusal::Refusal;
-use super::track::Next;
 pub use super::track::{Admission, Sink, Source, Track};
 use crate::control::messages::MediaKind;
 
@@ -72,27 +71,12 @@ impl Router {
         Ok(())
     }
 
-    /// Let the track come from `source`; the last one to say so is believed. A leg that follows a leg
-    /// is believed encoding by encoding, see [`Track::admit`].
+    /// Let the track come from `source`; the last one to say so is believed, once it can be begun
+    /// with, see [`Track::admit`].
     pub fn start(&mut self, id: &str, kind: MediaKind, source: Source) -> TrackKey {
         let key = self.entry(id);
         let track = &mut self.tracks[key];
-        let follows = match (track.source, source) {
-            (Some(Source::Leg { .. }), Source::Leg { .. }) => !track.superseded,
-            _ => false,
-        };
-        if follows {
-            let known = track.next.map_or(track.source, |next| Some(next.source));
-            if known != Some(source) {
-                track.next = Some(Next::new(source));
-            }
-        } else if track.source != Some(source) {
-            track.source = Some(source);
-            track.next = None;
-            track.codec = None;
-            track.layers = LayerTable::default();
-            track.demand = Demand::default();
-        }
+        track.follow(source);
         track.kind = Some(kind);
         track.since = self.serial;
         self.touch(key);
@@ -121,6 +105,25 @@ impl Router {
             self.touch(key);
         }
         ends || next_ends
+    }
+
+    /// Whether a packet from there is to be taken, see [`Track::admit`].
+    pub fn admit(
+        &mut self,
+        key: TrackKey,
+        source: Source,
+        packet: &MediaPacket,
+        now: Instant,
+    ) -> Admission {
+        let Some(track) = self.tracks.get_mut(key) else {
+            return Admission::Superseded;
+        };
+        let (source_before, claim) = (track.source, track.claim());
+        let admission = track.admit(source, packet, now);
+        if (track.source, track.claim()) != (source_before, claim) {
+            self.touch(key);
+        }
+        admission
     }
 
     /// Let the track go to `sink` too.
@@ -204,8 +207,10 @@ impl Router {
         }
     }
 
-    /// The peer is gone, and with it what came from it and what went to it.
-    pub fn forget_peer(&mut self, peer: PeerKey) {
+    /// The peer is gone, and with it what came from it and what went to it. Gives the tracks that it
+    /// was a source of and what they come from now.
+    pub fn forget_peer(&mut self, peer: PeerKey) -> Vec<(TrackKey, Source)> {
+        let mut stays = Vec::new();
         let keys: Vec<TrackKey> = self.tracks.iter().map(|(key, _)| key).collect();
         for key in keys {
             let track = &mut self.tracks[key];
@@ -214,8 +219,11 @@ impl Router {
             if track.sinks.len() < sinks {
                 self.touch(key);
             }
-            self.end_where(key, |source| source.peer() == peer);
+            if self.end_where(key, |source| source.peer() == peer) {
+                stays.extend(self.tracks[key].source.map(|source| (key, source)));
+            }
         }
+        stays
     }
 
     /// Count a packet that came in.
@@ -285,159 +293,4 @@ impl Router {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::media::codec::Codec;
-    use crate::engine::media::packet::Layering;
-
-    const LINE: Sink = Sink {
-        peer: 2,
-        slot: 0,
-        leg: false,
-    };
-    const OUT: Sink = Sink {
-        peer: 3,
-        slot: 9,
-        leg: true,
-    };
-
-    fn leg(peer: PeerKey) -> Source {
-        Source::Leg { peer, leg: 1 }
-    }
-
-    fn video(encoding: u8, keyframe: bool) -> MediaPacket {
-        MediaPacket {
-            codec: Codec::Vp8,
-            profile: 0,
-            run: 1,
-            sequence: 1,
-            time: 0,
-            marker: true,
-            wallclock: Instant::now(),
-            audio_level: None,
-            orientation: None,
-            playout_delay: None,
-            dependency: None,
-            layering: Layering {
-                encoding,
-                keyframe,
-                begins_frame: true,
-                ..Layering::default()
-            },
-            payload: [0].into(),
-            redundant: None,
-        }
-    }
-
-    #[test]
-    fn a_leg_takes_the_place_of_another_where_a_decoder_can_follow() {
-        let now = Instant::now();
-        let mut router = Router::default();
-        let key = router.start("t", MediaKind::Video, leg(3));
-        router.start("t", MediaKind::Video, leg(4));
-        router.start("t", MediaKind::Video, leg(4));
-        let track = router.get_mut(key).unwrap();
-        let early = track.admit(leg(4), &video(0, false), now);
-        assert_eq!(early, Admission::Early { ask: true });
-        let early = track.admit(leg(4), &video(1, false), now);
-        assert_eq!(early, Admission::Early { ask: false }, "asked just now");
-        assert_eq!(track.admit(leg(3), &video(0, false), now), Admission::Take);
-        assert_eq!(track.admit(leg(4), &video(0, true), now), Admission::Take);
-        assert_eq!(track.admit(leg(4), &video(0, false), now), Admission::Take);
-        let late = track.admit(leg(3), &video(0, true), now);
-        assert_eq!(late, Admission::Superseded);
-        assert_eq!(track.admit(leg(3), &video(1, false), now), Admission::Take);
-        assert_eq!(track.source_of(0), Some(leg(4)));
-        assert_eq!(track.source_of(1), Some(leg(3)));
-        router.end(key, leg(3));
-        let track = router.get_mut(key).unwrap();
-        assert_eq!(track.source, Some(leg(4)));
-        assert_eq!(track.admit(leg(4), &video(1, false), now), Admission::Take);
-    }
-
-    #[test]
-    fn a_leg_that_never_got_its_turn_leaves_the_other_in_its_place() {
-        let now = Instant::now();
-        let mut router = Router::default();
-        let key = router.start("t", MediaKind::Video, leg(3));
-        router.start("t", MediaKind::Video, leg(4));
-        router.forget_peer(4);
-        let track = router.get_mut(key).unwrap();
-        assert_eq!(track.admit(leg(3), &video(0, false), now), Admission::Take);
-        router.start("t", MediaKind::Video, leg(4));
-        router.forget_peer(3);
-        let track = router.get_mut(key).unwrap();
-        assert_eq!(track.admit(leg(4), &video(0, false), now), Admission::Take);
-    }
-
-    #[test]
-    fn sinks_may_come_first_and_outlive_their_source() {
-        let now = Instant::now();
-        let publisher = |peer| Source::Publisher {
-            peer,
-            mid: "0".into(),
-        };
-        let mut router = Router::default();
-        let key = router.attach("t", LINE);
-        assert_eq!(router.start("t", MediaKind::Video, publisher(3)), key);
-        router.start("t", MediaKind::Video, leg(4));
-        router.end(key, publisher(3));
-        assert_eq!(router.get(key).unwrap().source, Some(leg(4)));
-        let track = router.get_mut(key).unwrap();
-        let packet = video(0, false);
-        assert_eq!(track.admit(leg(4), &packet, now), Admission::Take);
-        let former = track.admit(publisher(3), &packet, now);
-        assert_eq!(former, Admission::Superseded);
-        track.superseded = true;
-        assert_eq!(track.admit(leg(4), &packet, now), Admission::Superseded);
-        router.forget_peer(4);
-        assert_eq!(router.get(key).unwrap().sinks, [LINE]);
-        router.detach(key, LINE);
-        let touched = router.take_touched();
-        router.sweep(&touched);
-        assert!(router.get(key).is_none());
-        assert_eq!(router.iter().count(), 0);
-    }
-
-    #[test]
-    fn tracks_are_bounded_also_those_that_nobody_sends() {
-        let mut router = Router::default();
-        for track in 1..MAX_TRACKS {
-            router.attach(&track.to_string(), LINE);
-        }
-        assert!(router.admits(["new", "1", "new"]).is_ok());
-        let refused = router.admits(["new", "newer"]).unwrap_err();
-        assert_eq!(refused.code, "too_many_tracks_known");
-        let key = router.attach("new", LINE);
-        assert!(router.admits(["newer"]).is_err());
-        assert!(router.admits(["new", "1"]).is_ok());
-        router.detach(key, LINE);
-        let touched = router.take_touched();
-        router.sweep(&touched);
-        assert!(router.admits(["newer"]).is_ok());
-    }
-
-    #[test]
-    fn a_track_keeps_its_key_for_the_turn_whoever_comes_and_goes() {
-        let mut router = Router::default();
-        let key = router.attach("t", LINE);
-        router.detach(key, LINE);
-        let other = router.attach("u", OUT);
-        assert_ne!(other, key);
-        assert_eq!(router.attach("t", LINE), key);
-        let touched = router.take_touched();
-        router.sweep(&touched);
-        assert_eq!((router.key("t"), router.key("u")), (Some(key), Some(other)));
-        assert!(router.take_touched().is_empty());
-    }
-
-    #[test]
-    fn a_leg_is_never_sent_back_over_its_link() {
-        let mut router = Router::default();
-        let key = router.start("t", MediaKind::Audio, leg(3));
-        router.attach("t", LINE);
-        router.attach("t", OUT);
-        let ways: Vec<_> = router.get(key).unwrap().ways().copied().collect();
-        assert_eq!(ways, [LINE]);
-    }
-}
+mod tests;

@@ -1,8 +1,13 @@
 //! One track: where it comes from, where it goes, and which of its sources is believed.
 //!
-//! A leg that takes the place of another leg of this worker does so where a decoder can follow: each
-//! encoding goes on from the old one until the new one brings a keyframe of it, so nobody sees the
-//! change of path. Any other new source takes the place of the old one at once.
+//! A new source takes the place of the old one where a decoder can follow, so nobody sees the change:
+//! what came before goes on until the new one brings a keyframe, or its first sound. A leg follows
+//! another leg of the same worker encoding by encoding, as both bring the same pictures; any other
+//! source follows as a whole. One that never begins leaves the old one in its place, and one that
+//! follows another in silence need not wait for a keyframe.
+//!
+//! Other workers are told of a source as new once it was begun with ([`Track::claim`]); until then it
+//! counts less than any that flows.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +23,14 @@ use super::media::packet::MediaPacket;
 use super::router::PeerKey;
 use crate::control::messages::MediaKind;
 
-/// A leg that cannot be begun with is asked for a keyframe this often: about a round trip.
+/// A source that cannot be begun with is asked for a keyframe this often: about a round trip.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// A source that brought nothing for so long holds nobody up: several pictures of the slowest camera.
+pub(super) const SILENT_AFTER: Duration = Duration::from_millis(500);
+
+/// A source that flows for so long counts, whether or not its keyframes can be told.
+pub(super) const COUNTS_AFTER: Duration = Duration::from_secs(1);
 
 /// Where a track comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,23 +58,24 @@ pub struct Sink {
     pub leg: bool,
 }
 
-/// A leg that takes the place of another, encoding by encoding.
+/// A source that is taking the place of another.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Next {
     pub source: Source,
-    /// Encodings (by bit) that come from it already.
+    /// Encodings (by bit) that come from it already; none of one that follows as a whole.
     moved: u8,
-    /// When it was last asked for a keyframe because what came could not be begun with.
-    asked: Option<Instant>,
+    /// All encodings move at once.
+    whole: bool,
 }
 
 impl Next {
-    /// A leg of which nothing came yet.
-    pub fn new(source: Source) -> Self {
+    /// A source of which nothing came yet, for a track that comes from `before`.
+    pub fn new(before: Source, source: Source) -> Self {
+        let both_legs = matches!((before, source), (Source::Leg { .. }, Source::Leg { .. }));
         Self {
             source,
             moved: 0,
-            asked: None,
+            whole: !both_legs,
         }
     }
 }
@@ -74,7 +86,9 @@ pub enum Admission {
     Take,
     /// It comes from a source that was replaced.
     Superseded,
-    /// It comes from a leg whose turn has not come; with `ask`, a keyframe of it is to be asked for.
+    /// Another worker's source is taken, but now this one could be: to be told, and asked again.
+    Begins,
+    /// It comes from a source whose turn has not come; with `ask`, a keyframe of it is to be asked for.
     Early {
         ask: bool,
     },
@@ -86,10 +100,16 @@ pub struct Track {
     pub id: String,
     pub kind: Option<MediaKind>,
     pub source: Option<Source>,
-    /// The leg that is taking the place of the leg in `source`.
+    /// What is taking the place of `source`.
     pub(super) next: Option<Next>,
-    /// Serial of the command that made the source.
+    /// Serial of the command that made the newest source.
     pub since: u64,
+    /// The source was begun with.
+    flows: bool,
+    /// When its first packet came, its last one, and when a keyframe was last asked of who waits.
+    first_at: Option<Instant>,
+    last_at: Option<Instant>,
+    asked: Option<Instant>,
     /// Another worker has a newer source, and its packets are taken.
     pub superseded: bool,
     pub sinks: Vec<Sink>,
@@ -116,6 +136,10 @@ impl Track {
             source: None,
             next: None,
             since: 0,
+            flows: false,
+            first_at: None,
+            last_at: None,
+            asked: None,
             superseded: false,
             sinks: Vec::new(),
             exports: Vec::new(),
@@ -130,31 +154,107 @@ impl Track {
         }
     }
 
+    /// Let the track come from `source`, at once where nothing else flows here.
+    pub(super) fn follow(&mut self, source: Source) {
+        if self.next.is_some_and(|next| next.moved != 0) && !self.is_from(source) {
+            self.promote();
+        }
+        match self.source {
+            Some(before) if before == source => self.next = None,
+            Some(before) if !self.superseded => {
+                if self.next.is_none_or(|next| next.source != source) {
+                    self.next = Some(Next::new(before, source));
+                }
+            }
+            _ => self.begin(Some(source)),
+        }
+    }
+
+    fn is_from(&self, source: Source) -> bool {
+        self.next.map_or(self.source, |next| Some(next.source)) == Some(source)
+    }
+
+    /// Forget all that is known of the former source.
+    fn begin(&mut self, source: Option<Source>) {
+        self.source = source;
+        self.next = None;
+        self.flows = false;
+        self.first_at = None;
+        self.last_at = None;
+        self.codec = None;
+        self.layers = LayerTable::default();
+        self.demand = Demand::default();
+    }
+
+    /// Since when the source of this worker counts, by the serial of its command; one that was not
+    /// begun with counts less than all others.
+    #[must_use]
+    pub fn claim(&self) -> Option<u64> {
+        self.source.map(|_| if self.flows { self.since } else { 0 })
+    }
+
     /// Whether a packet from there is this track's. A source that was superseded may go on sending
     /// for a while, and keep the key longer than the track does.
     pub fn admit(&mut self, source: Source, packet: &MediaPacket, now: Instant) -> Admission {
-        if self.superseded {
-            return Admission::Superseded;
-        }
         let layering = &packet.layering;
-        let one = bit(layering.encoding);
-        match &mut self.next {
-            Some(next) if next.source == source => {
-                let begins = layering.keyframe && layering.begins_frame && layering.spatial == 0;
-                if next.moved & one == 0 && packet.codec.kind() == MediaKind::Video && !begins {
-                    let ask = next.asked.is_none_or(|at| now >= at + ASK_AGAIN_AFTER);
-                    if ask {
-                        next.asked = Some(now);
-                    }
-                    return Admission::Early { ask };
+        let begins = packet.codec.kind() == MediaKind::Audio
+            || (layering.keyframe && layering.begins_frame && layering.spatial == 0);
+        if self.superseded {
+            return match self.source {
+                Some(known) if known == source && !self.flows && begins => {
+                    self.flows = true;
+                    Admission::Begins
                 }
-                next.moved |= one;
+                Some(known) if known == source && !self.flows => self.early(now),
+                _ => Admission::Superseded,
+            };
+        }
+        let one = bit(layering.encoding);
+        match self.next {
+            Some(next) if next.source == source && next.whole => {
+                let is_silent = self.last_at.is_none_or(|at| now >= at + SILENT_AFTER);
+                if !begins && !is_silent {
+                    return self.early(now);
+                }
+                self.begin(Some(source));
+                self.flow(begins, now);
                 Admission::Take
             }
-            Some(next) if self.source == Some(source) && next.moved & one == 0 => Admission::Take,
-            None if self.source == Some(source) => Admission::Take,
+            Some(next) if next.source == source => {
+                if next.moved & one == 0 && !begins {
+                    return self.early(now);
+                }
+                self.next = Some(Next {
+                    moved: next.moved | one,
+                    ..next
+                });
+                self.flow(begins, now);
+                Admission::Take
+            }
+            Some(next) if self.source == Some(source) && next.moved & one == 0 => {
+                self.flow(begins, now);
+                Admission::Take
+            }
+            None if self.source == Some(source) => {
+                self.flow(begins, now);
+                Admission::Take
+            }
             _ => Admission::Superseded,
         }
+    }
+
+    fn early(&mut self, now: Instant) -> Admission {
+        let ask = self.asked.is_none_or(|at| now >= at + ASK_AGAIN_AFTER);
+        if ask {
+            self.asked = Some(now);
+        }
+        Admission::Early { ask }
+    }
+
+    fn flow(&mut self, begins: bool, now: Instant) {
+        let first = *self.first_at.get_or_insert(now);
+        self.last_at = Some(now);
+        self.flows |= begins || now >= first + COUNTS_AFTER;
     }
 
     /// Where an encoding comes from now.
@@ -166,12 +266,18 @@ impl Track {
         }
     }
 
-    /// The leg that is taking the place of another has no other before it any more.
+    /// What is taking the place of another source has no other before it any more.
     pub(super) fn promote(&mut self) {
-        self.source = self.next.take().map(|next| next.source);
-        self.demand = Demand::default();
-        if self.source.is_none() {
-            self.codec = None;
+        match self.next.take() {
+            Some(next) if !next.whole => {
+                self.source = Some(next.source);
+                self.demand = Demand::default();
+                if next.moved == 0 {
+                    self.flows = false;
+                    self.first_at = None;
+                }
+            }
+            next => self.begin(next.map(|next| next.source)),
         }
     }
 
@@ -194,7 +300,8 @@ impl Track {
             Some(Source::Leg { peer, .. }) => Some(peer),
             _ => None,
         };
-        let back = [link(self.source), link(self.next.map(|next| next.source))];
+        let moving = self.next.filter(|next| next.moved != 0);
+        let back = [link(self.source), link(moving.map(|next| next.source))];
         self.sinks
             .iter()
             .filter(move |sink| !back.contains(&Some(sink.peer)))

@@ -28,6 +28,23 @@ fn flows(publisher: &mut Client, others: &mut [&mut Client]) {
     });
 }
 
+/// Let `client` publish Ann's video, as somebody does who moves.
+fn take_over(node: &mut Node, client: &mut Client) {
+    let (sdp, mids) = client.offer(&[Video]);
+    let publish = |id| Command::Publish {
+        peer: client.name.clone(),
+        sdp: sdp.clone(),
+        tracks: [(mids[0].clone(), "ann_video".to_owned())].into(),
+        room: ROOM.into(),
+        sender: client.name.clone(),
+        id,
+    };
+    let Message::Described { sdp: answer, .. } = node.ask(publish) else {
+        panic!("refused");
+    };
+    client.take_answer(&answer);
+}
+
 #[test]
 fn a_room_on_three_workers_is_one_room_and_a_packet_crosses_once() {
     let mut node = Node::start_with(3);
@@ -88,19 +105,9 @@ fn wants_come_first_sources_move_and_keyframes_are_asked_for_across_workers() {
     flows(&mut ann, &mut [&mut ben]);
     // The track moves to another peer, which sits beside its subscriber.
     let mut again = Client::new("again");
-    let (sdp, mids) = again.offer(&[Video]);
-    let take_over = |id| Command::Publish {
-        peer: "again".into(),
-        sdp: sdp.clone(),
-        tracks: [(mids[0].clone(), "ann_video".to_owned())].into(),
-        room: ROOM.into(),
-        sender: "again".into(),
-        id,
-    };
-    let Message::Described { sdp: answer, .. } = node.ask(take_over) else {
-        panic!("refused");
-    };
-    again.take_answer(&answer);
+    take_over(&mut node, &mut again);
+    // What there was goes on until the other one begins.
+    flows(&mut ann, &mut [&mut ben]);
     flows(&mut again, &mut [&mut ben]);
     assert_ne!(again.senders, ann.senders);
     // And back, by ending where it is.
@@ -130,6 +137,16 @@ fn legs_of_links_cross_workers_too() {
     assert!(oslo.counter("exchange_packets") > 0 && lima.counter("exchange_packets") > 0);
     let (_, tracks, _) = oslo.statistics();
     assert_eq!((tracks[0].legs, tracks[0].subscribers), (1, 0));
+    // Its publisher comes over: the leg is needed until the first picture is there.
+    let mut again = Client::new("again");
+    take_over(&mut lima, &mut again);
+    flows(&mut ann, &mut [&mut ben]);
+    flows(&mut again, &mut [&mut ben]);
+    assert!(
+        ben.packets
+            .windows(2)
+            .all(|pair| *pair[1].seq_no == *pair[0].seq_no + 1)
+    );
 }
 
 /// An engine of two workers, of which the one whose number is put there panics in its next turn.

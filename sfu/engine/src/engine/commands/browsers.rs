@@ -157,8 +157,7 @@ impl Worker {
             _ => Vec::new(),
         };
         for (mid, track) in gone {
-            self.router.end(track, Source::Publisher { peer: key, mid });
-            self.rooms.displace(track, key);
+            self.end_source(track, Source::Publisher { peer: key, mid });
         }
     }
 

@@ -156,8 +156,7 @@ impl Worker {
         self.rooms.place(track, room, key);
         let before = self.link(key).and_then(|link| link.open_leg_in(leg, track));
         if let Some(before) = before {
-            self.router.end(before, source);
-            self.rooms.displace(before, key);
+            self.end_source(before, source);
         }
         if self
             .router
@@ -172,11 +171,7 @@ impl Worker {
     pub(super) fn close_leg_in(&mut self, name: &str, leg: u32, id: u64) -> Answer {
         let key = self.need(name, PeerKind::Link)?;
         if let Some(track) = self.link(key).and_then(|link| link.close_leg_in(leg)) {
-            self.router.end(track, Source::Leg { peer: key, leg });
-            match self.router.get(track).and_then(|track| track.source) {
-                Some(stays) => self.rooms.hand_over(track, key, stays.peer()),
-                None => self.rooms.displace(track, key),
-            }
+            self.end_source(track, Source::Leg { peer: key, leg });
         }
         self.rooms.close_leg(of_room(key, leg, false));
         Ok(Message::Done { id })

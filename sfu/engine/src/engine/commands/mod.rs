@@ -7,7 +7,7 @@ use super::peers::drained::Drained;
 use super::peers::peer::{CONNECT_TIMEOUT, Peer, Role};
 use super::refusal::Refusal;
 use super::rooms::Policy;
-use super::router::PeerKey;
+use super::router::{PeerKey, Source, TrackKey};
 use super::worker::Worker;
 use crate::control::messages::{Command, Message, PeerKind, State};
 use crate::control::outgoing::Importance;
@@ -39,6 +39,15 @@ pub(super) fn too_large(id: u64) -> Message {
 }
 
 impl Worker {
+    /// A track comes from `source` no more; where another source stays, the track stays in its room.
+    fn end_source(&mut self, track: TrackKey, source: Source) {
+        self.router.end(track, source);
+        match self.router.get(track).and_then(|track| track.source) {
+            Some(stays) => self.rooms.hand_over(track, source.peer(), stays.peer()),
+            None => self.rooms.displace(track, source.peer()),
+        }
+    }
+
     /// Obey and reply, or leave the reply to another worker that does the same.
     pub(super) fn answer(&mut self, command: Command, quiet: bool, now: Instant) {
         let id = command.id();

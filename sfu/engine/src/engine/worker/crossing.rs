@@ -7,7 +7,7 @@ use crate::engine::dispatch::post::WorkerIndex;
 use crate::engine::exchange::{Export, Letter, Note};
 use crate::engine::layers::demand::Demand;
 use crate::engine::media::packet::MediaPacket;
-use crate::engine::router::TrackKey;
+use crate::engine::router::{Track, TrackKey};
 
 impl Worker {
     /// Take what another worker has for us.
@@ -100,11 +100,18 @@ impl Worker {
         }
     }
 
+    /// A source can be begun with: it may take the place of another worker's, from this packet on.
+    pub(in crate::engine) fn settle_source(&mut self, key: TrackKey, now: Instant) {
+        if let Some(id) = self.router.get(key).map(|track| track.id.clone()) {
+            self.reconcile(&id, now);
+        }
+    }
+
     fn reconcile(&mut self, id: &str, now: Instant) {
         let key = self.router.key(id);
         let track = key.and_then(|key| self.router.get(key));
         let wanted = track.is_some_and(|track| !track.sinks.is_empty());
-        let since = track.and_then(|track| track.source.map(|_| track.since));
+        let since = track.and_then(Track::claim);
         let exports = track.map_or(&[][..], |track| &track.exports);
         let taken = self.exchange.reconcile(id, key, wanted, since, exports);
         let Some(key) = key else {

@@ -36,25 +36,21 @@ impl Worker {
         mut packet: MediaPacket,
         now: Instant,
     ) {
-        let admission = self
-            .router
-            .get_mut(track)
-            .map_or(Admission::Superseded, |known| {
-                known.admit(source, &packet, now)
-            });
+        let mut admission = self.router.admit(track, source, &packet, now);
+        if admission == Admission::Begins {
+            self.settle_source(track, now);
+            admission = self.router.admit(track, source, &packet, now);
+        }
         match admission {
             Admission::Take => {}
-            Admission::Superseded => {
+            Admission::Superseded | Admission::Begins => {
                 self.counters.count("packets_superseded");
                 return;
             }
             Admission::Early { ask } => {
                 self.counters.count("packets_early");
-                let encoding = packet.layering.encoding;
-                if let Source::Leg { peer, leg } = source
-                    && ask
-                {
-                    self.signal(peer, LinkSignal::KeyframeWanted { leg, encoding }, now);
+                if ask {
+                    self.ask_source(source, packet.layering.encoding, now);
                 }
                 return;
             }
@@ -235,6 +231,10 @@ impl Worker {
             return;
         };
         track.keyframe_requests += 1;
+        self.ask_source(source, encoding, now);
+    }
+
+    fn ask_source(&mut self, source: Source, encoding: u8, now: Instant) {
         match source {
             Source::Publisher { peer, mid } => {
                 self.with(peer, |peer, sink, _, _| match &peer.role {

@@ -350,7 +350,9 @@ impl Worker {
         self.demux.forget(key, &peer.fragment);
         self.timers.forget(Timer::Peer(key));
         self.timers.forget(Timer::Allocation(key));
-        self.router.forget_peer(key);
+        for (track, stays) in self.router.forget_peer(key) {
+            self.rooms.hand_over(track, key, stays.peer());
+        }
         self.forget_connections(key);
         self.rooms.forget_peer(key);
         if reason != Some("panic") {
