@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from membership import NodeTags
     from node.http.candidates import NodeCandidate
-    from relay.events import LinkStatus
+    from relay.events import LinkStatus, RelayStatistics
     from session import Seat
     from signalling.client.messages import LeaveReason
     from signalling.ids import NodeId, RoomId, SessionId
@@ -78,6 +78,10 @@ class Links(Protocol):
 
     def snapshot(self) -> tuple[LinkStatus, ...]:
         """Every link as it is now."""
+        ...
+
+    def statistics(self) -> RelayStatistics:
+        """Counters and gauges: how many tracks of other nodes pass here."""
         ...
 
 

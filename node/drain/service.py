@@ -1,9 +1,9 @@
 """Carries out what the drain's core decides, and tells it what happens.
 
-Two tasks. The *watcher* owns the core: it looks several times a second who is still here while the node drains, and
-fires the core's deadlines. The *worker* carries out effects one after the other, each under a deadline of its own, so
-that their order is what others see: links to where people go, then the tag, then the routes, then the people. What
-must hold at once, that nobody new comes in, is done where it is decided.
+Two tasks. The *watcher* owns the core: it looks several times a second who is still here while the node drains and
+what of other nodes still passes, and fires the core's deadlines. The *worker* carries out effects one after the other,
+each under a deadline of its own, so that their order is what others see: links to where people go, then the tag, then
+the routes, then the people. What must hold at once, that nobody new comes in, is done where it is decided.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from node.drain.events import (
     EngineDied,
     Finish,
     Left,
+    LegsPass,
     LinkAhead,
     Move,
     Moved,
@@ -108,6 +109,9 @@ class Drainer:
         # Whose seat is gone, and since when, of whom nobody has said yet where they went.
         self._missing: dict[SessionId, float] = {}
         self._engine: int | None = None
+        self._passing = 0
+        # The drain whose routes are to end, from when others can know it until they have.
+        self._routes_of: int | None = None
         self._woken = trio.Event()
         self._finished = trio.Event()
         self._work_in, self._work_out = trio.open_memory_channel[DrainEffect](MAX_EFFECTS)
@@ -133,7 +137,10 @@ class Drainer:
         Raises:
             DrainOverError: Its seats were released already.
         """
-        self._post(DrainAsked(people=self._people(), deadline_s=deadline_s, batch=batch, moves=moves))
+        self._passing = self._legs()
+        self._post(
+            DrainAsked(people=self._people(), deadline_s=deadline_s, batch=batch, moves=moves, passing=self._passing)
+        )
 
     def undo(self) -> None:
         """Stay in service after all.
@@ -144,8 +151,12 @@ class Drainer:
         self._post(UndoAsked())
 
     async def stop(self, *, deadline_s: float) -> None:
-        """Empty the node for good; returns when nobody sits here any more. A second call waits for nobody."""
-        self._post(StopAsked(people=self._people(), deadline_s=deadline_s))
+        """Empty the node for good; returns when nobody sits here any more, and no other node's tracks pass here.
+
+        A second call waits for nobody.
+        """
+        self._passing = self._legs()
+        self._post(StopAsked(people=self._people(), deadline_s=deadline_s, passing=self._passing))
         await self._finished.wait()
 
     async def set_eligible(self, eligible: bool) -> None:
@@ -186,17 +197,18 @@ class Drainer:
                     await self._link_ahead()
                 case Announce():
                     await self._tell()
-                case EndRoutes():
-                    # Links are direct: no other node's route goes over this one. One that did would end here.
+                case EndRoutes(drain=drain):
+                    # The tag is told: others look for another way now. The watcher sees when they have gone.
                     if self._links is not None:
                         self._links.set_draining(True)
-                    self._post(RoutesEnded())
+                    self._routes_of = drain
+                    self._woken.set()
                 case RestoreRoutes():
                     self._rooms.share_ahead({})
                     if self._links is not None:
                         self._links.set_draining(False)
-                case Move(people=people, within_s=within_s):
-                    await self._move(people, within_s)
+                case Move(drain=drain, people=people, within_s=within_s):
+                    await self._move(drain, people, within_s)
                 case Release():
                     with trio.move_on_after(RELEASE_S):
                         await self._seats.release_all()
@@ -247,11 +259,21 @@ class Drainer:
         if engine != self._engine and self._engine is not None:
             self._post(EngineDied())
         self._engine = engine
+        legs = self._legs()
+        if legs != self._passing:
+            self._passing = legs
+            self._post(LegsPass(legs=legs))
+        if self._routes_of is not None and not legs:
+            drain, self._routes_of = self._routes_of, None
+            self._post(RoutesEnded(drain=drain))
 
     def _note_moved(self, person: SessionId) -> None:
         if self._core.knows(person):
             self._went.add(person)
             self._woken.set()
+
+    def _legs(self) -> int:
+        return 0 if self._links is None else self._links.statistics().legs_passed
 
     def _people(self) -> frozenset[SessionId]:
         return frozenset(seat.session for seat in self._seats.seats())
@@ -285,13 +307,13 @@ class Drainer:
         if late.cancelled_caught:
             log.warning("drain_untold", reason="gossip took too long")
 
-    async def _move(self, people: tuple[SessionId, ...], within_s: float) -> None:
+    async def _move(self, drain: int, people: tuple[SessionId, ...], within_s: float) -> None:
         stranded = [person for person in people if not await self._moves.send(person, within_s)]
         if stranded:
-            self._post(NobodyTakes(people=tuple(stranded)))
+            self._post(NobodyTakes(drain=drain, people=tuple(stranded)))
         unmovable = tuple(one for one in people if one not in stranded and not self._moves.understands(one))
         if unmovable:
-            self._post(CannotMove(people=unmovable))
+            self._post(CannotMove(drain=drain, people=unmovable))
 
 
 def _up(links: Links) -> frozenset[str]:

@@ -53,6 +53,17 @@ def test_a_drain_is_waited_for_and_shown(monkeypatch: pytest.MonkeyPatch, capsys
     assert shown.err == "draining, 1 moved, 1 left, 1 remaining; deadline in 12 s\n"
 
 
+def test_what_passes_is_shown_and_waited_for_until_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passed = msgspec.structs.replace(DONE, passing=2)
+    Answers(monkeypatch, passed, msgspec.structs.replace(passed, deadline_in_s=None))
+    assert _run("drain") == 0
+    shown = capsys.readouterr()
+    assert ", 2 tracks of other nodes still pass here" in shown.out
+    assert ", 2 tracks of other nodes still pass here; deadline in 12 s" in shown.err
+
+
 def test_a_drain_need_not_be_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     node = Answers(monkeypatch, HALF)
     assert _run("drain", "--no-wait", "--json") == 0

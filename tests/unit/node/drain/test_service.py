@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from trio.testing import MockClock
 
     from node.http.candidates import NodeCandidate
-    from relay.events import LinkStatus
+    from relay.events import LinkStatus, RelayStatistics
     from signalling.client.messages import LeaveReason
 
 NOWHERE: Final = Path("/nonexistent")
@@ -61,6 +62,7 @@ class Node:
     links: tuple[Any, ...] = (LINK,)
     done: list[str] = field(default_factory=list)
     tags: NodeTags = TAGS
+    passing: int = 0
     deaf: bool = False
     deaf_people: set[SessionId] = field(default_factory=set)
     engine: int | None = 1
@@ -114,6 +116,9 @@ class Node:
     def snapshot(self) -> tuple[LinkStatus, ...]:
         return self.links
 
+    def statistics(self) -> RelayStatistics:
+        return cast("RelayStatistics", type("Seen", (), {"legs_passed": self.passing})())
+
     async def set_tags(self, tags: NodeTags) -> None:
         await trio.lowlevel.checkpoint()
         if self.deaf:
@@ -159,6 +164,31 @@ async def test_links_then_the_tag_then_routes_then_people(autojump_clock: MockCl
         await _until(lambda: node.done[-1] == "restore routes")
         assert node.done[6:] == ["admit", "tag serving", "share []", "restore routes"]
         assert not node.standing.problems()
+
+
+async def test_nobody_is_moved_while_tracks_of_other_nodes_pass(autojump_clock: MockClock) -> None:
+    node = Node(passing=2)
+    async with _draining(node, 1) as drainer:
+        drainer.drain(deadline_s=60.0)
+        await _until(lambda: "end routes" in node.done)
+        await trio.sleep(3.0)
+        assert (drainer.progress().passing, "move" in node.done) == (2, False)
+        node.passing = 0
+        await _until(lambda: drainer.progress().moved == 1, 1.0)
+        assert drainer.progress().passing == 0
+
+
+async def test_a_node_without_people_does_not_end_under_the_tracks_of_others(autojump_clock: MockClock) -> None:
+    node = Node(passing=1)
+    async with _draining(node, 0) as drainer, trio.open_nursery() as nursery:
+        started = trio.current_time()
+        nursery.start_soon(partial(drainer.stop, deadline_s=60.0))
+        await trio.sleep(2.0)
+        assert drainer.progress().state == "draining"
+        node.passing = 0
+        await _until(lambda: drainer.progress().state == "released", 1.0)
+    assert node.done[:4] == ["refuse", "share []", "tag draining", "end routes"]
+    assert trio.current_time() - started < 4.0
 
 
 async def test_links_that_do_not_come_up_are_not_waited_for_long(autojump_clock: MockClock) -> None:
