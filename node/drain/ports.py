@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from membership import NodeTags
     from node.http.candidates import NodeCandidate
@@ -52,8 +52,10 @@ class Moves(Protocol):
         """Say whose seat is on another node from now on."""
         ...
 
-    async def send(self, session: SessionId, within_s: float) -> bool:
-        """Tell somebody where to go; false when there is no other node."""
+    async def send(
+        self, people: Iterable[SessionId], within_s: float, *, wanted: Callable[[], bool]
+    ) -> tuple[SessionId, ...]:
+        """Tell people where to go, while they are wanted to; returns those for whom there is no other node."""
         ...
 
     def understands(self, session: SessionId) -> bool:

@@ -308,9 +308,9 @@ class Drainer:
             log.warning("drain_untold", reason="gossip took too long")
 
     async def _move(self, drain: int, people: tuple[SessionId, ...], within_s: float) -> None:
-        stranded = [person for person in people if not await self._moves.send(person, within_s)]
+        stranded = await self._moves.send(people, within_s, wanted=lambda: drain == self._core.number)
         if stranded:
-            self._post(NobodyTakes(drain=drain, people=tuple(stranded)))
+            self._post(NobodyTakes(drain=drain, people=stranded))
         unmovable = tuple(one for one in people if one not in stranded and not self._moves.understands(one))
         if unmovable:
             self._post(CannotMove(drain=drain, people=unmovable))

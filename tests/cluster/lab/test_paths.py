@@ -26,7 +26,7 @@ from tests.cluster.relay.mesh import ROOM, Mesh, Place, open_mesh, wait_until
 from tests.cluster.sfu.stage import KINDS, wait_received
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from pathlib import Path
 
     from lab import Wan
@@ -208,12 +208,15 @@ class _Crowd:
     def report_moves(self, to: Callable[[SessionId], None]) -> None:
         self.moved = to
 
-    async def send(self, session: SessionId, within_s: float) -> bool:
+    async def send(
+        self, people: Iterable[SessionId], within_s: float, *, wanted: Callable[[], bool]
+    ) -> tuple[SessionId, ...]:
         await trio.lowlevel.checkpoint()
         self.passing = self.node.relay.statistics().legs_passed
         self.seated = False
-        self.moved(session)
-        return True
+        for session in people:
+            self.moved(session)
+        return ()
 
     def understands(self, session: SessionId) -> bool:
         return True

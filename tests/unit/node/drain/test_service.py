@@ -21,7 +21,7 @@ from session.store import SlotId
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from trio.testing import MockClock
 
@@ -63,6 +63,7 @@ class Node:
     done: list[str] = field(default_factory=list)
     tags: NodeTags = TAGS
     passing: int = 0
+    ranking_s: float = 0.0
     deaf: bool = False
     deaf_people: set[SessionId] = field(default_factory=set)
     engine: int | None = 1
@@ -90,15 +91,23 @@ class Node:
     def report_moves(self, to: Callable[[SessionId], None]) -> None:
         self.listeners.append(to)
 
-    async def send(self, session: SessionId, within_s: float) -> bool:
-        await trio.lowlevel.checkpoint()
+    async def send(
+        self, people: Iterable[SessionId], within_s: float, *, wanted: Callable[[], bool]
+    ) -> tuple[SessionId, ...]:
         assert 0 < within_s <= TELL_AGAIN_S
-        self.done.append("move")
-        if self.others and self.goes:
-            del self.seated[session]
-            for tell in self.listeners:
-                tell(session)
-        return bool(self.others)
+        stranded = []
+        for session in people:
+            await trio.sleep(self.ranking_s)
+            if not wanted():
+                break
+            self.done.append("move")
+            if not self.others:
+                stranded.append(session)
+            elif self.goes:
+                del self.seated[session]
+                for tell in self.listeners:
+                    tell(session)
+        return tuple(stranded)
 
     def understands(self, session: SessionId) -> bool:
         return session not in self.deaf_people
