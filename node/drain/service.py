@@ -4,6 +4,9 @@ Two tasks. The *watcher* owns the core: it looks several times a second who is s
 what of other nodes still passes, and fires the core's deadlines. The *worker* carries out effects one after the other,
 each under a deadline of its own, so that their order is what others see: links to where people go, then the tag, then
 the routes, then the people. What must hold at once, that nobody new comes in, is done where it is decided.
+
+A drain and its undo take the place of whatever waits for the worker, and what the worker is at ends when its drain
+does. So nobody is told to go after an undo, and however often both are ordered, one effect of each kind waits at most.
 """
 
 from __future__ import annotations
@@ -74,9 +77,6 @@ TELL_S: Final = 2.0
 RELEASE_S: Final = 2.0
 """For giving all seats back; without it they stand until their lease runs out."""
 
-MAX_EFFECTS: Final = 1024
-"""Effects that wait for the worker: a batch every half second, for longer than any drain takes."""
-
 
 class Drainer:
     """The drain of a running node. Made by :func:`open_drainer`.
@@ -114,7 +114,9 @@ class Drainer:
         self._routes_of: int | None = None
         self._woken = trio.Event()
         self._finished = trio.Event()
-        self._work_in, self._work_out = trio.open_memory_channel[DrainEffect](MAX_EFFECTS)
+        # What waits for the worker: one of each kind at most, in order.
+        self._waiting: dict[type[DrainEffect], DrainEffect] = {}
+        self._work_waits = trio.Event()
         moves.report_moves(self._note_moved)
 
     # --- orders -------------------------------------------------------------------------------
@@ -191,10 +193,14 @@ class Drainer:
 
     async def work(self) -> None:
         """Carry out effects in order; runs until cancelled."""
-        async for effect in self._work_out:
+        while True:
+            while not self._waiting:
+                self._work_waits = trio.Event()
+                await self._work_waits.wait()
+            effect = self._waiting.pop(next(iter(self._waiting)))
             match effect:
-                case LinkAhead():
-                    await self._link_ahead()
+                case LinkAhead(drain=drain):
+                    await self._link_ahead(drain)
                 case Announce():
                     await self._tell()
                 case EndRoutes(drain=drain):
@@ -223,9 +229,11 @@ class Drainer:
         before = self._core.state
         for effect in self._core.handle(event, trio.current_time()):
             if isinstance(effect, RefuseNew):
+                self._waiting.clear()
                 self._standing.draining = True
                 self._seats.start_drain()
             elif isinstance(effect, AdmitNew):
+                self._waiting.clear()
                 self._standing.draining = False
                 self._seats.undo_drain()
             elif isinstance(effect, ReleaseSome):
@@ -233,7 +241,7 @@ class Drainer:
                     if seat.session in effect.people:
                         self._seats.expel(seat.session, seat.room, "node_drained")
             else:
-                self._work_in.send_nowait(effect)
+                self._hand_on(effect)
         if self._core.state is not before:
             seen = self._core.progress(trio.current_time())
             log.info("drain", state=seen.state, moved=seen.moved, left=seen.left, released=seen.released)
@@ -242,6 +250,13 @@ class Drainer:
                 self._missing.clear()
                 self._engine = self._engine_epoch()
         self._woken.set()
+
+    def _hand_on(self, effect: DrainEffect) -> None:
+        """Have it done after what waits; people who are told while others wait to be told are told with them."""
+        if isinstance(effect, Move) and isinstance(before := self._waiting.get(Move), Move):
+            effect = replace(effect, people=tuple(dict.fromkeys((*before.people, *effect.people))))
+        self._waiting[type(effect)] = effect
+        self._work_waits.set()
 
     def _look(self) -> None:
         here, known, now = self._people(), self._core.remaining(), trio.current_time()
@@ -280,16 +295,19 @@ class Drainer:
 
     # --- what is done -------------------------------------------------------------------------
 
-    async def _link_ahead(self) -> None:
+    async def _link_ahead(self, drain: int) -> None:
         """Other nodes refuse links to one that drains: so those that people will need are made before it says so."""
         targets: dict[RoomId, frozenset[NodeId]] = {}
         for room in sorted({seat.room for seat in self._seats.seats()}):
             ranked = await self._moves.targets(room)
+            await trio.lowlevel.checkpoint()
+            if drain != self._core.number:
+                return
             targets[room] = frozenset(one.node for one in ranked[:TARGETS_OF_A_ROOM])
         self._rooms.share_ahead(targets)
         wanted = frozenset[str]().union(*targets.values())
         for _ in range(math.ceil(LINKS_AHEAD_S / LOOK_S)):
-            if self._links is None or wanted <= _up(self._links):
+            if self._links is None or wanted <= _up(self._links) or drain != self._core.number:
                 break
             await trio.sleep(LOOK_S)
 

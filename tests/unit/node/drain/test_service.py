@@ -65,6 +65,7 @@ class Node:
     passing: int = 0
     ranking_s: float = 0.0
     deaf: bool = False
+    slow_agent_s: float = 0.0
     deaf_people: set[SessionId] = field(default_factory=set)
     engine: int | None = 1
     standing: Standing = field(default_factory=Standing)
@@ -129,7 +130,7 @@ class Node:
         return cast("RelayStatistics", type("Seen", (), {"legs_passed": self.passing})())
 
     async def set_tags(self, tags: NodeTags) -> None:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.slow_agent_s)
         if self.deaf:
             raise GossipUnavailableError("no agent")
         self.tags = tags
@@ -198,6 +199,50 @@ async def test_a_node_without_people_does_not_end_under_the_tracks_of_others(aut
         await _until(lambda: drainer.progress().state == "released", 1.0)
     assert node.done[:4] == ["refuse", "share []", "tag draining", "end routes"]
     assert trio.current_time() - started < 4.0
+
+
+async def test_nobody_is_told_to_move_after_an_undo(autojump_clock: MockClock) -> None:
+    """Neither those whose turn had come, nor those of a batch that was half told."""
+    node = Node(goes=False, ranking_s=0.1)
+    async with _draining(node, 20) as drainer:
+        drainer.drain(deadline_s=30.0, batch=15)
+        await _until(lambda: node.done.count("move") == 3)
+        await trio.sleep(0.6)  # The second batch waits behind the first.
+        drainer.undo()
+        told = node.done.count("move")
+        await trio.sleep(5.0)
+        assert node.done.count("move") == told < 15
+        assert node.tags.state is NodeState.SERVING
+
+
+async def test_a_drain_after_an_undone_one_waits_for_its_own_routes(autojump_clock: MockClock) -> None:
+    """The first one's word to the agent is still on its way when it is undone and asked for again."""
+    node = Node(slow_agent_s=1.0, passing=1)
+    async with _draining(node, 1) as drainer:
+        drainer.drain(deadline_s=60.0)
+        await trio.sleep(0.5)
+        drainer.undo()
+        drainer.drain(deadline_s=60.0)
+        node.passing = 0
+        await _until(lambda: "move" in node.done)
+        assert node.done[-2:] == ["end routes", "move"]
+        assert node.done.count("end routes") == 1
+        assert node.tags.state is NodeState.DRAINING
+
+
+async def test_orders_without_end_do_not_pile_up(autojump_clock: MockClock) -> None:
+    """A drain is asked for and undone hundreds of times while the agent takes no word; the last order is what holds."""
+    node = Node(slow_agent_s=1.5)
+    async with _draining(node, 1) as drainer:
+        for _ in range(600):
+            drainer.drain(deadline_s=60.0)
+            drainer.undo()
+        assert len(drainer._waiting) <= 2
+        await _until(lambda: node.done[-1] == "restore routes")
+        assert node.tags.state is NodeState.SERVING
+        for _ in range(600):
+            drainer.drain(deadline_s=60.0)
+        await _until(lambda: drainer.progress().moved == 1)
 
 
 async def test_links_that_do_not_come_up_are_not_waited_for_long(autojump_clock: MockClock) -> None:
