@@ -125,6 +125,10 @@ class MoveDesk:
                     self._stage.tell(session, move)
         return tuple(stranded)
 
+    def staying(self) -> int:
+        """How many sit elsewhere whose media still goes over this node: their new connection does not carry it yet."""
+        return len(self._staying)
+
     def understands(self, session: SessionId) -> bool:
         """Whether somebody knows what to do when told to move."""
         return session in self._movable

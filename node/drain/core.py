@@ -13,7 +13,7 @@ Theory of operation.
 | draining | some cannot move | draining | in the second half of the time their seats are released, in batches |
 | draining | undo asked, the process is to stay | serving | admit new, announce, restore routes |
 | draining | the deadline | released | release |
-| draining | nobody is left and nothing passes here, the process is to end | released | finish |
+| draining | nobody is left and nothing goes over this node, the process is to end | released | finish |
 | draining | nobody is left, the process is to stay | draining | nothing: it can still be undone |
 | any | stop asked twice | released | finish |
 
@@ -23,6 +23,8 @@ new one carries. Where there is no other they cannot: that is waited for :data:`
 out every `interval_s`, up to a half earlier or later by chance, so that those of several nodes that drain together do
 not arrive in step. Clients that do not understand `move` come back elsewhere by themselves, once their seats are
 released; they go last, in batches as well, as all at once they would fall on one node.
+
+Whoever moved keeps the connection to here until the new one carries, so a process that is to end waits for them, too.
 
 Each drain has a number, and an undo gives another: what is done or answered for an older one counts no more.
 
@@ -122,7 +124,7 @@ class Drain:
         # Until when others' tracks are waited for, and whether they have been gone once.
         self._routes_until = 0.0
         self._routes_due: float | None = None
-        self._passing = 0
+        self._passing = self._movers = 0
         self._batch_due: float | None = None
         self._half: float = 0.0
         self._unmovable_due: float | None = None
@@ -187,8 +189,8 @@ class Drain:
                 return ()
             case RoutesEnded():
                 return (*self._end_routes(now), *self._finish_if_empty(now))
-            case LegsPass(legs=legs):
-                self._passing = legs
+            case LegsPass(legs=legs, movers=movers):
+                self._passing, self._movers = legs, movers
                 return self._finish_if_empty(now)
             case Came(person=person):
                 return self._welcome(person, now)
@@ -226,6 +228,7 @@ class Drain:
             return self._finish()
         before = self._deadline
         self._stopping = True
+        self._movers = event.movers
         if self._state is DrainState.RELEASED:
             return self._finish()
         if self._state is DrainState.SERVING:
@@ -286,15 +289,16 @@ class Drain:
 
     def _finish_if_empty(self, now: float) -> tuple[DrainEffect, ...]:
         """A node may go as soon as nobody sits here and nobody's media goes over it."""
-        if not self._stopping or self._count() or (self._passing and now < self._routes_until):
+        passes = self._passing and now < self._routes_until
+        if not self._stopping or self._count() or self._movers or passes:
             return ()
         self._enter_released()
         return self._finish()
 
     def _last_leg_due(self) -> float | None:
         """When an empty node waits no longer for what still passes."""
-        waits = self._stopping and self._state is DrainState.DRAINING and not self._count()
-        return self._routes_until if waits else None
+        waits = self._stopping and self._state is DrainState.DRAINING and not self._count() and not self._movers
+        return self._routes_until if waits and self._passing else None
 
     def _enter_released(self) -> None:
         self._state = DrainState.RELEASED

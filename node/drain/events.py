@@ -83,6 +83,7 @@ class StopAsked:
     people: frozenset[SessionId]
     deadline_s: float
     passing: int = 0
+    movers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,9 +100,15 @@ class RoutesEnded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LegsPass:
-    """So many tracks of other nodes go to others over this one now."""
+    """What goes over this node now, though nobody has a seat for it.
+
+    Attributes:
+        legs: Tracks of other nodes that go to others.
+        movers: People who sit elsewhere, whose connections there do not carry all of their media yet.
+    """
 
     legs: int
+    movers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -52,6 +52,10 @@ class Moves(Protocol):
         """Say whose seat is on another node from now on."""
         ...
 
+    def staying(self) -> int:
+        """How many sit elsewhere whose media still goes over this node."""
+        ...
+
     async def send(
         self, people: Iterable[SessionId], within_s: float, *, wanted: Callable[[], bool]
     ) -> tuple[SessionId, ...]:

@@ -109,7 +109,7 @@ class Drainer:
         # Whose seat is gone, and since when, of whom nobody has said yet where they went.
         self._missing: dict[SessionId, float] = {}
         self._engine: int | None = None
-        self._passing = 0
+        self._passing = self._movers = 0
         # The drain whose routes are to end, from when others can know it until they have.
         self._routes_of: int | None = None
         self._woken = trio.Event()
@@ -157,8 +157,8 @@ class Drainer:
 
         A second call waits for nobody.
         """
-        self._passing = self._legs()
-        self._post(StopAsked(people=self._people(), deadline_s=deadline_s, passing=self._passing))
+        self._passing, self._movers = self._legs(), self._moves.staying()
+        self._post(StopAsked(people=self._people(), deadline_s=deadline_s, passing=self._passing, movers=self._movers))
         await self._finished.wait()
 
     async def set_eligible(self, eligible: bool) -> None:
@@ -259,6 +259,11 @@ class Drainer:
         self._work_waits.set()
 
     def _look(self) -> None:
+        # First: with the last who moved an empty node would go, and take along what it carries for them.
+        legs, movers = self._legs(), self._moves.staying()
+        if (legs, movers) != (self._passing, self._movers):
+            self._passing, self._movers = legs, movers
+            self._post(LegsPass(legs=legs, movers=movers))
         here, known, now = self._people(), self._core.remaining(), trio.current_time()
         for person in sorted(known - here):
             if person in self._went:
@@ -274,10 +279,6 @@ class Drainer:
         if engine != self._engine and self._engine is not None:
             self._post(EngineDied())
         self._engine = engine
-        legs = self._legs()
-        if legs != self._passing:
-            self._passing = legs
-            self._post(LegsPass(legs=legs))
         if self._routes_of is not None and not legs:
             drain, self._routes_of = self._routes_of, None
             self._post(RoutesEnded(drain=drain))

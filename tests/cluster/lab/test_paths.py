@@ -218,6 +218,9 @@ class _Crowd:
             self.moved(session)
         return ()
 
+    def staying(self) -> int:
+        return 0
+
     def understands(self, session: SessionId) -> bool:
         return True
 

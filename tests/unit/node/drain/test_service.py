@@ -64,6 +64,7 @@ class Node:
     tags: NodeTags = TAGS
     passing: int = 0
     ranking_s: float = 0.0
+    carried: int = 0
     deaf: bool = False
     slow_agent_s: float = 0.0
     deaf_people: set[SessionId] = field(default_factory=set)
@@ -109,6 +110,9 @@ class Node:
                 for tell in self.listeners:
                     tell(session)
         return tuple(stranded)
+
+    def staying(self) -> int:
+        return self.carried
 
     def understands(self, session: SessionId) -> bool:
         return session not in self.deaf_people
@@ -243,6 +247,18 @@ async def test_orders_without_end_do_not_pile_up(autojump_clock: MockClock) -> N
         for _ in range(600):
             drainer.drain(deadline_s=60.0)
         await _until(lambda: drainer.progress().moved == 1)
+
+
+async def test_a_stop_waits_for_those_whose_new_connection_does_not_carry_yet(autojump_clock: MockClock) -> None:
+    """They have moved, and what the others see of them still comes from here."""
+    node = Node(carried=1)
+    async with _draining(node, 1) as drainer, trio.open_nursery() as nursery:
+        nursery.start_soon(partial(drainer.stop, deadline_s=60.0))
+        await _until(lambda: drainer.progress().moved == 1)
+        await trio.sleep(11.0)
+        assert drainer.progress().state == "draining"
+        node.carried = 0
+        await _until(lambda: drainer.progress().state == "released", 1.0)
 
 
 async def test_links_that_do_not_come_up_are_not_waited_for_long(autojump_clock: MockClock) -> None:
