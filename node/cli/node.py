@@ -57,6 +57,8 @@ def drain(
     if wait:
         answer = _follow(config, data_dir, answer, show=not as_json)
     _print(answer, as_json=as_json)
+    if wait and not as_json and answer.state == "draining" and not answer.remaining:
+        sys.stderr.write("Nobody is left: stop this node now, or put it back in service by: starling node undrain\n")
     if wait and clients and (answer.state == "serving" or answer.released):
         raise SystemExit(1)
 

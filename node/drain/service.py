@@ -155,7 +155,7 @@ class Drainer:
     async def stop(self, *, deadline_s: float) -> None:
         """Empty the node for good; returns when nobody sits here any more, and no other node's tracks pass here.
 
-        A second call waits for nobody.
+        A second call waits for nobody. A second SIGTERM makes none: it cancels the whole node (node/signals.py).
         """
         self._passing, self._movers = self._legs(), self._moves.staying()
         self._post(StopAsked(people=self._people(), deadline_s=deadline_s, passing=self._passing, movers=self._movers))

@@ -50,7 +50,10 @@ def test_a_drain_is_waited_for_and_shown(monkeypatch: pytest.MonkeyPatch, capsys
     assert node.orders == [NodeOrder(action="drain", deadline_s=90.0, batch=2), NodeOrder(), NodeOrder()]
     shown = capsys.readouterr()
     assert shown.out == "Node a: draining, 2 moved, 1 left, 0 remaining; deadline in 12 s\n"
-    assert shown.err == "draining, 1 moved, 1 left, 1 remaining; deadline in 12 s\n"
+    assert shown.err.splitlines() == [
+        "draining, 1 moved, 1 left, 1 remaining; deadline in 12 s",
+        "Nobody is left: stop this node now, or put it back in service by: starling node undrain",
+    ]
 
 
 def test_what_passes_is_shown_and_waited_for_until_the_deadline(
