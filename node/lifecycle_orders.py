@@ -44,6 +44,7 @@ class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
         left: People who left meanwhile, or whose connection was lost.
         remaining: People who sit here.
         released: People whose seats were ended at the deadline.
+        passing: Tracks of other nodes that go to others over this one: while it drains, these go elsewhere first.
         deadline_in_s: Seconds until that; none where there is none.
         code: Why the order was not carried out.
         message: Likewise, for people.
@@ -57,6 +58,7 @@ class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     left: int
     remaining: int
     released: int
+    passing: int = 0
     deadline_in_s: float | None
     code: str = ""
     message: str = ""
@@ -89,6 +91,7 @@ async def carry_out_order(node: NodeId, drainer: Drainer, order: NodeOrder) -> N
         left=seen.left,
         remaining=seen.remaining,
         released=seen.released,
+        passing=seen.passing,
         deadline_in_s=None if seen.deadline_in_s is None else round(seen.deadline_in_s, 1),
         code=code,
         message=message,

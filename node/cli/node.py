@@ -57,6 +57,8 @@ def drain(
     if wait:
         answer = _follow(config, data_dir, answer, show=not as_json)
     _print(answer, as_json=as_json)
+    if wait and not as_json and answer.state == "draining" and not answer.remaining:
+        sys.stderr.write("Nobody is left: stop this node now, or put it back in service by: starling node undrain\n")
     if wait and clients and (answer.state == "serving" or answer.released):
         raise SystemExit(1)
 
@@ -124,7 +126,7 @@ def _follow(config: Path | None, data_dir: Path | None, answer: "NodeAnswer", *,
     from node.lifecycle_orders import NodeOrder
 
     shown = ""
-    while answer.state == "draining" and answer.remaining:
+    while answer.state == "draining" and (answer.remaining or (answer.passing and answer.deadline_in_s)):
         line = _line(answer)
         if show and sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{line}")
@@ -153,6 +155,8 @@ def _line(answer: "NodeAnswer") -> str:
     counts = f"{answer.state}, {answer.moved} moved, {answer.left} left, {answer.remaining} remaining"
     if answer.released:
         counts += f", {answer.released} released"
+    if answer.passing:
+        counts += f", {answer.passing} tracks of other nodes still pass here"
     return counts if answer.deadline_in_s is None else f"{counts}; deadline in {answer.deadline_in_s:.0f} s"
 
 

@@ -22,7 +22,7 @@ from signalling.client.messages import SeatLost as SeatLostEvent
 from signalling.errors import ErrorCode, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from node.conductor.stage import Stage
     from node.http.candidates import NodeCandidate
@@ -95,17 +95,39 @@ class MoveDesk:
         ranked = await self._candidates(CandidateQuery(room=room, spread_key=room.encode()))
         return tuple(one for one in ranked if one.node != self._own)
 
-    async def send(self, session: SessionId, within_s: float) -> bool:
-        """Tell somebody where to go, if they understand it; false when there is no other node."""
-        room = self._stage.rooms.room_of(session)
-        if room is None:
-            return True
-        targets = await self.targets(room)
-        if targets and session in self._movable:
-            self._asked.add(session)
-            urls = tuple(one.url for one in targets[:MAX_MOVE_URLS])
-            self._stage.tell(session, Move(urls=urls, reason="node_drained", within_s=within_s))
-        return bool(targets)
+    async def send(
+        self, people: Iterable[SessionId], within_s: float, *, wanted: Callable[[], bool] = lambda: True
+    ) -> tuple[SessionId, ...]:
+        """Tell people where to go, those who understand it; returns those for whom there is no other node.
+
+        Nodes are ranked once a room, which takes milliseconds in a large cluster: others run between two rooms. Once
+        they are `wanted` to go no longer, nobody else is told.
+        """
+        rooms: dict[RoomId, list[SessionId]] = {}
+        for session in people:
+            if (room := self._stage.rooms.room_of(session)) is not None:
+                rooms.setdefault(room, []).append(session)
+        stranded: list[SessionId] = []
+        for room, there in rooms.items():
+            targets = await self.targets(room)
+            await trio.lowlevel.checkpoint()
+            if not wanted():
+                break
+            if not targets:
+                stranded += there
+                continue
+            move = Move(
+                urls=tuple(one.url for one in targets[:MAX_MOVE_URLS]), reason="node_drained", within_s=within_s
+            )
+            for session in there:
+                if session in self._movable:
+                    self._asked.add(session)
+                    self._stage.tell(session, move)
+        return tuple(stranded)
+
+    def staying(self) -> int:
+        """How many sit elsewhere whose media still goes over this node: their new connection does not carry it yet."""
+        return len(self._staying)
 
     def understands(self, session: SessionId) -> bool:
         """Whether somebody knows what to do when told to move."""

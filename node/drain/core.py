@@ -6,21 +6,27 @@ Theory of operation.
 |---|---|---|---|
 | serving | drain asked, stop asked | draining | refuse new, link ahead, announce, end routes |
 | serving, draining | drain asked without moving | released | the same, and release |
-| draining | routes ended, or `ROUTES_S` passed | draining | the first batch is moved |
+| draining | nothing passes here any more, or `ROUTES_S` passed | draining | the first batch is moved |
 | draining | time of a batch | draining | the next batch is moved; who was told `TELL_AGAIN_S` ago is told again |
 | draining | the engine died | draining | all are moved at once: there is no media here to keep |
 | draining | nobody takes them | draining | told again later; when the process is to end, released |
 | draining | some cannot move | draining | in the second half of the time their seats are released, in batches |
 | draining | undo asked, the process is to stay | serving | admit new, announce, restore routes |
 | draining | the deadline | released | release |
-| draining | nobody is left, the process is to end | released | finish |
+| draining | nobody is left and nothing goes over this node, the process is to end | released | finish |
 | draining | nobody is left, the process is to stay | draining | nothing: it can still be undone |
 | any | stop asked twice | released | finish |
 
-Hops come first, then clients: as long as another node's route goes over this one, its people cannot be moved without
-cutting off others. A batch goes out every `interval_s`, up to a half earlier or later by chance, so that those of
-several nodes that drain together do not arrive in step. Clients that do not understand `move` come back elsewhere by
-themselves, once their seats are released; they go last, in batches as well, as all at once they would fall on one node.
+Hops come first, then clients: as long as other nodes' tracks pass here, moved clients would get half of what they hear
+from here again. Others find another way as soon as the tag says that this node drains, and leave the old one when the
+new one carries. Where there is no other they cannot: that is waited for :data:`ROUTES_S` and no longer. A batch goes
+out every `interval_s`, up to a half earlier or later by chance, so that those of several nodes that drain together do
+not arrive in step. Clients that do not understand `move` come back elsewhere by themselves, once their seats are
+released; they go last, in batches as well, as all at once they would fall on one node.
+
+Whoever moved keeps the connection to here until the new one carries, so a process that is to end waits for them, too.
+
+Each drain has a number, and an undo gives another: what is done or answered for an older one counts no more.
 
 What cannot be undone is the release of a seat, and a process that was told to end. :class:`DrainOverError` then, and
 nothing has changed.
@@ -33,6 +39,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from node.drain.events import (
+    INTERVAL_S,
     AdmitNew,
     Announce,
     Came,
@@ -46,6 +53,7 @@ from node.drain.events import (
     EngineDied,
     Finish,
     Left,
+    LegsPass,
     LinkAhead,
     Move,
     Moved,
@@ -67,9 +75,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MIN_BATCH", "ROUTES_S", "TELL_AGAIN_S", "Drain", "DrainOverError"]
 
-ROUTES_S: Final = 3.0
-"""For links to where people go, and for routes over this node to end: a link takes less than a second across an
-ocean, gossip as long to tell everybody."""
+ROUTES_S: Final = 10.0
+"""For links to where people go, and for others' routes over this node to end: 1.5 s for the links, 2 s until the agent
+has the tag, 2 s until all have heard it (p99 in twelve nodes), 2 s that a former leg flows beside the new one
+(relay/legs), and as much again where a link has to be made first."""
+
+ROUTES_SHARE: Final = 1 / 3
+"""Of the time until the deadline at most: people need the rest."""
 
 TELL_AGAIN_S: Final = 6.0
 """A client tries three nodes in that time. One that is told anew while it is on its way does not begin again."""
@@ -108,12 +120,16 @@ class Drain:
         self._unmovable: OrderedDict[SessionId, None] = OrderedDict()
         self._moved = self._left = self._released = 0
         self._deadline: float | None = None
+        self._number = 0
+        # Until when others' tracks are waited for, and whether they have been gone once.
+        self._routes_until = 0.0
         self._routes_due: float | None = None
+        self._passing = self._movers = 0
         self._batch_due: float | None = None
         self._half: float = 0.0
         self._unmovable_due: float | None = None
         self._batch: int | None = None
-        self._interval_s = 0.5
+        self._interval_s = INTERVAL_S
         self._hurry = False
 
     # --- the core's face ---
@@ -122,6 +138,11 @@ class Drain:
     def state(self) -> DrainState:
         """Where the node stands."""
         return self._state
+
+    @property
+    def number(self) -> int:
+        """Which drain this is; another after each start and each undo."""
+        return self._number
 
     def knows(self, person: SessionId) -> bool:
         """Whether somebody counts as being here."""
@@ -140,12 +161,13 @@ class Drain:
             left=self._left,
             remaining=self._count(),
             released=self._released,
+            passing=self._passing if self._state is DrainState.DRAINING else 0,
             deadline_in_s=None if self._deadline is None else max(0.0, self._deadline - now),
         )
 
     def next_deadline(self) -> float | None:
         """When :class:`Tick` is due, if ever."""
-        times = (self._deadline, self._routes_due, self._batch_due, self._unmovable_due)
+        times = (self._deadline, self._routes_due, self._batch_due, self._unmovable_due, self._last_leg_due())
         return min((at for at in times if at is not None), default=None)
 
     def handle(self, event: DrainEvent, now: float) -> tuple[DrainEffect, ...]:
@@ -163,14 +185,19 @@ class Drain:
                 return self._undo()
             case _ if self._state is not DrainState.DRAINING:
                 return ()
+            case RoutesEnded(drain=drain) | NobodyTakes(drain=drain) | CannotMove(drain=drain) if drain != self._number:
+                return ()
             case RoutesEnded():
-                return self._end_routes(now)
+                return (*self._end_routes(now), *self._finish_if_empty(now))
+            case LegsPass(legs=legs, movers=movers):
+                self._passing, self._movers = legs, movers
+                return self._finish_if_empty(now)
             case Came(person=person):
                 return self._welcome(person, now)
             case Moved(person=person):
-                return self._go(person, moved=True)
+                return self._go(person, now, moved=True)
             case Left(person=person):
-                return self._go(person, moved=False)
+                return self._go(person, now, moved=False)
             case NobodyTakes(people=people):
                 return self._stay(people, now)
             case CannotMove(people=people):
@@ -188,7 +215,7 @@ class Drain:
             raise DrainOverError("The seats of this node are released already; restart it.")
         before = self._deadline if self._stopping else None
         self._batch, self._interval_s = event.batch, event.interval_s
-        opening = self._open(event.people, event.deadline_s, now)
+        opening = self._open(event.people, event.passing, event.deadline_s, now)
         if before is not None:
             self._deadline = min(before, now + event.deadline_s)  # The process does not wait any longer for it.
         if not event.moves:
@@ -201,14 +228,19 @@ class Drain:
             return self._finish()
         before = self._deadline
         self._stopping = True
+        self._movers = event.movers
         if self._state is DrainState.RELEASED:
             return self._finish()
-        opening = self._open(event.people, event.deadline_s, now)
+        if self._state is DrainState.SERVING:
+            self._batch, self._interval_s = None, INTERVAL_S  # not what an undone drain was asked for
+        opening = self._open(event.people, event.passing, event.deadline_s, now)
         if before is not None and self._deadline is not None:
             self._deadline = min(before, self._deadline)
-        return (*opening, *self._finish_if_empty())
+        return (*opening, *self._finish_if_empty(now))
 
-    def _open(self, people: frozenset[SessionId], deadline_s: float, now: float) -> tuple[DrainEffect, ...]:
+    def _open(
+        self, people: frozenset[SessionId], passing: int, deadline_s: float, now: float
+    ) -> tuple[DrainEffect, ...]:
         """Begin, or go on under a new deadline."""
         self._deadline, self._half = now + deadline_s, now + deadline_s / 2
         if self._state is DrainState.DRAINING:
@@ -216,13 +248,17 @@ class Drain:
                 self._unmovable_due = max(now, self._half) + self._pause_s()
             return ()
         self._state = DrainState.DRAINING
+        self._number += 1
+        self._passing = passing
         self._untold = OrderedDict.fromkeys(sorted(people))
         self._told.clear()
         self._unmovable.clear()
         self._moved = self._left = self._released = 0
         self._hurry = False
-        self._routes_due, self._batch_due, self._unmovable_due = now + ROUTES_S, None, None
-        return RefuseNew(), LinkAhead(), Announce(draining=True), EndRoutes()
+        self._routes_until = now + min(ROUTES_S, deadline_s * ROUTES_SHARE)
+        self._routes_due, self._batch_due, self._unmovable_due = self._routes_until, None, None
+        number = self._number
+        return RefuseNew(), LinkAhead(drain=number), Announce(draining=True), EndRoutes(drain=number)
 
     def _undo(self) -> tuple[DrainEffect, ...]:
         if self._stopping:
@@ -234,6 +270,7 @@ class Drain:
         if self._released:
             raise DrainOverError("Seats of people who could not be moved are released already; restart this node.")
         self._state = DrainState.SERVING
+        self._number += 1
         self._forget_times()
         self._untold.clear()
         self._told.clear()
@@ -250,12 +287,18 @@ class Drain:
         self._finished = True
         return (Finish(),)
 
-    def _finish_if_empty(self) -> tuple[DrainEffect, ...]:
-        """An empty node may go at once: nobody's media goes over it that others could not be told of by its tag."""
-        if not self._stopping or self._count():
+    def _finish_if_empty(self, now: float) -> tuple[DrainEffect, ...]:
+        """A node may go as soon as nobody sits here and nobody's media goes over it."""
+        passes = self._passing and now < self._routes_until
+        if not self._stopping or self._count() or self._movers or passes:
             return ()
         self._enter_released()
         return self._finish()
+
+    def _last_leg_due(self) -> float | None:
+        """When an empty node waits no longer for what still passes."""
+        waits = self._stopping and self._state is DrainState.DRAINING and not self._count() and not self._movers
+        return self._routes_until if waits and self._passing else None
 
     def _enter_released(self) -> None:
         self._state = DrainState.RELEASED
@@ -287,7 +330,7 @@ class Drain:
             self._arm(now)
         return ()
 
-    def _go(self, person: SessionId, *, moved: bool) -> tuple[DrainEffect, ...]:
+    def _go(self, person: SessionId, now: float, *, moved: bool) -> tuple[DrainEffect, ...]:
         if not self.knows(person):
             return ()
         self._untold.pop(person, None)
@@ -297,7 +340,7 @@ class Drain:
             self._moved += 1
         else:
             self._left += 1
-        return self._finish_if_empty()
+        return self._finish_if_empty(now)
 
     def _stay(self, people: tuple[SessionId, ...], now: float) -> tuple[DrainEffect, ...]:
         if self._stopping:
@@ -328,7 +371,7 @@ class Drain:
             del self._unmovable[person]
         self._released += len(batch)
         self._unmovable_due = now + self._pause_s() if self._unmovable else None
-        return (ReleaseSome(people=batch), *self._finish_if_empty()) if batch else ()
+        return (ReleaseSome(people=batch), *self._finish_if_empty(now)) if batch else ()
 
     def _pause_s(self) -> float:
         return self._interval_s * (1.0 + JITTER * (2.0 * self._draw() - 1.0))
@@ -339,7 +382,9 @@ class Drain:
                 return self._release()
             self._deadline = None  # Nobody is here: nothing is released, and all can be undone.
         if self._routes_due is not None and now >= self._routes_due:
-            return self._end_routes(now)
+            return (*self._end_routes(now), *self._finish_if_empty(now))
+        if (due := self._last_leg_due()) is not None and now >= due:
+            return self._finish_if_empty(now)
         if self._batch_due is not None and now >= self._batch_due:
             return self._next_batch(now)
         if self._unmovable_due is not None and now >= self._unmovable_due:
@@ -361,7 +406,7 @@ class Drain:
         if not batch:
             return ()
         within_s = TELL_AGAIN_S if self._deadline is None else min(TELL_AGAIN_S, max(0.0, self._deadline - now))
-        return (Move(people=batch, within_s=within_s),)
+        return (Move(drain=self._number, people=batch, within_s=within_s),)
 
     def _arm(self, now: float) -> None:
         """Set the time of the next batch, if there is one to come."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from signalling.ids import SessionId
 
 __all__ = [
+    "INTERVAL_S",
     "AdmitNew",
     "Announce",
     "Came",
@@ -23,6 +24,7 @@ __all__ = [
     "EngineDied",
     "Finish",
     "Left",
+    "LegsPass",
     "LinkAhead",
     "Move",
     "Moved",
@@ -36,6 +38,10 @@ __all__ = [
     "Tick",
     "UndoAsked",
 ]
+
+
+INTERVAL_S: Final = 0.5
+"""Between two batches on average: the first half of a stop's 30 s has thirty of them."""
 
 
 class DrainState(StrEnum):
@@ -59,13 +65,15 @@ class DrainAsked:
         batch: How many are told at a time; None spreads them over half of the deadline.
         interval_s: Between two batches, on average.
         moves: Whether people are sent elsewhere; otherwise they lose their seats now.
+        passing: Tracks of other nodes that go to others over this one, now.
     """
 
     people: frozenset[SessionId]
     deadline_s: float
     batch: int | None = None
-    interval_s: float = 0.5
+    interval_s: float = INTERVAL_S
     moves: bool = True
+    passing: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +82,8 @@ class StopAsked:
 
     people: frozenset[SessionId]
     deadline_s: float
+    passing: int = 0
+    movers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +93,22 @@ class UndoAsked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoutesEnded:
-    """No other node's media goes over this one any more."""
+    """This node is no hop any more, and no other node's media goes over it; answers that drain's :class:`EndRoutes`."""
+
+    drain: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LegsPass:
+    """What goes over this node now, though nobody has a seat for it.
+
+    Attributes:
+        legs: Tracks of other nodes that go to others.
+        movers: People who sit elsewhere, whose connections there do not carry all of their media yet.
+    """
+
+    legs: int
+    movers: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,8 +134,9 @@ class Left:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NobodyTakes:
-    """There is no node to which these could go."""
+    """There is no node to which these could go, as that drain wanted."""
 
+    drain: int
     people: tuple[SessionId, ...]
 
 
@@ -118,6 +144,7 @@ class NobodyTakes:
 class CannotMove:
     """These do not understand that they are to move: their seats have to be ended."""
 
+    drain: int
     people: tuple[SessionId, ...]
 
 
@@ -136,6 +163,7 @@ DrainEvent: TypeAlias = (
     | StopAsked
     | UndoAsked
     | RoutesEnded
+    | LegsPass
     | Came
     | Moved
     | Left
@@ -163,6 +191,8 @@ class AdmitNew:
 class LinkAhead:
     """Make the links that those will need who are to be moved: with a node that drains nobody makes any."""
 
+    drain: int
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Announce:
@@ -173,7 +203,9 @@ class Announce:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndRoutes:
-    """Be no hop between other nodes; answered by :class:`RoutesEnded`."""
+    """Be no hop between other nodes; answered by :class:`RoutesEnded` once nothing passes here any more."""
+
+    drain: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -183,8 +215,9 @@ class RestoreRoutes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Move:
-    """Tell these people where to go, to be there in so many seconds."""
+    """Tell these people where to go, to be there in so many seconds; not once that drain is over."""
 
+    drain: int
     people: tuple[SessionId, ...]
     within_s: float
 
@@ -222,6 +255,7 @@ class DrainProgress:
         left: People who left, or whose connection was lost.
         remaining: People who still sit here.
         released: People whose seats were ended: at the deadline, or before, as they could not be moved.
+        passing: Tracks of other nodes that still go to others over this one: these go elsewhere first.
         deadline_in_s: Seconds until that; None when there is none.
     """
 
@@ -231,4 +265,5 @@ class DrainProgress:
     left: int
     remaining: int
     released: int
+    passing: int
     deadline_in_s: float | None

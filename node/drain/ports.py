@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from membership import NodeTags
     from node.http.candidates import NodeCandidate
-    from relay.events import LinkStatus
+    from relay.events import LinkStatus, RelayStatistics
     from session import Seat
     from signalling.client.messages import LeaveReason
     from signalling.ids import NodeId, RoomId, SessionId
@@ -52,8 +52,14 @@ class Moves(Protocol):
         """Say whose seat is on another node from now on."""
         ...
 
-    async def send(self, session: SessionId, within_s: float) -> bool:
-        """Tell somebody where to go; false when there is no other node."""
+    def staying(self) -> int:
+        """How many sit elsewhere whose media still goes over this node."""
+        ...
+
+    async def send(
+        self, people: Iterable[SessionId], within_s: float, *, wanted: Callable[[], bool]
+    ) -> tuple[SessionId, ...]:
+        """Tell people where to go, while they are wanted to; returns those for whom there is no other node."""
         ...
 
     def understands(self, session: SessionId) -> bool:
@@ -78,6 +84,10 @@ class Links(Protocol):
 
     def snapshot(self) -> tuple[LinkStatus, ...]:
         """Every link as it is now."""
+        ...
+
+    def statistics(self) -> RelayStatistics:
+        """Counters and gauges: how many tracks of other nodes pass here."""
         ...
 
 

@@ -1,9 +1,12 @@
 """Carries out what the drain's core decides, and tells it what happens.
 
-Two tasks. The *watcher* owns the core: it looks several times a second who is still here while the node drains, and
-fires the core's deadlines. The *worker* carries out effects one after the other, each under a deadline of its own, so
-that their order is what others see: links to where people go, then the tag, then the routes, then the people. What
-must hold at once, that nobody new comes in, is done where it is decided.
+Two tasks. The *watcher* owns the core: it looks several times a second who is still here while the node drains and
+what of other nodes still passes, and fires the core's deadlines. The *worker* carries out effects one after the other,
+each under a deadline of its own, so that their order is what others see: links to where people go, then the tag, then
+the routes, then the people. What must hold at once, that nobody new comes in, is done where it is decided.
+
+A drain and its undo take the place of whatever waits for the worker, and what the worker is at ends when its drain
+does. So nobody is told to go after an undo, and however often both are ordered, one effect of each kind waits at most.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from node.drain.events import (
     EngineDied,
     Finish,
     Left,
+    LegsPass,
     LinkAhead,
     Move,
     Moved,
@@ -73,9 +77,6 @@ TELL_S: Final = 2.0
 RELEASE_S: Final = 2.0
 """For giving all seats back; without it they stand until their lease runs out."""
 
-MAX_EFFECTS: Final = 1024
-"""Effects that wait for the worker: a batch every half second, for longer than any drain takes."""
-
 
 class Drainer:
     """The drain of a running node. Made by :func:`open_drainer`.
@@ -108,9 +109,14 @@ class Drainer:
         # Whose seat is gone, and since when, of whom nobody has said yet where they went.
         self._missing: dict[SessionId, float] = {}
         self._engine: int | None = None
+        self._passing = self._movers = 0
+        # The drain whose routes are to end, from when others can know it until they have.
+        self._routes_of: int | None = None
         self._woken = trio.Event()
         self._finished = trio.Event()
-        self._work_in, self._work_out = trio.open_memory_channel[DrainEffect](MAX_EFFECTS)
+        # What waits for the worker: one of each kind at most, in order.
+        self._waiting: dict[type[DrainEffect], DrainEffect] = {}
+        self._work_waits = trio.Event()
         moves.report_moves(self._note_moved)
 
     # --- orders -------------------------------------------------------------------------------
@@ -133,7 +139,10 @@ class Drainer:
         Raises:
             DrainOverError: Its seats were released already.
         """
-        self._post(DrainAsked(people=self._people(), deadline_s=deadline_s, batch=batch, moves=moves))
+        self._passing = self._legs()
+        self._post(
+            DrainAsked(people=self._people(), deadline_s=deadline_s, batch=batch, moves=moves, passing=self._passing)
+        )
 
     def undo(self) -> None:
         """Stay in service after all.
@@ -144,8 +153,12 @@ class Drainer:
         self._post(UndoAsked())
 
     async def stop(self, *, deadline_s: float) -> None:
-        """Empty the node for good; returns when nobody sits here any more. A second call waits for nobody."""
-        self._post(StopAsked(people=self._people(), deadline_s=deadline_s))
+        """Empty the node for good; returns when nobody sits here any more, and no other node's tracks pass here.
+
+        A second call waits for nobody. A second SIGTERM makes none: it cancels the whole node (node/signals.py).
+        """
+        self._passing, self._movers = self._legs(), self._moves.staying()
+        self._post(StopAsked(people=self._people(), deadline_s=deadline_s, passing=self._passing, movers=self._movers))
         await self._finished.wait()
 
     async def set_eligible(self, eligible: bool) -> None:
@@ -180,23 +193,28 @@ class Drainer:
 
     async def work(self) -> None:
         """Carry out effects in order; runs until cancelled."""
-        async for effect in self._work_out:
+        while True:
+            while not self._waiting:
+                self._work_waits = trio.Event()
+                await self._work_waits.wait()
+            effect = self._waiting.pop(next(iter(self._waiting)))
             match effect:
-                case LinkAhead():
-                    await self._link_ahead()
+                case LinkAhead(drain=drain):
+                    await self._link_ahead(drain)
                 case Announce():
                     await self._tell()
-                case EndRoutes():
-                    # Links are direct: no other node's route goes over this one. One that did would end here.
+                case EndRoutes(drain=drain):
+                    # The tag is told: others look for another way now. The watcher sees when they have gone.
                     if self._links is not None:
                         self._links.set_draining(True)
-                    self._post(RoutesEnded())
+                    self._routes_of = drain
+                    self._woken.set()
                 case RestoreRoutes():
                     self._rooms.share_ahead({})
                     if self._links is not None:
                         self._links.set_draining(False)
-                case Move(people=people, within_s=within_s):
-                    await self._move(people, within_s)
+                case Move(drain=drain, people=people, within_s=within_s):
+                    await self._move(drain, people, within_s)
                 case Release():
                     with trio.move_on_after(RELEASE_S):
                         await self._seats.release_all()
@@ -211,9 +229,11 @@ class Drainer:
         before = self._core.state
         for effect in self._core.handle(event, trio.current_time()):
             if isinstance(effect, RefuseNew):
+                self._waiting.clear()
                 self._standing.draining = True
                 self._seats.start_drain()
             elif isinstance(effect, AdmitNew):
+                self._waiting.clear()
                 self._standing.draining = False
                 self._seats.undo_drain()
             elif isinstance(effect, ReleaseSome):
@@ -221,7 +241,7 @@ class Drainer:
                     if seat.session in effect.people:
                         self._seats.expel(seat.session, seat.room, "node_drained")
             else:
-                self._work_in.send_nowait(effect)
+                self._hand_on(effect)
         if self._core.state is not before:
             seen = self._core.progress(trio.current_time())
             log.info("drain", state=seen.state, moved=seen.moved, left=seen.left, released=seen.released)
@@ -231,7 +251,19 @@ class Drainer:
                 self._engine = self._engine_epoch()
         self._woken.set()
 
+    def _hand_on(self, effect: DrainEffect) -> None:
+        """Have it done after what waits; people who are told while others wait to be told are told with them."""
+        if isinstance(effect, Move) and isinstance(before := self._waiting.get(Move), Move):
+            effect = replace(effect, people=tuple(dict.fromkeys((*before.people, *effect.people))))
+        self._waiting[type(effect)] = effect
+        self._work_waits.set()
+
     def _look(self) -> None:
+        # First: with the last who moved an empty node would go, and take along what it carries for them.
+        legs, movers = self._legs(), self._moves.staying()
+        if (legs, movers) != (self._passing, self._movers):
+            self._passing, self._movers = legs, movers
+            self._post(LegsPass(legs=legs, movers=movers))
         here, known, now = self._people(), self._core.remaining(), trio.current_time()
         for person in sorted(known - here):
             if person in self._went:
@@ -247,27 +279,36 @@ class Drainer:
         if engine != self._engine and self._engine is not None:
             self._post(EngineDied())
         self._engine = engine
+        if self._routes_of is not None and not legs:
+            drain, self._routes_of = self._routes_of, None
+            self._post(RoutesEnded(drain=drain))
 
     def _note_moved(self, person: SessionId) -> None:
         if self._core.knows(person):
             self._went.add(person)
             self._woken.set()
 
+    def _legs(self) -> int:
+        return 0 if self._links is None else self._links.statistics().legs_passed
+
     def _people(self) -> frozenset[SessionId]:
         return frozenset(seat.session for seat in self._seats.seats())
 
     # --- what is done -------------------------------------------------------------------------
 
-    async def _link_ahead(self) -> None:
+    async def _link_ahead(self, drain: int) -> None:
         """Other nodes refuse links to one that drains: so those that people will need are made before it says so."""
         targets: dict[RoomId, frozenset[NodeId]] = {}
         for room in sorted({seat.room for seat in self._seats.seats()}):
             ranked = await self._moves.targets(room)
+            await trio.lowlevel.checkpoint()
+            if drain != self._core.number:
+                return
             targets[room] = frozenset(one.node for one in ranked[:TARGETS_OF_A_ROOM])
         self._rooms.share_ahead(targets)
         wanted = frozenset[str]().union(*targets.values())
         for _ in range(math.ceil(LINKS_AHEAD_S / LOOK_S)):
-            if self._links is None or wanted <= _up(self._links):
+            if self._links is None or wanted <= _up(self._links) or drain != self._core.number:
                 break
             await trio.sleep(LOOK_S)
 
@@ -285,13 +326,13 @@ class Drainer:
         if late.cancelled_caught:
             log.warning("drain_untold", reason="gossip took too long")
 
-    async def _move(self, people: tuple[SessionId, ...], within_s: float) -> None:
-        stranded = [person for person in people if not await self._moves.send(person, within_s)]
+    async def _move(self, drain: int, people: tuple[SessionId, ...], within_s: float) -> None:
+        stranded = await self._moves.send(people, within_s, wanted=lambda: drain == self._core.number)
         if stranded:
-            self._post(NobodyTakes(people=tuple(stranded)))
+            self._post(NobodyTakes(drain=drain, people=stranded))
         unmovable = tuple(one for one in people if one not in stranded and not self._moves.understands(one))
         if unmovable:
-            self._post(CannotMove(people=unmovable))
+            self._post(CannotMove(drain=drain, people=unmovable))
 
 
 def _up(links: Links) -> frozenset[str]:

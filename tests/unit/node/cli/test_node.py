@@ -52,7 +52,21 @@ def test_a_drain_is_waited_for_and_shown(monkeypatch: pytest.MonkeyPatch, capsys
     assert node.orders == [NodeOrder(action="drain", deadline_s=90.0, batch=2), NodeOrder(), NodeOrder()]
     shown = capsys.readouterr()
     assert shown.out == "Node a: draining, 2 moved, 1 left, 0 remaining; deadline in 12 s\n"
-    assert shown.err == "draining, 1 moved, 1 left, 1 remaining; deadline in 12 s\n"
+    assert shown.err.splitlines() == [
+        "draining, 1 moved, 1 left, 1 remaining; deadline in 12 s",
+        "Nobody is left: stop this node now, or put it back in service by: starling node undrain",
+    ]
+
+
+def test_what_passes_is_shown_and_waited_for_until_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    passed = msgspec.structs.replace(DONE, passing=2)
+    Answers(monkeypatch, passed, msgspec.structs.replace(passed, deadline_in_s=None))
+    assert _run("drain") == 0
+    shown = capsys.readouterr()
+    assert ", 2 tracks of other nodes still pass here" in shown.out
+    assert ", 2 tracks of other nodes still pass here; deadline in 12 s" in shown.err
 
 
 def test_a_drain_need_not_be_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

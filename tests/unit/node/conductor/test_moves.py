@@ -15,6 +15,7 @@ from relay import RemoteRoom
 from session import SeatLost
 from signalling.client.messages import Join, Joined, Measured, Move, Ok, ParticipantLeft, Replaced, TrackUnpublished
 from signalling.errors import ErrorCode, Refused
+from signalling.ids import RoomId
 from tests.unit.node.conductor.house import HERE, ROOM, THERE, Mesh, open_house
 
 if TYPE_CHECKING:
@@ -31,12 +32,16 @@ def _candidate(node: str) -> NodeCandidate:
     return msgspec.convert({**fields, "load": "low", "rtt_ms": None, "why": []}, NodeCandidate)
 
 
-def _with_others(house: House, *nodes: str) -> None:
-    async def candidates(_query: CandidateQuery) -> tuple[NodeCandidate, ...]:
-        await trio.lowlevel.checkpoint()
+def _with_others(house: House, *nodes: str) -> list[CandidateQuery]:
+    """What it was asked; it answers without letting others run, as where nothing has to be read."""
+    asked: list[CandidateQuery] = []
+
+    async def candidates(query: CandidateQuery) -> tuple[NodeCandidate, ...]:
+        asked.append(query)
         return tuple(map(_candidate, nodes))
 
     house.conductor.moves._candidates = candidates
+    return asked
 
 
 def _with_better(house: House, *nodes: str) -> list[CandidateQuery]:
@@ -51,8 +56,8 @@ def _with_better(house: House, *nodes: str) -> list[CandidateQuery]:
     return asked
 
 
-async def _join(person: Person, *, moves: bool) -> Joined:
-    joined = await person.ask(Join(room=ROOM, attempt=1, moves=moves))
+async def _join(person: Person, *, moves: bool, room: RoomId = ROOM) -> Joined:
+    joined = await person.ask(Join(room=room, attempt=1, moves=moves))
     assert isinstance(joined, Joined)
     await wait_all_tasks_blocked()
     return joined
@@ -75,7 +80,7 @@ async def test_a_mover_is_told_the_other_nodes_and_stays_seen_until_the_old_sock
         await _join(ada, moves=True)
         me = (await _join(bob, moves=True)).participant
         (track,) = await bob.publish("video")
-        assert await moves.send(bob.session, 6.0)
+        assert await moves.send([bob.session], 6.0) == ()
         assert bob.ear.take(Move) == [Move(urls=(f"http://{THERE}",), reason="node_drained", within_s=6.0)]
         moves.seat_lost(SeatLost(session=bob.session, room=ROOM, reason="replaced", moved_to=THERE))
         assert went == [bob.session]
@@ -99,7 +104,7 @@ async def test_an_old_socket_that_stays_open_holds_nothing_for_ever(autojump_clo
         _with_others(house, THERE)
         ada = await house.enter("Ada")
         await _join(ada, moves=True)
-        await house.conductor.moves.send(ada.session, 6.0)
+        await house.conductor.moves.send([ada.session], 6.0)
         house.conductor.moves.seat_lost(SeatLost(session=ada.session, room=ROOM, reason="replaced", moved_to=THERE))
         await trio.sleep(STAY_S + 0.1)
         assert house.conductor.stage.rooms.sessions_in(ROOM) == ()
@@ -111,7 +116,7 @@ async def test_who_was_not_asked_hears_that_the_seat_is_taken(autojump_clock: Mo
         _with_others(house, THERE)
         ada = await house.enter("Ada")
         await _join(ada, moves=False)
-        assert await house.conductor.moves.send(ada.session, 6.0)
+        assert await house.conductor.moves.send([ada.session], 6.0) == ()
         assert ada.ear.take(Move) == []
         house.conductor.moves.seat_lost(SeatLost(session=ada.session, room=ROOM, reason="replaced", moved_to=THERE))
         assert _news(ada) == [Replaced()]
@@ -123,8 +128,44 @@ async def test_without_another_node_nobody_is_told(autojump_clock: MockClock) ->
         _with_others(house, HERE)
         ada = await house.enter("Ada")
         await _join(ada, moves=True)
-        assert not await house.conductor.moves.send(ada.session, 6.0)
+        assert await house.conductor.moves.send([ada.session], 6.0) == (ada.session,)
         assert ada.ear.take(Move) == []
+
+
+async def test_a_batch_ranks_once_a_room_and_lets_others_run_between_rooms(autojump_clock: MockClock) -> None:
+    other = RoomId("other")
+    async with open_house() as house:
+        asked = _with_others(house, THERE)
+        people = [await house.enter(f"Person {number}") for number in range(6)]
+        for number, person in enumerate(people):
+            await _join(person, moves=True, room=(ROOM, other)[number % 2])
+        turns: list[int] = []
+
+        async def run_beside(task_status: trio.TaskStatus[None]) -> None:
+            task_status.started()
+            while True:
+                turns.append(len(asked))
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run_beside)
+            before = len(turns)
+            assert await house.conductor.moves.send([person.session for person in people], 6.0) == ()
+            nursery.cancel_scope.cancel()
+        assert [query.room for query in asked] == [ROOM, other]
+        assert len(turns) > before
+        assert [len(person.ear.take(Move)) for person in people] == [1] * 6
+
+
+async def test_nobody_is_told_any_more_once_it_is_undone(autojump_clock: MockClock) -> None:
+    async with open_house() as house:
+        asked = _with_others(house, THERE)
+        ada, bob = await house.enter("Ada"), await house.enter("Bob")
+        await _join(ada, moves=True)
+        await _join(bob, moves=True, room=RoomId("other"))
+        moves = house.conductor.moves
+        assert await moves.send([ada.session, bob.session], 6.0, wanted=lambda: len(asked) < 2) == ()
+        assert (len(ada.ear.take(Move)), bob.ear.take(Move)) == (1, [])
 
 
 async def test_an_ineligible_node_takes_back_its_own_alone(autojump_clock: MockClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,12 +21,12 @@ from session.store import SlotId
 from signalling.ids import DeviceId, NodeId, RoomId, SessionId, UserId
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from trio.testing import MockClock
 
     from node.http.candidates import NodeCandidate
-    from relay.events import LinkStatus
+    from relay.events import LinkStatus, RelayStatistics
     from signalling.client.messages import LeaveReason
 
 NOWHERE: Final = Path("/nonexistent")
@@ -61,7 +62,11 @@ class Node:
     links: tuple[Any, ...] = (LINK,)
     done: list[str] = field(default_factory=list)
     tags: NodeTags = TAGS
+    passing: int = 0
+    ranking_s: float = 0.0
+    carried: int = 0
     deaf: bool = False
+    slow_agent_s: float = 0.0
     deaf_people: set[SessionId] = field(default_factory=set)
     engine: int | None = 1
     standing: Standing = field(default_factory=Standing)
@@ -88,15 +93,26 @@ class Node:
     def report_moves(self, to: Callable[[SessionId], None]) -> None:
         self.listeners.append(to)
 
-    async def send(self, session: SessionId, within_s: float) -> bool:
-        await trio.lowlevel.checkpoint()
+    async def send(
+        self, people: Iterable[SessionId], within_s: float, *, wanted: Callable[[], bool]
+    ) -> tuple[SessionId, ...]:
         assert 0 < within_s <= TELL_AGAIN_S
-        self.done.append("move")
-        if self.others and self.goes:
-            del self.seated[session]
-            for tell in self.listeners:
-                tell(session)
-        return bool(self.others)
+        stranded = []
+        for session in people:
+            await trio.sleep(self.ranking_s)
+            if not wanted():
+                break
+            self.done.append("move")
+            if not self.others:
+                stranded.append(session)
+            elif self.goes:
+                del self.seated[session]
+                for tell in self.listeners:
+                    tell(session)
+        return tuple(stranded)
+
+    def staying(self) -> int:
+        return self.carried
 
     def understands(self, session: SessionId) -> bool:
         return session not in self.deaf_people
@@ -114,8 +130,11 @@ class Node:
     def snapshot(self) -> tuple[LinkStatus, ...]:
         return self.links
 
+    def statistics(self) -> RelayStatistics:
+        return cast("RelayStatistics", type("Seen", (), {"legs_passed": self.passing})())
+
     async def set_tags(self, tags: NodeTags) -> None:
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.slow_agent_s)
         if self.deaf:
             raise GossipUnavailableError("no agent")
         self.tags = tags
@@ -159,6 +178,87 @@ async def test_links_then_the_tag_then_routes_then_people(autojump_clock: MockCl
         await _until(lambda: node.done[-1] == "restore routes")
         assert node.done[6:] == ["admit", "tag serving", "share []", "restore routes"]
         assert not node.standing.problems()
+
+
+async def test_nobody_is_moved_while_tracks_of_other_nodes_pass(autojump_clock: MockClock) -> None:
+    node = Node(passing=2)
+    async with _draining(node, 1) as drainer:
+        drainer.drain(deadline_s=60.0)
+        await _until(lambda: "end routes" in node.done)
+        await trio.sleep(3.0)
+        assert (drainer.progress().passing, "move" in node.done) == (2, False)
+        node.passing = 0
+        await _until(lambda: drainer.progress().moved == 1, 1.0)
+        assert drainer.progress().passing == 0
+
+
+async def test_a_node_without_people_does_not_end_under_the_tracks_of_others(autojump_clock: MockClock) -> None:
+    node = Node(passing=1)
+    async with _draining(node, 0) as drainer, trio.open_nursery() as nursery:
+        started = trio.current_time()
+        nursery.start_soon(partial(drainer.stop, deadline_s=60.0))
+        await trio.sleep(2.0)
+        assert drainer.progress().state == "draining"
+        node.passing = 0
+        await _until(lambda: drainer.progress().state == "released", 1.0)
+    assert node.done[:4] == ["refuse", "share []", "tag draining", "end routes"]
+    assert trio.current_time() - started < 4.0
+
+
+async def test_nobody_is_told_to_move_after_an_undo(autojump_clock: MockClock) -> None:
+    """Neither those whose turn had come, nor those of a batch that was half told."""
+    node = Node(goes=False, ranking_s=0.1)
+    async with _draining(node, 20) as drainer:
+        drainer.drain(deadline_s=30.0, batch=15)
+        await _until(lambda: node.done.count("move") == 3)
+        await trio.sleep(0.6)  # The second batch waits behind the first.
+        drainer.undo()
+        told = node.done.count("move")
+        await trio.sleep(5.0)
+        assert node.done.count("move") == told < 15
+        assert node.tags.state is NodeState.SERVING
+
+
+async def test_a_drain_after_an_undone_one_waits_for_its_own_routes(autojump_clock: MockClock) -> None:
+    """The first one's word to the agent is still on its way when it is undone and asked for again."""
+    node = Node(slow_agent_s=1.0, passing=1)
+    async with _draining(node, 1) as drainer:
+        drainer.drain(deadline_s=60.0)
+        await trio.sleep(0.5)
+        drainer.undo()
+        drainer.drain(deadline_s=60.0)
+        node.passing = 0
+        await _until(lambda: "move" in node.done)
+        assert node.done[-2:] == ["end routes", "move"]
+        assert node.done.count("end routes") == 1
+        assert node.tags.state is NodeState.DRAINING
+
+
+async def test_orders_without_end_do_not_pile_up(autojump_clock: MockClock) -> None:
+    """A drain is asked for and undone hundreds of times while the agent takes no word; the last order is what holds."""
+    node = Node(slow_agent_s=1.5)
+    async with _draining(node, 1) as drainer:
+        for _ in range(600):
+            drainer.drain(deadline_s=60.0)
+            drainer.undo()
+        assert len(drainer._waiting) <= 2
+        await _until(lambda: node.done[-1] == "restore routes")
+        assert node.tags.state is NodeState.SERVING
+        for _ in range(600):
+            drainer.drain(deadline_s=60.0)
+        await _until(lambda: drainer.progress().moved == 1)
+
+
+async def test_a_stop_waits_for_those_whose_new_connection_does_not_carry_yet(autojump_clock: MockClock) -> None:
+    """They have moved, and what the others see of them still comes from here."""
+    node = Node(carried=1)
+    async with _draining(node, 1) as drainer, trio.open_nursery() as nursery:
+        nursery.start_soon(partial(drainer.stop, deadline_s=60.0))
+        await _until(lambda: drainer.progress().moved == 1)
+        await trio.sleep(11.0)
+        assert drainer.progress().state == "draining"
+        node.carried = 0
+        await _until(lambda: drainer.progress().state == "released", 1.0)
 
 
 async def test_links_that_do_not_come_up_are_not_waited_for_long(autojump_clock: MockClock) -> None:
