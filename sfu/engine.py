@@ -128,9 +128,13 @@ class Engine:
         """End a publisher, subscriber or link, also one that is gone already."""
         await self._ask(ClosePeer(id=0, peer=peer), Done)
 
-    async def open_link(self, peer: PeerId, *, controlling: bool) -> LinkOpened:
+    async def open_link(
+        self, peer: PeerId, *, controlling: bool, lane: int = 0, beside: PeerId | None = None
+    ) -> LinkOpened:
         """Make this end of a link; returns what the other end needs to know."""
-        return await self._ask(OpenLink(id=0, peer=peer, controlling=controlling), LinkOpened)
+        return await self._ask(
+            OpenLink(id=0, peer=peer, controlling=controlling, lane=lane, beside=beside or ""), LinkOpened
+        )
 
     async def connect_link(
         self, peer: PeerId, *, ufrag: str, password: str, fingerprint: bytes, candidates: Iterable[str]

@@ -22,7 +22,7 @@ from sfu.statistics_rows import LegStatistics, LineStatistics, PeerStatistics, T
 from signalling.client.messages import MediaKind
 from signalling.ids import ParticipantId, PeerId, RoomId, TrackId
 
-ENGINE_PROTOCOL: Final = 2
+ENGINE_PROTOCOL: Final = 3
 """Raised with every change that an older engine or face would misread; checked at hello."""
 
 MAX_FRAME_BYTES: Final = 1 << 20
@@ -158,10 +158,20 @@ class ClosePeer(Command, frozen=True, tag="close_peer"):
 
 
 class OpenLink(Command, frozen=True, tag="open_link"):
-    """Make this end of a link. Answered by :class:`LinkOpened`."""
+    """Make this end of a link. Answered by :class:`LinkOpened`.
+
+    Attributes:
+        controlling: Whether this end decides in ICE; one of the two does.
+        lane: Which of several links between the same two sockets it is, 0 to 63; both ends of a link have the same.
+            Whatever is not 0 costs a byte a datagram.
+        beside: The end that this one is to take the place of, empty for none: it comes to the same worker, and as
+            soon as a room spans this one it no longer spans that one.
+    """
 
     peer: PeerId
     controlling: bool
+    lane: int
+    beside: str
 
 
 class ConnectLink(Command, frozen=True, tag="connect_link"):

@@ -35,7 +35,7 @@ _MOST: Final = 2**32 - 1
 COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
     p.Hello(
         id=1,
-        protocol=2,
+        protocol=3,
         media_address="127.0.0.1",
         media_port=0,
         advertised=(),
@@ -45,7 +45,7 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
     ),
     p.Hello(
         id=1,
-        protocol=2,
+        protocol=3,
         media_address="0.0.0.0",
         media_port=40000,
         advertised=("192.0.2.7", "2001:db8::7"),
@@ -78,8 +78,8 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
     p.Answered(id=256, peer=_PEER, generation=3, sdp=_SDP),
     p.AddCandidate(id=65_535, peer=_PEER, candidate=_CANDIDATE),
     p.ClosePeer(id=65_536, peer=_PEER),
-    p.OpenLink(id=_MOST, peer=_LINK, controlling=True),
-    p.OpenLink(id=_MOST + 1, peer=_LINK, controlling=False),
+    p.OpenLink(id=_MOST, peer=_LINK, controlling=True, lane=0, beside=""),
+    p.OpenLink(id=_MOST + 1, peer=_LINK, controlling=False, lane=63, beside="li_oslo:1"),
     p.ConnectLink(
         id=9,
         peer=_LINK,
@@ -103,7 +103,7 @@ COMMANDS: Final[tuple[p.NodeCommand, ...]] = (
 )
 
 MESSAGES: Final[tuple[p.EngineMessage, ...]] = (
-    p.Ready(id=1, protocol=2, version="0.1.0", addresses=("127.0.0.1:40000", "[::1]:40000")),
+    p.Ready(id=1, protocol=3, version="0.1.0", addresses=("127.0.0.1:40000", "[::1]:40000")),
     p.Done(id=2),
     p.Described(id=3, sdp=_SDP),
     p.LinkOpened(

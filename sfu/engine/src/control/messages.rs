@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Raised with every change that an older engine or node would misread; checked at hello.
-pub const ENGINE_PROTOCOL: u64 = 2;
+pub const ENGINE_PROTOCOL: u64 = 3;
 
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,6 +88,8 @@ pub enum Command {
     OpenLink {
         peer: String,
         controlling: bool,
+        lane: u8,
+        beside: String,
         id: u64,
     },
     ConnectLink {
@@ -183,8 +185,12 @@ impl Command {
 /// Who carries a command out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place<'a> {
-    /// The worker that has this peer; a command that `opens` it may choose one.
-    Peer { peer: &'a str, opens: bool },
+    /// The worker that has this peer; a command that `opens` it may choose one, or the one of the peer `beside`.
+    Peer {
+        peer: &'a str,
+        opens: bool,
+        beside: &'a str,
+    },
     /// All workers.
     Everywhere,
     /// The engine as a whole.
@@ -198,9 +204,16 @@ impl Command {
         match self {
             Self::Hello { .. } | Self::GetStatistics { .. } => Place::Engine,
             Self::SetRoom { .. } | Self::CloseRoom { .. } => Place::Everywhere,
-            Self::Publish { peer, .. }
-            | Self::Subscribe { peer, .. }
-            | Self::OpenLink { peer, .. } => Place::Peer { peer, opens: true },
+            Self::OpenLink { peer, beside, .. } => Place::Peer {
+                peer,
+                opens: true,
+                beside,
+            },
+            Self::Publish { peer, .. } | Self::Subscribe { peer, .. } => Place::Peer {
+                peer,
+                opens: true,
+                beside: "",
+            },
             Self::Prefer { peer, .. }
             | Self::Answered { peer, .. }
             | Self::AddCandidate { peer, .. }
@@ -211,7 +224,11 @@ impl Command {
             | Self::CloseLegOut { peer, .. }
             | Self::OpenLegIn { peer, .. }
             | Self::CloseLegIn { peer, .. }
-            | Self::SpanRoom { peer, .. } => Place::Peer { peer, opens: false },
+            | Self::SpanRoom { peer, .. } => Place::Peer {
+                peer,
+                opens: false,
+                beside: "",
+            },
         }
     }
 

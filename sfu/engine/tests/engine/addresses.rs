@@ -122,6 +122,8 @@ fn what_stun_servers_see_is_told_to_nodes_and_clients() {
         let opened = node.ask(|id| Command::OpenLink {
             peer: peer.clone(),
             controlling: true,
+            lane: 0,
+            beside: String::new(),
             id,
         });
         let Message::LinkOpened { candidates, .. } = opened else {

@@ -159,6 +159,8 @@ fn bad_commands_are_refused_by_code() {
     let open = |id| Command::OpenLink {
         peer: "l".into(),
         controlling: true,
+        lane: 0,
+        beside: String::new(),
         id,
     };
     assert!(matches!(node.ask(open), Message::LinkOpened { .. }));

@@ -215,6 +215,8 @@ fn a_link_of_legs_without_end_is_refused_more() {
     call.node.ask(|id| Command::OpenLink {
         peer: "lima".into(),
         controlling: true,
+        lane: 0,
+        beside: String::new(),
         id,
     });
     let open = |leg: usize| {

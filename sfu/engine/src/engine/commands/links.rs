@@ -6,6 +6,7 @@ use super::Answer;
 use crate::control::messages::{MediaKind, Message, PeerKind};
 use crate::engine::links::link::{Introduction, Link};
 use crate::engine::links::link_class;
+use crate::engine::network::lane::MAX_LANE;
 use crate::engine::peers::drained;
 use crate::engine::peers::peer::Role;
 use crate::engine::refusal::Refusal;
@@ -21,9 +22,16 @@ impl Worker {
         &mut self,
         name: &str,
         controlling: bool,
+        (lane, beside): (u8, String),
         id: u64,
         now: Instant,
     ) -> Answer {
+        if lane > MAX_LANE {
+            return Err(Refusal::new(
+                "lane_invalid",
+                format!("A link has a lane of at most {MAX_LANE}."),
+            ));
+        }
         if self.names.contains_key(name) {
             return Err(Refusal::new(
                 "peer_exists",
@@ -31,13 +39,15 @@ impl Worker {
             ));
         }
         let mut drained = self.build(now, link_class::build)?;
+        drained.take_lane(lane);
         let mut sink = drained::Sink {
             batch: &mut self.batch,
             events: &mut self.events,
             addresses: &self.addresses,
         };
-        let (link, introduction) = Link::open(&mut drained, now, &mut sink, controlling)
+        let (mut link, introduction) = Link::open(&mut drained, now, &mut sink, controlling)
             .map_err(|broken| Refusal::new("link_broken", format!("{}.", broken.reason())))?;
+        link.beside = beside;
         let key = self.insert(name, drained, Role::Link(Box::new(link)), now);
         if self.peers.contains(key) {
             self.links.push(key);
@@ -101,7 +111,15 @@ impl Worker {
 
     pub(super) fn span_room(&mut self, name: &str, room: &str, spans: bool, id: u64) -> Answer {
         let key = self.need(name, PeerKind::Link)?;
+        let before = self
+            .link(key)
+            .and_then(|link| spans.then(|| link.beside.clone()));
+        let before = before.and_then(|before| self.names.get(&before).copied());
         self.rooms.span(key, room, spans)?;
+        if let Some(before) = before {
+            // No message goes by both, and none by neither.
+            self.rooms.span(before, room, false)?;
+        }
         Ok(Message::Done { id })
     }
 

@@ -107,8 +107,10 @@ impl Worker {
             Command::OpenLink {
                 peer,
                 controlling,
+                lane,
+                beside,
                 id,
-            } => self.open_link(&peer, controlling, id, now),
+            } => self.open_link(&peer, controlling, (lane, beside), id, now),
             Command::ConnectLink {
                 peer,
                 ufrag,

@@ -182,15 +182,20 @@ impl Dispatcher {
                 }
             }
             (None, _) => self.refuse(id, Refusal::hello_missing()),
-            (Some(running), Place::Peer { peer, opens }) => {
-                match running.placement.choose(peer, opens) {
-                    Ok(worker) if running.workers.has_room(worker) => {
-                        self.order(worker, serial, command, false);
-                    }
-                    Ok(_) => self.refuse_busy(id),
-                    Err(refusal) => self.refuse(id, refusal),
+            (
+                Some(running),
+                Place::Peer {
+                    peer,
+                    opens,
+                    beside,
+                },
+            ) => match running.placement.choose(peer, opens, beside) {
+                Ok(worker) if running.workers.has_room(worker) => {
+                    self.order(worker, serial, command, false);
                 }
-            }
+                Ok(_) => self.refuse_busy(id),
+                Err(refusal) => self.refuse(id, refusal),
+            },
             (Some(running), Place::Everywhere) => {
                 let workers: Vec<WorkerIndex> = (0..running.workers.len())
                     .filter(|worker| running.placement.runs(*worker))

@@ -38,12 +38,12 @@ impl Placement {
     }
 
     /// The worker for a command to a peer: the one that has it; for a peer to be opened the one with
-    /// the fewest; for an unknown one any, to say so. Nothing is noted before the worker was given
-    /// the command ([`Self::given`]).
+    /// the fewest, or the one that has the peer `beside`; for an unknown one any, to say so. Nothing is
+    /// noted before the worker was given the command ([`Self::given`]).
     ///
     /// # Errors
     /// `too_many_peers`, and `worker_lost` when no worker runs.
-    pub fn choose(&self, peer: &str, opens: bool) -> Result<WorkerIndex, Refusal> {
+    pub fn choose(&self, peer: &str, opens: bool, beside: &str) -> Result<WorkerIndex, Refusal> {
         if let Some(placed) = self.by_name.get(peer) {
             return Ok(placed.worker);
         }
@@ -52,6 +52,9 @@ impl Placement {
                 "too_many_peers",
                 format!("This engine has {MAX_PEERS} peers already."),
             ));
+        }
+        if let Some(placed) = self.by_name.get(beside) {
+            return Ok(placed.worker);
         }
         let running = self.loads.iter().enumerate();
         running
@@ -124,9 +127,19 @@ mod tests {
         opens: bool,
         serial: u64,
     ) -> Option<WorkerIndex> {
-        let worker = placement.choose(peer, opens).ok()?;
+        let worker = placement.choose(peer, opens, "").ok()?;
         placement.given(worker, peer, opens, serial);
         Some(worker)
+    }
+
+    #[test]
+    fn a_peer_beside_another_comes_to_its_worker_however_busy_that_is() {
+        let mut placement = Placement::new(2);
+        placement.given(1, "one", true, 1);
+        assert_eq!(placement.choose("other", true, "one"), Ok(1));
+        assert_eq!(placement.choose("other", true, "gone"), Ok(0));
+        placement.lost(1);
+        assert_eq!(placement.choose("other", true, "one"), Ok(0));
     }
 
     #[test]
@@ -135,14 +148,14 @@ mod tests {
         for peer in 0..MAX_PEERS {
             place(&mut placement, &peer.to_string(), true, 1);
         }
-        let refused = placement.choose("another", true).unwrap_err();
+        let refused = placement.choose("another", true, "").unwrap_err();
         assert_eq!(refused.code, "too_many_peers");
-        assert_eq!(placement.choose("7", true), Ok(0));
-        assert_eq!(placement.choose("another", false), Ok(0));
+        assert_eq!(placement.choose("7", true, ""), Ok(0));
+        assert_eq!(placement.choose("another", false, ""), Ok(0));
         // A busy worker was not given the command: it is not waited for.
-        assert_eq!(placement.choose("7", false), Ok(0));
+        assert_eq!(placement.choose("7", false, ""), Ok(0));
         placement.gone(0, "7", 1);
-        assert_eq!(placement.choose("another", true), Ok(0));
+        assert_eq!(placement.choose("another", true, ""), Ok(0));
     }
 
     #[test]

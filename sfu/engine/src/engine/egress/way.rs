@@ -7,6 +7,7 @@ use str0m::net::Protocol;
 
 use super::reports::send_time;
 use crate::engine::network::batch::Batch;
+use crate::engine::network::lane;
 
 /// Where the packets of a peer go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Path {
     pub protocol: Protocol,
     pub destination: SocketAddr,
     pub source: Option<IpAddr>,
+    /// Which of several connections between the same two sockets it is.
+    pub lane: u8,
 }
 
 impl Path {
@@ -22,8 +25,22 @@ impl Path {
         if self.protocol == Protocol::Tcp {
             batch.push_framed(self.destination, packet);
         } else {
-            batch.push(self.destination, self.source, packet);
+            self.put(batch, packet.len(), |room| {
+                room.copy_from_slice(packet);
+                true
+            });
         }
+    }
+
+    /// Put a datagram of `length` bytes that is written in place, in its lane.
+    fn put(&self, batch: &mut Batch, length: usize, fill: impl FnOnce(&mut [u8]) -> bool) -> bool {
+        let Some(prefix) = lane::prefix(self.lane) else {
+            return batch.push_with(self.destination, self.source, length, fill);
+        };
+        batch.push_with(self.destination, self.source, length + 1, |room| {
+            room[0] = prefix;
+            fill(&mut room[1..])
+        })
     }
 }
 
@@ -49,15 +66,11 @@ impl<'a> Way<'a> {
 
     /// Put a packet of `length` bytes, unless `fill` fails to make it.
     pub fn put(&mut self, length: usize, fill: impl FnOnce(&mut [u8]) -> bool) -> bool {
-        let Path {
-            protocol,
-            destination,
-            source,
-        } = self.path;
-        if protocol == Protocol::Tcp {
+        if self.path.protocol == Protocol::Tcp {
+            let destination = self.path.destination;
             self.batch.push_framed_with(destination, length, fill)
         } else {
-            self.batch.push_with(destination, source, length, fill)
+            self.path.put(self.batch, length, fill)
         }
     }
 }

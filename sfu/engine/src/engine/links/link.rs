@@ -60,6 +60,8 @@ pub enum Heard {
 /// The state of one end of a link.
 pub struct Link {
     controlling: bool,
+    /// The link with the same node that this one is to take the place of, while that is there.
+    pub beside: String,
     introduced: bool,
     reliable: ChannelId,
     unreliable: ChannelId,
@@ -142,6 +144,7 @@ impl Link {
             };
             let link = Self {
                 controlling,
+                beside: String::new(),
                 introduced: false,
                 reliable,
                 unreliable,

@@ -8,9 +8,9 @@
 //! peer goes on proving stays that peer's, whoever else has a valid check from there.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::lane::Origin;
 use crate::engine::router::PeerKey;
 
 /// Larger ones are no WebRTC packet on any path of ours (Ethernet's payload).
@@ -97,14 +97,14 @@ struct Holder {
 #[derive(Debug, Default)]
 struct Held {
     /// Oldest first.
-    addresses: VecDeque<SocketAddr>,
+    addresses: VecDeque<Origin>,
     ever: usize,
 }
 
 /// The tables.
 #[derive(Debug, Default)]
 pub struct Demux {
-    by_address: HashMap<SocketAddr, Holder>,
+    by_address: HashMap<Origin, Holder>,
     by_fragment: HashMap<String, PeerKey>,
     held: HashMap<PeerKey, Held>,
 }
@@ -124,13 +124,13 @@ impl Demux {
 
     /// The peer that has proven this address.
     #[must_use]
-    pub fn by_address(&self, address: SocketAddr) -> Option<PeerKey> {
+    pub fn by_address(&self, address: Origin) -> Option<PeerKey> {
         self.by_address.get(&address).map(|holder| holder.peer)
     }
 
     /// Whether a check from this address may reach `peer`.
     #[must_use]
-    pub fn may_prove(&self, address: SocketAddr, peer: PeerKey, now: Instant) -> bool {
+    pub fn may_prove(&self, address: Origin, peer: PeerKey, now: Instant) -> bool {
         match self.by_address.get(&address) {
             Some(holder) if holder.peer == peer => true,
             Some(holder) if now < holder.proven + HELD_FOR => false,
@@ -142,7 +142,7 @@ impl Demux {
     }
 
     /// `peer` has proven this address; the oldest of too many is forgotten.
-    pub fn learn(&mut self, address: SocketAddr, peer: PeerKey, now: Instant) {
+    pub fn learn(&mut self, address: Origin, peer: PeerKey, now: Instant) {
         let before = self
             .by_address
             .insert(address, Holder { peer, proven: now })
@@ -175,6 +175,8 @@ impl Demux {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
@@ -216,8 +218,8 @@ mod tests {
         assert_eq!(Shape::of(&[]), Shape::Garbage);
     }
 
-    fn at(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn at(port: u16) -> Origin {
+        (SocketAddr::from(([127, 0, 0, 1], port)), 0)
     }
 
     #[test]

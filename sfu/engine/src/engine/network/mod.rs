@@ -7,6 +7,7 @@
 pub mod address;
 pub mod batch;
 pub mod demux;
+pub mod lane;
 pub mod socket;
 pub mod stun;
 pub mod tcp;

@@ -100,6 +100,8 @@ struct Flow {
     agreed: Option<Agreed>,
     /// Its media does not leave: its owner sends by itself.
     media_stays: bool,
+    /// Which of several connections between the same two sockets it is.
+    lane: u8,
 }
 
 impl Drained {
@@ -119,6 +121,7 @@ impl Drained {
                 path: None,
                 agreed: None,
                 media_stays: false,
+                lane: 0,
             },
         })
     }
@@ -126,6 +129,17 @@ impl Drained {
     /// Keep the media (RTP and RTCP) that the `Rtc` would send: its owner sends by itself, under the same keys.
     pub fn keep_media(&mut self) {
         self.flow.media_stays = true;
+    }
+
+    /// Send in this lane, and take what comes in it alone.
+    pub fn take_lane(&mut self, lane: u8) {
+        self.flow.lane = lane;
+    }
+
+    /// The lane that it sends in.
+    #[must_use]
+    pub fn lane(&self) -> u8 {
+        self.flow.lane
     }
 
     /// The way that ICE found, as of the newest thing that was sent on it.
@@ -308,6 +322,7 @@ impl Flow {
             protocol,
             destination,
             source,
+            lane: self.lane,
         }
     }
 

@@ -18,6 +18,7 @@ use crate::engine::links::link_health::HealthEffect;
 use crate::engine::links::link_signal::LinkSignal;
 use crate::engine::media::packet::RTP_HEADER_BYTES;
 use crate::engine::network::demux::{MAX_DATAGRAM_BYTES, Shape};
+use crate::engine::network::lane::{self, Origin};
 use crate::engine::network::socket::Incoming;
 use crate::engine::peers::drained::{Drained, Sink, Taken};
 use crate::engine::peers::peer::Role;
@@ -92,43 +93,61 @@ impl Worker {
             self.counters.count("datagrams_too_large");
             return;
         }
+        let (lane, bytes) = lane::split(incoming.bytes);
+        let (incoming, origin) = (&Incoming { bytes, ..*incoming }, (incoming.source, lane));
         match Shape::of(incoming.bytes) {
             Shape::Check(fragment) => match self.demux.by_fragment(fragment) {
-                Some(key) => self.hand_over(key, incoming, true, now),
-                None => self.counters.count("checks_unknown"),
+                Some(key) if self.is_in(key, lane) => {
+                    self.hand_over(key, incoming, origin, true, now);
+                }
+                _ => self.counters.count("checks_unknown"),
             },
             Shape::Stun if self.take_stun(incoming.source, incoming.bytes, now) => {}
-            Shape::Stun => match self.demux.by_address(incoming.source) {
-                Some(key) => self.hand_over(key, incoming, true, now),
+            Shape::Stun => match self.demux.by_address(origin) {
+                Some(key) => self.hand_over(key, incoming, origin, true, now),
                 // The answer to a check of ours, from an address that did not check us yet.
-                None => self.offer_to_links(incoming, now),
+                None => self.offer_to_links(incoming, origin, now),
             },
-            Shape::Media => match self.demux.by_address(incoming.source) {
-                Some(key) => self.hand_over(key, incoming, false, now),
+            Shape::Media => match self.demux.by_address(origin) {
+                Some(key) => self.hand_over(key, incoming, origin, false, now),
                 None => self.counters.count("datagrams_unknown"),
             },
             Shape::Garbage => self.counters.count("datagrams_garbage"),
         }
     }
 
-    fn offer_to_links(&mut self, incoming: &Incoming<'_>, now: Instant) {
+    fn is_in(&self, key: PeerKey, lane: u8) -> bool {
+        let peer = self.peers.get(key);
+        peer.is_some_and(|peer| peer.drained.lane() == lane)
+    }
+
+    fn offer_to_links(&mut self, incoming: &Incoming<'_>, origin: Origin, now: Instant) {
         for key in self.links.clone() {
-            if self.take_datagram(key, incoming, now) == Some(Taken::Yes) {
-                self.demux.learn(incoming.source, key, now);
+            if self.is_in(key, origin.1)
+                && self.take_datagram(key, incoming, now) == Some(Taken::Yes)
+            {
+                self.demux.learn(origin, key, now);
                 return;
             }
         }
         self.counters.count("datagrams_unknown");
     }
 
-    fn hand_over(&mut self, key: PeerKey, incoming: &Incoming<'_>, proves: bool, now: Instant) {
-        if proves && !self.demux.may_prove(incoming.source, key, now) {
+    fn hand_over(
+        &mut self,
+        key: PeerKey,
+        incoming: &Incoming<'_>,
+        origin: Origin,
+        proves: bool,
+        now: Instant,
+    ) {
+        if proves && !self.demux.may_prove(origin, key, now) {
             self.counters.count("checks_refused");
             return;
         }
         match self.take_datagram(key, incoming, now) {
             // str0m took it, so its integrity was right: the sender knows the password.
-            Some(Taken::Yes) if proves => self.demux.learn(incoming.source, key, now),
+            Some(Taken::Yes) if proves => self.demux.learn(origin, key, now),
             Some(Taken::No) => self.counters.count("datagrams_refused"),
             Some(Taken::Unopened) => self.counters.count("packets_unopened"),
             _ => {}

@@ -425,6 +425,8 @@ impl Node {
         self.ask(|id| Command::OpenLink {
             peer: peer.into(),
             controlling,
+            lane: 0,
+            beside: String::new(),
             id,
         })
     }

@@ -50,6 +50,7 @@ fn leaving(now: Instant, act: impl FnOnce(&mut Way<'_>)) -> Vec<(u8, u16, u32)> 
         protocol: Protocol::Udp,
         destination: SocketAddr::from(([127, 0, 0, 1], 9)),
         source: None,
+        lane: 0,
     };
     act(&mut Way::new(path, &mut batch, now));
     let mut seen = Vec::new();
