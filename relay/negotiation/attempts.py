@@ -24,6 +24,7 @@ from relay.negotiation.peer import End, Peer, Phase
 from relay.negotiation.transitions import LIMITS_S, TABLE, Cue, Do
 from relay.negotiation.voice import Voice
 from signalling.mesh.negotiation import (
+    MAX_LANE,
     MESH_VERSION,
     Envelope,
     LinkAnswer,
@@ -91,6 +92,7 @@ class Attempts:
         self._voice = Voice(cluster=cluster, own=own, boot=boot, random=random)
         self._effects: list[NegotiationEffect] = []
         self.oddities: Counter[str] = Counter()
+        self.renewals: Counter[str] = Counter()
         self._actions: dict[Do, Callable[[Peer, Signal, float], None]] = {
             Do.BEGIN: self._begin,
             Do.SPEAK_OFFER: self._speak_offer,
@@ -117,13 +119,6 @@ class Attempts:
             return
         self._actions[action](peer, signal, now)
 
-    def _signal_end(self, end: PeerId, signal: Signal, now: float) -> None:
-        node = self._ends.get(end)
-        if node is None:
-            self.oddities["unknown_end"] += 1
-            return
-        self._signal(self._peers[node], signal, now)
-
     # --- actions, in the order of an attempt's life -------------------------------------------
 
     def _begin(self, peer: Peer, _: Signal, now: float) -> None:
@@ -136,7 +131,8 @@ class Attempts:
 
     def _speak_offer(self, peer: Peer, signal: Signal, now: float) -> None:
         end, parameters = self._end_of(peer), self._parameters_of(signal)
-        end.spoken = self._voice.compose(peer.node, LinkOffer(self._trimmed(parameters)), b"", end.attempt)
+        offer = LinkOffer(self._trimmed(parameters), peer.beside, end.lane)
+        end.spoken = self._voice.compose(peer.node, offer, b"", end.attempt)
         # Its turn was taken when the attempt began.
         self._voice.say_prepaid(end.spoken)
         self._enter(peer, Phase.OFFERED, now)
@@ -160,10 +156,10 @@ class Attempts:
             self._leave_end(peer, "renegotiated", now)
         if peer.needed_since is None:
             peer.needed_since = now
-        end = self._open_end(peer, "answerer", envelope.message_id, Phase.ANSWERING, now)
+        end = self._open_end(peer, "answerer", envelope.message_id, Phase.ANSWERING, now, envelope.body.lane)
         end.theirs = envelope.body.parameters
         end.boot = envelope.incarnation
-        peer.heard = (envelope.incarnation, envelope.sequence)
+        self._note_heard(envelope)
 
     def _speak_answer(self, peer: Peer, signal: Signal, now: float) -> None:
         end, ours = self._end_of(peer), self._trimmed(self._parameters_of(signal))
@@ -174,15 +170,19 @@ class Attempts:
             self._fail(peer, Signal(cue=Cue.BROKE, reason="no_common_address"), now)
             self._reject(peer, end.attempt, "no_common_address", now)
             return
-        end.spoken = self._voice.compose(peer.node, LinkAnswer(ours), end.attempt)
+        end.spoken = self._voice.compose(peer.node, LinkAnswer(ours, end.lane), end.attempt)
         self._voice.say(end.spoken)
         self._connect(peer, end, theirs, now)
 
     def _take_answer(self, peer: Peer, signal: Signal, now: float) -> None:
         end, envelope = self._end_of(peer), self._envelope_of(signal)
         assert isinstance(envelope.body, LinkAnswer)
+        if envelope.body.lane != end.lane:
+            # It knows of no lanes, so our datagrams would be noise to it.
+            self._fail(peer, Signal(cue=Cue.BROKE, reason="protocol_unsupported"), now)
+            return
         end.boot = envelope.incarnation
-        peer.heard = max(peer.heard, (envelope.incarnation, envelope.sequence))
+        self._note_heard(envelope)
         self._connect(peer, end, envelope.body.parameters, now)
 
     def _take_reject(self, peer: Peer, signal: Signal, now: float) -> None:
@@ -297,11 +297,16 @@ class Attempts:
 
     def _refusal(self, peer: Peer, offer: Envelope) -> str | None:
         member = self._members.get(peer.node)
-        if offer.version > MESH_VERSION:
+        assert isinstance(offer.body, LinkOffer)
+        if offer.version > MESH_VERSION or not 0 <= offer.body.lane <= MAX_LANE:
             return "protocol_unsupported"
         if self._draining or (member is not None and member.is_draining):
             return "node_draining"
         return None
+
+    def _note_heard(self, envelope: Envelope) -> None:
+        link = self._peers[envelope.sender]
+        link.heard = max(link.heard, (envelope.incarnation, envelope.sequence))
 
     def _reject(self, peer: Peer, offer_id: bytes, code: str, now: float) -> None:
         self.oddities[f"rejected_{code}"] += 1
@@ -316,13 +321,17 @@ class Attempts:
             self._peers.pop(peer.node, None)
 
     def _open_end(
-        self, peer: Peer, role: Literal["offerer", "answerer"], attempt: bytes, phase: Phase, now: float
+        self, peer: Peer, role: Literal["offerer", "answerer"], attempt: bytes, phase: Phase, now: float, lane: int = 0
     ) -> End:
         self._ends_made += 1
-        end = End(id=link_peer(peer.node, self._ends_made), role=role, attempt=attempt, boot=0)
+        end = End(id=link_peer(peer.node, self._ends_made), role=role, attempt=attempt, boot=0, lane=lane)
         peer.end = end
         self._ends[end.id] = peer.node
-        self._effects.append(OpenEnd(end=end.id, node=peer.node, controlling=role == "offerer"))
+        link = self._peers[peer.node]
+        link.lane = lane or link.lane
+        beside = link.end.id if peer.beside and link.end is not None else None
+        controlling = role == "offerer"
+        self._effects.append(OpenEnd(end=end.id, node=peer.node, controlling=controlling, lane=lane, beside=beside))
         self._enter(peer, phase, now)
         return end
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from relay.negotiation.attempts import REOFFER_JITTER_S, Attempts, Signal
+from relay.negotiation.attempts import REOFFER_JITTER_S, Signal
 from relay.negotiation.effects import (
     NegotiationEffect,
     RereadMembers,
@@ -15,6 +15,7 @@ from relay.negotiation.events import (
     Draining,
     EndClosed,
     EndFailed,
+    EndHeard,
     EndOpened,
     EndSuspect,
     EndUp,
@@ -25,10 +26,12 @@ from relay.negotiation.events import (
     MemberLost,
     MemberSeen,
     NegotiationEvent,
+    RenewalAsked,
     ShuttingDown,
 )
 from relay.negotiation.inspection import Verdict
 from relay.negotiation.peer import LinkView, Peer, Phase
+from relay.negotiation.renewals import Renewals
 from relay.negotiation.transitions import TABLE, Cue
 from signalling.mesh.negotiation import (
     Envelope,
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["LinkView", "Negotiation", "Phase"]
 
 
-class Negotiation(Attempts):
+class Negotiation(Renewals):
     """The links of one node. `handle` events; do what it asks; call again at `next_deadline`."""
 
     # --- the face ---------------------------------------------------------------------------
@@ -68,6 +71,11 @@ class Negotiation(Attempts):
                 self._signal_end(event.end, Signal(cue=Cue.OPENED, parameters=event.parameters), now)
             case EndUp():
                 self._signal_end(event.end, Signal(cue=Cue.ROSE), now)
+            case EndHeard(end=end):
+                if (node := self._ends.get(end)) is not None and (link := self._peers[node]).end is not None:
+                    self._hear_end(link, end, now)
+            case RenewalAsked(node=node):
+                self._ask_renewal(node, now)
             case EndSuspect():
                 self._signal_end(event.end, Signal(cue=Cue.SUSPECTED), now)
             case EndFailed():
@@ -86,8 +94,11 @@ class Negotiation(Attempts):
 
     def next_deadline(self) -> float | None:
         """When `handle` must be called at the latest, if nothing happens before."""
-        times = [peer.deadline for peer in self._peers.values()]
-        times += [peer.retries_at[0] for peer in self._peers.values() if peer.retries_at]
+        links = self._peers.values()
+        peers = (*links, *(link.renewal for link in links if link.renewal is not None))
+        times = [peer.deadline for peer in peers]
+        times += [peer.retries_at[0] for peer in peers if peer.retries_at]
+        times += [self._renewal_deadline(link) for link in links]
         times.append(self._inspector.next_deadline())
         times.append(self._voice.next_deadline())
         return min((at for at in times if at is not None), default=None)
@@ -132,6 +143,8 @@ class Negotiation(Attempts):
         peer = self._peers.get(node)
         if peer is None:
             return
+        if peer.renewal is not None:
+            self._signal(peer.renewal, Signal(cue=Cue.BROKE, reason="node_gone"), now)
         if is_refused and peer.end is not None:
             self._signal_end(peer.end.id, Signal(cue=Cue.BROKE, reason="node_refused"), now)
         elif Cue.GONE in TABLE[peer.phase]:
@@ -165,15 +178,15 @@ class Negotiation(Attempts):
         peer = self._peer(envelope.sender, now)
         match envelope.body:
             case LinkOffer() if verdict is Verdict.REPEATED:
-                if peer.end is not None and peer.end.attempt == envelope.message_id:
-                    self._signal(peer, Signal(cue=Cue.REPEATED_OFFER), now)
+                if (known := self._of_attempt(peer, envelope.message_id)) is not None:
+                    self._signal(known, Signal(cue=Cue.REPEATED_OFFER), now)
             case _ if verdict is Verdict.REPEATED:
                 pass
             case LinkOffer():
                 if self._is_history(peer, envelope):
                     self.oddities["stale_offer"] += 1
                 else:
-                    self._signal(peer, Signal(cue=Cue.OFFER, envelope=envelope), now)
+                    self._signal_offer(peer, envelope, now)
             case LinkAnswer():
                 self._signal_attempt(peer, envelope, Cue.ANSWER, now)
             case LinkReject():
@@ -187,10 +200,10 @@ class Negotiation(Attempts):
         return (offer.incarnation, offer.sequence) <= peer.heard
 
     def _signal_attempt(self, peer: Peer, envelope: Envelope, cue: Cue, now: float) -> None:
-        if peer.end is None or peer.end.attempt != envelope.correlation_id:
+        if (known := self._of_attempt(peer, envelope.correlation_id)) is None:
             self.oddities[f"{cue.name.lower()}_to_nothing"] += 1
             return
-        self._signal(peer, Signal(cue=cue, envelope=envelope), now)
+        self._signal(known, Signal(cue=cue, envelope=envelope), now)
 
     def _take_engine_restart(self, now: float) -> None:
         for end in tuple(self._ends):
@@ -205,11 +218,17 @@ class Negotiation(Attempts):
     def _pass_deadlines(self, now: float) -> None:
         self._inspector.expire(now)
         for _, peer in sorted(self._peers.items()):
-            if peer.deadline is not None and peer.deadline <= now:
-                self._signal(peer, Signal(cue=Cue.TIMEOUT, reason=f"{peer.phase.value}_timeout"), now)
-            elif peer.retries_at and peer.retries_at[0] <= now:
-                peer.retries_at = peer.retries_at[1:]
-                self._speak_again(peer, Signal(cue=Cue.TIMEOUT), now)
+            self._pass_deadline(peer, now)
+            if peer.renewal is not None:
+                self._pass_deadline(peer.renewal, now)
+            self._pass_renewal(peer, now)
+
+    def _pass_deadline(self, peer: Peer, now: float) -> None:
+        if peer.deadline is not None and peer.deadline <= now:
+            self._signal(peer, Signal(cue=Cue.TIMEOUT, reason=f"{peer.phase.value}_timeout"), now)
+        elif peer.retries_at and peer.retries_at[0] <= now:
+            peer.retries_at = peer.retries_at[1:]
+            self._speak_again(peer, Signal(cue=Cue.TIMEOUT), now)
 
     def _shut_down(self, now: float) -> None:
         goodbyes: list[Envelope] = []

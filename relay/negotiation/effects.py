@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenEnd:
-    """Make an end of a link. Answered by `EndOpened` or `EndFailed`."""
+    """Make an end of a link, beside the one in use if that is named. Answered by `EndOpened` or `EndFailed`."""
 
     end: PeerId
     node: NodeId
     controlling: bool
+    lane: int = 0
+    beside: PeerId | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,4 +67,16 @@ class LinkFell:
     reason: str
 
 
-NegotiationEffect: TypeAlias = OpenEnd | ConnectEnd | CloseEnd | SendEnvelope | RereadMembers | LinkRose | LinkFell
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndRenewed:
+    """The link carries over another end from now on. What was under way on the former one may come yet."""
+
+    node: NodeId
+    end: PeerId
+    former: PeerId
+    boot: int
+
+
+NegotiationEffect: TypeAlias = (
+    OpenEnd | ConnectEnd | CloseEnd | SendEnvelope | RereadMembers | LinkRose | LinkFell | EndRenewed
+)

@@ -89,6 +89,13 @@ class EndUp:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EndHeard:
+    """The far node has said its first word on this end."""
+
+    end: PeerId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EndSuspect:
     """Three keepalives are missing."""
 
@@ -101,6 +108,13 @@ class EndClosed:
 
     end: PeerId
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenewalAsked:
+    """The link with that node is to be made anew beside the one there is, which serves until then."""
+
+    node: NodeId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +141,8 @@ NegotiationEvent: TypeAlias = (
     | EndOpened
     | EndFailed
     | EndUp
+    | EndHeard
+    | RenewalAsked
     | EndSuspect
     | EndClosed
     | EngineRestarted

@@ -41,6 +41,7 @@ class End:
         theirs: The far end, once known.
         spoken: Our offer or answer, to be said again under the same id.
         rose: Whether it was ever up.
+        lane: Which of several links between the same two sockets it is.
     """
 
     id: PeerId
@@ -50,6 +51,7 @@ class End:
     theirs: LinkParameters | None = None
     spoken: Envelope | None = None
     rose: bool = False
+    lane: int = 0
 
 
 @dataclass(slots=True)
@@ -72,6 +74,12 @@ class Peer:
         reason: Code of the last failure or loss.
         heard: Boot and sequence of the newest message of theirs that an end of ours was built on:
             what they said before it is history.
+        beside: Of an attempt that is to take the place of a link: the attempt which that link came of.
+        renewal: That attempt, while this is the link. It goes through the phases of any other.
+        renew_at: When it begins.
+        renewals_failed: How many failed in a row.
+        former: The end that was in use before, which serves until `former_until`.
+        lane: The newest lane that either node has used.
     """
 
     node: NodeId
@@ -87,6 +95,13 @@ class Peer:
     failures: int = 0
     reason: str = ""
     heard: tuple[int, int] = (-1, -1)
+    beside: bytes = b""
+    renewal: Peer | None = None
+    renew_at: float | None = None
+    renewals_failed: int = 0
+    former: End | None = None
+    former_until: float = 0.0
+    lane: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

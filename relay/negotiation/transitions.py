@@ -17,6 +17,13 @@ the answer makes the offerer connect. From then on the two engines find each oth
   that is up; it does end an attempt, and it decides at once about a suspect link. A new boot of the far
   node ends the link with the old one. A goodbye names the attempt, so a late one cannot hurt a new link.
 
+- *Renewal.* A link that is suspect, or that somebody wants anew, is negotiated anew beside the one there is: an
+  attempt like any other, with an end and phases of its own, whose offer names the attempt that the link came of. When
+  it rises it takes the link's place, at each node for itself, and the former end serves until both speak on the new
+  one and what was under way has come. When it fails nothing has happened. When the link falls meanwhile, the attempt
+  goes on in its place. Both links go between the same sockets, so each attempt beside another has a lane of its own.
+  An offer that names an attempt that is not the one in use here is like any other: its sender knows less than we do.
+
 Transitions are the table below: an event that has no row in the phase is ignored and counted.
 """
 

@@ -18,6 +18,9 @@ from signalling.ids import NodeId
 MESH_VERSION: Final = 1
 """The version of the envelope; a higher one is refused by `reject`."""
 
+MAX_LANE: Final = 63
+"""Lanes beside the plain one, as the engine has them."""
+
 TARGET_EVENT_BYTES: Final = 350
 """What an offer should measure: the whole cluster carries about 5 events/s at 400 B (measured)."""
 
@@ -46,15 +49,30 @@ class LinkParameters(msgspec.Struct, frozen=True, array_like=True):
 
 
 class LinkOffer(_Body, frozen=True, tag=1):
-    """I want a link: here is my end of it. The offerer is the ICE controlling side."""
+    """I want a link: here is my end of it. The offerer is the ICE controlling side.
+
+    Attributes:
+        parameters: Of this end.
+        beside: Message id of the offer that the link came of which this one is to take the place of, once it is up;
+            empty where there is none.
+        lane: Which of several links between the same two sockets it is, 0 to :data:`MAX_LANE`.
+    """
 
     parameters: LinkParameters
+    beside: bytes = b""
+    lane: int = 0
 
 
 class LinkAnswer(_Body, frozen=True, tag=2):
-    """Yes: here is mine. Answers the offer whose message id is the envelope's correlation id."""
+    """Yes: here is mine. Answers the offer whose message id is the envelope's correlation id.
+
+    Attributes:
+        parameters: Of this end.
+        lane: The offer's; who knows of none says 0.
+    """
 
     parameters: LinkParameters
+    lane: int = 0
 
 
 class LinkReject(_Body, frozen=True, tag=3):

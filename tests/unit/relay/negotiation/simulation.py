@@ -15,6 +15,7 @@ from relay.negotiation import Inspector, Negotiation, Phase
 from relay.negotiation.effects import (
     CloseEnd,
     ConnectEnd,
+    EndRenewed,
     LinkFell,
     LinkRose,
     NegotiationEffect,
@@ -24,6 +25,7 @@ from relay.negotiation.effects import (
 from relay.negotiation.events import (
     DeadlinePassed,
     EndClosed,
+    EndHeard,
     EndOpened,
     EndSuspect,
     EndUp,
@@ -32,6 +34,7 @@ from relay.negotiation.events import (
     Member,
     MemberSeen,
     NegotiationEvent,
+    RenewalAsked,
 )
 from signalling.ids import NodeId, PeerId
 from signalling.mesh.negotiation import Envelope, LinkParameters
@@ -40,6 +43,8 @@ CLUSTER = "simulated"
 ENGINE_S = 0.005
 CONNECT_S = 0.1
 KEEPALIVES_S = 0.6
+MOST_ENDS = 2
+"""There may be another already when one is opened: the one in use and the one before it."""
 
 
 def key_of(node: NodeId, boot: int = 1) -> bytes:
@@ -112,6 +117,9 @@ class Cluster:
         wanted = frozenset(others)
         self.at(when, lambda: self.feed(node, LinksWanted(nodes=wanted)))
 
+    def renew_at(self, when: float, node: NodeId, other: NodeId) -> None:
+        self.at(when, lambda: self.feed(node, RenewalAsked(node=other)))
+
     def feed(self, node: NodeId, event: NegotiationEvent) -> None:
         for effect in self.cores[node].handle(event, self.now):
             self.log.append((self.now, node, effect))
@@ -167,7 +175,8 @@ class Cluster:
     def _run(self, node: NodeId, effect: NegotiationEffect) -> None:
         match effect:
             case OpenEnd(end=end, node=peer):
-                assert not [e for e in self.ends.values() if (e.node, e.peer) == (node, peer)], "two ends for one peer"
+                ends = sum((e.node, e.peer) == (node, peer) for e in self.ends.values())
+                assert ends <= MOST_ENDS, "ends that were never closed"
                 tag = f"{node}{end}".encode()
                 ours = LinkParameters("user" + end[-1], "p" * 24, tag.ljust(32, b"."), ("host 127.0.0.1 4000",))
                 self.ends[node, end] = FakeEnd(node, peer, end, ours)
@@ -180,10 +189,19 @@ class Cluster:
                 self._vanish((node, end))
             case SendEnvelope(envelope=envelope):
                 self._gossip(envelope)
+            case LinkRose(end=end) | EndRenewed(end=end):
+                self._speak(self.ends[node, end])
             case _:
                 pass
 
-    def _tell(self, node: NodeId, event: EndOpened | EndUp | EndSuspect | EndClosed, delay: float) -> None:
+    def _speak(self, mine: FakeEnd) -> None:
+        """The first word on an end that is up shows the other node that it is."""
+        other = self.partner(mine)
+        if other is not None:
+            for event in (EndUp(end=other.id), EndHeard(end=other.id)):
+                self._tell(other.node, event, CONNECT_S)
+
+    def _tell(self, node: NodeId, event: EndOpened | EndUp | EndHeard | EndSuspect | EndClosed, delay: float) -> None:
         def arrive() -> None:
             if (node, event.end) in self.ends:
                 self.feed(node, event)
@@ -225,6 +243,9 @@ class Cluster:
 
     def rises(self, node: NodeId) -> list[float]:
         return [at for at, who, effect in self.log if who == node and isinstance(effect, LinkRose)]
+
+    def renewed(self, node: NodeId) -> list[float]:
+        return [at for at, who, effect in self.log if who == node and isinstance(effect, EndRenewed)]
 
     def falls(self, node: NodeId) -> list[float]:
         return [at for at, who, effect in self.log if who == node and isinstance(effect, LinkFell)]
