@@ -60,9 +60,15 @@ class LinkEnd:
         engine: LinkEngine,
         deadline_s: float,
         report: Callable[[EndOpened | EndFailed], None],
+        lane: int = 0,
+        beside: PeerId | None = None,
     ) -> None:
         self.id = id
         self.node = node
+        self.has_spoken = False
+        """The far node has said something on it."""
+        self._lane = lane
+        self._beside = beside
         self.refusals: Counter[str] = Counter()
         self._engine = engine
         self._deadline_s = deadline_s
@@ -117,7 +123,9 @@ class LinkEnd:
 
     async def _open(self, *, controlling: bool) -> None:
         with trio.fail_after(self._deadline_s):
-            opened = await self._engine.open_link(self.id, controlling=controlling)
+            opened = await self._engine.open_link(
+                self.id, controlling=controlling, lane=self._lane, beside=self._beside
+            )
         parameters = LinkParameters(opened.ufrag, opened.password, opened.fingerprint, opened.candidates)
         self._report(EndOpened(end=self.id, parameters=parameters))
 

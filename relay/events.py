@@ -17,6 +17,7 @@ __all__ = [
     "HolderTold",
     "LegOpen",
     "LinkLost",
+    "LinkRenewed",
     "LinkState",
     "LinkStatus",
     "LinkUp",
@@ -79,6 +80,13 @@ class LinkLost:
 
     node: NodeId
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkRenewed:
+    """A new link took the place of the one that was up, without a gap. What it told still stands, and is told again."""
+
+    node: NodeId
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,6 +196,7 @@ RelayEvent: TypeAlias = (
     | HolderTold
     | LinkUp
     | LinkLost
+    | LinkRenewed
     | LegOpen
     | RemoteOrder
 )
@@ -262,6 +271,8 @@ class RelayStatistics:
     Attributes:
         links_up: Links that carry now, suspect ones included.
         links_wanted: Nodes that a link is wanted with now.
+        links_renewed: Links that were made anew beside the one there was, and took its place.
+        renewals_failed: Those that did not come up, by reason; the link stayed.
         legs_in: Remote tracks that flow or will flow to here over a link now.
         legs_out: Tracks sent over a link now, once for each far node.
         legs_passed: Those of them that are other nodes': they came over a link, too.
@@ -275,6 +286,8 @@ class RelayStatistics:
 
     links_up: int
     links_wanted: int
+    links_renewed: int
+    renewals_failed: dict[str, int]
     legs_in: int
     legs_out: int
     legs_passed: int

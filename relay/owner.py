@@ -22,6 +22,7 @@ from relay.events import (
     HolderTold,
     LegOpen,
     LinkLost,
+    LinkRenewed,
     LinkUp,
     ReachAsked,
     ReachTold,
@@ -34,11 +35,12 @@ from relay.events import (
     TraceTold,
 )
 from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
-from relay.legs import OpenLegIn, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
+from relay.legs import CloseLegIn, CloseLegOut, OpenLegIn, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
 from relay.negotiation.effects import (
     CloseEnd,
     ConnectEnd,
+    EndRenewed,
     LinkFell,
     LinkRose,
     NegotiationEffect,
@@ -49,6 +51,7 @@ from relay.negotiation.effects import (
 from relay.negotiation.events import (
     DeadlinePassed,
     EndClosed,
+    EndHeard,
     EndSuspect,
     EndUp,
     EnvelopeHeard,
@@ -80,6 +83,16 @@ if TYPE_CHECKING:
     from signalling.ids import NodeId, PeerId, RoomId
 
 ROUTINE_STATES: Final[Mapping[str, type[EndUp | EndSuspect]]] = {"connected": EndUp, "suspect": EndSuspect}
+
+STATEMENTS: Final = (
+    words.RoomState,
+    words.Want,
+    words.Unwant,
+    words.WantRefused,
+    words.LegsTaken,
+    words.LinkReports,
+)
+"""What says how things are: the newest counts. Everything else was said once."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("relay")
 
@@ -118,6 +131,7 @@ class Owner:
         self.wanted: frozenset[NodeId] = frozenset()
         self.oddities: Counter[str] = Counter()
         self._up: dict[NodeId, LinkEnd] = {}
+        self._former: dict[NodeId, LinkEnd] = {}
         self._alive: set[NodeId] = set()
         self._now = 0.0
         self._tried_until = 0.0
@@ -239,19 +253,24 @@ class Owner:
 
     def _run_negotiation(self, effect: NegotiationEffect) -> None:
         match effect:
-            case OpenEnd(end=end, node=node, controlling=controlling):
+            case OpenEnd(end=end, node=node, controlling=controlling, lane=lane, beside=beside):
                 self.ends[end] = LinkEnd(
                     id=end,
                     node=node,
                     engine=self._engine,
                     deadline_s=self._config.engine_deadline_s,
                     report=self._outlets.report,
+                    lane=lane,
+                    beside=beside,
                 )
                 self._outlets.start_end(self.ends[end], controlling)
             case ConnectEnd(end=end):
                 self.ends[end].put(effect)
             case CloseEnd(end=end):
-                self.ends.pop(end).close()
+                closed = self.ends.pop(end)
+                closed.close()
+                if self._former.get(closed.node) is closed:
+                    del self._former[closed.node]
                 self.measured.pop(end, None)
             case SendEnvelope(envelope=envelope):
                 expires_ms = int((self._wall_s() + LIFETIME_S) * 1000)
@@ -264,13 +283,23 @@ class Owner:
                 self._outlets.emit(LinkUp(node=node, setup_ms=setup_ms))
                 self._run_rooms(self.rooms.handle(rooms_core.LinkRisen(node=node, boot=boot), self._now))
                 self.steering.rise(node, self._now)
-                for room in self.rooms.rooms_shared_with(node):
-                    self._span(node, room, spans=True)
+                self._span_all(node)
+            case EndRenewed(node=node, end=end, former=former, boot=boot):
+                self._up[node], self._former[node] = self.ends[end], self.ends[former]
+                # The legs first: what they say must be the first word.
+                self.steering.renew(node, self._now)
+                self._run_rooms(self.rooms.handle(rooms_core.LinkRisen(node=node, boot=boot), self._now))
+                self._span_all(node)
+                self._outlets.emit(LinkRenewed(node=node))
             case LinkFell(node=node, reason=reason):
                 del self._up[node]
                 self.steering.fall(node, self._now)
                 self._run_rooms(self.rooms.handle(rooms_core.LinkFallen(node=node), self._now))
                 self._outlets.emit(LinkLost(node=node, reason=reason))
+
+    def _span_all(self, node: NodeId) -> None:
+        for room in self.rooms.rooms_shared_with(node):
+            self._span(node, room, spans=True)
 
     def _settle_links(self) -> None:
         """State which links are needed, if that has changed."""
@@ -302,9 +331,13 @@ class Owner:
         if end is None:
             self.oddities["message_on_former_link"] += 1
             return
-        if self._up.get(end.node) is not end:
+        is_former = self._former.get(end.node) is end
+        if self._up.get(end.node) is not end and not is_former:
             # The far node saw both ends meet before our engine had the time to say so.
             self._negotiate(EndUp(end=peer))
+        if not end.has_spoken:
+            end.has_spoken = True
+            self._negotiate(EndHeard(end=peer))
         try:
             word = cbor.decode(
                 data, cast("type[words.LinkMessage]", words.LinkMessage), max_bytes=words.MAX_LINK_MESSAGE_BYTES
@@ -312,6 +345,10 @@ class Owner:
         except GarbledError as error:
             self.oddities["link_message_garbled"] += 1
             _log.warning("link message garbled", peer=end.node, reason=str(error))
+            return
+        if is_former and self._up[end.node].has_spoken and isinstance(word, STATEMENTS):
+            # It was under way when the far node said all of it anew on the other end.
+            self.oddities["statement_overtaken"] += 1
             return
         match word:
             case words.RoomState():
@@ -361,7 +398,7 @@ class Owner:
                 self._tell(end.node, words.ClockWord(trace, self._wall_s()))
             case words.ClockWord(trace=trace, at_s=at_s):
                 self._outlets.emit(ClockTold(node=end.node, trace=trace, at_s=at_s))
-            case words.Want() | words.Unwant() | words.WantRefused():
+            case words.Want() | words.Unwant() | words.WantRefused() | words.LegsTaken():
                 self.steering.take(WordHeard(node=end.node, word=word), self._now)
             case words.LinkReports(reports=reports):
                 self.steering.steer(paths_core.ReportsHeard(node=end.node, reports=reports), self._now)
@@ -388,6 +425,8 @@ class Owner:
                 self._tell(node, words.LinkReports(reports))
             case _:
                 end.put(effect)
+                if isinstance(effect, CloseLegIn | CloseLegOut) and (former := self._former.get(effect.node)):
+                    former.put(effect)
                 if isinstance(effect, OpenLegIn):
                     self._outlets.emit(LegOpen(node=effect.node, track=effect.track))
 

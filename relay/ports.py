@@ -58,8 +58,8 @@ class LinkEngine(Protocol):
     kind `EngineTimeoutError` (it may or may not have taken effect).
     """
 
-    async def open_link(self, peer: PeerId, *, controlling: bool) -> LinkOpened:
-        """Make this end of a link."""
+    async def open_link(self, peer: PeerId, *, controlling: bool, lane: int, beside: PeerId | None) -> LinkOpened:
+        """Make this end of a link, in a lane of its own if it stands beside another."""
         ...
 
     async def connect_link(

@@ -23,7 +23,7 @@ from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import TracksWanted
 from relay.link_peer import node_of_link
 from relay.negotiation import Phase
-from relay.negotiation.events import Draining, EngineRestarted, ShuttingDown
+from relay.negotiation.events import Draining, EngineRestarted, RenewalAsked, ShuttingDown
 from relay.owner import Owner
 from relay.paths import Reason
 from relay.rooms import RoomShared
@@ -234,6 +234,13 @@ class Relay:
         """Ask a node what time it is there; its relay answers at once."""
         self._put(Said(node=node, word=ClockQuestion(trace)))
 
+    def renew_link(self, node: NodeId) -> None:
+        """Make the link with a node anew, beside the one there is: that one serves until the new one is up.
+
+        It stays if that fails. Without a link nothing happens.
+        """
+        self._put(RenewalAsked(node=node))
+
     def set_draining(self, draining: bool) -> None:
         """State whether this node drains: then it makes no new link and refuses offers; links that are up stay."""
         self._state(("drain", None), Draining(draining=draining))
@@ -288,6 +295,8 @@ class Relay:
         return RelayStatistics(
             links_up=sum(link.phase in (Phase.UP, Phase.SUSPECT) for link in links),
             links_wanted=len(owner.wanted),
+            links_renewed=owner.negotiation.renewals["made"],
+            renewals_failed={why: count for why, count in owner.negotiation.renewals.items() if why != "made"},
             legs_in=len(owner.legs.incoming()),
             legs_out=len(owner.legs.outgoing()),
             legs_passed=owner.legs.transit_legs(),

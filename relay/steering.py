@@ -16,6 +16,7 @@ from relay.legs import (
     LegsDeadline,
     LegsEvent,
     LinkFallen,
+    LinkRenewed,
     LinkRisen,
     OpenLegIn,
     OpenLegOut,
@@ -46,6 +47,11 @@ class Steering:
     def rise(self, node: NodeId, now: float) -> None:
         """The link with a node carries, and carries no leg."""
         self.take(LinkRisen(node=node), now)
+        self.steer(paths_core.LinkRisen(node=node), now)
+
+    def renew(self, node: NodeId, now: float) -> None:
+        """It carries over another end from now on, with the same legs."""
+        self.take(LinkRenewed(node=node), now)
         self.steer(paths_core.LinkRisen(node=node), now)
 
     def fall(self, node: NodeId, now: float) -> None:

@@ -27,7 +27,7 @@ COUNTERS: Final = {
     "accounts": {"registered", "logins", "logins_refused", "hashes", "tokens_unchecked"},
     "durable": {"calls", "failures", "conflicts"},
     "chat": {"stored", "unstored", "unread", "unreadable"},
-    "relay": {"events_sent", "events_unsent", "heard", "oddities", "path_changes"},
+    "relay": {"events_sent", "events_unsent", "heard", "links_renewed", "oddities", "path_changes", "renewals_failed"},
     "mesh": {
         "agent_boot",
         "agent_restarts",

@@ -13,6 +13,7 @@ from relay import (
     HolderTold,
     LegOpen,
     LinkLost,
+    LinkRenewed,
     LinkUp,
     ReachAsked,
     ReachTold,
@@ -122,6 +123,8 @@ async def pump_relay(
                 stage.link_is_up(node)
                 if preflight is not None:
                     preflight.link_rose()
+            case LinkRenewed(node=node):
+                _LOG.info("link_renewed", peer=node)
             case LinkLost(node=node, reason=reason):
                 _LOG.warning("link_lost", peer=node, reason=reason)
             case LegOpen(node=node, track=track):

@@ -34,6 +34,7 @@ from relay.legs.events import (
     LegsEffect,
     LegsEvent,
     LinkFallen,
+    LinkRenewed,
     LinkRisen,
     OpenLegIn,
     OpenLegOut,
@@ -48,7 +49,7 @@ from relay.legs.events import (
 from relay.legs.flow import Flow, Incoming, Link, Need, Outgoing
 from relay.legs.ledger import MAX_LEG, Ledger, is_sound
 from relay.paths.demand import MAX_HOPS
-from signalling.mesh.link import Transit, Unwant, Want, WantRefused
+from signalling.mesh.link import LegsTaken, Transit, Unwant, Want, WantRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,6 +89,8 @@ class Legs(Ledger):
                 self._links[node] = Link()
                 self._refused = {track for track in self._refused if self._owner(track) != node}
                 return (*fallen, *self._settle_all(self._tracks(), now))
+            case LinkRenewed(node=node):
+                return self._renew(node)
             case LinkFallen(node=node):
                 return self._fall(node, now)
             case WaysKnown(hops=hops):
@@ -313,10 +316,10 @@ class Legs(Ledger):
             case Want():
                 return self._hear_want(event.node, link, event.word, now)
             case Unwant(leg=leg):
-                track = next((track for track, out in link.outgoing.items() if out.leg == leg), None)
-                ended = self._end_outgoing(event.node, link, leg)
-                # Somebody behind that neighbour no longer needs it, and perhaps nobody does now.
-                return (*ended, *(self._settle(track, now) if track is not None and track in self._flows else ()))
+                return self._hear_unwant(event.node, link, leg, now)
+            case LegsTaken(legs=legs):
+                over = {out.leg for out in link.outgoing.values()} - set(legs)
+                return tuple(effect for leg in sorted(over) for effect in self._hear_unwant(event.node, link, leg, now))
             case WantRefused(leg=leg, code=code):
                 return self._hear_refused(event.node, link, leg, code, now)
 
@@ -356,6 +359,12 @@ class Legs(Ledger):
             link.outgoing[want.track].is_open = True
             effects.append(OpenLegOut(node=node, leg=want.leg, track=want.track, room=room))
         return tuple(effects)
+
+    def _hear_unwant(self, node: NodeId, link: Link, leg: int, now: float) -> tuple[LegsEffect, ...]:
+        track = next((track for track, out in link.outgoing.items() if out.leg == leg), None)
+        ended = self._end_outgoing(node, link, leg)
+        # Somebody behind that neighbour no longer needs it, and perhaps nobody does now.
+        return (*ended, *(self._settle(track, now) if track is not None and track in self._flows else ()))
 
     def _end_outgoing(self, node: NodeId, link: Link, leg: int) -> tuple[LegsEffect, ...]:
         for track, out in link.outgoing.items():
@@ -406,3 +415,22 @@ class Legs(Ledger):
                 flow.current, flow.former = flow.former, None
             touched.append(track)
         return self._settle_all(list(dict.fromkeys(touched)), now)
+
+    def _renew(self, node: NodeId) -> tuple[LegsEffect, ...]:
+        """Have all legs of a link on its new end, too, and say again which we ask for: words may have been lost."""
+        if (link := self._links.get(node)) is None:
+            return ()
+        effects: list[LegsEffect] = [TellLeg(node=node, word=LegsTaken(tuple(sorted(link.incoming))))]
+        for number, track in sorted(link.incoming.items()):
+            need = self._need(track)
+            told = next(leg.told for leg in self._flows[track].legs if (leg.node, leg.leg) == (node, number))
+            assert need is not None
+            effects += [
+                OpenLegIn(node=node, leg=number, track=track, kind=need.kind, room=need.room),
+                TellLeg(node=node, word=told),
+            ]
+        for track, out in link.outgoing.items():
+            room = self._room_of(node, track, out)
+            if out.is_open and room is not None:
+                effects.append(OpenLegOut(node=node, leg=out.leg, track=track, room=room))
+        return tuple(effects)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from signalling.client.messages import MediaKind
     from signalling.ids import NodeId, RoomId, TrackId
-    from signalling.mesh.link import Unwant, Want, WantRefused
+    from signalling.mesh.link import LegsTaken, Unwant, Want, WantRefused
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +45,13 @@ class LinkRisen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LinkRenewed:
+    """Another end takes the place of the link's, and carries no leg yet; those of the former one flow for a while."""
+
+    node: NodeId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LinkFallen:
     """It is gone, and every leg on it."""
 
@@ -71,7 +78,7 @@ class WordHeard:
     """The node said this about a leg."""
 
     node: NodeId
-    word: Want | Unwant | WantRefused
+    word: Want | Unwant | WantRefused | LegsTaken
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +87,15 @@ class LegsDeadline:
 
 
 LegsEvent: TypeAlias = (
-    TracksWanted | TracksOffered | TracksNamed | LinkRisen | LinkFallen | WaysKnown | WordHeard | LegsDeadline
+    TracksWanted
+    | TracksOffered
+    | TracksNamed
+    | LinkRisen
+    | LinkRenewed
+    | LinkFallen
+    | WaysKnown
+    | WordHeard
+    | LegsDeadline
 )
 
 
@@ -126,7 +141,7 @@ class TellLeg:
     """Say this to the node over its link."""
 
     node: NodeId
-    word: Want | Unwant | WantRefused
+    word: Want | Unwant | WantRefused | LegsTaken
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -163,6 +163,12 @@ class Ledger:
             del self._passed[track]
         return self._links[node].outgoing.pop(track)
 
+    def _room_of(self, node: NodeId, track: TrackId, out: Outgoing) -> RoomId | None:
+        """The room in which a track goes out: one of ours, or what we were told by who asks for another's."""
+        if out.transit is not None and not self._is_ours(track, out.transit):
+            return out.transit.room
+        return self._room_for(track, node, out.transit)
+
     def _room_for(self, track: TrackId, node: NodeId, transit: Transit | None) -> RoomId | None:
         """A room of ours in which somebody may have the track who is behind that leg."""
         for asker in (node,) if transit is None else transit.behind:

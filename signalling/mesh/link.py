@@ -110,6 +110,15 @@ class WantRefused(_LinkWord, frozen=True, tag=4):
     code: str
 
 
+class LegsTaken(_LinkWord, frozen=True, tag=17):
+    """The first word on an end that takes the place of another: these legs go on, under the same numbers, no others.
+
+    Whatever of a statement still comes on the former end is older than what is said here.
+    """
+
+    legs: tuple[int, ...]
+
+
 class RoomChat(_LinkWord, frozen=True, tag=5):
     """Somebody on my node said something to the room.
 
@@ -319,6 +328,7 @@ LinkMessage: TypeAlias = (
     | Want
     | Unwant
     | WantRefused
+    | LegsTaken
     | RoomChat
     | RestrictCodecs
     | HolderQuestion

@@ -87,6 +87,8 @@ class FakeGossip:
 @dataclass
 class FakePeer:
     opened: LinkOpened
+    lane: int = 0
+    beside: PeerId | None = None
     far: tuple[str, bytes] | None = None
     partner: tuple[FakeEngine, PeerId] | None = None
 
@@ -104,6 +106,8 @@ class FakeEngine:
         self.sent = 0
         self.congested = 0
         self.is_dead = False
+        self.dark: set[PeerId] = set()
+        """Ends whose words are lost on the way."""
 
     def _live(self, peer: PeerId) -> FakePeer:
         if self.is_dead:
@@ -112,7 +116,7 @@ class FakeEngine:
             raise EngineRefused("peer_unknown", "no such peer")
         return self.peers[peer]
 
-    async def open_link(self, peer: PeerId, *, controlling: bool) -> LinkOpened:
+    async def open_link(self, peer: PeerId, *, controlling: bool, lane: int, beside: PeerId | None) -> LinkOpened:
         await trio.sleep(0.001)
         if self.is_dead:
             raise EngineLostError("dead")
@@ -124,7 +128,7 @@ class FakeEngine:
             fingerprint=name.encode().ljust(32, b".")[:32],
             candidates=("host 127.0.0.1 4000",),
         )
-        self.peers[peer] = FakePeer(opened)
+        self.peers[peer] = FakePeer(opened, lane, beside)
         return opened
 
     async def connect_link(
@@ -137,6 +141,7 @@ class FakeEngine:
         for engine in self._world.engines.values():
             for other_id, other in engine.peers.items():
                 if mine.far == identity(other) and other.far == identity(mine):
+                    assert mine.lane == other.lane
                     mine.partner, other.partner = (engine, other_id), (self, peer)
                     self._world.later(
                         CONNECT_S, lambda: self.report(PeerState(peer=peer, state="connected", reason=""))
@@ -154,6 +159,8 @@ class FakeEngine:
             self.congested -= 1
             raise EngineRefused("link_congested", "full")
         self.sent += 1
+        if peer in self.dark:
+            return
         engine, far = mine.partner
         self._world.later(ONE_WAY_S, lambda: engine.report(LinkMessage(peer=far, data=data)))
 
@@ -167,8 +174,10 @@ class FakeEngine:
 
     async def span_room(self, peer: PeerId, *, room: RoomId, spans: bool) -> None:
         await trio.lowlevel.checkpoint()
-        self._live(peer)
+        mine = self._live(peer)
         (self.spans.add if spans else self.spans.discard)((peer, room))
+        if spans and mine.beside is not None:
+            self.spans.discard((mine.beside, room))
 
     async def open_leg_out(self, peer: PeerId, *, leg: int, track: TrackId, room: RoomId) -> None:
         await trio.lowlevel.checkpoint()

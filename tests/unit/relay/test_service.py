@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from relay import (
     HolderAsked,
     HolderTold,
     LegOpen,
     LinkLost,
+    LinkRenewed,
     LinkState,
     LinkUp,
     RelayEvent,
@@ -22,8 +24,9 @@ from relay import (
 )
 from relay.service import INBOX_LIMIT
 from sfu.protocol import LinkMeasured, LinkMessage, PeerState
+from signalling import cbor
 from signalling.ids import MessageId, NodeId, ParticipantId, PeerId, RoomId, SessionId, TrackId
-from signalling.mesh.link import RoomChat
+from signalling.mesh.link import RoomChat, Unwant
 from tests.unit.relay.neighbours import CONNECT_S, GOSSIP_S, World, open_world, person
 
 if TYPE_CHECKING:
@@ -368,3 +371,86 @@ async def test_what_was_said_before_is_heard_of_rooms_that_are_there_and_of_no_o
         await trio.sleep(1.0)
         assert world.of("b", RemoteChatBefore) == [RemoteChatBefore(node=A, room=ROOM, chats=(said,))]
         assert world.relays[B].statistics().oddities["chat_refused"] == 1
+
+
+async def test_a_link_is_made_anew_without_a_sign_of_it(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await meet(world)
+        known = {node: len(world.of(node, RemoteRoom)) for node in (A, B)}
+        before = {node: set(world.engines[node].peers) for node in (A, B)}
+        world.relays[A].renew_link(B)
+        for number in range(40):
+            world.relays[A].send_chat(replace(CHAT, text=str(number)), frozenset({B}))
+            await trio.sleep(0.1)
+        assert world.of("a", LinkRenewed) == [LinkRenewed(node=B)]
+        assert world.of("b", LinkRenewed) == [LinkRenewed(node=A)]
+        assert [chat.chat.text for chat in world.of("b", RemoteChat) if isinstance(chat, RemoteChat)] == [
+            str(number) for number in range(40)
+        ], "each word once and in order"
+        assert_media_flows(world)
+        for node in (A, B):
+            assert world.of(node, LinkLost) == []
+            assert len(world.of(node, LinkUp)) == 1
+            people = world.of(node, RemoteRoom)[known[node] - 1 :]
+            assert all(event == people[0] for event in people), "nobody goes and comes"
+            (end,) = world.engines[node].peers
+            assert end not in before[node], "the former end is closed"
+            assert world.engines[node].spans == {(end, ROOM)}
+            assert world.relays[node].statistics().links_renewed == 1
+
+
+async def test_legs_flow_on_both_ends_while_one_takes_the_place_of_the_other(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await meet(world)
+        (former,) = world.engines[A].peers
+        world.relays[A].renew_link(B)
+        await trio.sleep(2 * GOSSIP_S + CONNECT_S + 1.0)
+        assert sorted(world.engines[A].legs_in.values()) == [T2, T2]
+        assert len({number for _, number in world.engines[A].legs_in}) == 1, "under the same number"
+        world.relays[B].want_tracks(ROOM, {})
+        await trio.sleep(0.1)
+        assert world.engines[B].legs_in == world.engines[A].legs_out == {}, "what ends meanwhile ends on both"
+        await trio.sleep(5.0)
+        assert former not in world.engines[A].peers
+        assert list(world.engines[A].legs_in.values()) == [T2]
+
+
+async def test_what_was_lost_on_a_dark_link_is_said_on_its_successor(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await meet(world)
+        for node in (A, B):
+            world.engines[node].dark |= set(world.engines[node].peers)
+        world.relays[B].want_tracks(ROOM, {})
+        world.relays[A].share_room(ROOM, frozenset({B}), (person("ann", A, T1), person("eve", A)))
+        for node in (A, B):
+            (end,) = world.engines[node].peers
+            world.engines[node].report(PeerState(peer=end, state="suspect", reason=""))
+        await trio.sleep(0.1)
+        assert len(world.engines[A].legs_out) == 1, "nobody has told it"
+        await trio.sleep(2.5)
+        assert world.of("a", LinkRenewed) == [LinkRenewed(node=B)]
+        assert world.of("a", LinkLost) == world.of("b", LinkLost) == []
+        assert world.engines[A].legs_out == {}
+        assert list(world.engines[A].legs_in.values())[-1:] == [T2]
+        last = world.of("b", RemoteRoom)[-1]
+        assert isinstance(last, RemoteRoom)
+        assert [one.name for one in last.participants] == ["ann", "eve"]
+
+
+async def test_a_statement_that_was_overtaken_counts_no_more(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await meet(world)
+        (former,) = world.engines[A].peers
+        world.relays[A].renew_link(B)
+        await trio.sleep(2 * GOSSIP_S + CONNECT_S + 1.0)
+        assert former in world.engines[A].peers
+        late = LinkMessage(peer=former, data=cbor.encode(Unwant(1)))
+        world.relays[A].handle_engine_event(late)
+        await trio.sleep(0.1)
+        assert_on_new_end(world, former)
+        assert world.relays[A].statistics().oddities["statement_overtaken"] == 1
+
+
+def assert_on_new_end(world: World, former: PeerId) -> None:
+    outs = [track for (end, _), track in world.engines[A].legs_out.items() if end != former]
+    assert outs == [T1]

@@ -25,7 +25,7 @@ from relay.legs import (
     WordHeard,
 )
 from signalling.ids import NodeId, RoomId, TrackId
-from signalling.mesh.link import Unwant, Want, WantRefused
+from signalling.mesh.link import LegsTaken, Unwant, Want, WantRefused
 
 A, B = NodeId("a"), NodeId("b")
 ROOM, OTHER_ROOM = RoomId("room"), RoomId("other")
@@ -143,7 +143,7 @@ class TwoNodes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.cores = {A: Legs(own=A), B: Legs(own=B)}
-        self.wires: dict[NodeId, list[Want | Unwant | WantRefused]] = {A: [], B: []}
+        self.wires: dict[NodeId, list[Want | Unwant | WantRefused | LegsTaken]] = {A: [], B: []}
         self.legs_in: dict[NodeId, dict[int, TrackId]] = {A: {}, B: {}}
         self.legs_out: dict[NodeId, dict[int, TrackId]] = {A: {}, B: {}}
         self.offered = {A: frozenset[TrackId](), B: frozenset[TrackId]()}

@@ -18,7 +18,7 @@ from relay.paths import MAX_HOPS, LinkQuality, Paths
 from relay.paths.events import LinkMeasured, PathsEvent, ReportsHeard, TellReports
 from relay.steering import Steering, SteeringEffect
 from signalling.ids import NodeId, RoomId, TrackId
-from signalling.mesh.link import LinkReports, Unwant, Want, WantRefused
+from signalling.mesh.link import LegsTaken, LinkReports, Unwant, Want, WantRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ NOTICED_S: Final = (0.05, 1.0)
 MEASURED_S: Final = 2.0
 """Half as often as in truth, for the test's own sake."""
 
-Word = LinkReports | Want | Unwant | WantRefused
+Word = LinkReports | Want | Unwant | WantRefused | LegsTaken
 
 
 class LoopError(Exception):
