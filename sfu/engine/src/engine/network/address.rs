@@ -107,6 +107,12 @@ impl Addresses {
         &self.candidates
     }
 
+    /// Whether what we tell others are addresses of this machine, and not what somebody said.
+    #[must_use]
+    pub fn are_local(&self) -> bool {
+        self.local
+    }
+
     /// Where others see us who are behind no NAT of ours: what STUN servers say, less what we tell
     /// anyway.
     pub fn reflexive(&self) -> impl Iterator<Item = SocketAddr> {

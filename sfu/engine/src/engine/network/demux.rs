@@ -37,6 +37,8 @@ const STUN_USERNAME: u16 = 0x0006;
 pub enum Shape<'a> {
     /// An ICE check for the peer with this local user fragment.
     Check(&'a str),
+    /// Somebody asks under which address we see him (a binding request of no ICE).
+    Question,
     /// Another STUN message: the answer to a check of ours, or an indication.
     Stun,
     /// DTLS, RTP or RTCP (RFC 7983); who sent it decides.
@@ -67,7 +69,10 @@ impl<'a> Shape<'a> {
         if header[..2] != STUN_BINDING_REQUEST {
             return Self::Stun;
         }
-        username(attributes)
+        let Some(name) = username(attributes) else {
+            return Self::Question;
+        };
+        Some(name)
             .and_then(|name| std::str::from_utf8(name).ok())
             .and_then(|name| name.split_once(':'))
             .map_or(Self::Garbage, |(ours, _)| Self::Check(ours))
@@ -202,7 +207,7 @@ mod tests {
         let bytes = check(&[(0x0024, &[1, 2, 3, 4]), (STUN_USERNAME, b"ours:theirs")]);
         assert_eq!(Shape::of(&bytes), Shape::Check("ours"));
         assert_eq!(Shape::of(&bytes[..bytes.len() - 1]), Shape::Garbage);
-        assert_eq!(Shape::of(&check(&[])), Shape::Garbage);
+        assert_eq!(Shape::of(&check(&[])), Shape::Question);
         assert_eq!(
             Shape::of(&check(&[(STUN_USERNAME, b"nocolon")])),
             Shape::Garbage

@@ -5,6 +5,10 @@
 //! from the server that was asked; the id is drawn at random, so nobody else can answer. Every
 //! mapping is asked for anew before a NAT forgets it.
 //!
+//! Besides the servers that somebody named the nodes at the other ends of links are asked: behind a NAT one link to a
+//! node in the open is enough to learn what others can be told. So every node answers such questions, too; an answer is
+//! half as long again as its question, and there are [`MAX_ANSWERS_PER_S`] at most, so nobody gains by forging one.
+//!
 //! The answers are read here rather than by str0m, which takes a binding response with message
 //! integrity alone, as ICE has it; public servers answer without.
 
@@ -22,6 +26,9 @@ const FIRST_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Questions of one transaction: the last one leaves after 7.5 s, and is waited for 8 s more.
 const MAX_SENT: u32 = 5;
+
+/// To all askers together: a node asks each 25 s, so this is for a thousand of them.
+const MAX_ANSWERS_PER_S: u32 = 50;
 
 /// Servers that are asked; two are enough to agree.
 pub const MAX_SERVERS: usize = 8;
@@ -62,11 +69,74 @@ pub enum Taken {
 #[derive(Debug, Default)]
 pub struct StunClient {
     servers: Vec<Server>,
+    /// Those that somebody named.
+    named: Vec<SocketAddr>,
+}
+
+/// What we answer to others.
+#[derive(Debug, Default)]
+pub struct StunAnswers {
+    since: Option<Instant>,
+    given: u32,
+}
+
+impl StunAnswers {
+    /// The answer to a question from `source`, if it is one and not too many were answered of late.
+    pub fn answer(&mut self, source: SocketAddr, question: &[u8], now: Instant) -> Option<Vec<u8>> {
+        let header = question.first_chunk::<HEADER_BYTES>()?;
+        if self
+            .since
+            .is_none_or(|since| now >= since + Duration::from_secs(1))
+        {
+            (self.since, self.given) = (Some(now), 0);
+        }
+        if self.given >= MAX_ANSWERS_PER_S {
+            return None;
+        }
+        self.given += 1;
+        let (family, ip) = match source.ip() {
+            IpAddr::V4(ip) => (1, ip.octets().to_vec()),
+            IpAddr::V6(ip) => (2, ip.octets().to_vec()),
+        };
+        let masked = |bytes: &[u8]| -> Vec<u8> {
+            let mask = header[4..].iter();
+            bytes
+                .iter()
+                .zip(mask)
+                .map(|(byte, mask)| byte ^ mask)
+                .collect()
+        };
+        let value = [
+            vec![0, family],
+            masked(&source.port().to_be_bytes()),
+            masked(&ip),
+        ]
+        .concat();
+        let length = value.len() as u16;
+        let mut answer = BINDING_SUCCESS.to_vec();
+        answer.extend_from_slice(&(length + 4).to_be_bytes());
+        answer.extend_from_slice(&header[4..]);
+        answer.extend_from_slice(&XOR_MAPPED_ADDRESS);
+        answer.extend_from_slice(&length.to_be_bytes());
+        answer.extend_from_slice(&value);
+        Some(answer)
+    }
 }
 
 impl StunClient {
     /// Ask these servers from now on; those that were asked before are not asked anew.
     pub fn set_servers(&mut self, addresses: &[SocketAddr], now: Instant) {
+        self.named = addresses.to_vec();
+        self.ask(addresses, now);
+    }
+
+    /// Ask these nodes, too, as far as there is room beside the servers that were named.
+    pub fn set_neighbours(&mut self, addresses: &[SocketAddr], now: Instant) {
+        let all = [&self.named, addresses].concat();
+        self.ask(&all, now);
+    }
+
+    fn ask(&mut self, addresses: &[SocketAddr], now: Instant) {
         self.servers
             .retain(|server| addresses.contains(&server.address));
         for address in addresses.iter().take(MAX_SERVERS) {
@@ -214,6 +284,44 @@ fn unmask(value: &[u8], header: &[u8; HEADER_BYTES]) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_node_answers_another_understands() {
+        let now = Instant::now();
+        for mapped in ["198.51.100.7:4000", "[2001:db8::7]:65535"].map(at) {
+            let (mut client, mut answers) = (client(now), StunAnswers::default());
+            let (questions, _) = client.poll(now, || Some([9; 12]));
+            let answer = answers.answer(mapped, &questions[0].1, now).unwrap();
+            assert_eq!(client.take(at(SERVER), &answer, now), Taken::Changed);
+            assert_eq!(client.mapped(), [mapped]);
+        }
+    }
+
+    #[test]
+    fn questions_without_end_are_not_all_answered() {
+        let (now, mut answers) = (Instant::now(), StunAnswers::default());
+        let question = request(&[1; 12]);
+        let given = |answers: &mut StunAnswers, now| {
+            let answered =
+                (0..1000).filter(|_| answers.answer(at(SERVER), &question, now).is_some());
+            answered.count()
+        };
+        assert_eq!(given(&mut answers, now), MAX_ANSWERS_PER_S as usize);
+        assert_eq!(answers.answer(at(SERVER), &question, now), None);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(given(&mut answers, later), MAX_ANSWERS_PER_S as usize);
+        assert_eq!(answers.answer(at(SERVER), &[0, 1], later), None);
+    }
+
+    #[test]
+    fn neighbours_are_asked_beside_the_servers_that_were_named() {
+        let now = Instant::now();
+        let mut client = client(now);
+        client.set_neighbours(&[at("192.0.2.9:4000"), at(SERVER)], now);
+        assert_eq!(ask(&mut client, now, 1), 2);
+        client.set_neighbours(&[], now);
+        assert_eq!(client.servers.len(), 1);
+    }
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
 

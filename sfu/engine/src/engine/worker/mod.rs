@@ -26,7 +26,7 @@ use super::network::address::Addresses;
 use super::network::batch::Batch;
 use super::network::demux::Demux;
 use super::network::socket::{MediaSocket, SOCKET_BUFFER_BYTES};
-use super::network::stun::StunClient;
+use super::network::stun::{StunAnswers, StunClient};
 use super::network::tcp::{Arrivals, Tcp};
 use super::peers::drained::{Broken, Sink, guarded};
 use super::peers::peer::Peer;
@@ -107,6 +107,7 @@ pub struct Worker {
     outgoing: Outgoing,
     pub(super) exchange: Exchange,
     pub(super) stun: StunClient,
+    pub(super) stun_answers: StunAnswers,
     pub(super) tcp: Option<Tcp>,
     pub(super) arrivals: Arrivals,
     pub(super) socket: Option<MediaSocket>,
@@ -173,6 +174,7 @@ impl Worker {
             outgoing: start.outgoing,
             exchange: Exchange::new(start.index, start.posts, first),
             stun: StunClient::default(),
+            stun_answers: StunAnswers::default(),
             tcp,
             arrivals: Arrivals::default(),
             addresses,

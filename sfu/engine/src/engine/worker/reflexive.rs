@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Worker;
 use super::timers::Timer;
+use crate::engine::network::socket::Incoming;
 use crate::engine::network::stun::{Taken, TransactionId};
 
 impl Worker {
@@ -18,6 +19,32 @@ impl Worker {
             .collect();
         self.stun.set_servers(&reachable, now);
         self.tend_stun(now);
+    }
+
+    /// Ask the nodes at the other ends of links, too, unless what to tell others was settled by somebody.
+    pub(super) fn ask_neighbours(&mut self, now: Instant) {
+        if !self.addresses.are_local() {
+            return;
+        }
+        let links = self.links.iter().filter_map(|key| self.peers.get(*key));
+        let neighbours: Vec<SocketAddr> = links
+            .filter_map(|link| link.drained.path())
+            .map(|path| path.destination)
+            .collect();
+        self.stun.set_neighbours(&neighbours, now);
+        self.note_mapped();
+        self.tend_stun(now);
+    }
+
+    /// Say under which address we see who asks.
+    pub(super) fn answer_stun(&mut self, incoming: &Incoming<'_>, now: Instant) {
+        match self
+            .stun_answers
+            .answer(incoming.source, incoming.bytes, now)
+        {
+            Some(answer) => self.batch.push(incoming.source, incoming.local, &answer),
+            None => self.counters.count("stun_questions_refused"),
+        }
     }
 
     /// Ask what is due.

@@ -102,6 +102,7 @@ impl Worker {
                 }
                 _ => self.counters.count("checks_unknown"),
             },
+            Shape::Question if lane == 0 => self.answer_stun(incoming, now),
             Shape::Stun if self.take_stun(incoming.source, incoming.bytes, now) => {}
             Shape::Stun => match self.demux.by_address(origin) {
                 Some(key) => self.hand_over(key, incoming, origin, true, now),
@@ -112,7 +113,7 @@ impl Worker {
                 Some(key) => self.hand_over(key, incoming, origin, false, now),
                 None => self.counters.count("datagrams_unknown"),
             },
-            Shape::Garbage => self.counters.count("datagrams_garbage"),
+            Shape::Question | Shape::Garbage => self.counters.count("datagrams_garbage"),
         }
     }
 
@@ -282,6 +283,7 @@ impl Worker {
                     }
                     self.set_state(key, State::Connected);
                     self.tend_health(key, now);
+                    self.ask_neighbours(now);
                 }
                 self.data_channel_opened(key, channel, &label, now);
             }
