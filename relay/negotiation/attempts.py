@@ -202,7 +202,7 @@ class Attempts:
         self._effects.append(ConnectEnd(end=end.id, parameters=end.theirs))
         self._enter(peer, Phase.CONNECTING, now)
 
-    def _rise(self, peer: Peer, _: Signal, now: float) -> None:
+    def _rise(self, peer: Peer, signal: Signal, now: float) -> None:
         end = self._end_of(peer)
         end.rose = True
         since = now if peer.needed_since is None else peer.needed_since
@@ -213,10 +213,10 @@ class Attempts:
         self._effects.append(LinkRose(node=peer.node, end=end.id, boot=end.boot, setup_ms=peer.setup_ms))
         self._enter(peer, Phase.UP, now)
 
-    def _recover(self, peer: Peer, _: Signal, now: float) -> None:
+    def _recover(self, peer: Peer, signal: Signal, now: float) -> None:
         self._enter(peer, Phase.UP, now)
 
-    def _doubt(self, peer: Peer, _: Signal, now: float) -> None:
+    def _doubt(self, peer: Peer, signal: Signal, now: float) -> None:
         self._enter(peer, Phase.SUSPECT, now)
         if peer.node not in self._members:
             self._fall(peer, Signal(cue=Cue.GONE, reason="node_gone"), now)
