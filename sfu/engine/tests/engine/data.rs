@@ -12,7 +12,7 @@ use str0m::Rtc;
 const READY: &[u8] = b"ready?";
 
 /// What a client gets of a message.
-fn from(sender: &str, message: &[u8]) -> Vec<u8> {
+pub fn from(sender: &str, message: &[u8]) -> Vec<u8> {
     let mut bytes = vec![sender.len() as u8];
     bytes.extend_from_slice(sender.as_bytes());
     bytes.extend_from_slice(message);
@@ -20,7 +20,7 @@ fn from(sender: &str, message: &[u8]) -> Vec<u8> {
 }
 
 /// A publisher with a line for data, and subscribers that have nothing else.
-fn gather(node: &mut Node, speaker: &str, listeners: &mut [&mut Client]) -> Client {
+pub fn gather(node: &mut Node, speaker: &str, listeners: &mut [&mut Client]) -> Client {
     let mut speaker = Client::new(speaker);
     speaker.wants_data = true;
     node.publish(&mut speaker, &[Audio]);
@@ -37,7 +37,7 @@ fn gather(node: &mut Node, speaker: &str, listeners: &mut [&mut Client]) -> Clie
 }
 
 /// Say something until everybody hears: nothing tells a client that it could.
-fn await_hearing(speaker: &mut Client, listeners: &mut [&mut Client]) {
+pub fn await_hearing(speaker: &mut Client, listeners: &mut [&mut Client]) {
     let mut all = vec![speaker];
     all.extend(listeners.iter_mut().map(|client| &mut **client));
     play(&mut all, "everybody hears", |all| {
@@ -48,7 +48,7 @@ fn await_hearing(speaker: &mut Client, listeners: &mut [&mut Client]) {
     play_for(&mut all, Duration::from_millis(50));
 }
 
-fn heard(client: &Client, label: &str) -> Vec<Vec<u8>> {
+pub fn heard(client: &Client, label: &str) -> Vec<Vec<u8>> {
     client
         .heard
         .iter()

@@ -8,6 +8,7 @@ mod flood;
 mod full_size;
 mod hostile;
 mod hostile_sdp;
+mod lanes;
 mod layers;
 mod limits;
 mod link_congestion;

@@ -413,20 +413,37 @@ impl Node {
     pub fn link_over(seen: [SocketAddr; 2], one: (&mut Self, &str), other: (&mut Self, &str)) {
         let (one, to_other) = one;
         let (other, to_one) = other;
-        let first = one.open_link(to_other, true);
-        let second = other.open_link(to_one, false);
+        let first = one.open_link(to_other, true, (0, ""));
+        let second = other.open_link(to_one, false, (0, ""));
+        Self::meet(seen, (one, to_other, first), (other, to_one, second));
+    }
+
+    /// Link two engines anew beside the link that they have: its names come second.
+    pub fn link_beside(one: (&mut Self, [&str; 2]), other: (&mut Self, [&str; 2]), lane: u8) {
+        let ((one, [to_other, ours]), (other, [to_one, theirs])) = (one, other);
+        let first = one.open_link(to_other, true, (lane, ours));
+        let second = other.open_link(to_one, false, (lane, theirs));
+        let seen = [one.address, other.address];
+        Self::meet(seen, (one, to_other, first), (other, to_one, second));
+    }
+
+    fn meet(
+        seen: [SocketAddr; 2],
+        (one, to_other, first): (&mut Self, &str, Message),
+        (other, to_one, second): (&mut Self, &str, Message),
+    ) {
         one.connect_link(to_other, second, seen[1]);
         other.connect_link(to_one, first, seen[0]);
         one.state(to_other, State::Connected);
         other.state(to_one, State::Connected);
     }
 
-    fn open_link(&mut self, peer: &str, controlling: bool) -> Message {
+    fn open_link(&mut self, peer: &str, controlling: bool, (lane, beside): (u8, &str)) -> Message {
         self.ask(|id| Command::OpenLink {
             peer: peer.into(),
             controlling,
-            lane: 0,
-            beside: String::new(),
+            lane,
+            beside: beside.into(),
             id,
         })
     }
