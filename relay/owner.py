@@ -41,6 +41,7 @@ from relay.negotiation.effects import (
     CloseEnd,
     ConnectEnd,
     EndRenewed,
+    EndRests,
     LinkFell,
     LinkRose,
     NegotiationEffect,
@@ -291,11 +292,22 @@ class Owner:
                 self._run_rooms(self.rooms.handle(rooms_core.LinkRisen(node=node, boot=boot), self._now))
                 self._span_all(node)
                 self._outlets.emit(LinkRenewed(node=node))
+            case EndRests(node=node, end=end):
+                self._close_legs(self.ends[end])
             case LinkFell(node=node, reason=reason):
                 del self._up[node]
                 self.steering.fall(node, self._now)
                 self._run_rooms(self.rooms.handle(rooms_core.LinkFallen(node=node), self._now))
                 self._outlets.emit(LinkLost(node=node, reason=reason))
+
+    def _close_legs(self, former: LinkEnd) -> None:
+        """Those of the link's own end go on."""
+        for node, leg in self.legs.incoming():
+            if node == former.node:
+                former.put(CloseLegIn(node=node, leg=leg))
+        for node, leg in self.legs.outgoing():
+            if node == former.node:
+                former.put(CloseLegOut(node=node, leg=leg))
 
     def _span_all(self, node: NodeId) -> None:
         for room in self.rooms.rooms_shared_with(node):

@@ -77,6 +77,14 @@ class EndRenewed:
     boot: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndRests:
+    """A former end carries no leg any more; it stays for the words that wait on it since its path was dark."""
+
+    node: NodeId
+    end: PeerId
+
+
 NegotiationEffect: TypeAlias = (
-    OpenEnd | ConnectEnd | CloseEnd | SendEnvelope | RereadMembers | LinkRose | LinkFell | EndRenewed
+    OpenEnd | ConnectEnd | CloseEnd | SendEnvelope | RereadMembers | LinkRose | LinkFell | EndRenewed | EndRests
 )

@@ -79,6 +79,8 @@ class Peer:
         renew_at: When it begins.
         renewals_failed: How many failed in a row.
         former: The end that was in use before, which serves until `former_until`.
+        rests_until: How long the former end stays after that for the words that wait on it; None: not at all.
+        doubted_at: When the link was suspected last.
         lane: The newest lane that either node has used.
     """
 
@@ -101,6 +103,8 @@ class Peer:
     renewals_failed: int = 0
     former: End | None = None
     former_until: float = 0.0
+    rests_until: float | None = None
+    doubted_at: float = float("-inf")
     lane: int = 0
 
 

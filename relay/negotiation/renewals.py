@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from relay.negotiation.attempts import Attempts, Signal
-from relay.negotiation.effects import CloseEnd, EndRenewed
+from relay.negotiation.effects import CloseEnd, EndRenewed, EndRests
 from relay.negotiation.pace import backoff_s
 from relay.negotiation.peer import Peer, Phase
 from relay.negotiation.transitions import LIMITS_S, Cue
@@ -23,6 +23,13 @@ RENEW_YIELD_S: Final = 0.3
 
 OVERLAP_S: Final = 2.0
 """How long a former end serves after both nodes speak on the new one: as long as a former leg beside its successor."""
+
+DRAIN_S: Final = 8.0
+"""How long a former end whose path was dark stays for the words that wait on it: SCTP doubles its second each time that
+nobody answers, so what was said in three seconds of darkness leaves again within four of their end, or eight."""
+
+DARK_LATELY_S: Final = 15.0
+"""A suspicion that lies further back has left nothing waiting."""
 
 MAX_RENEWALS_FAILED: Final = 3
 """Then nothing is tried any more until somebody asks, or the link is suspected, again."""
@@ -46,6 +53,7 @@ class Renewals(Attempts):
 
     def _doubt(self, peer: Peer, signal: Signal, now: float) -> None:
         peer.renewals_failed = 0
+        peer.doubted_at = now
         peer.renew_at = now + RENEW_AFTER_S + (0.0 if self._our_offer_stands(peer.node) else RENEW_YIELD_S)
         super()._doubt(peer, signal, now)
 
@@ -61,7 +69,11 @@ class Renewals(Attempts):
 
     def _pass_renewal(self, peer: Peer, now: float) -> None:
         if peer.former is not None and peer.former_until <= now:
-            self._close_former(peer)
+            if peer.rests_until is None or peer.rests_until <= now:
+                self._close_former(peer)
+            else:
+                peer.former_until = peer.rests_until
+                self._effects.append(EndRests(node=peer.node, end=peer.former.id))
         if peer.renew_at is None or peer.renew_at > now:
             return
         if peer.phase not in STANDING or peer.renewal is not None or not self._can_ask(peer):
@@ -132,6 +144,7 @@ class Renewals(Attempts):
         if link.former is not None:
             self._close_former(link)
         link.former, link.former_until = self._end_of(link), now + LIMITS_S[Phase.CONNECTING]
+        link.rests_until = None
         link.end, link.renewal, link.renewals_failed = end, None, 0
         link.setup_ms = (now - peer.needed_since) * 1000.0
         end.rose = True
@@ -143,8 +156,11 @@ class Renewals(Attempts):
 
     def _hear_end(self, link: Peer, end: PeerId, now: float) -> None:
         """Both nodes speak on the new end, so the former one is needed for what is under way alone."""
-        if self._end_of(link).id == end:
-            link.former_until = min(link.former_until, now + OVERLAP_S)
+        if self._end_of(link).id != end or link.former is None:
+            return
+        link.former_until = min(link.former_until, now + OVERLAP_S)
+        if now < link.doubted_at + DARK_LATELY_S:
+            link.rests_until = now + OVERLAP_S + DRAIN_S
 
     # --- endings ------------------------------------------------------------------------------
 

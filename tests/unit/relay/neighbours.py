@@ -187,7 +187,7 @@ class FakeEngine:
     async def close_leg_out(self, peer: PeerId, *, leg: int) -> None:
         await trio.lowlevel.checkpoint()
         self._live(peer)
-        del self.legs_out[peer, leg]
+        self.legs_out.pop((peer, leg), None)
 
     async def open_leg_in(self, peer: PeerId, *, leg: int, track: TrackId, kind: MediaKind, room: RoomId) -> None:
         await trio.lowlevel.checkpoint()
@@ -198,7 +198,7 @@ class FakeEngine:
     async def close_leg_in(self, peer: PeerId, *, leg: int) -> None:
         await trio.lowlevel.checkpoint()
         self._live(peer)
-        del self.legs_in[peer, leg]
+        self.legs_in.pop((peer, leg), None)
 
     def report(self, event: EngineEvent) -> None:
         relay = self._world.relays.get(self._own)

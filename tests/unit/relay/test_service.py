@@ -22,6 +22,7 @@ from relay import (
     RemoteRestriction,
     RemoteRoom,
 )
+from relay.negotiation.renewals import DRAIN_S, OVERLAP_S
 from relay.service import INBOX_LIMIT
 from sfu.protocol import LinkMeasured, LinkMessage, PeerState
 from signalling import cbor
@@ -435,6 +436,11 @@ async def test_what_was_lost_on_a_dark_link_is_said_on_its_successor(autojump_cl
         last = world.of("b", RemoteRoom)[-1]
         assert isinstance(last, RemoteRoom)
         assert [one.name for one in last.participants] == ["ann", "eve"]
+        await trio.sleep(OVERLAP_S)
+        assert [len(world.engines[node].peers) for node in (A, B)] == [2, 2], "words may wait on the former end"
+        assert [list(world.engines[node].legs_in.values()) for node in (A, B)] == [[T2], []], "but no legs"
+        await trio.sleep(DRAIN_S)
+        assert [len(world.engines[node].peers) for node in (A, B)] == [1, 1]
 
 
 async def test_a_statement_that_was_overtaken_counts_no_more(autojump_clock: MockClock) -> None:

@@ -14,6 +14,7 @@ from relay.negotiation.effects import (
     CloseEnd,
     ConnectEnd,
     EndRenewed,
+    EndRests,
     LinkFell,
     LinkRose,
     NegotiationEffect,
@@ -33,7 +34,7 @@ from relay.negotiation.events import (
     MemberSeen,
     RenewalAsked,
 )
-from relay.negotiation.renewals import MAX_RENEWALS_FAILED, OVERLAP_S, RENEW_AFTER_S, RENEW_YIELD_S, Renewals
+from relay.negotiation.renewals import DRAIN_S, MAX_RENEWALS_FAILED, OVERLAP_S, RENEW_AFTER_S, RENEW_YIELD_S, Renewals
 from relay.negotiation.transitions import LIMITS_S, Cue
 from signalling.ids import NodeId, PeerId
 from signalling.mesh.negotiation import Envelope, LinkAnswer, LinkBye, LinkOffer, LinkParameters, LinkReject
@@ -83,13 +84,23 @@ def test_a_suspect_link_is_made_anew_beside_itself_and_nothing_falls() -> None:
     assert node.phase() is Phase.UP
     assert node.pass_time(node.now + OVERLAP_S) == [], "what is under way on the former one may come yet"
     node.feed(EndHeard(end=begun.end))
-    assert node.pass_time(node.now + OVERLAP_S) == [CloseEnd(end=standing)]
+    assert node.pass_time(node.now + OVERLAP_S) == [EndRests(node=PEER, end=standing)], "words wait since it was dark"
+    assert node.pass_time(node.now + DRAIN_S) == [CloseEnd(end=standing)]
     assert node.feed(EndSuspect(end=standing)) == (), "nothing of it means anything any more"
 
 
 def offer_of(envelope: Envelope) -> LinkOffer:
     assert isinstance(envelope.body, LinkOffer)
     return envelope.body
+
+
+def test_a_former_end_that_was_never_dark_is_closed_as_soon_as_its_legs_may() -> None:
+    node = Node(PEER)
+    standing, begun, renewal = renewing(node)
+    node.hear(LinkAnswer(THEIRS, 1), answers=renewal.message_id)
+    node.feed(EndUp(end=begun))
+    node.feed(EndHeard(end=begun))
+    assert node.pass_time(node.now + OVERLAP_S) == [CloseEnd(end=standing)]
 
 
 def test_a_former_end_that_nobody_takes_leave_of_is_closed_in_time() -> None:
