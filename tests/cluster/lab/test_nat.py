@@ -104,11 +104,8 @@ async def test_a_node_in_the_open_lets_two_behind_routers_link_with_each_other(t
         assert (anna.relay.statistics().legs_in, bram.relay.statistics().legs_in) == (2, 2)
         for node, name in ((anna, "anna"), (bram, "bram")):
             before = await wait_received(node.participants, name, packets=100)
-            await trio.sleep(2)
-            after = await wait_received(node.participants, name, packets=100)
-            flowed = {kind: after[stamp, kind].packets - item.packets for (stamp, kind), item in before.items()}
-            print(f"{name} in 2 s: {flowed}")  # noqa: T201
-            assert min(flowed.values()) > 25, "straight from home to home"
+            most = max(item.packets for item in before.values())
+            await wait_received(node.participants, name, packets=most + 50)
         (setup,) = [status.setup_ms for status in anna.relay.snapshot() if status.node == bram.node]
         print(f"set up in {setup:.0f} ms; strangers refused: {[nat.refused for nat in nats.values()]}")  # noqa: T201
 
