@@ -11,8 +11,7 @@ use slab::Slab;
 
 use super::dispatch::post::WorkerIndex;
 use super::exchange::Export;
-use super::layers::demand::{Demand, Wanted};
-use super::layers::table::LayerTable;
+use super::layers::demand::Wanted;
 use super::media::packet::MediaPacket;
 use super::refusal::Refusal;
 pub use super::track::{Admission, Sink, Source, Track};
