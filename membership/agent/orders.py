@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
 
 from membership.agent.joining import try_seeds
 from membership.errors import GossipUnavailableError
-from membership.members.forgetting import names_to_forget
-from membership.rpc.errors import RpcError
+from membership.members.forgetting import Forgotten, names_to_forget
+from membership.rpc.errors import RemoteRpcError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from membership.rpc.client import LogStream, SerfClient
 
 __all__ = ["AgentOrders"]
+
+FORGET_S: Final = 30.0
+"""For all boots of a node: an agent that reaches nobody waits 5 s for each (its `broadcast_timeout`)."""
 
 
 class AgentInUse(Protocol):
@@ -81,22 +86,28 @@ class AgentOrders:
             raise problem
         self._hinted()
 
-    async def forget(self, wanted: str) -> tuple[str, ...]:
+    async def forget(self, wanted: str) -> Forgotten:
         """Have the whole cluster forget a node that is gone, by its id, or one boot of it, by its Serf name.
 
-        Returns:
-            The Serf names that were forgotten.
+        A name that takes the agent too long does not keep the next from its turn. What came of it is read from the
+        agent's members afterwards, since a late call may have been carried out. Takes 40 s at most.
 
         Raises:
             ForgetRefusedError: nobody is called that, or it lives.
-            GossipUnavailableError: no agent did it in time.
+            GossipUnavailableError: there is no agent, or it went away.
         """
         with self._using_agent() as agent:
             names = names_to_forget(wanted, await agent.fast.members())
-            for name in names:
-                await agent.slow.prune(name)
+            with trio.move_on_after(FORGET_S):
+                for name in names:
+                    with contextlib.suppress(RemoteRpcError, trio.TooSlowError):
+                        await agent.slow.prune(name)
+            listed = {one.name for one in await agent.fast.members()}
         self._hinted()
-        return names
+        return Forgotten(
+            names=tuple(name for name in names if name not in listed),
+            remaining=tuple(name for name in names if name in listed),
+        )
 
     @contextlib.asynccontextmanager
     async def log(self, level: str) -> AsyncIterator[LogStream]:

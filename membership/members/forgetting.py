@@ -6,6 +6,7 @@ agent's members of this moment, and a working link counts as life too.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from membership.errors import MembershipError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from membership.rpc.records import SerfMember
 
-__all__ = ["GONE_STATES", "ForgetRefusedError", "names_to_forget"]
+__all__ = ["GONE_STATES", "ForgetRefusedError", "Forgotten", "names_to_forget"]
 
 GONE_STATES = frozenset({"failed", "left"})
 """As Serf names them; `leaving` and `none` may still live."""
@@ -24,6 +25,19 @@ GONE_STATES = frozenset({"failed", "left"})
 
 class ForgetRefusedError(MembershipError):
     """A member is not forgotten: `member_unknown` or `member_alive`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forgotten:
+    """What came of it.
+
+    Attributes:
+        names: Serf names that the agent no longer lists.
+        remaining: those that it still does: it was too slow, or could not.
+    """
+
+    names: tuple[str, ...]
+    remaining: tuple[str, ...] = ()
 
 
 def names_to_forget(wanted: str, members: Iterable[SerfMember]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ class MemberAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         forgotten: Serf names that the cluster no longer lists.
+        remaining: Those that were to be forgotten and are listed still: the agent was too slow.
         alive: Living members that the node sees, itself included.
         pid: The process that is ending, after a leave.
         code: Why not.
@@ -41,6 +42,7 @@ class MemberAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     forgotten: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
     alive: int = 0
     pid: int = 0
     code: str = ""
@@ -98,8 +100,10 @@ class MemberOrders:
                 code="member_alive", message=f"{wanted} is not gone: our link to it is up, whatever gossip says of it"
             )
         forgotten = await membership.orders.forget(wanted)
-        log.info("members_forgotten", members=forgotten)
-        return MemberAnswer(forgotten=forgotten, alive=len(membership.view.alive()))
+        log.info("members_forgotten", members=forgotten.names, remaining=forgotten.remaining)
+        return MemberAnswer(
+            forgotten=forgotten.names, remaining=forgotten.remaining, alive=len(membership.view.alive())
+        )
 
     def _leave(self) -> MemberAnswer:
         if self._is_leaving:

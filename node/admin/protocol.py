@@ -33,6 +33,9 @@ DEADLINE_S: Final = 5.0
 JOIN_DEADLINE_S: Final = 45.0
 """For a join: the agent waits 10 s for a dead address, and again for each address that its name has, up to 35 s."""
 
+FORGET_DEADLINE_S: Final = 45.0
+"""For a force-leave: 30 s for all names of a node, and two readings of the agent's members of 5 s each."""
+
 KEYS_DEADLINE_S: Final = 60.0
 """For a rotation: three changes and two reports, each up to 10 s where agents do not answer."""
 
@@ -106,7 +109,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
             return REACH_DEADLINE_S
         if self.topic == "keys":
             return KEYS_DEADLINE_S
-        return JOIN_DEADLINE_S if self.topic == "member" and self.member_order.action == "join" else DEADLINE_S
+        if self.topic == "member":
+            return {"join": JOIN_DEADLINE_S, "forget": FORGET_DEADLINE_S}.get(self.member_order.action, DEADLINE_S)
+        return DEADLINE_S
 
 
 FIELD_OF: Final = MappingProxyType(

@@ -20,7 +20,7 @@ def force_leave(
 
     A node that lives is refused: it would go on, and nobody would see it. That is decided by what the agent knows at
     this moment and by our link to it. A node that was forgotten may come back at any time. Exit code 1: it lives,
-    or nobody is called that; 3: no node runs here.
+    nobody is called that, or not all of its boots are forgotten yet; 3: no node runs here.
     """
     from node.admin import MemberOrder
 
@@ -30,4 +30,8 @@ def force_leave(
     if as_json:
         print_json(answer)
     else:
-        sys.stdout.write(f"Forgotten: {', '.join(answer.forgotten)}\n")
+        sys.stdout.write(f"Forgotten: {', '.join(answer.forgotten) or 'none'}\n")
+    if answer.remaining:
+        names = ", ".join(answer.remaining)
+        sys.stderr.write(f"Not forgotten yet: {names}. The agent is slow; run it again: starling force-leave {node}\n")
+        raise SystemExit(1)

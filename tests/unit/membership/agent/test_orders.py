@@ -12,17 +12,22 @@ import trio
 from membership import GossipSetupError, GossipUnavailableError
 from membership.agent import orders
 from membership.agent.orders import AgentOrders
-from membership.members.forgetting import ForgetRefusedError
-from membership.rpc.errors import BrokenRpcError
+from membership.members.forgetting import ForgetRefusedError, Forgotten
+from membership.rpc.errors import BrokenRpcError, RemoteRpcError
+from node.admin.member_orders import MemberOrder
+from node.admin.protocol import Question
 from tests.unit.membership.samples import a_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trio.testing import MockClock
+
     from membership.config import MembershipConfig
     from membership.rpc.records import SerfMember
 
 ADDRESS = "198.51.100.1:7946"
+CALL_S = 5.0
 
 
 class Agent:
@@ -34,9 +39,11 @@ class Agent:
         self.hints = 0
         self.endpoint = SimpleNamespace(rpc_port=1, rpc_token="t")
         self.fast = self.slow = self
+        self.slow_s = 0.0
+        self.refuses: set[str] = set()
         self._members = members
         self.orders = AgentOrders(
-            cast("MembershipConfig", SimpleNamespace(call_deadline_s=1.0)),
+            cast("MembershipConfig", SimpleNamespace(call_deadline_s=CALL_S)),
             using_agent=self._using,
             hinted=self._hinted,
         )
@@ -46,8 +53,12 @@ class Agent:
         return self._members
 
     async def prune(self, name: str) -> None:
-        await trio.lowlevel.checkpoint()
         self.pruned.append(name)
+        if name in self.refuses:
+            raise RemoteRpcError("force-leave", "timed out broadcasting node removal")
+        with trio.fail_after(CALL_S):
+            await trio.sleep(self.slow_s)
+        self._members = tuple(one for one in self._members if one.name != name)
 
     @contextmanager
     def _using(self) -> Iterator[Any]:
@@ -107,11 +118,33 @@ async def test_all_boots_of_a_node_that_is_gone_are_forgotten() -> None:
     agent = Agent(
         a_member("ada", 1, status="failed"), a_member("ada", 2, status="left"), a_member("bob", 1, status="failed")
     )
-    names = await agent.orders.forget("ada")
-    assert agent.pruned == list(names)
-    assert len(names) == 2
-    assert all(name.startswith("ada") for name in names)
+    assert await agent.orders.forget("ada") == Forgotten(names=("ada-1", "ada-2"))
+    assert agent.pruned == ["ada-1", "ada-2"]
     assert agent.hints == 1
+
+
+async def test_an_agent_that_is_slow_with_one_boot_goes_on_with_the_next_and_what_is_left_is_said(
+    autojump_clock: MockClock,
+) -> None:
+    boots = [a_member("ada", number, status="failed") for number in range(1, 4)]
+    agent = Agent(*boots)
+    agent.refuses = {"ada-2"}
+    agent.slow_s = CALL_S + 1.0
+    assert await agent.orders.forget("ada") == Forgotten(names=(), remaining=("ada-1", "ada-2", "ada-3"))
+    assert agent.pruned == ["ada-1", "ada-2", "ada-3"]
+    agent.slow_s = CALL_S - 1.0
+    assert await agent.orders.forget("ada") == Forgotten(names=("ada-1", "ada-3"), remaining=("ada-2",))
+    assert agent.hints == 2
+
+
+async def test_many_boots_take_no_longer_than_the_verb_waits(autojump_clock: MockClock) -> None:
+    agent = Agent(*(a_member("ada", number, status="failed") for number in range(1, 41)))
+    agent.slow_s = CALL_S - 1.0
+    t0 = trio.current_time()
+    forgotten = await agent.orders.forget("ada")
+    question = Question(token="t", topic="member", member_order=MemberOrder(action="forget", target="ada"))
+    assert trio.current_time() - t0 + 2 * CALL_S < question.deadline_s
+    assert (len(forgotten.names), len(forgotten.remaining)) == (7, 33)
 
 
 @pytest.mark.parametrize(("wanted", "code"), [("ada", "member_alive"), ("nobody", "member_unknown")])

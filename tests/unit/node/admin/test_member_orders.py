@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from membership import ClusterView, MemberState, NodeTags, ViewMember
+from membership.members.forgetting import Forgotten
 from node.admin.member_orders import MemberOrder, MemberOrders
 from relay import LinkState, LinkStatus
 from signalling.ids import NodeId
@@ -22,9 +23,9 @@ class Agent:
     def __init__(self) -> None:
         self.forgotten: list[str] = []
 
-    async def forget(self, wanted: str) -> tuple[str, ...]:
+    async def forget(self, wanted: str) -> Forgotten:
         self.forgotten.append(wanted)
-        return (wanted,)
+        return Forgotten(names=(wanted,), remaining=("slow-1",))
 
 
 def orders(agent: Agent, state: LinkState) -> MemberOrders:
@@ -62,3 +63,4 @@ async def test_who_is_gone_and_former_names_of_who_is_not_are_forgotten(wanted: 
     agent = Agent()
     answer = await orders(agent, state).carry_out(MemberOrder(action="forget", target=wanted))
     assert (answer.code, answer.forgotten, agent.forgotten) == ("", (wanted,), [wanted])
+    assert answer.remaining == ("slow-1",)
