@@ -28,7 +28,12 @@ class Watch:
 
 
 async def watch_signals(stop: trio.Event, everything: trio.CancelScope, *, task_status: trio.TaskStatus[Watch]) -> None:
-    """Stop on SIGTERM or SIGINT, at once on the second, and read files again on SIGHUP; runs until cancelled."""
+    """Do what signals ask for; runs until cancelled.
+
+    The first SIGTERM or SIGINT sets `stop`: the node is drained and ends in good order. The second, or the first of a
+    node that does not serve yet, cancels `everything`: nobody is moved or waited for any more, and services end as they
+    do when cancelled, under deadlines of their own. SIGHUP reads files again.
+    """
     watch = Watch()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         task_status.started(watch)

@@ -36,8 +36,9 @@ JOIN_DEADLINE_S: Final = 45.0
 FORGET_DEADLINE_S: Final = 45.0
 """For a force-leave: 30 s for all names of a node, and two readings of the agent's members of 5 s each."""
 
-KEYS_DEADLINE_S: Final = 60.0
-"""For a rotation: three changes and two reports, each up to 10 s where agents do not answer."""
+KEYS_DEADLINE_S: Final = 120.0
+"""For a rotation where agents do not answer: two reports of 12 s for the nodes and 15 s for the agents, and four
+commands of 15 s (install, use, list, remove; :data:`membership.rpc.client.KEYS_DEADLINE_S`)."""
 
 REACH_DEADLINE_S: Final = 60.0
 """For a look at all ways: links that come late, and then the looks of the others."""

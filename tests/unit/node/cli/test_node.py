@@ -58,6 +58,15 @@ def test_a_drain_is_waited_for_and_shown(monkeypatch: pytest.MonkeyPatch, capsys
     ]
 
 
+def test_a_drain_of_an_empty_node_asks_once_and_names_the_next_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = Answers(monkeypatch, msgspec.structs.replace(DONE, moved=0, left=0))
+    assert _run("drain") == 0
+    assert len(node.orders) == 1
+    assert "starling node undrain" in capsys.readouterr().err
+
+
 def test_what_passes_is_shown_and_waited_for_until_the_deadline(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
