@@ -18,6 +18,7 @@ from membership.agent.child import open_tethered
 from node.admin import Links, ask_node
 from node.demo.cast import AMSTERDAM, SINGAPORE, STAGES, VIRGINIA
 from node.demo.cluster import open_cluster
+from node.drain.events import INTERVAL_S
 from node.lifecycle_orders import NodeAnswer, NodeOrder
 from signalling.client.messages import ChatMessage, ParticipantLeft
 from signalling.client.seat import Away, Ended, Seated, open_seat
@@ -38,6 +39,11 @@ ROOM: Final = RoomId("parliament")
 DEADLINE_S: Final = 60.0
 POLL_S: Final = 0.1
 HEARD_S: Final = 15.0
+TOLD_S: Final = 2.0
+"""For somebody who was told to move to be there."""
+
+CROWD: Final = 8
+"""Moved one by one, half of them leaves two seconds on average for what comes between."""
 SETTINGS: Final[Mapping[str, Mapping[str, object]]] = {"mesh": {"warm_links": 8}, "node": {"drain_deadline_s": 20.0}}
 
 
@@ -186,24 +192,64 @@ async def test_an_engine_that_dies_does_not_hold_the_drain_up() -> None:
         assert [(person.left, person.away, person.ended) for person in people] == [([], [], "")] * len(people)
 
 
-async def test_an_undone_drain_keeps_who_is_left_and_the_node_in_service() -> None:
-    """One of three is moved before it is undone; the other two stay where they are."""
+async def test_an_engine_that_dies_while_a_node_stops_does_not_keep_it_from_ending() -> None:
+    """Half of its people have gone when the engine is killed; the others follow, and the process ends in good order."""
     async with (
         open_cluster(STAGES[:2], settings=SETTINGS) as cluster,
-        _people(cluster, [AMSTERDAM] * 3) as people,
+        _people(cluster, [AMSTERDAM] * CROWD) as people,
+    ):
+        process = cluster.at(AMSTERDAM).process
+        engines = [pid for pid in descendants(process.pid) if program(pid) == "starling-sfu"]
+        await _order(cluster, AMSTERDAM, NodeOrder(action="drain", deadline_s=600.0, batch=1))
+        await _wait_half_way(people)
+        process.send_signal(signal.SIGTERM)
+        for pid in engines:
+            os.kill(pid, signal.SIGKILL)
+        with trio.fail_after(DEADLINE_S):
+            assert await process.wait() == 0
+        with trio.fail_after(DEADLINE_S):
+            while {person.node for person in people} != {SINGAPORE}:
+                await trio.sleep(POLL_S)
+        assert [(person.left, person.away, person.ended) for person in people] == [([], [], "")] * CROWD
+
+
+async def test_who_comes_during_a_drain_sits_elsewhere_and_does_not_hold_it_up() -> None:
+    """A newcomer who asks the node that drains first, while half of its people are there."""
+    async with (
+        open_cluster(STAGES[:2], settings=SETTINGS) as cluster,
+        _people(cluster, [AMSTERDAM] * CROWD) as people,
+    ):
+        urls = [cluster.at(AMSTERDAM).url, cluster.at(SINGAPORE).url]
+        await _order(cluster, AMSTERDAM, NodeOrder(action="drain", deadline_s=600.0, batch=1))
+        await _wait_half_way(people)
+        async with open_seat(urls, ROOM, name="New") as new:
+            assert new.client is not None
+            assert new.client.welcome.node == SINGAPORE
+            assert (await _order(cluster, AMSTERDAM, NodeOrder())).remaining > 0, "it was over before"
+            answer = await _wait_empty(cluster, AMSTERDAM)
+        assert (answer.moved, answer.left, answer.released) == (CROWD, 0, 0)
+        assert [person.moves for person in people] == [1] * CROWD
+        assert [(person.away, person.ended) for person in people] == [([], "")] * CROWD
+
+
+async def test_an_undone_drain_keeps_who_is_left_and_the_node_in_service() -> None:
+    """Some are moved before it is undone; nobody after it, and the others stay where they are."""
+    async with (
+        open_cluster(STAGES[:2], settings=SETTINGS) as cluster,
+        _people(cluster, [AMSTERDAM] * CROWD) as people,
     ):
         await _order(cluster, AMSTERDAM, NodeOrder(action="drain", deadline_s=600.0, batch=1))
-        with trio.fail_after(DEADLINE_S):
-            while sum(person.moves for person in people) == 0:
-                await trio.sleep(0.01)
+        await _wait_half_way(people)
         answer = await _order(cluster, AMSTERDAM, NodeOrder(action="undrain"))
         assert answer.state == "serving"
         with trio.fail_after(DEADLINE_S):
             while await _status(cluster, AMSTERDAM) != (200, 200, []):
                 await trio.sleep(POLL_S)
+        await trio.sleep(TOLD_S)  # Who was told before the undo may still go.
         moved = sum(person.moves for person in people)
-        assert 1 <= moved <= 3
-        assert sum(person.node == SINGAPORE for person in people) == moved
+        await trio.sleep(3 * INTERVAL_S)
+        assert CROWD // 2 <= moved < CROWD
+        assert sum(person.node == SINGAPORE for person in people) == sum(person.moves for person in people) == moved
         assert [(person.left, person.away, person.ended) for person in people] == [([], [], "")] * len(people)
 
 
@@ -224,6 +270,12 @@ async def test_an_ineligible_node_keeps_its_people_and_takes_no_others() -> None
                     await trio.sleep(POLL_S)
         assert people[0].node == AMSTERDAM
         assert (await _order(cluster, AMSTERDAM, NodeOrder(action="eligible"))).eligible
+
+
+async def _wait_half_way(people: Sequence[Person]) -> None:
+    with trio.fail_after(DEADLINE_S):
+        while sum(person.moves for person in people) < len(people) // 2:
+            await trio.sleep(0.01)
 
 
 async def _talk(person: Person, said: list[str], enough: trio.Event) -> None:
