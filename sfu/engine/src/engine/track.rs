@@ -186,11 +186,15 @@ impl Track {
         self.demand = Demand::default();
     }
 
-    /// Since when the source of this worker counts, by the serial of its command; one that was not
-    /// begun with counts less than all others.
+    /// Since when the source of this worker counts: by the serial of its command once it was begun
+    /// with. Before that it counts less than all that were, and least before anything came of it.
     #[must_use]
     pub fn claim(&self) -> Option<u64> {
-        self.source.map(|_| if self.flows { self.since } else { 0 })
+        self.source.map(|_| match (self.flows, self.first_at) {
+            (true, _) => self.since.saturating_add(2),
+            (false, Some(_)) => 1,
+            (false, None) => 0,
+        })
     }
 
     /// Whether a packet from there is this track's. A source that was superseded may go on sending

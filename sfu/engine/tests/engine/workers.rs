@@ -10,6 +10,9 @@ use starling_sfu::control::messages::{Command, Message, State};
 
 const VIDEO: [(&str, MediaKind); 1] = [("ann_video", Video)];
 
+/// A frame of VP8 in one packet, by its first two bytes: it begins one, and it is a keyframe.
+const WHOLE_PICTURE: [u8; 700] = [0x10; 700];
+
 /// Nobody: no worker has this number.
 const NOBODY: usize = usize::MAX;
 
@@ -19,7 +22,7 @@ fn flows(publisher: &mut Client, others: &mut [&mut Client]) {
     all.extend(others.iter_mut().map(|client| &mut **client));
     play(&mut all, "packets flow to all", |all| {
         if all.iter().all(|client| client.connected) {
-            all[0].send(Video, &[1; 700]);
+            all[0].send_picture(&WHOLE_PICTURE);
         }
         all[1..]
             .iter()

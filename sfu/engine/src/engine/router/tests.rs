@@ -161,7 +161,7 @@ fn a_source_counts_for_other_workers_once_it_was_begun_with() {
     assert!(router.take_touched().is_empty());
     let begins = router.admit(key, leg(3), &video(0, true), now);
     assert_eq!(begins, Admission::Begins);
-    assert_eq!(router.get(key).unwrap().claim(), Some(7));
+    assert_eq!(router.get(key).unwrap().claim(), Some(9));
     assert!(router.take_touched().contains("t"));
     let older = router.admit(key, leg(3), &video(0, true), now);
     assert_eq!(older, Admission::Superseded, "the other one is newer still");
@@ -178,9 +178,9 @@ fn a_source_whose_keyframes_cannot_be_told_counts_after_a_while() {
     };
     let key = router.start("t", MediaKind::Video, leg(3));
     router.admit(key, leg(3), &video(0, false), now);
-    assert_eq!(router.get(key).unwrap().claim(), Some(0));
+    assert_eq!(router.get(key).unwrap().claim(), Some(1));
     router.admit(key, leg(3), &video(0, false), now + COUNTS_AFTER);
-    assert_eq!(router.get(key).unwrap().claim(), Some(7));
+    assert_eq!(router.get(key).unwrap().claim(), Some(9));
 }
 
 #[test]
