@@ -45,7 +45,17 @@ from membership.members.snapshot import (
     ViewReset,
 )
 from membership.members.tags import LoadClass, NodeState, NodeTags
-from membership.placement import Candidate, ClientPlace, Excluded, Placement, Reason, RoomPlace, may_hold, rank
+from membership.placement import (
+    Candidate,
+    ClientPlace,
+    Excluded,
+    Placement,
+    Reason,
+    RoomPlace,
+    may_hold,
+    rank,
+    refusals,
+)
 from membership.queries.room_queries import RoomFound, RoomQueries
 from membership.service import MAX_EVENT_BYTES, Membership, open_membership
 from membership.statistics import MembershipStatistics
@@ -97,6 +107,7 @@ __all__ = [
     "may_hold",
     "open_membership",
     "rank",
+    "refusals",
     "rtt_floor_ms",
     "rtt_matrix",
 ]

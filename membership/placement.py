@@ -46,6 +46,7 @@ __all__ = [
     "RoomPlace",
     "may_hold",
     "rank",
+    "refusals",
 ]
 
 CLIENT_ROLE = "media"
@@ -116,7 +117,7 @@ class Reason:
 
     Attributes:
         code: `measured`, `position`, `distance_unknown`, `room_here`, `room_path`, `room_path_unknown`, `load`,
-            `full`, `stay`.
+            `full`, `stay`; `gathered` is the node's, where the room gathers.
         text: for a human.
         cost_ms: what it adds to the cost; None for a way of which nothing is known.
     """
@@ -229,6 +230,14 @@ def _refusal(member: ViewMember, room: RoomPlace, ranges: Iterable[tuple[int, in
     if not may_hold(tags, room.allowed):
         return "residency", f"the room may live in {', '.join(room.allowed)} alone, and the node is in {tags.region}"
     return None
+
+
+def refusals(view: ClusterView, room: RoomPlace) -> Mapping[NodeId, str]:
+    """Why each node may not take the room's people, by a code of :class:`Excluded`; empty for one that may."""
+    asked = _living_room(view, room)
+    ranges = {(one.protocol_min, one.protocol_max) for one in (view.members[node].tags for node in asked.nodes)}
+    found = {member.node_id: _refusal(member, asked, ranges) for member in view.members.values()}
+    return {node: "" if refusal is None else refusal[0] for node, refusal in found.items()}
 
 
 def may_hold(tags: NodeTags, allowed: tuple[str, ...]) -> bool:

@@ -241,6 +241,7 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
                     pins=Passwords(),
                     first_links=first_links,
                     store_watch=stores.watch,
+                    placement=config.rooms.placement,
                 )
             )
         )

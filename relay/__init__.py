@@ -10,6 +10,7 @@ package's story, from the outside in:
 - envelope.py is the form of such a message and its signature; candidates.py the addresses in it.
 - rooms.py and legs.py decide what is said over links that are up, two pure cores: rooms and who is in
   them, and tracks, each of which goes to a far node once (a *leg*) and only while wanted there.
+- planner/ decides whether the people of a room are better off on one node than on several; node/ carries it out.
 - end.py runs the engine's commands of one link in order, under deadlines.
 
 A link's death is no news about a room: what a node told stands until gossip agrees that it is gone, or
@@ -34,6 +35,7 @@ from relay.events import (
     RemoteChat,
     RemoteChatBefore,
     RemoteOrder,
+    RemotePlan,
     RemoteRestriction,
     RemoteRoom,
     TraceAsked,
@@ -64,6 +66,7 @@ __all__ = [
     "RemoteChat",
     "RemoteChatBefore",
     "RemoteOrder",
+    "RemotePlan",
     "RemoteRestriction",
     "RemoteRoom",
     "TraceAsked",

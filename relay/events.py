@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from signalling.client.messages import ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import PlanWord, ReachRow, RoomChat, RoomOrder, TraceStep
 
 __all__ = [
     "ClockTold",
@@ -28,6 +28,7 @@ __all__ = [
     "RemoteChat",
     "RemoteChatBefore",
     "RemoteOrder",
+    "RemotePlan",
     "RemoteRoom",
     "TraceAsked",
     "TraceTold",
@@ -134,6 +135,14 @@ class RemoteOrder:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RemotePlan:
+    """That node says where people of a room that it shares with us are to be, or how far its own are from nodes."""
+
+    node: NodeId
+    word: PlanWord
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TraceAsked:
     """That node asks how a track that we send it comes to us."""
 
@@ -199,6 +208,7 @@ RelayEvent: TypeAlias = (
     | LinkRenewed
     | LegOpen
     | RemoteOrder
+    | RemotePlan
 )
 
 

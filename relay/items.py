@@ -48,6 +48,7 @@ class Said:
         | words.HolderWord
         | words.ChatBefore
         | words.RoomOrder
+        | words.PlanWord
         | words.TraceQuestion
         | words.TraceWord
         | words.ReachQuestion

@@ -29,6 +29,7 @@ from relay.events import (
     RemoteChat,
     RemoteChatBefore,
     RemoteOrder,
+    RemotePlan,
     RemoteRestriction,
     RemoteRoom,
     TraceAsked,
@@ -388,6 +389,11 @@ class Owner:
                     self._outlets.emit(RemoteOrder(node=end.node, order=word))
                 else:
                     self.oddities["order_refused"] += 1
+            case words.RoomHops() | words.RoomPlan():
+                if end.node in self.rooms.shared_with(word.room):
+                    self._outlets.emit(RemotePlan(node=end.node, word=word))
+                else:
+                    self.oddities["plan_refused"] += 1
             case words.HolderQuestion(session=session, room=room):
                 # Of any room: who asks has nobody in it yet, so it is not shared. Only a seat there is at stake.
                 self._outlets.emit(HolderAsked(node=end.node, session=session, room=room))

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from relay.ports import Gossip, LinkEngine
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import PlanWord, ReachRow, RoomChat, RoomOrder, TraceStep
 
 EVENTS_AHEAD: Final = 1024
 """Events that wait for the node: every room of a large far node, told at once after its link comes up."""
@@ -168,6 +168,15 @@ class Relay:
         """Tell a node what somebody here decided about a room that lives there; without a link it is not heard."""
         self._queue_stated()
         self._put(Said(node=node, word=order))
+
+    def send_plan(self, node: NodeId, word: PlanWord) -> None:
+        """Tell a node where a room's people are to be, or how far ours are; without a link it is not heard."""
+        self._queue_stated()
+        self._put(Said(node=node, word=word))
+
+    def path_costs_from(self, origin: NodeId) -> Mapping[NodeId, float]:
+        """What the best path from a node to each other one costs, `relay.paths`; of those that links are known of."""
+        return {node: branch.cost_ms for node, branch in self._owner.paths.branches_from(origin).items()}
 
     def is_linked(self, node: NodeId) -> bool:
         """Whether a word to that node goes out now, over a link that is up; a suspect one counts."""

@@ -19,7 +19,7 @@ from durable.repository import ABSENT, Kind, Log, RevisionConflictError
 from session.owned_rooms import OwnedRooms
 from session.room_media import RoomMedia, check_media
 from session.store import RoomPolicy, RoomRules
-from signalling.client.rooms import check_room_name
+from signalling.client.rooms import PlacementPolicy, check_room_name
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import RoomId, UserId
 
@@ -80,6 +80,7 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
         media: what is forwarded in it.
         residency: regions or residency tags of the nodes on which it may live; empty for any. Nodes of a version that
             does not know it take everybody.
+        placement: whether its people gather on one node; None is the node's own. See `relay.planner`.
         created_at_ms: milliseconds since 1970.
         from_join: whether a join made it and nobody has changed it since: it is forgotten when nobody comes. False in
             a record that does not say: of an older node, it is kept.
@@ -97,6 +98,7 @@ class RoomDefinition(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     media: RoomMedia = RoomMedia()
     residency: tuple[str, ...] = ()
+    placement: PlacementPolicy | None = None
     created_at_ms: int = 0
     from_join: bool = False
     closing: bool = False

@@ -12,6 +12,7 @@ from node.conductor.accounts import AccountDesk
 from node.conductor.chat import ChatDesk
 from node.conductor.entry import Entry, Shown
 from node.conductor.fresh_tokens import FreshTokens
+from node.conductor.gathering import GatherDesk
 from node.conductor.holders import HolderDesk
 from node.conductor.measures import collect_samples
 from node.conductor.media_measures import MediaMeasures
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from sfu import Engine
     from signalling.client.admission import SessionGrant, SessionRequest
     from signalling.client.messages import ChatPage, Hello, TrackPreference
+    from signalling.client.rooms import PlacementPolicy
     from signalling.ids import MessageId, RoomId, SessionId, TrackId
 
 
@@ -110,6 +112,7 @@ class Conductor:
         pins: Passwords,
         first_links: FirstLinks | None = None,
         store_watch: StoreWatch | None = None,
+        placement: PlacementPolicy = "relay",
     ) -> None:
         self._store_watch = store_watch
         self._engine = engine
@@ -129,6 +132,17 @@ class Conductor:
             directory=directory, stage=self.stage, sessions=sessions, accounts=self.accounts, standing=self.standing
         )
         self.moves = MoveDesk(self.stage, self._placement.candidates_of, self._placement.better, sessions.node)
+        self.gathering = GatherDesk(
+            stage=self.stage,
+            moves=self.moves,
+            definitions=sessions.definitions,
+            usual=placement,
+            view=directory.view,
+            rtts=directory.rtts,
+            relay=relay,
+            own=sessions.node,
+        )
+        self._placement.heed(self.gathering)
         self.chat = ChatDesk(stage=self.stage, history=history)
         self._repository = repository
         invitations = Invitations(repository, tokens)
@@ -210,6 +224,7 @@ class Conductor:
             accounts=self.accounts.statistics(),
             durable=self._repository.statistics(),
             chat=self.chat.statistics(),
+            planner=None if self._relay is None else self.gathering.statistics(),
         )
         return services + await self._media.samples()
 
@@ -288,6 +303,7 @@ class Conductor:
                 reply(Ok())
             case Measured(rtts_ms=rtts_ms):
                 self._room(session)
+                self.gathering.measured(session, rtts_ms)
                 self.moves.measured(session, rtts_ms)
                 reply(Ok())
 
@@ -295,6 +311,7 @@ class Conductor:
         """See :class:`node.http.backend.Backend`."""
         self.stage.detach(session)
         self.moves.closed(session)
+        self.gathering.closed(session)
         if cause == "ping_timeout":
             self._sessions.socket_timed_out(session)
         else:
@@ -328,6 +345,7 @@ class Conductor:
         if me.tracks:
             self.stage.resumption.await_tracks(join.room, me.participant)
         self.moves.joined(session, moves=join.moves)
+        self.gathering.joined(session, join)
         known = self._sessions.definitions.known(join.room)
         is_unchecked = self._entry.is_unchecked(session, join.room)
         reasons = (*admitted.degraded, "access") if is_unchecked else admitted.degraded
@@ -409,6 +427,7 @@ class Conductor:
         nursery.start_soon(self._fresh_tokens.keep_fresh)
         nursery.start_soon(self.stage.resumption.keep_time)
         nursery.start_soon(self.moves.keep_time)
+        nursery.start_soon(self.gathering.keep_time)
         nursery.start_soon(self.accounts.sweep)
         nursery.start_soon(self.stage.codecs.seconds.keep_time)
         nursery.start_soon(self._entry.settle)
@@ -425,7 +444,14 @@ class Conductor:
         nursery.start_soon(pump_engine, self._engine, self._sessions, self.stage, self.peers, self._relay)
         if self._relay is not None:
             nursery.start_soon(
-                pump_relay, self._relay, self.stage, self._holders, self._moderation, self.tracer, self.preflight
+                pump_relay,
+                self._relay,
+                self.stage,
+                self._holders,
+                self._moderation,
+                self.tracer,
+                self.preflight,
+                self.gathering,
             )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from membership import ClientPlace, LoadClass, Position, RoomPlace, may_hold, rank, rtt_matrix
+from membership import ClientPlace, LoadClass, Position, Reason, RoomPlace, may_hold, rank, rtt_matrix
 from node.http.candidates import (
     CandidateReason,
     LeftOut,
@@ -56,8 +56,8 @@ class Directory:
         rtts: Callable[[], RttMatrix] | None = None,
         map_of_addresses: GeoDatabase | None = None,
     ) -> None:
-        self._view = view
-        self._rtts = rtts or (lambda: rtt_matrix(view()))
+        self.view = self._view = view
+        self.rtts = self._rtts = rtts or (lambda: rtt_matrix(view()))
         self._map = map_of_addresses
 
     def candidates(self, query: CandidateQuery, stage: Stage) -> tuple[NodeCandidate, ...]:
@@ -159,7 +159,7 @@ class Directory:
             node=node,
             spread_key=query.spread_key,
         )
-        placement = rank(view, rtts, client, room)
+        placement = _with_gathered(rank(view, rtts, client, room), query.gathered)
         return _Placed(view=view, rtts=rtts, position=position, room=room, placement=placement)
 
     @staticmethod
@@ -167,7 +167,8 @@ class Directory:
         best = next(iter(placed.placement.candidates), None)
         if best is None or best.node_id == placed.view.own_id:
             return None
-        return None if best.first_hop is None or best.load is LoadClass.FULL else _shown(best, placed.view)
+        is_sure = best.first_hop is not None or any(reason.code == "gathered" for reason in best.reasons)
+        return None if not is_sure or best.load is LoadClass.FULL else _shown(best, placed.view)
 
     def _position(self, query: CandidateQuery) -> PositionShown | None:
         """Where the client says it is, else where its address is."""
@@ -177,6 +178,16 @@ class Directory:
         if found is None:
             return None
         return PositionShown(latitude=found.latitude, longitude=found.longitude, source="geoip")
+
+
+def _with_gathered(placement: Placement, node: NodeId | None) -> Placement:
+    """Put the node first where the room gathers, if it takes anybody."""
+    found = next((one for one in placement.candidates if one.node_id == node), None)
+    if found is None or found.load is LoadClass.FULL:
+        return placement
+    reason = Reason(code="gathered", text="the room gathers here: all its people on one node")
+    first = replace(found, reasons=(reason, *(one for one in found.reasons if one.code != "stay")))
+    return replace(placement, candidates=(first, *(one for one in placement.candidates if one is not found)))
 
 
 def _shown(one: Candidate, view: ClusterView) -> NodeCandidate:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from durable import RepositoryStatistics
     from membership import MembershipStatistics
     from relay import RelayStatistics
+    from relay.planner import PlannerStatistics
     from session import ChatStatistics, SessionStatistics
     from sfu import SupervisionStatistics
 
@@ -27,6 +28,7 @@ COUNTERS: Final = {
     "accounts": {"registered", "logins", "logins_refused", "hashes", "tokens_unchecked"},
     "durable": {"calls", "failures", "conflicts"},
     "chat": {"stored", "unstored", "unread", "unreadable"},
+    "planner": {"changes", "moves"},
     "relay": {"events_sent", "events_unsent", "heard", "links_renewed", "oddities", "path_changes", "renewals_failed"},
     "mesh": {
         "agent_boot",
@@ -62,6 +64,7 @@ def collect_samples(
     accounts: AccountStatistics,
     durable: RepositoryStatistics,
     chat: ChatStatistics,
+    planner: PlannerStatistics | None = None,
 ) -> tuple[Sample, ...]:
     """Read all records; a part that this node does not have is absent."""
     parts = {
@@ -72,6 +75,7 @@ def collect_samples(
         "accounts": accounts,
         "durable": durable,
         "chat": chat,
+        "planner": planner,
     }
     return tuple(sample for part, record in parts.items() if record is not None for sample in _samples(part, record))
 

@@ -4,9 +4,9 @@ Make before break: who was told takes the seat there first, which ends the one h
 media, the old one goes on: for the others here, and for nodes that hear of them from us, nothing has changed. They
 close the old socket when they need it no longer, and only then the room takes them from where they are now.
 
-Two reasons to go: this node is emptied (node/drain), or a client measured that another node is clearly nearer. The
-second is the node's to decide: it alone knows how the others are loaded and where the room lives, and it must know of
-a move beforehand, to keep what the old connection carries.
+Three reasons to go: this node is emptied (node/drain), the room gathers on another (node/conductor/gathering.py), or a
+client measured that another node is clearly nearer. The last is the node's to decide: it alone knows how the others are
+loaded and where the room lives, and it must know of a move beforehand, to keep what the old connection carries.
 """
 
 from __future__ import annotations
@@ -133,6 +133,12 @@ class MoveDesk:
         """Whether somebody knows what to do when told to move."""
         return session in self._movable
 
+    def gather(self, session: SessionId, url: str, within_s: float) -> None:
+        """Tell somebody to go where their room gathers, if they understand it."""
+        if session in self._movable:
+            self._asked.add(session)
+            self._stage.tell(session, Move(urls=(url,), reason="gather", within_s=within_s))
+
     def measured(self, session: SessionId, rtts_ms: Mapping[NodeId, float]) -> None:
         """Somebody measured how far nodes are: tell them to go where it is clearly better, if they understand it.
 
@@ -142,6 +148,11 @@ class MoveDesk:
         now = trio.current_time()
         if not self._pace.take(session, now):
             raise Refused(ErrorCode.RATE_LIMITED, "The node was told of measurements too often; wait five seconds.")
+        self.look_again(session, rtts_ms)
+
+    def look_again(self, session: SessionId, rtts_ms: Mapping[NodeId, float]) -> None:
+        """Tell somebody who measured this to go where it is clearly better by now."""
+        now = trio.current_time()
         room = self._stage.rooms.room_of(session)
         if room is None or session not in self._movable:
             return

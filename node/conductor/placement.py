@@ -19,6 +19,7 @@ from signalling.ids import UserId
 if TYPE_CHECKING:
     from node.conductor.accounts import AccountDesk
     from node.conductor.directory import Directory
+    from node.conductor.gathering import GatherDesk
     from node.conductor.stage import Stage
     from node.conductor.standing import Standing
     from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained, SessionPlace
@@ -61,6 +62,11 @@ class PlacementDesk:
         self._sessions = sessions
         self._accounts = accounts
         self._standing = standing
+        self._gathering: GatherDesk | None = None
+
+    def heed(self, gathering: GatherDesk) -> None:
+        """Heed where rooms gather."""
+        self._gathering = gathering
 
     async def candidates(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:
         """Nodes for whoever asks, best first.
@@ -97,6 +103,7 @@ class PlacementDesk:
         if query.room is not None:
             await self._read(query.room)
             await self._measure(query.room)
+            query = await self._gathered(query.room, query)
         return self._directory.candidates(self._within(query), self._stage)
 
     def better(self, query: CandidateQuery, session: SessionId) -> NodeCandidate | None:
@@ -124,7 +131,7 @@ class PlacementDesk:
             await self._read(query.room)
         if self._may_know(query.room, asker):
             await self._measure(query.room)
-            return self._within(query)
+            return self._within(await self._gathered(query.room, query))
         return msgspec.structs.replace(query, room=None)
 
     def _may_know(self, room: RoomId, asker: Caller | None) -> bool:
@@ -145,6 +152,19 @@ class PlacementDesk:
         if self._stage.rooms.sessions_in(room):
             await self._stage.people.refresh()
 
+    async def _gathered(self, room: RoomId, query: CandidateQuery) -> CandidateQuery:
+        """The question with where a room gathers that nobody here sits in; a store that is away says nothing."""
+        if self._gathering is None or self._stage.rooms.sessions_in(room):
+            return query
+        gathered = None
+        with trio.move_on_after(DEFINITION_S):
+            gathered = await self._gathering.gathered_elsewhere(room, self._sessions.nodes_of)
+        return msgspec.structs.replace(query, gathered=gathered)
+
     def _within(self, query: CandidateQuery) -> CandidateQuery:
-        known = None if query.room is None else self._sessions.definitions.known(query.room)
-        return query if known is None else msgspec.structs.replace(query, allowed=known.definition.residency)
+        if query.room is None:
+            return query
+        known = self._sessions.definitions.known(query.room)
+        here = None if self._gathering is None else self._gathering.gathered(query.room)
+        allowed = query.allowed if known is None else known.definition.residency
+        return msgspec.structs.replace(query, allowed=allowed, gathered=here or query.gathered)

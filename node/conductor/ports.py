@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, ParticipantInfo
     from signalling.ids import NodeId, RoomId, SessionId, TrackId
-    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import PlanWord, ReachRow, RoomChat, RoomOrder, TraceStep
 
 
 class RoomQueries(Protocol):
@@ -64,6 +64,14 @@ class OtherNodes(Protocol):
 
     def send_order(self, node: NodeId, order: RoomOrder) -> None:
         """What somebody here decided about a room that lives there."""
+        ...
+
+    def send_plan(self, node: NodeId, word: PlanWord) -> None:
+        """Where the people of a room that lives there are to be, or how far ours are."""
+        ...
+
+    def path_costs_from(self, origin: NodeId) -> Mapping[NodeId, float]:
+        """What the best path from a node to each other one costs one way, milliseconds."""
         ...
 
     def is_linked(self, node: NodeId) -> bool:

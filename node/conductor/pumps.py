@@ -20,6 +20,7 @@ from relay import (
     RemoteChat,
     RemoteChatBefore,
     RemoteOrder,
+    RemotePlan,
     RemoteRestriction,
     RemoteRoom,
     TraceAsked,
@@ -40,6 +41,7 @@ from sfu import (
 from signalling.client.messages import Layers, Restart
 
 if TYPE_CHECKING:
+    from node.conductor.gathering import GatherDesk
     from node.conductor.holders import HolderDesk
     from node.conductor.moderation import Moderation
     from node.conductor.moves import MoveDesk
@@ -85,6 +87,7 @@ async def pump_relay(
     moderation: Moderation,
     tracer: TrackTracer,
     preflight: Preflight | None,
+    gathering: GatherDesk,
 ) -> None:
     """What other nodes say of their rooms. Runs as long as the service."""
     async for event in relay.events:
@@ -100,6 +103,8 @@ async def pump_relay(
                 stage.codecs.refused_over_there(node, track, codecs)
             case RemoteOrder():
                 moderation.carry_out(event)
+            case RemotePlan():
+                gathering.heard(event)
             case HolderAsked():
                 holders.answer(event)
             case HolderTold():
@@ -121,6 +126,7 @@ async def pump_relay(
             case LinkUp(node=node, setup_ms=setup_ms):
                 _LOG.info("link_up", peer=node, setup_ms=round(setup_ms, 1))
                 stage.link_is_up(node)
+                gathering.link_is_up(node)
                 if preflight is not None:
                     preflight.link_rose()
             case LinkRenewed(node=node):

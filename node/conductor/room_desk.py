@@ -322,7 +322,7 @@ class RoomDesk:
             if getattr(wishes, name) is not None
         }
         changes: dict[str, object] = {name: value for name, value in named.items() if value is not UNSET}
-        for name in ("grace_s", "locked", "metadata", "residency"):
+        for name in ("grace_s", "locked", "metadata", "residency", "placement"):
             if getattr(wishes, name) is not UNSET:
                 changes[name] = getattr(wishes, name)
         if wishes.on_join is not UNSET and wishes.on_join is not None:

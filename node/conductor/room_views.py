@@ -31,6 +31,7 @@ def version(stored: StoredRoom) -> RoomVersion:
         metadata=definition.metadata,
         created_at_ms=definition.created_at_ms,
         residency=definition.residency,
+        placement=definition.placement,
         **msgspec.structs.asdict(definition.media),
     )
     return RoomVersion(details=details, revision=stored.revision)

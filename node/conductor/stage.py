@@ -15,7 +15,7 @@ from signalling.client.messages import Offer, TrackOnMid
 from signalling.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from node.conductor.peers import ClientPeers
     from node.conductor.people_rtts import PeopleRtts
@@ -58,7 +58,8 @@ class Stage:
         self._wishes: dict[SessionId, tuple[PreferredTrack, ...]] = {}
         self._stored: dict[RoomId, frozenset[NodeId]] = {}
         self._heard: dict[RoomId, set[NodeId]] = {}
-        self._ahead: dict[RoomId, frozenset[NodeId]] = {}
+        self._definition_changed: Callable[[RoomId], None] = lambda _room: None
+        self._ahead: dict[str, dict[RoomId, frozenset[NodeId]]] = {}
 
     # --- sockets --------------------------------------------------------------------------
 
@@ -107,6 +108,11 @@ class Stage:
     def limits_changed(self, room: RoomId) -> None:
         """What is forwarded in a room may be another thing now."""
         self._peers.restate_limits(room)
+        self._definition_changed(room)
+
+    def watch_definitions(self, changed: Callable[[RoomId], None]) -> None:
+        """Call this with every room whose definition is another one; one part of the node does."""
+        self._definition_changed = changed
 
     def tell_room(self, room: RoomId, event: NodeEvent) -> None:
         """Say something to every client here that sits in the room."""
@@ -173,9 +179,12 @@ class Stage:
             if lives:
                 self._tell_before(room, node)
 
-    def share_ahead(self, targets: Mapping[RoomId, frozenset[NodeId]]) -> None:
-        """Let nodes know rooms that are about to live there: who comes there then finds everybody, and their tracks."""
-        before, self._ahead = self._ahead, dict(targets)
+    def share_ahead(self, targets: Mapping[RoomId, frozenset[NodeId]], *, of: str = "drain") -> None:
+        """Let nodes know rooms that are about to live there: who comes there then finds everybody, and their tracks.
+
+        Replaces what the same part of the node said before.
+        """
+        before, self._ahead[of] = self._ahead.get(of, {}), dict(targets)
         for room in before.keys() | targets.keys():
             self._share(room)
 
@@ -192,7 +201,7 @@ class Stage:
 
     def _share(self, room: RoomId) -> None:
         if self._relay is not None:
-            nodes = self.nodes_of(room) | self._ahead.get(room, frozenset())
+            nodes = self.nodes_of(room).union(*(ahead.get(room, ()) for ahead in self._ahead.values()))
             self._relay.share_room(room, nodes, self.rooms.announcement(room))
 
     # --- effects --------------------------------------------------------------------------

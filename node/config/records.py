@@ -238,6 +238,8 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
         codec_policy: Where somebody cannot play a track: its publisher is asked for codecs that all
             can play (``restrict``), or for a second encoding for those who cannot play the first
             (``second``), or they are only told why they do not see it (``tell``).
+        placement: Whether each is on their near node and the nodes relay (``relay``), all are led to one
+            node (``gather``), or whichever is better for everyone (``auto``).
     """
 
     on_join: Literal["replace", "reject", "multi"] = "replace"
@@ -252,6 +254,7 @@ class RoomsConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_height: Annotated[int, Meta(ge=0, le=16_384)] = 0
     max_bitrate_bps: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
     codec_policy: Literal["restrict", "second", "tell"] = "restrict"
+    placement: Literal["relay", "gather", "auto"] = "relay"
 
 
 class LogConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

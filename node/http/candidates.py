@@ -19,6 +19,7 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
         room: The room it wants to join, when it says one.
         residency: Tag that a node must carry, when the room may not live anywhere.
         allowed: Regions or residency tags of nodes on which the room may live, as it is defined; empty for any.
+        gathered: Where the room gathers, if it does.
         rtts_ms: Round trips that the client measured, by node.
         address: Its IP address, or the network of it, to be looked up on the map; never logged.
         spread_key: Something stable about the client, to spread ties; never logged.
@@ -31,6 +32,7 @@ class CandidateQuery(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomId | None = None
     residency: str | None = None
     allowed: tuple[str, ...] = ()
+    gathered: NodeId | None = None
     rtts_ms: dict[NodeId, float] = msgspec.field(default_factory=dict)
     address: str = ""
     spread_key: bytes = b""

@@ -31,7 +31,7 @@ from relay.paths.events import (
     WaysChosen,
 )
 from relay.paths.states import LinkStates, differs, figures
-from relay.paths.tree import Traits, Way, may_pass, ways
+from relay.paths.tree import Branch, Traits, Way, may_pass, tree, ways
 from signalling.mesh.link import MAX_LINKS_REPORTED, LinkReport
 
 if TYPE_CHECKING:
@@ -134,6 +134,15 @@ class Paths:
     def way_to(self, node: NodeId) -> Way | None:
         """The cheapest way from any node, wanted or not, as it would be decided without a past."""
         return next(iter(self._ways(node, self._max_hops)), None)
+
+    def branches_from(self, origin: NodeId) -> Mapping[NodeId, Branch]:
+        """The cheapest branches from a node to all that links are known of, as tracks could take them."""
+        nobody = Traits()
+
+        def passes(middle: NodeId) -> bool:
+            return not self._traits.get(middle, nobody).is_draining
+
+        return tree(origin, self.states, max_hops=self._max_hops, passes=passes)
 
     def kinds(self) -> dict[str, int]:
         """How many origins' tracks come directly, via another node, or not at all."""

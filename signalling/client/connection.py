@@ -161,12 +161,15 @@ class Client:
         chat_after: MessageId | None = None,
         chat_seen: tuple[MessageId, ...] = (),
         moves: bool = False,
+        gathers: bool = False,
+        rtts_ms: Mapping[NodeId, float] | None = None,
     ) -> Joined:
         """Take a seat; ``attempt`` must be greater than in any join of this device before.
 
         Rooms that are not open want an ``invitation`` or a ``pin``. With ``chat_after``, the last chat message seen,
         the reply has what was said since, and nothing of ``chat_seen`` (:data:`MAX_CHAT_SEEN` at most) is said again.
-        With ``moves`` the node may say :class:`Move`, if its welcome names the feature `move`.
+        With ``moves`` the node may say :class:`Move`, if its welcome names the feature `move`; with ``gathers`` also
+        because the room gathers elsewhere, for which ``rtts_ms`` (what you measured, ms) counts: feature `gather`.
         """
         request = Join(
             room=room,
@@ -177,6 +180,8 @@ class Client:
             chat_after=chat_after,
             chat_seen=chat_seen,
             moves=moves,
+            gathers=gathers,
+            rtts_ms=dict(rtts_ms or {}),
         )
         return await self._expect(request, Joined)
 

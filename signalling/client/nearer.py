@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from signalling.client.choosing import choose_nodes
+from signalling.client.refusal import NodeUnreachableError, RefusedByNodeError
 from signalling.client.remembered_rtts import REMEMBERED
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from signalling.client.choosing import Probe
     from signalling.client.connection import Client
-    from signalling.ids import RoomId
+    from signalling.ids import NodeId, RoomId
 
-__all__ = ["look_for_nearer"]
+__all__ = ["look_for_nearer", "nearest_first"]
 
 
 async def look_for_nearer(
@@ -56,3 +57,13 @@ async def look_for_nearer(
         return False
     await client.measured(rtts_ms)
     return True
+
+
+async def nearest_first(nodes: Sequence[str], room: RoomId) -> tuple[Sequence[str], dict[NodeId, float]]:
+    """The nodes as they suit us, with how far they are, ms; those that are known, where none of them says."""
+    try:
+        found = await choose_nodes(nodes, room)
+    except (NodeUnreachableError, RefusedByNodeError):
+        return nodes, {}  # a later try, at the door, says better what is wrong
+    measured = {one.node: one.measured_ms for one in found if one.measured_ms is not None}
+    return [one.url for one in found] or nodes, measured

@@ -68,7 +68,7 @@ from signalling.client.pace import TokenBucket
 from signalling.client.season import AFTER_REPLY, AFTER_SEAT_LOST, NEEDS_SEAT, REPLY_TO, SEASON, State
 from signalling.errors import ErrorCode, Refused
 
-FEATURES: Final = ("chat_after", "chat_history", "chat_seen", "measured", "move")
+FEATURES: Final = ("chat_after", "chat_history", "chat_seen", "gather", "measured", "move")
 """What `welcome` names: see :class:`signalling.client.messages.Welcome`."""
 
 ACCEPTED_PROTOCOLS: Final = frozenset({PROTOCOL_VERSION, PROTOCOL_VERSION - 1} - {0})

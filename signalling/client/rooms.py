@@ -46,6 +46,7 @@ MAX_PIN_CHARACTERS: Final = 64
 RoomPolicyName: TypeAlias = Literal["replace", "reject", "multi"]
 RoomAccess: TypeAlias = Literal["open", "invite", "pin"]
 CodecPolicyName: TypeAlias = Literal["restrict", "second", "tell"]
+PlacementPolicy: TypeAlias = Literal["relay", "gather", "auto"]
 
 
 class _RoomWishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,6 +65,8 @@ class _RoomWishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         max_bitrate_bps: To one subscriber, in all; 0 is any.
         codec_policy: What happens when somebody cannot play what another sends.
         residency: Regions or residency tags of the nodes on which the room may live; empty for any.
+        placement: ``relay``: each is on their near node, and the nodes relay; ``gather``: all are led to one node;
+            ``auto``: whichever is better for everyone; null for the node's own.
     """
 
     on_join: RoomPolicyName | UnsetType | None = UNSET
@@ -78,6 +81,7 @@ class _RoomWishes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_bitrate_bps: int | UnsetType | None = UNSET
     codec_policy: CodecPolicyName | UnsetType | None = UNSET
     residency: tuple[str, ...] | UnsetType = UNSET
+    placement: PlacementPolicy | UnsetType | None = UNSET
 
     def __repr__(self) -> str:
         """Name the kind alone: requests end up in tracebacks."""
@@ -144,6 +148,7 @@ class RoomDetails(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     residency: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    placement: PlacementPolicy | None = None
 
 
 class RoomVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,7 +29,6 @@ import trio
 
 from signalling.client.admission import create_session
 from signalling.client.chat_queue import ChatQueue
-from signalling.client.choosing import choose_nodes
 from signalling.client.connection import CLOSED_WITHOUT_FRAME, Client, ClientTimeouts, open_client
 from signalling.client.device_memory import MemoryDevice
 from signalling.client.messages import (
@@ -42,16 +41,17 @@ from signalling.client.messages import (
     Replaced,
     SeatLost,
 )
+from signalling.client.nearer import nearest_first
 from signalling.client.refusal import ConnectionLostError, NodeUnreachableError, RefusedByNodeError
 from signalling.client.remembered_rtts import REMEMBERED
 from signalling.client.retry import Comeback, RetryPolicy, judge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from signalling.client.device_memory import DeviceMemory
-    from signalling.ids import MessageId, RoomId
+    from signalling.ids import MessageId, NodeId, RoomId
 
 __all__ = ["Away", "Ended", "RoomSeat", "SeatEvent", "Seated", "open_seat"]
 
@@ -115,8 +115,10 @@ class RoomSeat:
         *,
         invitation: str | None = None,
         pin: str | None = None,
+        measured: Mapping[NodeId, float] | None = None,
     ) -> None:
         self._room = room
+        self._measured = measured  # None where we insist on a node
         self._invitation = invitation
         self._pin = pin
         self._device = device
@@ -327,6 +329,8 @@ class RoomSeat:
             chat_after=self._last_chat if "chat_after" in features else None,
             chat_seen=tuple(self._heard)[-MAX_CHAT_SEEN:] if "chat_seen" in features else (),
             moves="move" in features,
+            gathers="gather" in features and self._measured is not None,
+            rtts_ms=self._measured if "gather" in features else None,
         )
 
     def _take(self, event: NodeEvent) -> None:
@@ -396,6 +400,7 @@ async def open_seat(
     invitation: str | None = None,
     pin: str | None = None,
     nearest: bool = False,
+    insist: bool = False,
     policy: RetryPolicy | None = None,
     timeouts: ClientTimeouts | None = None,
 ) -> AsyncIterator[RoomSeat]:
@@ -410,6 +415,7 @@ async def open_seat(
         invitation: What lets you into a room that takes no others.
         pin: Likewise, of a room with a PIN.
         nearest: Ask these nodes which there are, measure them, and take the one that suits best.
+        insist: Stay at a node that takes us, wherever the room gathers; only one that goes out of service is left.
         policy: For how long a broken connection is tried to be restored.
         timeouts: Of each connection.
 
@@ -427,10 +433,18 @@ async def open_seat(
     def connect(node: str, token: str) -> AbstractAsyncContextManager[Client]:
         return open_client(_session_url(node), token=token, timeouts=timeouts)
 
-    if nearest:
-        nodes = await _nearest(nodes, room)
+    nodes, rtts_ms = await nearest_first(nodes, room) if nearest else (nodes, {})
     comeback = Comeback(nodes, draw=random.random, policy=policy or RetryPolicy())
-    seat = RoomSeat(room, device or MemoryDevice(), comeback, connect, admit, invitation=invitation, pin=pin)
+    seat = RoomSeat(
+        room,
+        device or MemoryDevice(),
+        comeback,
+        connect,
+        admit,
+        invitation=invitation,
+        pin=pin,
+        measured=None if insist else rtts_ms,
+    )
     async with hold(seat):
         yield seat
 
@@ -453,14 +467,6 @@ async def hold(seat: RoomSeat) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-async def _nearest(nodes: Sequence[str], room: RoomId) -> Sequence[str]:
-    """The nodes as they suit us; those that are known, where none of them says."""
-    try:
-        return [choice.url for choice in await choose_nodes(nodes, room)] or nodes
-    except (NodeUnreachableError, RefusedByNodeError):
-        return nodes  # a later try, at the door, says better what is wrong
 
 
 async def _leave(seat: RoomSeat) -> None:

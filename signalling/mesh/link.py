@@ -36,6 +36,10 @@ MAX_REACH_ROWS: Final = 256
 MAX_REACH_MS: Final = 60_000
 """Longer than any node needs to set up its links."""
 
+MAX_PEOPLE_PLACED: Final = 128
+MAX_HOPS_TOLD: Final = 8
+"""People in one word about how far they are, and nodes for each: with names of 64 B, less than one message."""
+
 TraceName: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 """A trace, a node or a participant, as it is shown."""
 
@@ -313,11 +317,61 @@ class LinkReports(_LinkWord, frozen=True, tag=16):
     reports: tuple[LinkReport, ...]
 
 
+class Hop(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody measured that node to be so far, whole milliseconds there and back. Appended to only."""
+
+    node: NodeId
+    rtt_ms: int
+
+
+class PersonHops(msgspec.Struct, frozen=True, array_like=True):
+    """How far one of my people is from nodes. Appended to only.
+
+    Attributes:
+        participant: Who.
+        home: The node they came to, before they were led elsewhere.
+        rtts: What they measured, of few nodes, the nearest.
+    """
+
+    participant: ParticipantName
+    home: NodeId
+    rtts: Annotated[tuple[Hop, ...], msgspec.Meta(max_length=MAX_HOPS_TOLD)] = ()
+
+
+class RoomHops(_LinkWord, frozen=True, tag=26):
+    """How far people of the room are who sit with me; of each it replaces what I said before."""
+
+    room: RoomId
+    people: Annotated[tuple[PersonHops, ...], msgspec.Meta(max_length=MAX_PEOPLE_PLACED)]
+
+
+class RoomPlan(_LinkWord, frozen=True, tag=27):
+    """What I decided of the room's people, replacing what I said before; it counts while I am the one who decides.
+
+    Attributes:
+        room: Which.
+        node: Where all are to be; empty: each is at home, and the nodes relay.
+        reason: A stable word, see ``relay.planner.PlanReason``.
+        code: What speaks against the node before, where that is the reason.
+        for_ms: How long it has been so.
+    """
+
+    room: RoomId
+    node: NodeId
+    reason: Annotated[str, msgspec.Meta(max_length=64)]
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    for_ms: int = 0
+
+
+PlanWord: TypeAlias = RoomHops | RoomPlan
+"""What nodes tell each other to place a room's people; believed of every node that we share the room with."""
+
 RoomOrder: TypeAlias = KickOrder | MuteOrder | RoomAltered
 """What somebody decided about a room; believed of every node that we share the room with."""
 
 LinkMessage: TypeAlias = (
     RoomOrder
+    | PlanWord
     | TraceQuestion
     | TraceWord
     | ReachQuestion

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import trio
 
-from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteChatBefore, RemoteOrder, RemoteRoom
+from relay import HolderAsked, HolderTold, RelayEvent, RemoteChat, RemoteChatBefore, RemoteOrder, RemotePlan, RemoteRoom
 from relay.rooms import (
     LinkFallen,
     LinkRisen,
@@ -20,7 +20,7 @@ from relay.rooms import (
     StateHeard,
     TellRoom,
 )
-from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, RoomState, TraceStep
+from signalling.mesh.link import PlanWord, ReachRow, RoomChat, RoomOrder, RoomState, TraceStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Links", "NodeEnd"]
 
-Word: TypeAlias = RoomState | RoomChat | RemoteChatBefore | HolderAsked | HolderTold | RemoteOrder
+Word: TypeAlias = RoomState | RoomChat | RemoteChatBefore | HolderAsked | HolderTold | RemoteOrder | RemotePlan
 """What is said over a link here; what is said in pieces or to the node itself passes as the event that it becomes."""
 
 LINK_LOST_S = 0.6
@@ -127,6 +127,14 @@ class NodeEnd:
         """See the port."""
         self._links.send(self, node, RemoteOrder(node=self.node, order=order))
 
+    def send_plan(self, node: NodeId, word: PlanWord) -> None:
+        """See the port."""
+        self._links.send(self, node, RemotePlan(node=self.node, word=word))
+
+    def path_costs_from(self, origin: NodeId) -> Mapping[NodeId, float]:
+        """See the port."""
+        return self._links.costs.get(origin, {})
+
     def ask_holder(self, node: NodeId, session: SessionId, room: RoomId) -> None:
         """See the port."""
         self._links.send(self, node, HolderAsked(node=self.node, session=session, room=room))
@@ -195,6 +203,8 @@ class Links:
     def __post_init__(self) -> None:
         self._dice = self.universe.dice("links")
         self._wires: dict[tuple[NodeId, NodeId], _Wire] = {}
+        self.costs: dict[NodeId, Mapping[NodeId, float]] = {}
+        """What the best paths cost; nobody measures here."""
         self.twice = 0.0
         """Share of words that come once more, later."""
 

@@ -134,6 +134,7 @@ export class Door {
     if (seen.length && features.includes("chat_after")) seat.chat_after = seen.at(-1);
     if (seen.length && features.includes("chat_seen")) seat.chat_seen = seen;
     if (features.includes("move")) seat.moves = true;
+    if (features.includes("gather") && !this.fixedNode) Object.assign(seat, { gathers: true, ...this.#measuredNodes() });
     try {
       return await signal.request("join", { ...seat, attempt: device.raise() });
     } catch (error) {
@@ -162,6 +163,12 @@ export class Door {
     if (!this.#isStale) return;
     await this.look().then(() => this.#prober.complete, () => {});
     if (!this.#isStale) this.measuredAgain();
+  }
+
+  /** What we measured of nodes, in ms by their names: with it a node judges where our room is best. */
+  #measuredNodes() {
+    const { rtts } = this.#prober;
+    return rtts.size ? { rtts_ms: Object.fromEntries(rtts) } : {};
   }
 
   /** Where we could measure nothing, the word of the node that sent us on counts. */

@@ -109,7 +109,7 @@ LeaveReason: TypeAlias = Literal[
     "left", "replaced", "connection_lost", "kicked", "node_drained", "node_lost", "room_deleted"
 ]
 
-MoveReason: TypeAlias = Literal["node_drained", "nearer"]
+MoveReason: TypeAlias = Literal["node_drained", "nearer", "gather"]
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,6 +68,13 @@ class Hello(Request, frozen=True, kw_only=True, tag="hello"):
     client: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
 
+MeasuredRtts: TypeAlias = Annotated[
+    dict[NodeId, Annotated[float, msgspec.Meta(ge=0, le=MAX_RTT_MS)]],
+    msgspec.Meta(max_length=MAX_MEASURED_NODES),
+]
+"""Round trips by the node's name, milliseconds."""
+
+
 class Join(Request, frozen=True, kw_only=True, tag="join"):
     """Take a seat. Answered by :class:`Joined`.
 
@@ -77,6 +84,8 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
     not said again, however late they come here, and what was not seen between them is.
     ``invitation`` or ``pin`` are for rooms that ask for one; with a room token they were shown when it was minted.
     ``moves`` says that the client understands :class:`Move`; for nodes whose welcome names the feature `move`.
+    ``gathers`` says that it may be led where its room gathers, as it does not insist on this node, and ``rtts_ms`` how
+    far it measured nodes to be; for nodes whose welcome names the feature `gather`.
     """
 
     room: RoomId
@@ -87,6 +96,8 @@ class Join(Request, frozen=True, kw_only=True, tag="join"):
     invitation: TokenText | None = None
     pin: PinText | None = None
     moves: bool = False
+    gathers: bool = False
+    rtts_ms: MeasuredRtts = {}
 
     def __repr__(self) -> str:
         """Leave out what lets somebody in: requests end up in tracebacks."""
@@ -197,10 +208,7 @@ class Measured(Request, frozen=True, kw_only=True, tag="measured"):
         rtts_ms: Round trips by the node's name, milliseconds; a node that was not reached is not in it.
     """
 
-    rtts_ms: Annotated[
-        dict[NodeId, Annotated[float, msgspec.Meta(ge=0, le=MAX_RTT_MS)]],
-        msgspec.Meta(max_length=MAX_MEASURED_NODES),
-    ]
+    rtts_ms: MeasuredRtts
 
 
 class Ping(Request, frozen=True, kw_only=True, tag="ping"):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from sfu.protocol import EngineEvent
     from signalling.client.messages import MediaKind, NodeEvent, NodeReply, ParticipantInfo
     from signalling.errors import ErrorCode
-    from signalling.mesh.link import ReachRow, RoomChat, RoomOrder, TraceStep
+    from signalling.mesh.link import PlanWord, ReachRow, RoomChat, RoomOrder, TraceStep
 
 HERE = NodeId("here")
 THERE = NodeId("there")
@@ -88,6 +88,8 @@ class Mesh:
         self.questions: list[tuple[NodeId, SessionId, RoomId]] = []
         self.words: list[tuple[NodeId, SessionId, RoomId, bool]] = []
         self.orders: list[tuple[NodeId, RoomOrder]] = []
+        self.plans: list[tuple[NodeId, PlanWord]] = []
+        self.costs: dict[NodeId, Mapping[NodeId, float]] = {}
         self.sources: dict[TrackId, NodeId] = {}
         self.traces: list[tuple[NodeId, str, TrackId, float]] = []
         self.told_traces: list[tuple[NodeId, str, TrackId, tuple[TraceStep, ...], str]] = []
@@ -163,6 +165,12 @@ class Mesh:
 
     def send_order(self, node: NodeId, order: RoomOrder) -> None:
         self.orders.append((node, order))
+
+    def send_plan(self, node: NodeId, word: PlanWord) -> None:
+        self.plans.append((node, word))
+
+    def path_costs_from(self, origin: NodeId) -> Mapping[NodeId, float]:
+        return self.costs.get(origin, {})
 
     def handle_engine_event(self, event: EngineEvent) -> None:
         self.engine_events.append(event)

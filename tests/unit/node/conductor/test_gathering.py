@@ -1,0 +1,103 @@
+"""Where a room gathers its people are told to move, once, and not who insists; what they measured is told on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from membership import ClusterView, MemberState, NodeState, ViewMember, rtt_matrix
+from relay import RemotePlan, RemoteRoom
+from signalling.client.messages import Join, Joined, Measured, Move, ParticipantInfo
+from signalling.ids import NodeId, ParticipantId, UserId
+from signalling.mesh.link import RoomHops, RoomPlan
+from tests.unit.membership.samples import TAGS
+from tests.unit.node.conductor.house import HERE, ROOM, Mesh, open_house
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
+
+    from node.conductor.gathering import GatherDesk
+    from signalling.client.rooms import PlacementPolicy
+    from tests.unit.node.conductor.house import Person
+
+FIRST = NodeId("first")
+"""Before `here` by name, so it decides."""
+
+
+def _with_policy(desk: GatherDesk, policy: PlacementPolicy) -> None:
+    members = {
+        node: ViewMember(
+            serf_name=node,
+            address="127.0.0.1",
+            port=1,
+            state=MemberState.ALIVE,
+            tags=replace(TAGS, node_id=node, state=NodeState.SERVING, public_url=f"http://{node}"),
+        )
+        for node in (HERE, FIRST)
+    }
+    view = ClusterView(own_id=HERE, members=MappingProxyType(members), is_fresh=True)
+    desk._usual = policy
+    desk._view = lambda: view
+    desk._rtts = lambda: rtt_matrix(view)
+
+
+async def _join(person: Person, *, gathers: bool) -> None:
+    asked = Join(room=ROOM, attempt=1, moves=True, gathers=gathers, rtts_ms={HERE: 9.0, FIRST: 21.0})
+    assert isinstance(await person.ask(asked), Joined)
+    await wait_all_tasks_blocked()
+
+
+async def _hear_of_cyd(mesh: Mesh) -> None:
+    cyd = ParticipantInfo(participant=ParticipantId("cyd"), user=UserId("cyd"), name="Cyd", node=FIRST, region="r")
+    await mesh.say.send(RemoteRoom(node=FIRST, room=ROOM, participants=(cyd,)))
+
+
+async def test_the_first_by_name_decides_and_each_leads_its_own(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        _with_policy(house.conductor.gathering, "auto")
+        ada, bob = await house.enter("Ada"), await house.enter("Bob")
+        await _join(ada, gathers=True)
+        await _join(bob, gathers=False)
+        await _hear_of_cyd(mesh)
+        await trio.sleep(3.0)
+        (told,) = [word for node, word in mesh.plans if node == FIRST]
+        assert isinstance(told, RoomHops)
+        assert sorted([(hop.node, hop.rtt_ms) for hop in one.rtts] for one in told.people) == [
+            [(HERE, 9)],
+            [(HERE, 9), (FIRST, 21)],
+        ]
+        await mesh.say.send(RemotePlan(node=FIRST, word=RoomPlan(ROOM, FIRST, "better_for_everyone")))
+        await trio.sleep(5.0)
+        moved = ada.ear.take(Move)
+        assert [(one.urls, one.reason) for one in moved] == [((f"http://{FIRST}",), "gather")]
+        assert bob.ear.take(Move) == []
+        assert house.conductor.gathering.statistics().rooms == {"gathered": 1, "relayed": 0}
+
+
+async def test_a_room_that_relays_heeds_no_plan(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        _with_policy(house.conductor.gathering, "relay")
+        ada = await house.enter("Ada")
+        await _join(ada, gathers=True)
+        await _hear_of_cyd(mesh)
+        await mesh.say.send(RemotePlan(node=FIRST, word=RoomPlan(ROOM, FIRST, "policy")))
+        await trio.sleep(5.0)
+        assert ada.ear.take(Move) == []
+
+
+async def test_who_gathered_here_is_led_to_no_nearer_node(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        _with_policy(house.conductor.gathering, "gather")
+        ada = await house.enter("Ada")
+        await _join(ada, gathers=True)
+        await trio.sleep(5.0)
+        assert house.conductor.gathering.gathered(ROOM) == HERE
+        await ada.ask(Measured(rtts_ms={HERE: 200.0, FIRST: 1.0}))
+        assert ada.ear.take(Move) == []

@@ -1,0 +1,1 @@
+"""Relay or one node: the planner."""
