@@ -103,7 +103,11 @@ def test_a_shorter_way_to_where_it_gathers_never_ends_it(room: RoomFacts, which:
 def test_a_longer_path_between_nodes_never_ends_it(room: RoomFacts, longer_ms: float) -> None:
     before = advise(room)
     after = advise(replace(room, paths_ms={pair: ms + longer_ms for pair, ms in room.paths_ms.items()}))
-    assert before.node is None or after.node == before.node
+    if before.node is None:
+        return
+    # Another node may be named instead: what was worse for somebody than the shorter paths is not worse than these.
+    assert after.node is not None
+    assert _mean(after.option(after.node)) <= _mean(after.option(before.node))
 
 
 @given(measured_rooms(), st.randoms(use_true_random=False))
