@@ -1,8 +1,8 @@
 """The engine's numbers for ``/metrics``: sums over peers, tracks, legs and lines, and what each worker does.
 
-Rows stay in the engine: a label for each participant or track would make as many series as there ever
-were, and say who was where. What a number means is said at the engine's own records
-(:mod:`sfu.protocol`).
+Rows stay in the engine, but for links (:mod:`node.conductor.link_measures`): a label for each participant or track
+would make as many series as there ever were, and say who was where. What a number means is said at the engine's own
+records (:mod:`sfu.protocol`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from node.conductor.link_measures import link_samples
 from node.http.backend import Sample
 from sfu import EngineError
 
@@ -62,6 +63,7 @@ def media_samples(statistics: Statistics) -> Iterator[Sample]:
         count = sum(track.relayed is relayed for track in tracks)
         origin = "link" if relayed else "publisher"
         yield _gauge("media_tracks", "Tracks with media, by where they come from.", count, origin=origin)
+    yield from link_samples(statistics)
     asked = sum(track.keyframe_requests for track in tracks)
     yield _gauge("media_keyframes_asked", "Whole pictures asked of the sources of living tracks.", asked)
     for outgoing in (False, True):
