@@ -8,6 +8,8 @@ import msgspec
 import structlog
 from msgspec import Meta
 
+from signalling.ids import NodeId
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,14 +18,14 @@ if TYPE_CHECKING:
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-MemberAction: TypeAlias = Literal["join", "leave", "forget"]
+MemberAction: TypeAlias = Literal["join", "leave", "forget", "renew"]
 
 MAX_NAME_LENGTH = 280
 """A DNS name of 253 characters, brackets and a port."""
 
 
 class MemberOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """One order; ``target`` is the address to join or the member to forget."""
+    """One order; ``target`` is the address to join, the member to forget, or the node whose link is made anew."""
 
     action: MemberAction
     target: Annotated[str, Meta(max_length=MAX_NAME_LENGTH)] = ""
@@ -74,6 +76,8 @@ class MemberOrders:
 
         if order.action == "leave":
             return self._leave()
+        if order.action == "renew":
+            return self._renew(order.target)
         if self._membership is None:
             return MemberAnswer(
                 code="no_mesh",
@@ -104,6 +108,20 @@ class MemberOrders:
         return MemberAnswer(
             forgotten=forgotten.names, remaining=forgotten.remaining, alive=len(membership.view.alive())
         )
+
+    def _renew(self, wanted: str) -> MemberAnswer:
+        from relay import LinkState
+
+        links = () if self._relay is None else self._relay.snapshot()
+        carrying = [one.node for one in links if one.state in (LinkState.UP, LinkState.SUSPECT)]
+        if self._relay is None or wanted not in carrying:
+            known = ", ".join(carrying) or "none"
+            return MemberAnswer(
+                code="not_linked", message=f"no link with {wanted!r} carries now; those that do: {known}"
+            )
+        log.info("link_renewal_ordered", node=wanted)
+        self._relay.renew_link(NodeId(wanted))
+        return MemberAnswer()
 
     def _leave(self) -> MemberAnswer:
         if self._is_leaving:

@@ -19,7 +19,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         ),
         "events": ("starling events", "starling events --history --json"),
         "node": ("starling node drain --deadline 10m", "starling node status --json"),
-        "links": ("starling links --config node.toml",),
+        "links": ("starling links --config node.toml", "starling links --renew singapore --config node.toml"),
         "rtt": ("starling rtt ada bob", "starling rtt --map --matrix"),
         "top": ("starling top", "starling top --once --json"),
         "monitor": ("starling monitor --level debug --source agent", "starling monitor --level warning --json"),

@@ -28,7 +28,7 @@ class Agent:
         return Forgotten(names=(wanted,), remaining=("slow-1",))
 
 
-def orders(agent: Agent, state: LinkState) -> MemberOrders:
+def orders(agent: Agent, state: LinkState, renewed: list[NodeId] | None = None) -> MemberOrders:
     tags = NodeTags(cluster="test", node_id=SIN, role="media", region="r", public_url="http://h", public_key=bytes(32))
     failed = ViewMember(serf_name=NOW, address="127.0.0.1", port=1, state=MemberState.FAILED, tags=tags)
     view = ClusterView(own_id=HERE, members=MappingProxyType({SIN: failed}))
@@ -45,7 +45,7 @@ def orders(agent: Agent, state: LinkState) -> MemberOrders:
         reason="",
     )
     membership: Any = SimpleNamespace(view=view, orders=agent)
-    relay: Any = SimpleNamespace(snapshot=lambda: (link,))
+    relay: Any = SimpleNamespace(snapshot=lambda: (link,), renew_link=None if renewed is None else renewed.append)
     return MemberOrders(membership=membership, relay=relay, stop=lambda: None, pid=1)
 
 
@@ -64,3 +64,20 @@ async def test_who_is_gone_and_former_names_of_who_is_not_are_forgotten(wanted: 
     answer = await orders(agent, state).carry_out(MemberOrder(action="forget", target=wanted))
     assert (answer.code, answer.forgotten, agent.forgotten) == ("", (wanted,), [wanted])
     assert answer.remaining == ("slow-1",)
+
+
+@pytest.mark.parametrize("state", [LinkState.UP, LinkState.SUSPECT])
+async def test_a_link_that_carries_is_made_anew(state: LinkState) -> None:
+    renewed: list[NodeId] = []
+    answer = await orders(Agent(), state, renewed).carry_out(MemberOrder(action="renew", target=SIN))
+    assert (answer.code, renewed) == ("", [SIN])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "known"), [("ghost", LinkState.UP, "sin-1"), (SIN, LinkState.CONNECTING, "none")]
+)
+async def test_a_link_that_does_not_carry_is_not_made_anew(wanted: str, state: LinkState, known: str) -> None:
+    renewed: list[NodeId] = []
+    answer = await orders(Agent(), state, renewed).carry_out(MemberOrder(action="renew", target=wanted))
+    assert (answer.code, renewed) == ("not_linked", [])
+    assert answer.message.endswith(f"those that do: {known}")
