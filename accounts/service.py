@@ -16,9 +16,9 @@ from accounts.logins import MAX_PASSWORD_CHARACTERS, fold_login, normal_password
 from accounts.record import Account, AccountRecord, StoredAccount, read_account
 from durable import ABSENT, Kind, RevisionConflictError, StoreUnavailableError
 from signalling.client.admission import shown_name
-from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import new_user_id
+from signalling.keyed_pace import KeyedPace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

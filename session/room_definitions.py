@@ -11,10 +11,10 @@ import trio
 from durable.errors import StoreUnavailableError
 from durable.repository import RevisionConflictError
 from session.directory import StoredRoom, check_definition, define_room
-from signalling.client.keyed_pace import KeyedPace
 from signalling.client.rooms import check_room_name
 from signalling.errors import ErrorCode, Refused, RevisionConflict
 from signalling.ids import RoomId
+from signalling.keyed_pace import KeyedPace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -31,7 +31,7 @@ from membership.members.snapshot import MemberState
 from membership.queries.inquiry import inquire
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from signalling.cbor import GarbledError, decode, encode
-from signalling.client.pace import TokenBucket
+from signalling.pace import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -20,7 +20,7 @@ from membership.errors import GossipUnavailableError
 from membership.members.tags import AgentKind
 from membership.queries.inquiry import MAX_NAMED, inquire
 from membership.rpc.errors import RemoteRpcError
-from signalling.client.pace import TokenBucket
+from signalling.pace import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable

@@ -20,7 +20,7 @@ from membership.members.certificate import holds
 from membership.queries.inquiry import inquire
 from membership.rpc.errors import RemoteRpcError
 from signalling.cbor import GarbledError, decode, encode
-from signalling.client.pace import TokenBucket
+from signalling.pace import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable

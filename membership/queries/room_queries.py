@@ -18,7 +18,7 @@ from membership.queries.room_questions import RoomQuestions
 from membership.rpc.errors import RemoteRpcError, RpcError, reasons_of
 from membership.rpc.records import QueryAnswer
 from signalling.cbor import GarbledError
-from signalling.client.pace import TokenBucket
+from signalling.pace import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

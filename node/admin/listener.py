@@ -36,7 +36,7 @@ from node.admin.protocol import (
 )
 from node.admin.stream_lines import Alive, StreamRefused
 from node.private_files import write_private
-from signalling.client.pace import TokenBucket
+from signalling.pace import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -22,9 +22,9 @@ from node.conductor.unchecked import Shown, UncheckedSeats
 from session.access import may_enter_unasked
 from session.directory import Access
 from session.invitations import Use
-from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import participant_id
+from signalling.keyed_pace import KeyedPace
 
 __all__ = ["Entry", "Passed", "Shown"]
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from node.http.candidates import CandidateQuery
-from signalling.client.keyed_pace import KeyedPace
 from signalling.client.messages import MAX_MOVE_URLS, Move, Replaced
 from signalling.client.messages import SeatLost as SeatLostEvent
 from signalling.errors import ErrorCode, Refused
+from signalling.keyed_pace import KeyedPace
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping

@@ -12,8 +12,8 @@ from quart import request
 from node.http.client_address import PROXY_HEADERS, TrustedProxies, limit_key
 from node.http.connection import ConnectionCounters
 from node.http.origins import Origins
-from signalling.client.keyed_pace import KeyedPace
 from signalling.errors import ErrorCode, Refused
+from signalling.keyed_pace import KeyedPace
 
 if TYPE_CHECKING:
     from node.config import HttpConfig

@@ -6,7 +6,7 @@
 - renewals.py: attempts beside a link that is up, and how one takes its place.
 - events.py goes in, effects.py comes out; both are plain facts.
 - inspection.py stands at the gate: which messages of the gossip are believed.
-- pace.py: how often a node may speak, and how long it waits after a failure.
+- pace.py: how long a node waits after a failure.
 """
 
 from relay.negotiation.core import LinkView, Negotiation, Phase

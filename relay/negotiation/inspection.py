@@ -15,8 +15,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from relay.negotiation.pace import TokenBucket
 from signalling.mesh.negotiation import MESH_VERSION, LinkOffer
+from signalling.pace import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -74,7 +74,7 @@ class _Sender:
     boot: int
     highest: int = -1
     ids: dict[int, bytes] = field(default_factory=dict)
-    bucket: TokenBucket = field(default_factory=lambda: TokenBucket(INBOUND_RATE_PER_S, INBOUND_BURST))
+    bucket: TokenBucket = field(default_factory=lambda: TokenBucket(rate_per_s=INBOUND_RATE_PER_S, burst=INBOUND_BURST))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

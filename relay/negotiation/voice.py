@@ -6,8 +6,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from relay.envelope import MESSAGE_ID_BYTES
-from relay.negotiation.pace import TokenBucket
 from signalling.mesh.negotiation import MESH_VERSION, Body, Envelope
+from signalling.pace import TokenBucket
 
 if TYPE_CHECKING:
     from random import Random
@@ -31,7 +31,7 @@ class Voice:
         self._boot = boot
         self._random = random
         self._sequence = 0
-        self._bucket = TokenBucket(SEND_RATE_PER_S, SEND_BURST)
+        self._bucket = TokenBucket(rate_per_s=SEND_RATE_PER_S, burst=SEND_BURST)
         self._prepaid: deque[Envelope] = deque()
         self._outbox: deque[Envelope] = deque()
         self._next_at = 0.0
@@ -63,7 +63,12 @@ class Voice:
 
     def next_turn(self, now: float) -> float:
         """When there will be one."""
-        return self._bucket.next_at(now)
+        return self._turn_at(now)
+
+    def _turn_at(self, now: float) -> float:
+        wait_s = self._bucket.wait_s(now)
+        # A hair later, so that rounding never finds the bucket just short of a token.
+        return now + wait_s + 1e-6 if wait_s > 0 else now
 
     def say_prepaid(self, envelope: Envelope) -> None:
         """Say something whose turn was taken before, or that cannot wait for one."""
@@ -88,7 +93,7 @@ class Voice:
         self._prepaid.clear()
         while self._outbox and self._bucket.take(now):
             due.append(self._outbox.popleft())
-        self._next_at = self._bucket.next_at(now)
+        self._next_at = self._turn_at(now)
         return due
 
     def next_deadline(self) -> float | None:

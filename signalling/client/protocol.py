@@ -64,9 +64,9 @@ from signalling.client.messages import (
     Replaced,
     SeatLost,
 )
-from signalling.client.pace import TokenBucket
 from signalling.client.season import AFTER_REPLY, AFTER_SEAT_LOST, NEEDS_SEAT, REPLY_TO, SEASON, State
 from signalling.errors import ErrorCode, Refused
+from signalling.pace import TokenBucket
 
 FEATURES: Final = ("chat_after", "chat_history", "chat_seen", "gather", "measured", "move")
 """What `welcome` names: see :class:`signalling.client.messages.Welcome`."""

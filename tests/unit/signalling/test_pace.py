@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalling.client.pace import TokenBucket
+from signalling.pace import TokenBucket
 
 
 def test_lets_a_burst_through_and_then_the_rate() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from signalling.client.pace import TokenBucket
+from signalling.pace import TokenBucket
 
 MAX_KEYS: Final = 10_000
 """Buckets that are kept, some 200 bytes each. With more clients than that at a time, the one not

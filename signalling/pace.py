@@ -1,4 +1,4 @@
-"""How fast one connection may talk: a token bucket without a clock of its own."""
+"""How fast somebody may talk, or ask: a token bucket without a clock of its own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ class TokenBucket:
     Args:
         rate_per_s: Refill, tokens per second.
         burst: Tokens when full, as it is in the beginning.
-        now: Seconds.
+        now: Seconds; where it is not given, the bucket is full at the first look.
     """
 
-    def __init__(self, *, rate_per_s: float, burst: float, now: float) -> None:
+    def __init__(self, *, rate_per_s: float, burst: float, now: float = float("-inf")) -> None:
         self._rate = rate_per_s
         self._burst = burst
         self._level = burst

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalling.client.keyed_pace import KeyedPace
+from signalling.keyed_pace import KeyedPace
 
 STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 3)), max_size=60)
 
