@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import trio
 
+from node.conductor.plan_views import show_plan
 from session.access import Caller, may_enter_unasked
 from signalling.ids import UserId
 
@@ -83,7 +84,10 @@ class PlacementDesk:
             Refused: As :meth:`candidates`.
         """
         known = await self._as_known_to(query, await self._asker(query))
-        return msgspec.structs.replace(self._directory.explain(known, self._stage), room=query.room)
+        plan = None
+        if known.room is not None and self._gathering is not None:
+            plan = show_plan(self._gathering, known.room, trio.current_time())
+        return msgspec.structs.replace(self._directory.explain(known, self._stage), room=query.room, plan=plan)
 
     async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
         """Where whoever asks for a session is to have it; a device with a seat here may always come again.

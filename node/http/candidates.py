@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from signalling.client.rooms import PlacementPolicy
 from signalling.errors import ErrorCode, Refused
 from signalling.ids import NodeId, RoomId
 
@@ -142,6 +143,48 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float | None
 
 
+class WeighedShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What one way to place a room's people costs.
+
+    Attributes:
+        node: Where all of them would be; None where each is at the near node and the nodes relay.
+        mean_ms: Mean of the ways between any two people, one way, milliseconds.
+        longest_ms: The longest of them.
+    """
+
+    node: NodeId | None
+    mean_ms: float
+    longest_ms: float
+
+
+class PlanShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the people of a room gather on one node, and why.
+
+    Attributes:
+        policy: What the room, or else the node asked, is set to: `relay`, `gather` or `auto`.
+        decided_by: The node that decides for the room; its policy and figures count.
+        node: Where people are led; None where each is at the near node and the nodes relay.
+        reason: Why: `policy`, `better_for_everyone`, `closer_node`, `no_better_any_more`, `node_gave_up` or
+            `not_advised`.
+        code: With `node_gave_up`, what is against that node.
+        for_s: Seconds that it has been so.
+        advice: What is best just now, without regard to what was: `better_for_everyone`, `not_better`,
+            `worse_for_somebody`, `together`, `alone`, `no_node`; empty at a node that does not decide.
+        weighed: What relaying costs, then what each node that may take all would, the best first; empty likewise.
+        refused: Nodes that may not take them, with the code.
+    """
+
+    policy: PlacementPolicy
+    decided_by: NodeId
+    node: NodeId | None
+    reason: str
+    code: str
+    for_s: float
+    advice: str
+    weighed: tuple[WeighedShown, ...]
+    refused: dict[NodeId, str]
+
+
 class PlacementExplained(msgspec.Struct, frozen=True, kw_only=True):
     """Why a client is sent where it is sent: what went in, what came out, and what else there was.
 
@@ -157,6 +200,7 @@ class PlacementExplained(msgspec.Struct, frozen=True, kw_only=True):
         nodes: The candidates, best first, each with its costs.
         left_out: The nodes that are none.
         ways: From each candidate to each of the room's nodes.
+        plan: Whether the room gathers on one node; None where nobody of it sits at the node asked.
     """
 
     asked: NodeId
@@ -170,3 +214,4 @@ class PlacementExplained(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeCandidate, ...]
     left_out: tuple[LeftOut, ...]
     ways: tuple[Way, ...]
+    plan: PlanShown | None = None

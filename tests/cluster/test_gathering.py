@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import httpx
 import pytest
 import trio
 
@@ -57,6 +58,12 @@ async def test_people_of_a_room_come_together_and_nobody_is_seen_to_leave() -> N
         await trio.sleep(LEAVES_NOBODY_S)
         assert {name: node_of(name) for name in seats} == dict.fromkeys(seats, SINGAPORE)
 
+        plan = await _plan(far)
+        assert (plan["policy"], plan["node"], plan["reason"]) == ("gather", SINGAPORE, "policy")
+        assert plan["decided_by"] == SINGAPORE, "nobody sits in Amsterdam any more"
+        assert {one["node"] for one in plan["weighed"]} == {None, SINGAPORE}
+        assert await _plan(near) is None, "it knows nothing of a room without people there"
+
         for name, seat in seats.items():
             await seat.chat(f"{name} is here")
         for name in seats:
@@ -91,6 +98,11 @@ async def test_who_insists_on_another_node_stays_there_and_hears_the_others() ->
             assert cy.client.welcome.node == SINGAPORE
             assert not [one for one in told if isinstance(one, ParticipantLeft | Away | Ended)]
             nursery.cancel_scope.cancel()
+
+
+async def _plan(node: str) -> Any:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        return (await http.get(f"{node}/v1/explain/placement?room={ROOM}")).json()["plan"]
 
 
 async def _listen(seat: RoomSeat, told: list[SeatEvent]) -> None:

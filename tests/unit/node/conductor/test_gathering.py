@@ -10,6 +10,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from membership import ClusterView, MemberState, NodeState, ViewMember, rtt_matrix
+from node.conductor.plan_views import show_plan
 from relay import RemotePlan, RemoteRoom
 from signalling.client.messages import Join, Joined, Measured, Move, ParticipantInfo
 from signalling.ids import NodeId, ParticipantId, UserId
@@ -49,6 +50,29 @@ async def _join(person: Person, *, gathers: bool) -> None:
     asked = Join(room=ROOM, attempt=1, moves=True, gathers=gathers, rtts_ms={HERE: 9.0, FIRST: 21.0})
     assert isinstance(await person.ask(asked), Joined)
     await wait_all_tasks_blocked()
+
+
+async def test_what_is_decided_and_what_each_way_costs_is_shown_by_who_decides(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        desk = house.conductor.gathering
+        _with_policy(desk, "gather")
+        assert show_plan(desk, ROOM, trio.current_time()) is None, "nobody is there"
+        await _join(await house.enter("Ada"), gathers=True)
+        await _join(await house.enter("Bob"), gathers=True)
+        await trio.sleep(5.0)
+        shown = show_plan(desk, ROOM, trio.current_time())
+        assert shown is not None
+        assert (shown.policy, shown.decided_by, shown.node, shown.reason) == ("gather", HERE, HERE, "policy")
+        assert [one.node for one in shown.weighed][:2] == [None, HERE]
+        assert shown.weighed[1].longest_ms == 9.0, "4.5 ms to here for each"
+        assert 0 < shown.for_s < 5
+        # Who hears what another node decided has no figures of its own.
+        await _hear_of_cyd(mesh)
+        await trio.sleep(3.0)
+        other = show_plan(desk, ROOM, trio.current_time())
+        assert other is not None
+        assert (other.decided_by, other.advice, other.weighed, other.refused) == (FIRST, "", (), {})
 
 
 async def _hear_of_cyd(mesh: Mesh) -> None:
