@@ -11,13 +11,10 @@ import trio
 from lab import open_wan
 from lab.topology import parse_topology
 from relay import LinkLost, LinkRenewed, LinkState, LinkUp, RemoteChat, RemoteRoom
-from sfu import EngineConfig
-from sfu.participants import open_participants
-from sfu.process import find_program
 from signalling.ids import MessageId, ParticipantId
 from signalling.mesh.link import RoomChat
-from tests.cluster.lab.test_paths import absent, received
-from tests.cluster.relay.mesh import ROOM, Place, open_mesh, wait_until
+from tests.cluster.lab.places import absent, place_on, received
+from tests.cluster.relay.mesh import ROOM, open_mesh, wait_until
 from tests.cluster.relay.test_mesh import share
 from tests.cluster.sfu.stage import KINDS, wait_received
 
@@ -74,16 +71,7 @@ def state(node: MeshNode) -> LinkState:
 async def open_pair(folder: Path) -> AsyncIterator[tuple[Wan, MeshNode, MeshNode]]:
     """Two nodes with a room between them whose media flows."""
     async with open_wan(parse_topology(NETWORK)) as wan, AsyncExitStack() as stack:
-        places = {}
-        for host in ("ams", "sin"):
-            inside = ("nsenter", f"--net=/run/netns/{wan.namespace(host)}", "--", str(find_program()))
-            address = wan.address(host)
-            places[host] = Place(
-                engine=EngineConfig(media_address=address, workers=1, program=(*inside, "engine")),
-                participants=await stack.enter_async_context(
-                    open_participants(address=address, program=(*inside, "participants"))
-                ),
-            )
+        places = {host: await place_on(stack, wan, host) for host in ("ams", "sin")}
         mesh = await stack.enter_async_context(open_mesh(folder, lambda name: places[name]))
         ams, sin = await mesh.start("ams", "sin")
         await share(ams, sin)

@@ -11,11 +11,9 @@ import trio
 from lab import open_wan
 from lab.topology import parse_topology
 from relay import LinkUp
-from sfu import EngineConfig
-from sfu.participants import open_participants
-from sfu.process import find_program
 from tests.cluster.lab.nat import open_nat
-from tests.cluster.relay.mesh import Place, open_mesh, wait_until
+from tests.cluster.lab.places import open_place
+from tests.cluster.relay.mesh import open_mesh, wait_until
 from tests.cluster.relay.test_mesh import share
 from tests.cluster.sfu.stage import wait_received
 
@@ -67,21 +65,11 @@ async def open_homes(folder: Path, *, asks_hall: bool) -> AsyncIterator[tuple[Me
         inside = {"hall": (wan.namespace("hall"), wan.address("hall"))}
         inside |= {name: (nat.namespace, HOME) for name, nat in nats.items()}
         servers = (f"{wan.address('hall')}:{STUN_PORT}",) if asks_hall else ()
-        places = {}
-        for name, (namespace, address) in inside.items():
-            program = ("nsenter", f"--net=/run/netns/{namespace}", "--", str(find_program()))
-            places[name] = Place(
-                engine=EngineConfig(
-                    media_address=address,
-                    media_port=STUN_PORT if name == "hall" else 0,
-                    stun_servers=() if name == "hall" else servers,
-                    workers=1,
-                    program=(*program, "engine"),
-                ),
-                participants=await stack.enter_async_context(
-                    open_participants(address=address, program=(*program, "participants"))
-                ),
-            )
+        asks = {"hall": {"media_port": STUN_PORT}}
+        places = {
+            name: await open_place(stack, namespace, address, **asks.get(name, {"stun_servers": servers}))
+            for name, (namespace, address) in inside.items()
+        }
         yield await stack.enter_async_context(open_mesh(folder, lambda name: places[name])), nats
 
 

@@ -18,11 +18,9 @@ from relay import LinkUp, RemoteRoom
 from relay.legs.core import SWITCH_S
 from session import Seat
 from session.store import SlotId
-from sfu import EngineConfig
-from sfu.participants import open_participants
-from sfu.process import find_program
 from signalling.ids import DeviceId, SessionId, UserId
-from tests.cluster.relay.mesh import ROOM, Mesh, Place, open_mesh, wait_until
+from tests.cluster.lab.places import absent, place_on, received
+from tests.cluster.relay.mesh import ROOM, Mesh, open_mesh, wait_until
 from tests.cluster.sfu.stage import KINDS, wait_received
 
 if TYPE_CHECKING:
@@ -31,8 +29,7 @@ if TYPE_CHECKING:
 
     from lab import Wan
     from node.http.candidates import NodeCandidate
-    from sfu.participants_protocol import ReceivedMedia
-    from signalling.client.messages import LeaveReason, MediaKind
+    from signalling.client.messages import LeaveReason
     from signalling.ids import NodeId, RoomId
     from tests.cluster.relay.mesh import MeshNode
 
@@ -97,28 +94,8 @@ ROUND: Final = NETWORK.replace(b"rtt_ms = 150", b"rtt_ms = 400")
 async def open_triangle(folder: Path, network: bytes = NETWORK) -> AsyncIterator[tuple[Wan, Mesh]]:
     """The network, and a mesh whose engines and people are in it."""
     async with open_wan(parse_topology(network)) as wan, AsyncExitStack() as stack:
-        places = {}
-        for host in ("ams", "sgn", "sin"):
-            inside = ("nsenter", f"--net=/run/netns/{wan.namespace(host)}", "--", str(find_program()))
-            address = wan.address(host)
-            places[host] = Place(
-                engine=EngineConfig(media_address=address, workers=1, program=(*inside, "engine")),
-                participants=await stack.enter_async_context(
-                    open_participants(address=address, program=(*inside, "participants"))
-                ),
-            )
+        places = {host: await place_on(stack, wan, host) for host in ("ams", "sgn", "sin")}
         yield wan, await stack.enter_async_context(open_mesh(folder, lambda name: places[name], warm_links=2))
-
-
-async def received(node: MeshNode, name: str) -> dict[MediaKind, ReceivedMedia]:
-    """What a participant of that node has received so far."""
-    reports = await node.participants.report()
-    return {item.kind: item for report in reports if report.participant == name for item in report.received}
-
-
-def absent(media: ReceivedMedia) -> int:
-    """Packets that were sent and did not arrive, or not yet."""
-    return media.lost + media.missing
 
 
 def path_of(node: MeshNode) -> str:
