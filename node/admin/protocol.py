@@ -51,9 +51,10 @@ SILENCE_S: Final = 3 * HEARTBEAT_S
 
 
 class TrackOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Which track to explain; empty for a list of all."""
+    """Which track or room to explain; without either a list of all tracks."""
 
     track: str = ""
+    room: str = ""
 
 
 Topic: TypeAlias = Literal[

@@ -1,4 +1,4 @@
-"""What an operator asks about tracks: which there are, and how one of them gets here."""
+"""What an operator asks about tracks: which there are, and how one gets here; and of a room whether it gathers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from node.explain import TrackExplained
+from node.http.candidates import PlanShown
 from signalling.client.messages import MediaKind
-from signalling.errors import Refused
+from signalling.errors import ErrorCode, Refused
 from signalling.ids import NodeId, ParticipantId, RoomId, TrackId
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class KnownTrack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explained(msgspec.Struct, frozen=True, kw_only=True):
-    """The track, or the list; ``code`` says why there is neither."""
+    """The track, the room or the list; ``code`` says why there is none of them."""
 
     explained: TrackExplained | None = None
+    plan: PlanShown | None = None
     tracks: tuple[KnownTrack, ...] = ()
     code: str = ""
     message: str = ""
@@ -40,6 +42,11 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
 
 async def explain(conductor: Conductor, order: TrackOrder) -> Explained:
     """Explain it, or list all."""
+    if order.room:
+        plan = conductor.explain_plan(RoomId(order.room))
+        if plan is None:
+            return Explained(code=ErrorCode.ROOM_UNKNOWN, message="Nobody who is connected here sits in that room.")
+        return Explained(plan=plan)
     if not order.track:
         return Explained(tracks=_known(conductor))
     try:

@@ -32,7 +32,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "node": "drain the local node, put it back, say whether it takes new people",
         "links": "list the local node's links to other nodes",
         "reachability": "look whether every two nodes reach each other with media, and how well",
-        "explain": "say which way a track takes, and what each step measures",
+        "explain": "say which way a track takes, and what each step measures; or why a room gathers",
         "rtt": "say how far two nodes are from each other, or all of them",
         "top": "show the local node and its cluster, live",
         "monitor": "watch the logs of the local node and its gossip agent",

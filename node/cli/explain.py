@@ -1,4 +1,4 @@
-"""``starling explain``: how a track gets from who publishes it to the local node and its people."""
+"""``starling explain``: how a track gets from who publishes it to the local node and its people; why a room gathers."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +10,12 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 
 if TYPE_CHECKING:
     from node.explain import TrackExplained, TrackStep
+    from node.http.candidates import PlanShown
 
 
 def explain(
     track: Annotated[str, typer.Argument(help="A track's id, as `starling explain` without one lists them.")] = "",
+    room: Annotated[str, typer.Option(help="Say of this room whether its people gather on one node, and why.")] = "",
     config: ConfigFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -21,17 +23,22 @@ def explain(
     """Say which way a track takes, step by step: round trip, jitter, loss and bit rate on each, layers at the end.
 
     The local node asks the node that the track comes from, and that one the node before it, under one trace id that
-    stands in the log of each. Without a track: the tracks that the local node knows. Exit code 1: it knows no such
-    track; 3: no node runs here. Example: starling explain 7d2c91-camera
+    stands in the log of each. Without a track: the tracks that the local node knows. With --room: whether that room
+    relays or gathers, why, and what each way to place its people costs. Exit code 1: the node knows no such track, or
+    nobody in that room; 2: both were given; 3: no node runs here. Example: starling explain 7d2c91-camera
     """
+    if track and room:
+        raise typer.BadParameter("give a track or --room, not both")
     from node.admin import Explained, TrackOrder
     from node.errors import NodeStartError
 
-    answer = ask_local(config, data_dir, "explain", Explained, TrackOrder(track=track))
+    answer = ask_local(config, data_dir, "explain", Explained, TrackOrder(track=track, room=room))
     if answer.code:
         raise NodeStartError(answer.code, answer.message, next_step="starling explain")
     if as_json:
-        print_json(answer.tracks if answer.explained is None else answer.explained)
+        print_json(answer.explained or answer.plan or answer.tracks)
+    elif answer.plan is not None:
+        _show_plan(answer.plan)
     elif answer.explained is None:
         print_table(
             ("track", "kind", "room", "publisher", "node"),
@@ -54,6 +61,22 @@ def _show(explained: "TrackExplained") -> None:
             [(" -> ".join(way.path), f"{way.cost_ms:.1f}", way.reason) for way in explained.ways],
         )
     sys.stdout.write(f"\ntrace {explained.trace}\n")
+
+
+def _show_plan(plan: "PlanShown") -> None:
+    held = "each is on their near node" if plan.node is None else f"all are led to {plan.node}"
+    since = "" if plan.for_s is None else f" for {plan.for_s:.0f} s"
+    code = f" ({plan.code})" if plan.code else ""
+    sys.stdout.write(f"{held}{since}: {plan.reason}{code}, decided by {plan.decided_by}, policy {plan.policy}\n")
+    advised = "relay" if plan.advised is None else f"gather on {plan.advised}"
+    sys.stdout.write(f"advice just now: {advised} ({plan.advice}); ")
+    sys.stdout.write(f"{plan.measured} of {plan.people} people measured\n\n")
+    ways = [("each at home" if one.node is None else f"on {one.node}", one) for one in plan.weighed]
+    refused = [(f"on {node}", "", "", code) for node, code in sorted(plan.refused.items())]
+    print_table(
+        ("people", "mean ms", "longest ms", "refused"),
+        [(where, f"{one.mean_ms:.1f}", f"{one.longest_ms:.1f}", "") for where, one in ways] + refused,
+    )
 
 
 def _row(step: "TrackStep") -> tuple[str, ...]:

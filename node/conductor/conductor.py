@@ -80,7 +80,7 @@ if TYPE_CHECKING:
         Sample,
         SessionSocket,
     )
-    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained, SessionPlace
+    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained, PlanShown, SessionPlace
     from node.store_watch import StoreWatch
     from session import ChatHistory as ChatLog
     from session import ClusterKeys, Rooms, SessionRecord, Sessions, Tokens
@@ -209,6 +209,10 @@ class Conductor:
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
         """See :class:`node.http.backend.Backend`."""
         return await self._placement.explain(query)
+
+    def explain_plan(self, room: RoomId) -> PlanShown | None:
+        """Whether the people of a room gather on one node, and why; None where nobody of it sits here."""
+        return self._placement.plan(room)
 
     async def explain_track(self, session_token: str, track: TrackId) -> TrackExplained:
         """See :class:`node.http.backend.Backend`."""

@@ -196,10 +196,10 @@ class GatherDesk:
         said = None if known is None else known.definition.placement
         return self._usual if said is None else said
 
-    def plan(self, room: RoomId) -> tuple[Plan, RoomPlanner | None]:
-        """What is decided of a room, and by what, if it is decided here."""
-        state = self._rooms.get(room) or _Room()
-        return state.plan, state.planner
+    def plan(self, room: RoomId) -> Plan | None:
+        """What is decided of a room; None where nothing ever was."""
+        state = self._rooms.get(room)
+        return None if state is None else state.plan
 
     def decider(self, room: RoomId) -> NodeId | None:
         """The node that decides for a room."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from node.conductor.gathering import GatherDesk
     from node.conductor.stage import Stage
     from node.conductor.standing import Standing
-    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained, SessionPlace
+    from node.http.candidates import CandidateQuery, NodeCandidate, PlacementExplained, PlanShown, SessionPlace
     from session import Sessions
     from signalling.client.admission import SessionRequest
     from signalling.ids import RoomId, SessionId
@@ -84,10 +84,12 @@ class PlacementDesk:
             Refused: As :meth:`candidates`.
         """
         known = await self._as_known_to(query, await self._asker(query))
-        plan = None
-        if known.room is not None and self._gathering is not None:
-            plan = show_plan(self._gathering, known.room, trio.current_time())
+        plan = None if known.room is None else self.plan(known.room)
         return msgspec.structs.replace(self._directory.explain(known, self._stage), room=query.room, plan=plan)
+
+    def plan(self, room: RoomId) -> PlanShown | None:
+        """Whether the people of a room gather on one node, and why; None where nobody of it sits here."""
+        return None if self._gathering is None else show_plan(self._gathering, room, trio.current_time())
 
     async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
         """Where whoever asks for a session is to have it; a device with a seat here may always come again.

@@ -167,10 +167,13 @@ class PlanShown(msgspec.Struct, frozen=True, kw_only=True):
         reason: Why: `policy`, `better_for_everyone`, `closer_node`, `no_better_any_more`, `node_gave_up` or
             `not_advised`.
         code: With `node_gave_up`, what is against that node.
-        for_s: Seconds that it has been so.
+        for_s: Seconds that it has been so; None where nothing was ever decided.
         advice: What is best just now, without regard to what was: `better_for_everyone`, `not_better`,
-            `worse_for_somebody`, `together`, `alone`, `no_node`; empty at a node that does not decide.
-        weighed: What relaying costs, then what each node that may take all would, the best first; empty likewise.
+            `worse_for_somebody`, `together`, `alone`, `no_node`.
+        advised: Where all would be as it is just now; None to relay.
+        people: How many are in the room.
+        measured: Of how many it is known how far they are from their near node; it is guessed for the others.
+        weighed: What relaying costs, then what each node that may take all would, the best first.
         refused: Nodes that may not take them, with the code.
     """
 
@@ -179,8 +182,11 @@ class PlanShown(msgspec.Struct, frozen=True, kw_only=True):
     node: NodeId | None
     reason: str
     code: str
-    for_s: float
+    for_s: float | None
     advice: str
+    advised: NodeId | None
+    people: int
+    measured: int
     weighed: tuple[WeighedShown, ...]
     refused: dict[NodeId, str]
 
