@@ -151,7 +151,7 @@ class GatherDesk:
         room, node = event.word.room, event.node
         if not self._stage.rooms.sessions_in(room):
             return
-        state = self._rooms.setdefault(room, _Room())
+        state = self._rooms.setdefault(room, _Room(plan=Plan(since=trio.current_time())))
         self._woken.set()
         match event.word:
             case RoomPlan(node=target, reason=reason, code=code, for_ms=for_ms):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
@@ -127,3 +128,18 @@ async def test_who_gathered_here_is_led_to_no_nearer_node(autojump_clock: MockCl
         assert house.conductor.gathering.gathered(ROOM) == HERE
         await ada.ask(Measured(rtts_ms={HERE: 200.0, FIRST: 1.0}))
         assert ada.ear.take(Move) == []
+
+
+async def test_what_is_heard_of_a_room_first_dates_it_from_now(autojump_clock: MockClock) -> None:
+    """Another node plans a room that relays here: nothing has held since the clock's beginning."""
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        _with_policy(house.conductor.gathering, "relay")
+        await trio.sleep(500.0)
+        ada = await house.enter("Ada")
+        await _join(ada, gathers=True)
+        await mesh.say.send(RemotePlan(node=FIRST, word=RoomPlan(ROOM, FIRST, "policy")))
+        await trio.sleep(3.0)
+        plan = house.conductor.gathering.plan(ROOM)
+        assert plan is not None
+        assert plan.since == pytest.approx(trio.current_time(), abs=5.0)
