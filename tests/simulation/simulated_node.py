@@ -27,7 +27,10 @@ from tests.unit.accounts.quick_passwords import QuickPasswords
 from tests.unit.sfu.fake_engine import FakeHost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from session import Sessions
+    from signalling.client.rooms import PlacementPolicy
     from tests.simulation.faulty_store import FaultyStore
     from tests.simulation.links import Links
     from tests.simulation.person import SimulatedWire
@@ -57,6 +60,8 @@ class SimulatedNode:
         directory: everybody's.
         repository: everybody's.
         links: everybody's.
+        view: the cluster as it sees it; it sees nobody else, unless told.
+        placement: of rooms that say nothing.
     """
 
     def __init__(
@@ -68,6 +73,8 @@ class SimulatedNode:
         directory: RoomDirectory,
         repository: MemoryRepository,
         links: Links,
+        view: Callable[[NodeId], ClusterView] = lambda own: ClusterView(own_id=own),
+        placement: PlacementPolicy = "relay",
     ) -> None:
         self.id = NodeId(name)
         self._universe = universe
@@ -75,6 +82,8 @@ class SimulatedNode:
         self._directory = directory
         self._repository = repository
         self._links = links
+        self._view = view
+        self._placement: PlacementPolicy = placement
         self._boot = 0
         self._life = trio.CancelScope()
         self._serving: trio.Nursery | None = None
@@ -147,7 +156,7 @@ class SimulatedNode:
                             guests=True,
                         ),
                         keys=KEYS,
-                        directory=Directory(view=lambda: ClusterView(own_id=self.id)),
+                        directory=Directory(view=lambda: self._view(self.id)),
                         membership=None,
                         relay=end,
                         rooms=self.rooms,
@@ -156,6 +165,7 @@ class SimulatedNode:
                         accounts=Accounts(repository, QuickPasswords(), AccountSettings(enabled=True)),
                         tokens=tokens,
                         pins=QuickPasswords(),
+                        placement=self._placement,
                     )
                 ) as conductor,
                 trio.open_nursery() as serving,
