@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import trio
@@ -30,21 +30,23 @@ FIRST = NodeId("first")
 """Before `here` by name, so it decides."""
 
 
+_MEMBERS: Final = {
+    node: ViewMember(
+        serf_name=node,
+        address="127.0.0.1",
+        port=1,
+        state=MemberState.ALIVE,
+        tags=replace(TAGS, node_id=node, state=NodeState.SERVING, public_url=f"http://{node}"),
+    )
+    for node in (HERE, FIRST)
+}
+_VIEW: Final = ClusterView(own_id=HERE, members=MappingProxyType(_MEMBERS), is_fresh=True)
+
+
 def _with_policy(desk: GatherDesk, policy: PlacementPolicy) -> None:
-    members = {
-        node: ViewMember(
-            serf_name=node,
-            address="127.0.0.1",
-            port=1,
-            state=MemberState.ALIVE,
-            tags=replace(TAGS, node_id=node, state=NodeState.SERVING, public_url=f"http://{node}"),
-        )
-        for node in (HERE, FIRST)
-    }
-    view = ClusterView(own_id=HERE, members=MappingProxyType(members), is_fresh=True)
     desk._usual = policy
-    desk._view = lambda: view
-    desk._rtts = lambda: rtt_matrix(view)
+    desk._view = lambda: _VIEW
+    desk._rtts = lambda: rtt_matrix(_VIEW)
 
 
 async def _join(person: Person, *, gathers: bool) -> None:
@@ -118,16 +120,19 @@ async def test_a_room_that_relays_heeds_no_plan(autojump_clock: MockClock) -> No
         assert ada.ear.take(Move) == []
 
 
-async def test_who_gathered_here_is_led_to_no_nearer_node(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize(("policy", "reasons"), [("gather", []), ("relay", ["nearer"])])
+async def test_who_gathered_here_is_led_to_no_nearer_node(
+    policy: PlacementPolicy, reasons: list[str], autojump_clock: MockClock
+) -> None:
     mesh = Mesh()
-    async with open_house(mesh=mesh) as house:
-        _with_policy(house.conductor.gathering, "gather")
+    async with open_house(mesh=mesh, view=_VIEW) as house:
+        _with_policy(house.conductor.gathering, policy)
         ada = await house.enter("Ada")
         await _join(ada, gathers=True)
         await trio.sleep(5.0)
-        assert house.conductor.gathering.gathered(ROOM) == HERE
+        assert house.conductor.gathering.gathered(ROOM) == (HERE if policy == "gather" else None)
         await ada.ask(Measured(rtts_ms={HERE: 200.0, FIRST: 1.0}))
-        assert ada.ear.take(Move) == []
+        assert [one.reason for one in ada.ear.take(Move)] == reasons
 
 
 async def test_what_is_heard_of_a_room_first_dates_it_from_now(autojump_clock: MockClock) -> None:
