@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MAX_WAYS: Final = 256
 """Pairs that an explanation lists: 16 candidates by the 16 nodes of a room that count are more than anybody reads."""
 
+OWN_STANDING: Final = frozenset({"draining", "ineligible"})
+"""What a node knows of itself before its own tag says so."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Placed:
@@ -83,12 +86,14 @@ class Directory:
         Args:
             query: What is known of the client.
             stage: Where rooms live.
-            closed: Why this node takes nobody new, code and text, though its tag may not say so yet.
+            closed: Why this node takes nobody new, code and text; its tag says so, and no longer so, a little later.
             is_known_here: They have a seat here, and may stay whatever is said of new ones.
         """
         own = self._view().own_id
         placed = self._place(query, stage, node=own)
-        left_out = next((one for one in placed.placement.excluded if one.node_id == own), None)
+        left_out = next(
+            (one for one in placed.placement.excluded if one.node_id == own and one.code not in OWN_STANDING), None
+        )
         code, text = closed or ((left_out.code, left_out.text) if left_out is not None else ("", ""))
         if is_known_here or not code:
             return SessionPlace(better=self._clearly_better(placed))

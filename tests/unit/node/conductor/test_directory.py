@@ -163,7 +163,6 @@ def test_whoever_sits_alone_is_not_held_by_the_room_that_they_would_take_along()
 @pytest.mark.parametrize(
     ("tags", "query", "code"),
     [
-        ({"eligible": False}, CandidateQuery(), "ineligible"),
         ({"residency": "us"}, CandidateQuery(residency="eu"), "residency"),
         ({"region": "us"}, CandidateQuery(room=DEN, allowed=("eu",)), "residency"),
     ],
@@ -181,12 +180,15 @@ def test_who_may_not_come_here_is_sent_on_though_nobody_knows_how_far_anything_i
     assert again == SessionPlace(), "who has a seat here comes back to it"
 
 
-def test_who_comes_to_a_node_that_is_emptied_is_sent_on() -> None:
+@pytest.mark.parametrize("tags", [{"state": NodeState.DRAINING}, {"eligible": False}])
+def test_whether_a_node_is_emptied_or_takes_people_is_known_there_and_not_by_its_tag(tags: dict[str, Any]) -> None:
+    """The tag follows a moment later, both ways: after an undo nobody is sent away for it."""
     me = member("me")
-    cluster = view(replace(me, tags=replace(me.tags, state=NodeState.DRAINING)), member("london"))
-    place = directory(cluster).session_place(CandidateQuery(), stage())
+    cluster = view(replace(me, tags=replace(me.tags, **tags)), member("london"))
+    place = directory(cluster).session_place(CandidateQuery(), stage(), closed=("draining", "because"))
     assert place.left_out is not None
     assert (place.left_out.code, [one.node for one in place.nodes]) == ("draining", [LONDON])
+    assert directory(cluster).session_place(CandidateQuery(), stage()) == SessionPlace()
 
 
 def test_what_the_node_knows_of_itself_counts_before_its_tag_says_so() -> None:
@@ -197,8 +199,8 @@ def test_what_the_node_knows_of_itself_counts_before_its_tag_says_so() -> None:
 
 
 def test_nobody_is_sent_to_a_full_node_but_may_be_told_of_it() -> None:
-    cluster = view(member("me", eligible=False), member("tokyo", load=LoadClass.FULL))
-    place = directory(cluster).session_place(CandidateQuery(), stage())
+    cluster = view(member("me"), member("tokyo", load=LoadClass.FULL))
+    place = directory(cluster).session_place(CandidateQuery(), stage(), closed=("ineligible", "because"))
     assert (place.better, [one.node for one in place.nodes]) == (None, [TOKYO])
 
 
