@@ -8,16 +8,25 @@ counts.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from node.http.backend import Sample
 from relay.link_peer import node_of_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sfu import LegStatistics, PeerStatistics, Statistics
     from signalling.ids import NodeId
+
+MEASURED: Final = (
+    ("link_rtt_seconds", "Round trip by keepalives.", "rtt_ms", 1000),
+    ("link_jitter_seconds", "Variation of the keepalives' round trips.", "jitter_ms", 1000),
+    ("link_loss_ratio", "Share of packets from there that were lost of late, before repair.", "loss", 1),
+    ("link_estimate_bits_per_second", "What the path carries, while it is the limit.", "estimate_bps", 1),
+)
+"""Name, sentence, where an end has it, and how many of its units are one of ours."""
 
 
 def link_samples(statistics: Statistics) -> Iterator[Sample]:
@@ -35,31 +44,18 @@ def link_samples(statistics: Statistics) -> Iterator[Sample]:
 
 
 def _of_link(node: NodeId, ends: list[PeerStatistics], legs: list[LegStatistics]) -> Iterator[Sample]:
-    def gauge(name: str, sentence: str, value: float, **labels: str) -> Sample:
-        return Sample(name=f"link_{name}", kind="gauge", help=sentence, value=value, labels={"node": node, **labels})
-
+    gauge = partial(Sample.gauge, node=node)
     carrying = [end for end in ends if end.state == "connected"]
-    yield gauge("connected", "1 while the link carries, 0 while it is made or suspect.", float(bool(carrying)))
-    measured: tuple[tuple[str, str, Callable[[PeerStatistics], float | None]], ...] = (
-        ("rtt_seconds", "Round trip by keepalives.", lambda end: _seconds(end.rtt_ms)),
-        ("jitter_seconds", "Variation of the keepalives' round trips.", lambda end: _seconds(end.jitter_ms)),
-        ("loss_ratio", "Share of packets from there that were lost of late, before repair.", lambda end: end.loss),
-        ("estimate_bits_per_second", "What the path carries, while it is the limit.", lambda end: end.estimate_bps),
-    )
-    for name, sentence, value_of in measured:
-        known = [value for end in carrying or ends if (value := value_of(end)) is not None]
+    yield gauge("link_connected", "1 while the link carries, 0 while it is made or suspect.", float(bool(carrying)))
+    for name, sentence, field, unit in MEASURED:
+        known = [value / unit for end in carrying or ends if (value := getattr(end, field)) is not None]
         if known:
             yield gauge(name, sentence, min(known))
     for direction in ("in", "out"):
         packets = sum(getattr(end, f"packets_{direction}") for end in ends)
         carried = sum(getattr(end, f"bytes_{direction}") for end in ends)
-        yield gauge(
-            "packets", "Media packets since the link was made; their rate is the load.", packets, direction=direction
-        )
-        yield gauge("bytes", "Their bytes; the rate is the bitrate.", carried, direction=direction)
         count = sum(leg.outgoing is (direction == "out") for leg in legs)
-        yield gauge("legs", "Tracks on the link.", count, direction=direction)
-
-
-def _seconds(ms: float | None) -> float | None:
-    return None if ms is None else ms / 1000
+        way = partial(gauge, direction=direction)
+        yield way("link_packets", "Media packets since the link was made; their rate is the load.", packets)
+        yield way("link_bytes", "Their bytes; the rate is the bitrate.", carried)
+        yield way("link_legs", "Tracks on the link.", count)

@@ -28,6 +28,8 @@ LINE_STATES: Final = ("waiting", "flowing", "paused", "starved")
 
 KINDS: Final = ("publisher", "subscriber", "link")
 
+_gauge, _counter = Sample.gauge, Sample.counter
+
 
 class MediaMeasures:
     """Reads an engine, at most once a second."""
@@ -127,11 +129,3 @@ def _spread(name: str, sentence: str, values: Iterable[float | None], label: dic
     cuts = quantiles(known, n=100, method="inclusive") if len(known) > 1 else known * 99
     for quantile, at in (("0.5", 49), ("0.99", 98)):
         yield _gauge(name, sentence, cuts[at], quantile=quantile, **label)
-
-
-def _gauge(name: str, sentence: str, value: float, **labels: str) -> Sample:
-    return Sample(name=name, kind="gauge", help=sentence, value=value, labels=labels)
-
-
-def _counter(name: str, sentence: str, value: float, **labels: str) -> Sample:
-    return Sample(name=name, kind="counter", help=sentence, value=value, labels=labels)

@@ -161,6 +161,16 @@ class Sample:
     value: float
     labels: Mapping[str, str]
 
+    @classmethod
+    def gauge(cls, name: str, sentence: str, value: float, **labels: str) -> Sample:
+        """Make one that is a state."""
+        return cls(name=name, kind="gauge", help=sentence, value=value, labels=labels)
+
+    @classmethod
+    def counter(cls, name: str, sentence: str, value: float, **labels: str) -> Sample:
+        """Make one that only grows; its name ends in ``_total``."""
+        return cls(name=name, kind="counter", help=sentence, value=value, labels=labels)
+
 
 class AccountBackend(Protocol):
     """Built-in accounts behind the HTTP side; off by default, and then everything is refused."""

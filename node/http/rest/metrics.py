@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "starling_"
 
+_gauge, _counter = Sample.gauge, Sample.counter
+
 
 def metrics_blueprint(api: Api) -> Blueprint:
     """Make the resource."""
@@ -51,14 +53,6 @@ def _http_samples(api: Api) -> Iterable[Sample]:
         for cause in ("refused", "crashed", "stuck"):
             sentence = "TCP connections that were ended or not let in, by cause."
             yield _counter("http_connections_dropped_total", sentence, getattr(seen, cause), cause=cause)
-
-
-def _gauge(name: str, sentence: str, value: float) -> Sample:
-    return Sample(name=name, kind="gauge", help=sentence, value=value, labels={})
-
-
-def _counter(name: str, sentence: str, value: float, **labels: str) -> Sample:
-    return Sample(name=name, kind="counter", help=sentence, value=value, labels=labels)
 
 
 class _Samples(Collector):
