@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
+from membership.placement import MOVE_MARGIN_MS
 from node.conductor.room_facts import room_facts
 from relay.planner import Plan, PlannerStatistics, PlanReason, RoomPlanner
 from signalling.errors import Refused
@@ -57,10 +58,6 @@ AGAIN_S: Final = 30.0
 AGAIN_LIMIT_S: Final = 600.0
 """Before somebody who did not go is told again: twice as long each time, as their way there may not work."""
 
-FAR_HOME_MS: Final = 25.0
-"""A node that somebody who comes to a gathered room measured to be nearer by this much would be their home: what a
-move to a nearer node has to win (membership/placement.py)."""
-
 
 @dataclass(slots=True)
 class _Led:
@@ -78,7 +75,7 @@ class _Told:
 
 @dataclass(slots=True)
 class _Room:
-    plan: Plan = field(default_factory=Plan)
+    plan: Plan
     planner: RoomPlanner | None = None
     heard: dict[NodeId, Plan] = field(default_factory=dict)
     hops: dict[ParticipantId, PersonHops] = field(default_factory=dict)
@@ -151,7 +148,7 @@ class GatherDesk:
         room, node = event.word.room, event.node
         if not self._stage.rooms.sessions_in(room):
             return
-        state = self._rooms.setdefault(room, _Room(plan=Plan(since=trio.current_time())))
+        state = self._room(room, trio.current_time())
         self._woken.set()
         match event.word:
             case RoomPlan(node=target, reason=reason, code=code, for_ms=for_ms):
@@ -207,17 +204,17 @@ class GatherDesk:
 
     def facts(self, room: RoomId) -> RoomFacts:
         """What is known of a room."""
-        state = self._rooms.get(room) or _Room()
+        state = self._rooms.get(room)
         known = self._definitions.known(room)
         relay = self._relay
         return room_facts(
             self._stage.rooms.snapshot(room),
-            state.hops,
+            {} if state is None else state.hops,
             view=self._view(),
             rtts=self._rtts(),
             costs_from=relay.path_costs_from if relay is not None else lambda _: {},
             allowed=() if known is None else known.definition.residency,
-            held=state.plan.node,
+            held=None if state is None else state.plan.node,
         )
 
     def statistics(self) -> PlannerStatistics:
@@ -248,13 +245,16 @@ class GatherDesk:
             del self._rooms[room]
         for room in sorted(live):
             if room in self._rooms or self.policy(room) != "relay":
-                self._look_at(room, self._rooms.setdefault(room, _Room(plan=Plan(since=now))), now)
+                self._look_at(room, self._room(room, now), now)
         ahead = {
             room: frozenset({node}) for room in self._rooms if (node := self.gathered(room)) not in (None, self._own)
         }
         if ahead != self._ahead:
             self._ahead = ahead
             self._stage.share_ahead(ahead, of="gathering")
+
+    def _room(self, room: RoomId, now: float) -> _Room:
+        return self._rooms.setdefault(room, _Room(plan=Plan(since=now)))
 
     def _look_at(self, room: RoomId, state: _Room, now: float) -> None:
         people = {one.participant: one.node for one in self._stage.rooms.snapshot(room)}
@@ -272,7 +272,7 @@ class GatherDesk:
         if state.plan.node != before.node:
             self._changed(room, state, before, decider)
         self._restate_homes(room, state, people)
-        self._tell(room, state, set(people.values()) - {self._own}, now)
+        self._tell(room, state, people, now)
         self._lead(room, state, now)
 
     def _changed(self, room: RoomId, state: _Room, before: Plan, decider: NodeId) -> None:
@@ -289,7 +289,7 @@ class GatherDesk:
         room, me = self._stage.rooms.room_of(session), self._stage.rooms.participant(session)
         if room is None or me is None or (room not in self._rooms and self.policy(room) == "relay"):
             return
-        state = self._rooms.setdefault(room, _Room(plan=Plan(since=trio.current_time())))
+        state = self._room(room, trio.current_time())
         before = state.hops.get(me.participant)
         nearest = sorted(rtts_ms.items(), key=lambda one: (one[1], one[0]))[:MAX_HOPS_TOLD]
         if session not in self._led:
@@ -301,21 +301,20 @@ class GatherDesk:
 
     def _restate_homes(self, room: RoomId, state: _Room, people: Mapping[ParticipantId, NodeId]) -> None:
         """Where a room has not gathered, each is at home."""
-        for who in sorted(people):
+        at_home = self.gathered(room) is None
+        for who in sorted(who for who, node in people.items() if node == self._own):
             hops = state.hops.get(who)
-            if people[who] == self._own and hops is None:
-                state.hops[who] = PersonHops(who, self._own)
-            elif people[who] == self._own and self.gathered(room) is None and hops is not None:
-                state.hops[who] = PersonHops(who, self._own, hops.rtts)
+            if hops is None or at_home:
+                state.hops[who] = PersonHops(who, self._own, () if hops is None else hops.rtts)
 
     # --- telling and leading ------------------------------------------------------------------
 
-    def _tell(self, room: RoomId, state: _Room, nodes: set[NodeId], now: float) -> None:
-        relay = self._relay
+    def _tell(self, room: RoomId, state: _Room, people: Mapping[ParticipantId, NodeId], now: float) -> None:
+        relay, nodes = self._relay, set(people.values()) - {self._own}
         state.told = {node: told for node, told in state.told.items() if node in nodes}
         if relay is None or not nodes:
             return
-        ours = {one.participant for one in self._stage.rooms.snapshot(room) if one.node == self._own}
+        ours = {who for who, node in people.items() if node == self._own}
         hops = [state.hops[who] for who in sorted(ours & state.hops.keys())]
         words: list[RoomHops | RoomPlan] = [
             RoomHops(room, tuple(hops[at : at + MAX_PEOPLE_PLACED])) for at in range(0, len(hops), MAX_PEOPLE_PLACED)
@@ -352,9 +351,9 @@ class GatherDesk:
 
 
 def _home_of(rtts_ms: Mapping[NodeId, int], own: NodeId) -> NodeId:
-    """Where somebody who comes here belongs: here, unless another node is clearly nearer."""
+    """Where somebody who comes here belongs: here, unless a move to another node would be worth it."""
     nearest = min(rtts_ms, key=lambda node: (rtts_ms[node], node), default=own)
-    return nearest if own in rtts_ms and rtts_ms[own] - rtts_ms[nearest] >= FAR_HOME_MS else own
+    return nearest if own in rtts_ms and rtts_ms[own] - rtts_ms[nearest] >= MOVE_MARGIN_MS else own
 
 
 def _aged(word: RoomHops | RoomPlan, plan: Plan, now: float) -> RoomHops | RoomPlan:

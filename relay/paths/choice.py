@@ -124,4 +124,9 @@ class Choice:
 
 def is_better(way: Way, than: Way) -> bool:
     """Whether a way costs so much less that a change is worth it."""
-    return way.cost_ms <= than.cost_ms * (1 - BETTER_BY) and way.cost_ms <= than.cost_ms - BETTER_BY_MS
+    return clearly_less(way.cost_ms, than.cost_ms)
+
+
+def clearly_less(cost_ms: float, than_ms: float) -> bool:
+    """Whether a cost is lower by enough to be worth a change."""
+    return cost_ms <= than_ms * (1 - BETTER_BY) and cost_ms <= than_ms - BETTER_BY_MS

@@ -1,8 +1,9 @@
 """What is best for a room just now, without any memory: relay, or gather on one node. A pure function.
 
 Gathering is advised where it is better for everyone and clearly better in the mean: nobody's longest way may become
-longer beyond what nobody notices, and the mean has to fall by a share and by an amount, as 5 ms are much of 10 and
-little of 300. Of the nodes that pass, the one with the least mean is named. Never one that may not take the people.
+longer beyond what nobody notices, and the mean has to fall by as much as a new path has to win (relay/paths/choice.py):
+it moves people, each of them two peer connections and a keyframe. Of the nodes that pass, the one with the least mean
+is named. Never one that may not take the people.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from relay.paths.choice import clearly_less
 from relay.planner.weighing import Weighed, weigh
 
 if TYPE_CHECKING:
@@ -19,12 +21,7 @@ if TYPE_CHECKING:
     from relay.planner.facts import RoomFacts
     from signalling.ids import NodeId
 
-__all__ = ["BETTER_BY", "BETTER_BY_MS", "TOLERANCE_MS", "Advice", "Verdict", "advise", "clearly_less", "harms"]
-
-BETTER_BY: Final = 0.2
-BETTER_BY_MS: Final = 10.0
-"""Gathering moves people, each of them two peer connections and a keyframe: it has to win a fifth of the mean way and
-10 ms one way, as a new path has to (relay/paths/choice.py), and as a move to a nearer node has to in round trips."""
+__all__ = ["TOLERANCE_MS", "Advice", "Verdict", "advise", "harms"]
 
 TOLERANCE_MS: Final = 10.0
 """By so much, one way, somebody's longest way may grow for the sake of the others: half a frame of sound, and below the
@@ -105,11 +102,6 @@ def _judge(facts: RoomFacts, relay: Weighed, options: tuple[Weighed, ...]) -> tu
 def harms(one: Weighed, relay: Weighed) -> float:
     """By how much the longest way of whoever loses most grows, milliseconds; below 0 when everybody wins."""
     return max((ms - relay.worst_ms[who] for who, ms in one.worst_ms.items()), default=0.0)
-
-
-def clearly_less(mean_ms: float, than_ms: float) -> bool:
-    """Whether a mean is lower by enough to be worth a move."""
-    return mean_ms <= than_ms * (1 - BETTER_BY) and mean_ms <= than_ms - BETTER_BY_MS
 
 
 def _in_order(options: Iterable[Weighed]) -> tuple[Weighed, ...]:

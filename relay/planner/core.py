@@ -16,7 +16,8 @@ import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from relay.planner.advice import TOLERANCE_MS, Advice, Verdict, advise, clearly_less, harms
+from relay.paths.choice import clearly_less
+from relay.planner.advice import TOLERANCE_MS, Advice, Verdict, advise, harms
 from relay.planner.facts import Site
 
 if TYPE_CHECKING:
@@ -93,11 +94,6 @@ class RoomPlanner:
         self._wish: tuple[NodeId | None, float] | None = None
         self._rests_until = float("-inf")
         self._barred: dict[NodeId, float] = {}
-
-    @property
-    def wish(self) -> tuple[NodeId | None, float] | None:
-        """What is about to be decided, and since when it has been wished for."""
-        return self._wish
 
     def decide(self, facts: RoomFacts, policy: PlacementPolicy, now: float) -> bool:
         """Look at a room; gives whether the plan is another one now."""

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relay.paths.choice import BETTER_BY, BETTER_BY_MS
 from relay.planner import RoomFacts, Site, Verdict, advise
-from relay.planner.advice import BETTER_BY, BETTER_BY_MS, TOLERANCE_MS
+from relay.planner.advice import TOLERANCE_MS
 from tests.unit.relay.planner.rooms import A, B, C, facts, measured_rooms, person, visage
 
 if TYPE_CHECKING:
