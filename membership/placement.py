@@ -188,9 +188,7 @@ def rank(view: ClusterView, rtts: RttMatrix, client: ClientPlace, room: RoomPlac
         room: the room it wants to join, if any.
     """
     asked = _living_room(view, room or RoomPlace())
-    me = view.members.get(view.own_id)
-    others = [view.members[node].tags for node in asked.nodes] + ([me.tags] if me is not None else [])
-    ranges = {(one.protocol_min, one.protocol_max) for one in others}
+    ranges = _protocols(view, asked.nodes | {view.own_id})
     lives = sorted(asked.nodes)
     candidates: list[Candidate] = []
     excluded: list[Excluded] = []
@@ -199,7 +197,7 @@ def rank(view: ClusterView, rtts: RttMatrix, client: ClientPlace, room: RoomPlac
         if refusal is None:
             candidates.append(_candidate(member, rtts, client, asked, lives))
         else:
-            excluded.append(Excluded(node_id=member.node_id, code=refusal[0], text=refusal[1]))
+            excluded.append(refusal)
     tie = _Tie(rtts=rtts, client=client, room=asked)
     ordered = [one for group in _groups(candidates) for one in _tiers(group, tie)]
     return Placement(candidates=_stay(ordered, client.node), excluded=tuple(excluded))
@@ -211,8 +209,13 @@ def _living_room(view: ClusterView, room: RoomPlace) -> RoomPlace:
     return replace(room, nodes=frozenset(sorted(room.nodes & alive)[:MAX_ROOM_NODES]))
 
 
-def _refusal(member: ViewMember, room: RoomPlace, ranges: Iterable[tuple[int, int]]) -> tuple[str, str] | None:
+def _refusal(member: ViewMember, room: RoomPlace, ranges: Iterable[tuple[int, int]]) -> Excluded | None:
     """Why a node is no candidate; None for one that is."""
+    found = _why_not(member, room, ranges)
+    return None if found is None else Excluded(node_id=member.node_id, code=found[0], text=found[1])
+
+
+def _why_not(member: ViewMember, room: RoomPlace, ranges: Iterable[tuple[int, int]]) -> tuple[str, str] | None:
     tags = member.tags
     if member.state is not MemberState.ALIVE:
         return "not_alive", f"it has {member.state.value}"
@@ -232,12 +235,17 @@ def _refusal(member: ViewMember, room: RoomPlace, ranges: Iterable[tuple[int, in
     return None
 
 
-def refusals(view: ClusterView, room: RoomPlace) -> Mapping[NodeId, str]:
-    """Why each node may not take the room's people, by a code of :class:`Excluded`; empty for one that may."""
+def refusals(view: ClusterView, room: RoomPlace, nodes: Iterable[NodeId]) -> Mapping[NodeId, Excluded]:
+    """Why these members may not take the room's people; those that may are not in it."""
     asked = _living_room(view, room)
-    ranges = {(one.protocol_min, one.protocol_max) for one in (view.members[node].tags for node in asked.nodes)}
-    found = {member.node_id: _refusal(member, asked, ranges) for member in view.members.values()}
-    return {node: "" if refusal is None else refusal[0] for node, refusal in found.items()}
+    ranges = _protocols(view, asked.nodes)
+    found = (_refusal(view.members[node], asked, ranges) for node in nodes)
+    return {one.node_id: one for one in found if one is not None}
+
+
+def _protocols(view: ClusterView, nodes: Iterable[NodeId]) -> set[tuple[int, int]]:
+    tags = (view.members[node].tags for node in nodes if node in view.members)
+    return {(one.protocol_min, one.protocol_max) for one in tags}
 
 
 def may_hold(tags: NodeTags, allowed: tuple[str, ...]) -> bool:

@@ -202,9 +202,11 @@ class Conductor:
         """See :class:`node.http.backend.Backend`."""
         return await self._placement.candidates(query)
 
-    async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
+    async def session_place(
+        self, query: CandidateQuery, wanted: SessionRequest, *, may_go: bool = True
+    ) -> SessionPlace:
         """See :class:`node.http.backend.Backend`."""
-        return await self._placement.session_place(query, wanted)
+        return await self._placement.session_place(query, wanted, may_go=may_go)
 
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:
         """See :class:`node.http.backend.Backend`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from membership import ClientPlace, LoadClass, Position, Reason, RoomPlace, may_hold, rank, rtt_matrix
+from membership import ClientPlace, LoadClass, Position, Reason, RoomPlace, may_hold, rank, refusals, rtt_matrix
 from node.http.candidates import (
     CandidateReason,
     LeftOut,
@@ -59,8 +59,8 @@ class Directory:
         rtts: Callable[[], RttMatrix] | None = None,
         map_of_addresses: GeoDatabase | None = None,
     ) -> None:
-        self.view = self._view = view
-        self.rtts = self._rtts = rtts or (lambda: rtt_matrix(view()))
+        self.view = view
+        self.rtts = rtts or (lambda: rtt_matrix(view()))
         self._map = map_of_addresses
 
     def candidates(self, query: CandidateQuery, stage: Stage) -> tuple[NodeCandidate, ...]:
@@ -76,10 +76,16 @@ class Directory:
             stage: Where rooms live.
             leaving: Its session here; whoever sits alone is not held by the room that they would take along.
         """
-        return self._clearly_better(self._place(query, stage, node=self._view().own_id, leaving=leaving))
+        return self._clearly_better(self._place(query, stage, node=self.view().own_id, leaving=leaving))
 
     def session_place(
-        self, query: CandidateQuery, stage: Stage, *, closed: tuple[str, str] | None = None, is_known_here: bool = False
+        self,
+        query: CandidateQuery,
+        stage: Stage,
+        *,
+        closed: tuple[str, str] | None = None,
+        is_known_here: Callable[[], bool] = lambda: False,
+        may_go: bool = True,
     ) -> SessionPlace:
         """Where somebody who asks this node for a session is to have it.
 
@@ -87,15 +93,16 @@ class Directory:
             query: What is known of the client.
             stage: Where rooms live.
             closed: Why this node takes nobody new, code and text; its tag says so, and no longer so, a little later.
-            is_known_here: They have a seat here, and may stay whatever is said of new ones.
+            is_known_here: Whether they have a seat here, and may stay whatever is said of new ones.
+            may_go: Whether they can be sent on; without that nodes are ranked only for who has to go.
         """
-        own = self._view().own_id
+        own = self.view().own_id
+        code, text = closed or self._own_refusal(query, stage)
+        stays = not code or is_known_here()
+        if stays and not may_go:
+            return SessionPlace()
         placed = self._place(query, stage, node=own)
-        left_out = next(
-            (one for one in placed.placement.excluded if one.node_id == own and one.code not in OWN_STANDING), None
-        )
-        code, text = closed or ((left_out.code, left_out.text) if left_out is not None else ("", ""))
-        if is_known_here or not code:
+        if stays:
             return SessionPlace(better=self._clearly_better(placed))
         others = [one for one in placed.placement.candidates if one.node_id != own]
         free = next((one for one in others if one.load is not LoadClass.FULL), None)
@@ -104,6 +111,14 @@ class Directory:
             left_out=LeftOut(node=own, code=code, text=text),
             nodes=tuple(_shown(one, placed.view) for one in others),
         )
+
+    def _own_refusal(self, query: CandidateQuery, stage: Stage) -> tuple[str, str]:
+        """Why this node may not take the room's people, apart from its standing; empty if it may."""
+        view = self.view()
+        if view.own_id not in view.members:
+            return "", ""
+        found = refusals(view, self._room_place(query, stage), (view.own_id,)).get(view.own_id)
+        return ("", "") if found is None or found.code in OWN_STANDING else (found.code, found.text)
 
     def explain(self, query: CandidateQuery, stage: Stage) -> PlacementExplained:
         """Why the client is sent where it is."""
@@ -127,37 +142,28 @@ class Directory:
 
     def may_live_here(self, allowed: tuple[str, ...]) -> bool:
         """Whether this node is of one of these regions or residency tags; true for none."""
-        view = self._view()
+        view = self.view()
         own = view.members.get(view.own_id)
         return not allowed or (own is not None and may_hold(own.tags, allowed))
 
     def has_home(self, allowed: tuple[str, ...]) -> bool:
         """Whether any node that lives is of one of these regions or residency tags; true for none."""
-        return not allowed or any(may_hold(member.tags, allowed) for member in self._view().alive())
+        return not allowed or any(may_hold(member.tags, allowed) for member in self.view().alive())
 
     def url_of(self, node: NodeId) -> str:
         """Where clients reach a living member; empty where there is none of that name."""
-        member = self._view().members.get(node)
+        member = self.view().members.get(node)
         return "" if member is None else member.tags.public_url
 
     def member_urls(self) -> tuple[str, ...]:
         """Public URLs of the living members."""
-        return tuple(member.tags.public_url for member in self._view().alive())
+        return tuple(member.tags.public_url for member in self.view().alive())
 
     def _place(
         self, query: CandidateQuery, stage: Stage, *, node: NodeId | None = None, leaving: SessionId | None = None
     ) -> _Placed:
-        view, rtts, position = self._view(), self._rtts(), self._position(query)
-        nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
-        if query.room is not None and any(one != leaving for one in stage.rooms.sessions_in(query.room)):
-            nodes.add(view.own_id)
-        here_ms = None if query.room is None else stage.people.farthest_ms(query.room, leaving=leaving)
-        room = RoomPlace(
-            nodes=frozenset(nodes),
-            people_ms={} if here_ms is None else {view.own_id: here_ms},
-            residency=query.residency,
-            allowed=query.allowed,
-        )
+        view, rtts, position = self.view(), self.rtts(), self._position(query)
+        room = self._room_place(query, stage, leaving=leaving)
         client = ClientPlace(
             rtts_ms=query.rtts_ms,
             position=None if position is None else Position(latitude=position.latitude, longitude=position.longitude),
@@ -166,6 +172,19 @@ class Directory:
         )
         placement = _with_gathered(rank(view, rtts, client, room), query.gathered)
         return _Placed(view=view, rtts=rtts, position=position, room=room, placement=placement)
+
+    def _room_place(self, query: CandidateQuery, stage: Stage, *, leaving: SessionId | None = None) -> RoomPlace:
+        view = self.view()
+        nodes = set(stage.nodes_of(query.room)) if query.room is not None else set()
+        if query.room is not None and any(one != leaving for one in stage.rooms.sessions_in(query.room)):
+            nodes.add(view.own_id)
+        here_ms = None if query.room is None else stage.people.farthest_ms(query.room, leaving=leaving)
+        return RoomPlace(
+            nodes=frozenset(nodes),
+            people_ms={} if here_ms is None else {view.own_id: here_ms},
+            residency=query.residency,
+            allowed=query.allowed,
+        )
 
     @staticmethod
     def _clearly_better(placed: _Placed) -> NodeCandidate | None:

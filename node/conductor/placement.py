@@ -91,7 +91,7 @@ class PlacementDesk:
         """Whether the people of a room gather on one node, and why; None where nobody of it sits here."""
         return None if self._gathering is None else show_plan(self._gathering, room, trio.current_time())
 
-    async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
+    async def session_place(self, query: CandidateQuery, wanted: SessionRequest, *, may_go: bool) -> SessionPlace:
         """Where whoever asks for a session is to have it; a device with a seat here may always come again.
 
         Raises:
@@ -99,9 +99,12 @@ class PlacementDesk:
         """
         asker = await self._asker(query, user_token=wanted.token)
         known = await self._as_known_to(query, asker)
-        returns = wanted.device is not None and any(seat.device == wanted.device for seat in self._sessions.seats())
+
+        def returns() -> bool:
+            return wanted.device is not None and any(seat.device == wanted.device for seat in self._sessions.seats())
+
         return self._directory.session_place(
-            known, self._stage, closed=self._standing.left_out_as, is_known_here=returns
+            known, self._stage, closed=self._standing.left_out_as, is_known_here=returns, may_go=may_go
         )
 
     async def candidates_of(self, query: CandidateQuery) -> tuple[NodeCandidate, ...]:

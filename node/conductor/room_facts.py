@@ -11,7 +11,7 @@ from relay.planner import Person, RoomFacts, Site
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from membership import ClusterView, RttMatrix
+    from membership import ClusterView, Excluded, RttMatrix
     from signalling.client.messages import ParticipantInfo
     from signalling.ids import NodeId, ParticipantId
     from signalling.mesh.link import PersonHops
@@ -49,7 +49,7 @@ def room_facts(
     measured = {node for person in known.values() for node in person.rtts_ms}
     first = [*sorted(lives | ({held} if held is not None else set())), *sorted(measured - lives)]
     weighed = [node for node in dict.fromkeys(first) if node in view.members][:MAX_SITES]
-    refused = refusals(view, RoomPlace(nodes=frozenset(lives), allowed=allowed))
+    refused = refusals(view, RoomPlace(nodes=frozenset(lives), allowed=allowed), weighed)
     return RoomFacts(
         people=known,
         sites={node: _site(view, node, refused) for node in weighed},
@@ -63,9 +63,9 @@ def _person(one: ParticipantInfo, hops: PersonHops | None) -> Person:
     return Person(node=one.node, home=hops.home, rtts_ms={hop.node: float(max(hop.rtt_ms, 0)) for hop in hops.rtts})
 
 
-def _site(view: ClusterView, node: NodeId, refused: Mapping[NodeId, str]) -> Site:
+def _site(view: ClusterView, node: NodeId, refused: Mapping[NodeId, Excluded]) -> Site:
     load = view.members[node].tags.load
-    never = refused.get(node, "not_alive") or ("full" if load is LoadClass.FULL else "")
+    never = refused[node].code if node in refused else "full" if load is LoadClass.FULL else ""
     return Site(never=never, not_now="high_load" if load is LoadClass.HIGH else "")
 
 

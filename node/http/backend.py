@@ -223,8 +223,10 @@ class Backend(Protocol):
         """Nodes for this client, best first."""
         ...
 
-    async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
-        """Where a client that asks this for a session is to have it."""
+    async def session_place(
+        self, query: CandidateQuery, wanted: SessionRequest, *, may_go: bool = True
+    ) -> SessionPlace:
+        """Where a client that asks this for a session is to have it; who cannot `may_go` is not sent on."""
         ...
 
     async def explain_placement(self, query: CandidateQuery) -> PlacementExplained:

@@ -46,8 +46,9 @@ def sessions_blueprint(api: Api) -> Blueprint:
         api.spend(api.session_pace, "sessions")
         query, stays = read_query(api, "stay"), flag("stay")
         wanted = await read_body(SessionRequest)
-        place = await api.backend.session_place(query, wanted)
-        if place.better is not None and not stays and _may_be_sent_on(api):
+        may_go = not stays and _may_be_sent_on(api)
+        place = await api.backend.session_place(query, wanted, may_go=may_go)
+        if place.better is not None and may_go:
             return _sent_on(place.better)
         if place.left_out is not None and place.left_out.code in REFUSALS:
             raise _refused(place.left_out, place.nodes)

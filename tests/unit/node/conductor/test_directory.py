@@ -176,7 +176,7 @@ def test_who_may_not_come_here_is_sent_on_though_nobody_knows_how_far_anything_i
     assert place.left_out is not None
     assert (place.better.node, place.left_out.node, place.left_out.code) == (LONDON, ME, code)
     assert [one.node for one in place.nodes] == [LONDON]
-    again = directory(cluster).session_place(query, stage(), is_known_here=True)
+    again = directory(cluster).session_place(query, stage(), is_known_here=lambda: True)
     assert again == SessionPlace(), "who has a seat here comes back to it"
 
 

@@ -137,7 +137,9 @@ class FakeBackend:
             ),
         )
 
-    async def session_place(self, query: CandidateQuery, wanted: SessionRequest) -> SessionPlace:
+    async def session_place(
+        self, query: CandidateQuery, wanted: SessionRequest, *, may_go: bool = True
+    ) -> SessionPlace:
         await trio.lowlevel.checkpoint()
         self.placed.append(query)
         return self.place
