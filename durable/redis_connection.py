@@ -79,10 +79,14 @@ class RedisConnection:
     """Redis behind threads; made by :func:`open_redis`.
 
     Every call returns within `deadline_s` and may be cancelled: its outcome is then unknown.
+
+    Attributes:
+        answered: whether the server did when it was asked at the opening.
     """
 
-    def __init__(self, client: redis.Redis, *, deadline_s: float) -> None:
+    def __init__(self, client: redis.Redis, *, deadline_s: float, answered: bool = True) -> None:
         self.deadline_s = deadline_s
+        self.answered = answered
         self._client = client
         self._limiter = trio.CapacityLimiter(THREADS)
         self._breaker = Breaker()
@@ -188,12 +192,14 @@ async def open_redis(url: str, *, deadline_s: float = 0.4, may_be_away: bool = F
             "store_unavailable", "the Redis URL is not one of redis://host:port/db, rediss://... or unix:///path"
         ) from error
     try:
+        answered = True
         try:
             await _check_server(client, _where(url))
         except StoreSetupError as error:
             if not (may_be_away and error.is_away):
                 raise
-        yield RedisConnection(client, deadline_s=deadline_s)
+            answered = False
+        yield RedisConnection(client, deadline_s=deadline_s, answered=answered)
     finally:
         client.close()
 

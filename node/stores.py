@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from durable import Repository
-    from durable.redis_connection import RedisConnection
     from node.config import Config
     from node.store_memory import StoreMemory
     from session import SeatReader, SeatStore, SessionConfig
@@ -90,8 +89,7 @@ async def open_stores(
                 await _warn_of_a_forgetful_redis(repository)
                 await bring_over_rooms(redis, repository, cluster=settings.cluster)
 
-            is_away = is_known and not await _answers(redis)
-            if is_away:
+            if not redis.answered:
                 log.warning(
                     "store_away",
                     code="store_unavailable",
@@ -101,7 +99,7 @@ async def open_stores(
                 await settle_in()
                 if memory is not None:
                     memory.remember(url)
-            watch = StoreWatch(lambda: redis.run((("PING",),)), is_away=is_away)
+            watch = StoreWatch(lambda: redis.run((("PING",),)), is_away=not redis.answered)
 
             async def settle_in_later() -> None:
                 await watch.answered.wait()
@@ -112,7 +110,7 @@ async def open_stores(
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(watch.run)
-                if is_away:
+                if not redis.answered:
                     nursery.start_soon(settle_in_later)
                 yield Stores(
                     seats=RedisSeatStore.from_config(redis, settings),
@@ -131,14 +129,6 @@ async def open_stores(
                 rooms=_directory(sqlite, settings),
                 repository=sqlite,
             )
-
-
-async def _answers(redis: RedisConnection) -> bool:
-    try:
-        await redis.run((("PING",),))
-    except (StoreUnavailableError, StoreOutcomeUnknownError):
-        return False
-    return True
 
 
 def _directory(repository: Repository, settings: SessionConfig) -> RoomDirectory:

@@ -338,12 +338,9 @@ class Legs(Ledger):
             self._put_out(node, want.track, known)
         else:
             # The number now means this track, and the track has this number: whatever either was before ends.
-            former = next((track for track, out in link.outgoing.items() if out.leg == want.leg), None)
-            effects += self._end_outgoing(node, link, want.leg)
-            if former is not None and former in self._flows:
-                effects += self._settle(former, now)
-            if known is not None:
-                effects += self._end_outgoing(node, link, known.leg)
+            effects += self._hear_unwant(node, link, want.leg, now)
+            if known is not None and want.track in link.outgoing:
+                effects += self._end_outgoing(node, want.track)
             if len(link.outgoing) >= MAX_LEGS_OUT:
                 return (*effects, TellLeg(node=node, word=WantRefused(want.leg, TOO_MANY_LEGS)))
             self._put_out(node, want.track, Outgoing(want.leg, transit.level if transit else 1, transit))
@@ -362,16 +359,15 @@ class Legs(Ledger):
 
     def _hear_unwant(self, node: NodeId, link: Link, leg: int, now: float) -> tuple[LegsEffect, ...]:
         track = next((track for track, out in link.outgoing.items() if out.leg == leg), None)
-        ended = self._end_outgoing(node, link, leg)
+        if track is None:
+            return ()
+        ended = self._end_outgoing(node, track)
         # Somebody behind that neighbour no longer needs it, and perhaps nobody does now.
-        return (*ended, *(self._settle(track, now) if track is not None and track in self._flows else ()))
+        return (*ended, *(self._settle(track, now) if track in self._flows else ()))
 
-    def _end_outgoing(self, node: NodeId, link: Link, leg: int) -> tuple[LegsEffect, ...]:
-        for track, out in link.outgoing.items():
-            if out.leg == leg:
-                self._take_out(node, track)
-                return (CloseLegOut(node=node, leg=leg),) if out.is_open else ()
-        return ()
+    def _end_outgoing(self, node: NodeId, track: TrackId) -> tuple[LegsEffect, ...]:
+        out = self._take_out(node, track)
+        return (CloseLegOut(node=node, leg=out.leg),) if out.is_open else ()
 
     def _hear_refused(self, node: NodeId, link: Link, leg: int, code: str, now: float) -> tuple[LegsEffect, ...]:
         track = link.incoming.pop(leg, None)

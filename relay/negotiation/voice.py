@@ -63,9 +63,6 @@ class Voice:
 
     def next_turn(self, now: float) -> float:
         """When there will be one."""
-        return self._turn_at(now)
-
-    def _turn_at(self, now: float) -> float:
         wait_s = self._bucket.wait_s(now)
         # A hair later, so that rounding never finds the bucket just short of a token.
         return now + wait_s + 1e-6 if wait_s > 0 else now
@@ -93,7 +90,7 @@ class Voice:
         self._prepaid.clear()
         while self._outbox and self._bucket.take(now):
             due.append(self._outbox.popleft())
-        self._next_at = self._turn_at(now)
+        self._next_at = self.next_turn(now)
         return due
 
     def next_deadline(self) -> float | None:

@@ -251,7 +251,7 @@ class KeepsEndedTracks(Legs):
 
 
 class OneMoreLegEachWant(Legs):
-    def _end_outgoing(self, node: NodeId, link: object, leg: int) -> tuple[LegsEffect, ...]:
+    def _end_outgoing(self, node: NodeId, track: TrackId) -> tuple[LegsEffect, ...]:
         return ()
 
 
