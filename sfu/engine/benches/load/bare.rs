@@ -5,14 +5,13 @@ use std::io;
 use std::mem;
 use std::net::{SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::process::exit;
-use std::thread;
 
 use aws_lc_rs::aead::{Aad, LessSafeKey};
 
 use super::clients::say;
+use super::orders::{end_with_input, told_to_forward};
 use super::plain::{HEADER_BYTES, TAG_BYTES, key, nonce, seal};
-use super::words::{Command, Reply};
+use super::words::Reply;
 
 /// Datagrams of one `recvmmsg`.
 const RECEIVED_AT_ONCE: usize = 64;
@@ -37,25 +36,14 @@ struct Subscriber {
 /// # Errors
 /// When the command is not that one, or the socket fails.
 pub fn serve() -> io::Result<()> {
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    let Command::Forward { to } = serde_json::from_str(&line)? else {
-        return Err(io::Error::other("the bare loop only forwards"));
-    };
+    let to = told_to_forward()?;
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, SOCKET_BUFFER_BYTES);
     let _ = rustix::net::sockopt::set_socket_send_buffer_size_force(&socket, SOCKET_BUFFER_BYTES);
     say(&Reply::Ports {
         addresses: vec![socket.local_addr()?],
     })?;
-    thread::spawn(|| {
-        let mut rest = String::new();
-        while io::stdin()
-            .read_line(&mut rest)
-            .is_ok_and(|length| length > 0)
-        {}
-        exit(0);
-    });
+    end_with_input();
     let subscribers = to
         .iter()
         .enumerate()

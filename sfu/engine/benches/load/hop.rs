@@ -3,7 +3,6 @@
 
 use std::io::{self, BufRead, ErrorKind};
 use std::net::{SocketAddr, UdpSocket};
-use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::clients::say;
+use super::orders::{end_with_input, told_to_forward};
 use super::plain;
 use super::schedule::Schedule;
 use super::words::{Command, Reply, Shape};
@@ -27,11 +27,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the command is not that one, or the socket fails.
 pub fn forward() -> io::Result<()> {
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    let Command::Forward { to } = serde_json::from_str(&line)? else {
-        return Err(io::Error::other("a hop only forwards"));
-    };
+    let to = told_to_forward()?;
     let [to] = to[..] else {
         return Err(io::Error::other("a hop has one way out"));
     };
@@ -39,14 +35,7 @@ pub fn forward() -> io::Result<()> {
     say(&Reply::Ports {
         addresses: vec![socket.local_addr()?],
     })?;
-    thread::spawn(|| {
-        let mut rest = String::new();
-        while io::stdin()
-            .read_line(&mut rest)
-            .is_ok_and(|length| length > 0)
-        {}
-        exit(0);
-    });
+    end_with_input();
     let mut datagram = [0; MAX_DATAGRAM_BYTES];
     loop {
         let (length, _) = socket.recv_from(&mut datagram)?;

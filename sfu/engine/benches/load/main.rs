@@ -21,6 +21,7 @@ mod bare;
 mod clients;
 mod handshakes;
 mod hop;
+mod orders;
 mod peer;
 mod picture;
 mod plain;

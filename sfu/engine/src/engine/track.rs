@@ -204,14 +204,14 @@ impl Track {
         let begins = packet.codec.kind() == MediaKind::Audio
             || (layering.keyframe && layering.begins_frame && layering.spatial == 0);
         if self.superseded {
-            return match self.source {
-                Some(known) if known == source && !self.flows && begins => {
-                    self.flows = true;
-                    Admission::Begins
-                }
-                Some(known) if known == source && !self.flows => self.early(now),
-                _ => Admission::Superseded,
-            };
+            if self.source != Some(source) || self.flows {
+                return Admission::Superseded;
+            }
+            if !begins {
+                return self.early(now);
+            }
+            self.flows = true;
+            return Admission::Begins;
         }
         let one = bit(layering.encoding);
         match self.next {
@@ -235,11 +235,9 @@ impl Track {
                 self.flow(begins, now);
                 Admission::Take
             }
-            Some(next) if self.source == Some(source) && next.moved & one == 0 => {
-                self.flow(begins, now);
-                Admission::Take
-            }
-            None if self.source == Some(source) => {
+            next if self.source == Some(source)
+                && next.is_none_or(|next| next.moved & one == 0) =>
+            {
                 self.flow(begins, now);
                 Admission::Take
             }

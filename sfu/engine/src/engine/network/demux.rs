@@ -72,8 +72,8 @@ impl<'a> Shape<'a> {
         let Some(name) = username(attributes) else {
             return Self::Question;
         };
-        Some(name)
-            .and_then(|name| std::str::from_utf8(name).ok())
+        std::str::from_utf8(name)
+            .ok()
             .and_then(|name| name.split_once(':'))
             .map_or(Self::Garbage, |(ours, _)| Self::Check(ours))
     }

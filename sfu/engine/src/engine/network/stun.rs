@@ -98,18 +98,10 @@ impl StunAnswers {
             IpAddr::V4(ip) => (1, ip.octets().to_vec()),
             IpAddr::V6(ip) => (2, ip.octets().to_vec()),
         };
-        let masked = |bytes: &[u8]| -> Vec<u8> {
-            let mask = header[4..].iter();
-            bytes
-                .iter()
-                .zip(mask)
-                .map(|(byte, mask)| byte ^ mask)
-                .collect()
-        };
         let value = [
             vec![0, family],
-            masked(&source.port().to_be_bytes()),
-            masked(&ip),
+            masked(&source.port().to_be_bytes(), header),
+            masked(&ip, header),
         ]
         .concat();
         let length = value.len() as u16;
@@ -251,15 +243,17 @@ fn mapped_address(message: &[u8]) -> Option<SocketAddr> {
     None
 }
 
+/// Hide an address behind the cookie and the id, or bring it to light: both are the same.
+fn masked(bytes: &[u8], header: &[u8; HEADER_BYTES]) -> Vec<u8> {
+    bytes
+        .iter()
+        .zip(&header[4..])
+        .map(|(byte, mask)| byte ^ mask)
+        .collect()
+}
+
 fn unmask(value: &[u8], header: &[u8; HEADER_BYTES]) -> Option<SocketAddr> {
-    let mask = &header[4..];
-    let plain = |bytes: &[u8]| -> Vec<u8> {
-        bytes
-            .iter()
-            .zip(mask)
-            .map(|(byte, mask)| byte ^ mask)
-            .collect()
-    };
+    let plain = |bytes: &[u8]| masked(bytes, header);
     let (family, port, ip) = (value.get(1)?, value.get(2..4)?, value.get(4..)?);
     let port = u16::from_be_bytes(plain(port).try_into().ok()?);
     let ip: IpAddr = match family {
@@ -284,6 +278,8 @@ fn unmask(value: &[u8], header: &[u8; HEADER_BYTES]) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
 
     #[test]
     fn what_a_node_answers_another_understands() {
@@ -322,8 +318,6 @@ mod tests {
         client.set_neighbours(&[], now);
         assert_eq!(client.servers.len(), 1);
     }
-    use proptest::prelude::*;
-    use proptest::test_runner::TestRunner;
 
     const SERVER: &str = "192.0.2.1:3478";
 
