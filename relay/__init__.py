@@ -10,6 +10,7 @@ package's story, from the outside in:
 - envelope.py is the form of such a message and its signature; candidates.py the addresses in it.
 - rooms.py and legs.py decide what is said over links that are up, two pure cores: rooms and who is in
   them, and tracks, each of which goes to a far node once (a *leg*) and only while wanted there.
+- hearsay.py says what a word of a far node is to this one, if it is believed.
 - planner/ decides whether the people of a room are better off on one node than on several; node/ carries it out.
 - end.py runs the engine's commands of one link in order, under deadlines.
 

@@ -16,25 +16,8 @@ from membership import MemberState, NodeAppeared, NodeChanged, NodeGone, NodeSta
 from relay import rooms as rooms_core
 from relay.end import LinkEnd, SpanRoom
 from relay.envelope import Garbled, open_payload, seal, signature_holds
-from relay.events import (
-    ClockTold,
-    HolderAsked,
-    HolderTold,
-    LegOpen,
-    LinkLost,
-    LinkRenewed,
-    LinkUp,
-    ReachAsked,
-    ReachTold,
-    RemoteChat,
-    RemoteChatBefore,
-    RemoteOrder,
-    RemotePlan,
-    RemoteRestriction,
-    RemoteRoom,
-    TraceAsked,
-    TraceTold,
-)
+from relay.events import LegOpen, LinkLost, LinkRenewed, LinkUp, RemoteRoom
+from relay.hearsay import understand
 from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import CloseLegIn, CloseLegOut, OpenLegIn, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
 from relay.negotiation import Inspector, Negotiation
@@ -368,58 +351,19 @@ class Owner:
                 self._run_rooms(self.rooms.handle(StateHeard(node=end.node, state=word), self._now))
                 named = frozenset(track.track for person in word.participants for track in person.tracks)
                 self.steering.take(TracksNamed(node=end.node, tracks=named), self._now)
-            case words.RoomChat():
-                if self.rooms.is_there(end.node, word.room, word.participant):
-                    self._outlets.emit(RemoteChat(node=end.node, chat=word))
-                else:
-                    self.oddities["chat_refused"] += 1
-            case words.ChatBefore(room=room, chats=chats):
-                # Who said it may have left since; the room must be there, as the node said before.
-                if self.rooms.has_room(end.node, room) and all(chat.room == room for chat in chats):
-                    self._outlets.emit(RemoteChatBefore(node=end.node, room=room, chats=chats))
-                else:
-                    self.oddities["chat_refused"] += 1
-            case words.RestrictCodecs(track=track, codecs=codecs):
-                if track in self.rooms.tracks_for(end.node):
-                    self._outlets.emit(RemoteRestriction(node=end.node, track=track, codecs=codecs))
-                else:
-                    self.oddities["restriction_refused"] += 1
-            case words.KickOrder() | words.MuteOrder() | words.RoomAltered():
-                if end.node in self.rooms.shared_with(word.room):
-                    self._outlets.emit(RemoteOrder(node=end.node, order=word))
-                else:
-                    self.oddities["order_refused"] += 1
-            case words.RoomHops() | words.RoomPlan():
-                if end.node in self.rooms.shared_with(word.room):
-                    self._outlets.emit(RemotePlan(node=end.node, word=word))
-                else:
-                    self.oddities["plan_refused"] += 1
-            case words.HolderQuestion(session=session, room=room):
-                # Of any room: who asks has nobody in it yet, so it is not shared. Only a seat there is at stake.
-                self._outlets.emit(HolderAsked(node=end.node, session=session, room=room))
-            case words.HolderWord(session=session, room=room, is_there=is_there):
-                self._outlets.emit(HolderTold(node=end.node, session=session, room=room, is_there=is_there))
-            case words.TraceQuestion(trace=trace, track=track, within_ms=within_ms):
-                # Only of what it is sent: the answer says who publishes it, and how far that one is.
-                if self.legs.is_sent(end.node, track):
-                    self._outlets.emit(TraceAsked(node=end.node, trace=trace, track=track, within_ms=within_ms))
-                else:
-                    self.oddities["trace_refused"] += 1
-            case words.TraceWord(trace=trace, track=track, steps=steps, missing=missing):
-                self._outlets.emit(TraceTold(node=end.node, trace=trace, track=track, steps=steps, missing=missing))
-            case words.ReachQuestion(trace=trace, within_ms=within_ms):
-                self._outlets.emit(ReachAsked(node=end.node, trace=trace, within_ms=within_ms))
-            case words.ReachWord(trace=trace, rows=rows, code=code):
-                self._outlets.emit(ReachTold(node=end.node, trace=trace, rows=rows, code=code))
             case words.ClockQuestion(trace=trace):
                 # Answered here and at once: each millisecond that it waits is an error of the asker's.
                 self._tell(end.node, words.ClockWord(trace, self._wall_s()))
-            case words.ClockWord(trace=trace, at_s=at_s):
-                self._outlets.emit(ClockTold(node=end.node, trace=trace, at_s=at_s))
             case words.Want() | words.Unwant() | words.WantRefused() | words.LegsTaken():
                 self.steering.take(WordHeard(node=end.node, word=word), self._now)
             case words.LinkReports(reports=reports):
                 self.steering.steer(paths_core.ReportsHeard(node=end.node, reports=reports), self._now)
+            case _:
+                meant = understand(end.node, word, rooms=self.rooms, legs=self.legs)
+                if isinstance(meant, str):
+                    self.oddities[meant] += 1
+                else:
+                    self._outlets.emit(meant)
 
     def _run_rooms(self, effects: tuple[RoomsEffect, ...]) -> None:
         for effect in effects:
