@@ -29,10 +29,10 @@ from membership.keys.rotation import QUERY_NAME as KEYS_QUERY
 from membership.keys.rotation import GossipKeys
 from membership.members.change_log import log_changes, log_own_standing
 from membership.members.history import ChangeHistory
+from membership.members.own_tags import OwnTags
 from membership.members.revocations import read_revoked_keys
 from membership.members.seed_watch import have_left, is_numeric, missing_seeds
 from membership.members.subscription import ChangeSubscription
-from membership.members.own_tags import OwnTags
 from membership.members.tags import AgentKind, NodeTags, encode_tags
 from membership.members.view import (
     AgentDown,

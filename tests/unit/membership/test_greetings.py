@@ -11,8 +11,9 @@ from membership.rpc.errors import RemoteRpcError
 from membership.rpc.records import UserEvent
 
 if TYPE_CHECKING:
-    from membership.rpc.client import SerfClient
     from trio.testing import MockClock
+
+    from membership.rpc.client import SerfClient
 
 
 def event(name: str = EVENT_NAME) -> UserEvent:
