@@ -24,14 +24,16 @@ from membership.agent.supervision import AgentSupervisor, draw_boot
 from membership.distance.coordinates import CoordinateReader
 from membership.distance.rtt_matrix import ReportedRtt, RttMatrix, rtt_matrix
 from membership.errors import GossipSetupError, GossipUnavailableError
+from membership.greetings import Greetings
 from membership.keys.rotation import QUERY_NAME as KEYS_QUERY
 from membership.keys.rotation import GossipKeys
 from membership.members.change_log import log_changes, log_own_standing
 from membership.members.history import ChangeHistory
+from membership.members.own_tags import OwnTags
 from membership.members.revocations import read_revoked_keys
 from membership.members.seed_watch import have_left, is_numeric, missing_seeds
 from membership.members.subscription import ChangeSubscription
-from membership.members.tags import OPTIONAL_TAGS, AgentKind, NodeTags, encode_tags
+from membership.members.tags import AgentKind, NodeTags, encode_tags
 from membership.members.view import (
     AgentDown,
     AgentUp,
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
     from membership.config import MembershipConfig
     from membership.members.snapshot import ClusterView, UnusableMember
     from membership.rpc.client import SerfClient
-    from membership.rpc.records import SerfMember
+    from membership.rpc.records import SerfMember, UserEvent
     from signalling.ids import NodeId
 
 __all__ = ["MAX_EVENT_BYTES", "Membership", "MembershipStatistics", "open_membership"]
@@ -82,9 +84,8 @@ class Membership:
     def __init__(self, config: MembershipConfig, tags: NodeTags, boot: int, revoked_keys: frozenset[bytes]) -> None:
         own_addresses = {f"{config.bind_address}:{config.bind_port}", config.advertise}
         self._config = config
-        self._tags = tags
-        self._boot = self._agent_boot = boot
-        self._agent_kind = AgentKind.OWN if config.rpc is None else AgentKind.EXTERNAL
+        self._boot = boot
+        self._tags = OwnTags(config, tags, boot)
         self._seeds = tuple(seed for seed in config.seeds if seed not in own_addresses)
         self._core = MemberView(
             node_id=config.node_id,
@@ -98,15 +99,16 @@ class Membership:
         self._names = FormerNames(config.data_dir / "gossip")
         self._deadline_moved = trio.Event()
         self._supervisor: AgentSupervisor | ExternalAgent = (
-            AgentSupervisor(config=config, boot=boot, tags=self._encoded_tags, use=self._use)
+            AgentSupervisor(config=config, boot=boot, tags=self._tags.encoded, use=self._use)
             if config.rpc is None
-            else ExternalAgent(config=config, boot=boot, farewell=self._farewell_tags, use=self._use)
+            else ExternalAgent(config=config, boot=boot, farewell=self._tags.farewell, use=self._use)
         )
         self._session: AgentSession | None = None
         self._has_read = trio.Event()
         self._has_joined = trio.Event()
         self._subscriptions: set[ChangeSubscription] = set()
         self._events = UserEvents()
+        self._greetings = Greetings(self.reread_members)
         self._records_dropped = self._resets = self._joins_failed = 0
         self._event_queue: int | None = None
         self._own_refusal: UnusableMember | None = None
@@ -152,7 +154,7 @@ class Membership:
     @property
     def tags(self) -> NodeTags:
         """What this node says of itself."""
-        return self._tags.stamped(boot=self._boot, agent_boot=self._agent_boot, agent=self._agent_kind)
+        return self._tags.stamped
 
     @property
     def user_events(self) -> trio.MemoryReceiveChannel[bytes]:
@@ -203,12 +205,9 @@ class Membership:
             ValueError: another node's id or cluster, a field out of range, or too large together.
             GossipUnavailableError: no agent took them in time.
         """
-        if (tags.cluster, tags.node_id) != (self._config.cluster, self._config.node_id):
-            raise ValueError("tags of another node or cluster")
-        encode_tags(tags, certify=self._config.certify)
-        self._tags = tags
+        self._tags.replace(tags)
         with self._using_agent() as session:
-            await self._announce(session)
+            await self._tags.announce(session)
         self._feed(MembersHinted())
 
     def reread_members(self) -> None:
@@ -263,7 +262,7 @@ class Membership:
         """Counters and gauges of now."""
         return MembershipStatistics(
             agent_is_up=self._session is not None,
-            agent_boot=self._agent_boot,
+            agent_boot=self._tags.agent_boot,
             agent_restarts=self._supervisor.restarts,
             members_alive=len(self.view.alive()),
             members_unusable=len(self.view.unusable),
@@ -271,6 +270,7 @@ class Membership:
             events_received=self._events.received,
             events_dropped=self._events.dropped,
             events_foreign=self._events.foreign,
+            greetings_heard=self._greetings.heard,
             records_dropped=self._records_dropped,
             flaps=self.history.flaps,
             members_refused=dict(self.history.refusals),
@@ -331,10 +331,10 @@ class Membership:
     # ---------------------------------------------------------------------------------------------- one agent's use
 
     async def _use(self, endpoint: AgentEndpoint) -> None:
-        self._agent_boot = endpoint.agent_boot
+        self._tags.agent_boot = endpoint.agent_boot
         try:
             async with open_session(endpoint, deadline_s=self._config.call_deadline_s) as session:
-                await self._announce(session)  # they may have changed since the agent's file was written
+                await self._tags.announce(session)  # they may have changed since the agent's file was written
                 former = await self._former_names(endpoint.name)
                 self._session = session
                 # Here and not after the nursery: whoever finds a session may start tasks in it.
@@ -356,10 +356,14 @@ class Membership:
         return Ears(
             members=lambda: self._feed(MembersHinted()),
             lost=self._count_lost,
-            user_event=self._events.take,
+            user_event=self._hear_event,
             answerers={KEYS_QUERY: self.keys, PING_QUERY: self._pings, REFUSALS_QUERY: self._refusals},
             others=self.rooms,
         )
+
+    def _hear_event(self, event: UserEvent) -> None:
+        if not self._greetings.take(event):
+            self._events.take(event)
 
     def _count_lost(self, records: int) -> None:
         self._records_dropped += records
@@ -386,6 +390,8 @@ class Membership:
             self._joins_failed += 1
             say = log.warning if is_alone else log.info
             say("seeds not joined", seeds=addresses, code=problem.code, reason=problem.message)
+        else:
+            await self._greetings.greet(session.fast, session.endpoint.name)
         self._has_joined.set()
         self._feed(SeedsTried(reached=problem is None))
 
@@ -403,23 +409,9 @@ class Membership:
 
     async def _former_names(self, present: str) -> frozenset[str]:
         """Of own agents that have ended; an external agent has one name for ever."""
-        if self._agent_kind is AgentKind.EXTERNAL:
+        if self._tags.kind is AgentKind.EXTERNAL:
             return frozenset()
         return frozenset(await trio.to_thread.run_sync(self._names.read)) - {present}
-
-    async def _announce(self, session: AgentSession) -> None:
-        wire = self._encoded_tags(session.endpoint.agent_boot)
-        await session.slow.set_tags(wire, delete=[name for name in OPTIONAL_TAGS if name not in wire])
-
-    def _encoded_tags(self, agent_boot: int) -> dict[str, str]:
-        return self._encode(agent_boot, self._agent_kind)
-
-    def _farewell_tags(self) -> dict[str, str]:
-        return self._encode(self._agent_boot, AgentKind.VACATED)
-
-    def _encode(self, agent_boot: int, agent: AgentKind) -> dict[str, str]:
-        tags = self._tags.stamped(boot=self._boot, agent_boot=agent_boot, agent=agent)
-        return encode_tags(tags, certify=self._config.certify)
 
     @contextlib.contextmanager
     def _using_agent(self) -> Iterator[AgentSession]:
@@ -489,6 +481,7 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         nursery.start_soon(membership._watch_deadlines)
         nursery.start_soon(membership._supervisor.run)
         nursery.start_soon(membership.rooms.run)
+        nursery.start_soon(membership._greetings.run)
         nursery.start_soon(membership._pings.run)
         nursery.start_soon(membership._refusals.run)
         failure = await membership._wait_started()

@@ -21,6 +21,7 @@ class MembershipStatistics:
         events_received: user events handed to the consumer.
         events_dropped: user events lost because the consumer was slow.
         events_foreign: events that are not ours by name or size.
+        greetings_heard: agents that said they are there, the own ones included; forged ones as well.
         records_dropped: stream records lost because this process was slow; at least so many.
         flaps: times that a node was gone and came back as the same boot.
         members_refused: members that were refused, by code; one that comes again counts again.
@@ -48,6 +49,7 @@ class MembershipStatistics:
     events_received: int
     events_dropped: int
     events_foreign: int
+    greetings_heard: int
     records_dropped: int
     flaps: int
     members_refused: dict[str, int]

@@ -37,6 +37,7 @@ COUNTERS: Final = {
         "events_received",
         "events_dropped",
         "events_foreign",
+        "greetings_heard",
         "records_dropped",
         "flaps",
         "members_refused",

@@ -131,6 +131,9 @@ async def pump_relay(
                     preflight.link_rose()
             case LinkRenewed(node=node):
                 _LOG.info("link_renewed", peer=node)
+                # What was said last went into the former link, whose path may be gone for good.
+                stage.link_is_up(node)
+                gathering.link_is_up(node)
             case LinkLost(node=node, reason=reason):
                 _LOG.warning("link_lost", peer=node, reason=reason)
             case LegOpen(node=node, track=track):

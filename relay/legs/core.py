@@ -120,7 +120,8 @@ class Legs(Ledger):
                 del self._local[track]
         for track, wanted in event.tracks.items():
             self._local.setdefault(track, {})[event.room] = wanted
-        self._refused &= self._local.keys()
+        # What one node refused another may have: a person who moves takes the tracks along.
+        self._refused &= {track for track in self._local if before.get(track) == event.tracks.get(track)}
         return self._settle_all(list(dict.fromkeys((*before, *event.tracks))), now)
 
     # --- incoming -----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from relay.legs import (
 from signalling.ids import NodeId, RoomId, TrackId
 from signalling.mesh.link import LegsTaken, Unwant, Want, WantRefused
 
-A, B = NodeId("a"), NodeId("b")
+A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 ROOM, OTHER_ROOM = RoomId("room"), RoomId("other")
 T1, T2 = TrackId("t1"), TrackId("t2")
 
@@ -126,6 +126,16 @@ def test_a_refused_want_is_asked_again_when_the_owner_names_the_track() -> None:
     assert core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0) == ()
     assert core.handle(TracksNamed(node=B, tracks=frozenset({T2})), 0.0) == ()
     assert TellLeg(node=B, word=Want(T1, 2)) in core.handle(TracksNamed(node=B, tracks=frozenset({T1})), 0.0)
+
+
+def test_a_refused_want_is_asked_of_the_node_that_the_track_has_moved_to() -> None:
+    core = up()
+    core.handle(LinkRisen(node=C), 0.0)
+    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
+    # Whom it moved to names it before the node that it left takes it back.
+    core.handle(TracksNamed(node=C, tracks=frozenset({T1})), 0.0)
+    core.handle(WordHeard(node=B, word=WantRefused(1, "track_unknown")), 0.0)
+    assert TellLeg(node=C, word=Want(T1, 1)) in core.handle(TracksWanted(room=ROOM, tracks={T1: (C, "video")}), 0.0)
 
 
 def test_numbers_out_of_range_and_words_without_a_link_change_nothing() -> None:
