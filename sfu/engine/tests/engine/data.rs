@@ -121,6 +121,34 @@ fn who_says_something_does_not_hear_it() {
 }
 
 #[test]
+fn what_is_said_while_somebody_connects_reaches_them() {
+    let mut node = Node::start();
+    let mut ben = Client::new("ben");
+    let mut ann = gather(&mut node, "ann", &mut [&mut ben]);
+    let mut late = Client::new("late");
+    node.done(|id| Command::Subscribe {
+        peer: "late".into(),
+        tracks: Vec::new(),
+        room: ROOM.into(),
+        participant: "late".into(),
+        id,
+    });
+    node.negotiate(&mut late);
+    for number in 0..20u8 {
+        assert!(ann.say("hello", &[number]));
+    }
+    play(&mut [&mut ann, &mut ben], "who is there heard it", |all| {
+        heard(all[1], "hello").len() == 20
+    });
+    assert!(!late.connected);
+    play(&mut [&mut late], "who came later heard it", |all| {
+        heard(all[0], "hello").len() == 20
+    });
+    let said: Vec<_> = (0..20u8).map(|number| from("ann", &[number])).collect();
+    assert_eq!(heard(&late, "hello"), said);
+}
+
+#[test]
 fn messages_reach_people_on_every_worker_and_links_on_any_once() {
     let (mut oslo, mut lima) = (Node::start_with(2), Node::start_with(2));
     let (mut ben, mut cleo) = (Client::new("ben"), Client::new("cleo"));

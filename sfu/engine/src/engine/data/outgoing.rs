@@ -1,5 +1,6 @@
 //! The channels on which one client hears the others.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use str0m::Rtc;
@@ -14,8 +15,12 @@ use crate::engine::peers::drained::{Broken, Drained, Sink};
 pub const MAX_CHANNELS: usize = 64;
 
 /// Bytes that wait in SCTP for a client that is slow: more is a second of 2 Mbit/s and too late. As
-/// many may wait for channels to open, which takes a round trip, and then all go there at once.
+/// many may wait for a client to connect, and for channels to open, which takes a round trip, and
+/// then all go there at once.
 pub const MAX_BUFFERED_BYTES: usize = 256 * 1024;
+
+/// Messages that wait for a client to connect, however small.
+const MAX_EARLY: usize = 1024;
 
 /// Bytes that wait on one unreliable channel; what comes later is newer than what is dropped for it.
 const MAX_UNRELIABLE_BYTES: usize = 32 * 1024;
@@ -54,7 +59,32 @@ pub struct Outgoing {
     pub participant: String,
     /// Channels can be opened.
     up: bool,
+    early: Early,
     channels: Vec<Out>,
+}
+
+/// What is said to a client that is in the room already and still connects, in its order: the
+/// newest, as if it had come a little later. It waits no longer than a peer has to connect.
+#[derive(Debug, Default)]
+struct Early {
+    messages: VecDeque<(String, Kind, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Early {
+    /// Keep a message. Says how many older ones are dropped for it.
+    fn keep(&mut self, (label, kind): (&str, Kind), message: &[u8]) -> usize {
+        self.bytes += message.len();
+        self.messages
+            .push_back((label.to_owned(), kind, message.to_vec()));
+        let before = self.messages.len();
+        while (self.bytes > MAX_BUFFERED_BYTES || self.messages.len() > MAX_EARLY)
+            && let Some((.., dropped)) = self.messages.pop_front()
+        {
+            self.bytes -= dropped.len();
+        }
+        before - self.messages.len()
+    }
 }
 
 /// What became of a message.
@@ -82,7 +112,12 @@ impl Outgoing {
         bytes: &[u8],
         counters: &mut Counters,
     ) -> Result<bool, Broken> {
-        if !self.up || !drained.flows() {
+        if !self.up {
+            let dropped = self.early.keep((label, kind), bytes);
+            counters.add("data_receivers_away", dropped as u64);
+            return Ok(true);
+        }
+        if !drained.flows() {
             counters.count("data_receivers_away");
             return Ok(true);
         }
@@ -147,7 +182,14 @@ impl Outgoing {
         (channel, label): (ChannelId, &str),
         counters: &mut Counters,
     ) -> Result<Option<bool>, Broken> {
-        self.up = true;
+        if !self.up {
+            self.up = true;
+            for (label, kind, bytes) in std::mem::take(&mut self.early).messages {
+                if !self.deliver(drained, now, sink, (&label, kind), &bytes, counters)? {
+                    return Ok(Some(false));
+                }
+            }
+        }
         let Some(at) = self.channels.iter().position(|out| out.channel == channel) else {
             return Ok((label == FIRST_LABEL).then_some(true));
         };
@@ -214,5 +256,30 @@ fn write(rtc: &mut Rtc, channel: ChannelId, kind: Kind, bytes: &[u8]) -> Sent {
             Sent::TooLarge
         }
         Err(_) => Sent::Gone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(sizes: &[usize]) -> (Vec<usize>, usize) {
+        let mut early = Early::default();
+        let mut dropped = 0;
+        for size in sizes {
+            dropped += early.keep(("notes", Kind::Reliable), &vec![0; *size]);
+        }
+        let left = early.messages.iter().map(|(.., message)| message.len());
+        (left.collect(), dropped)
+    }
+
+    #[test]
+    fn of_what_is_said_early_the_newest_is_kept() {
+        assert_eq!(kept(&[1, 2, 3]), (vec![1, 2, 3], 0));
+        let half = MAX_BUFFERED_BYTES / 2;
+        assert_eq!(kept(&[1, half, half]), (vec![half, half], 1));
+        assert_eq!(kept(&[1, 2, half, half, 3]), (vec![half, 3], 3));
+        let (left, dropped) = kept(&[5; MAX_EARLY + 7]);
+        assert_eq!((left.len(), dropped), (MAX_EARLY, 7));
     }
 }
