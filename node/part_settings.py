@@ -60,6 +60,7 @@ def own_tags(config: Config, identity: Identity, url: str, media_addresses: tupl
         latitude=config.node.latitude,
         longitude=config.node.longitude,
         residency=config.node.residency or None,
+        transit_price_ms=config.mesh.transit_price_ms,
         public_url=url,
         media_addresses=media_addresses[:MAX_MEDIA_ADDRESSES],
         public_key=identity.public_key,

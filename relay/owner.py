@@ -209,7 +209,8 @@ class Owner:
         traits = Traits(
             is_draining=tags.state is NodeState.DRAINING,
             protocol=(tags.protocol_min, tags.protocol_max),
-            region=tags.region,
+            places=frozenset({tags.region} | ({tags.residency} if tags.residency is not None else set())),
+            price_ms=tags.transit_price_ms,
         )
         self.steering.steer(paths_core.NodeSeen(node=member.node_id, traits=traits), self._now)
         if member.node_id == self._config.node_id:

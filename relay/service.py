@@ -41,7 +41,7 @@ from signalling.mesh.link import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from relay.config import RelayConfig
     from relay.end import LinkEnd
@@ -139,9 +139,15 @@ class Relay:
         """
         self._state(("share", room), RoomShared(room=room, nodes=nodes, participants=participants))
 
-    def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
-        """State all remote tracks of the room that somebody here needs: the owner's node and the kind by track."""
-        self._state(("want", room), TracksWanted(room=room, tracks=dict(tracks)))
+    def want_tracks(
+        self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]], places: Collection[str] = ()
+    ) -> None:
+        """State all remote tracks of the room that somebody here needs: the owner's node and the kind by track.
+
+        Where `places` are given (regions, or residency tags of nodes), all that is wanted of these owners comes
+        directly, or by one node in the middle that is of one of them. It is chosen by its tags and told nothing.
+        """
+        self._state(("want", room), TracksWanted(room=room, tracks=dict(tracks), places=frozenset(places)))
 
     def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
         """Say something to a room's other nodes, once, in order with what is stated of the room.

@@ -233,6 +233,11 @@ class RoomDefinitions:
         known = self._cache.get(room)
         return self._config.room_media if known is None else known.definition.media
 
+    def residency_of(self, room: RoomId) -> tuple[str, ...]:
+        """See :meth:`session.service.Sessions.residency_of`."""
+        known = self._cache.get(room)
+        return () if known is None else known.definition.residency
+
     async def _make(self, wanted: RoomDefinition, by: UserId | None) -> StoredRoom | None:
         room = wanted.room
         if room in self._making:

@@ -29,6 +29,7 @@ from session.room_effects import (
     Announce,
     Doubt,
     RoomEffect,
+    RoomTrack,
     Subscribe,
     Tell,
     Want,
@@ -249,6 +250,11 @@ class Rooms:
         """What the last :class:`Announce` of the room said, for a link that comes up."""
         live = self._rooms.get(room)
         return () if live is None else live.announced
+
+    def wanted(self, room: RoomId) -> tuple[RoomTrack, ...]:
+        """What the last :class:`Want` of the room said."""
+        live = self._rooms.get(room)
+        return () if live is None else live.wanted
 
     def participant(self, session: SessionId) -> ParticipantInfo | None:
         """Who a session here is to the others, with its tracks."""

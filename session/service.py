@@ -341,6 +341,10 @@ class Sessions:
         """What is forwarded in a room that somebody has joined here; the defaults where its definition is not known."""
         return self._definitions.media_of(room)
 
+    def residency_of(self, room: RoomId) -> tuple[str, ...]:
+        """Where a room that somebody has joined here may live; anywhere while its definition is not known."""
+        return self._definitions.residency_of(room)
+
     def statistics(self) -> SessionStatistics:
         """How many of everything."""
         counts = self._core.counts()

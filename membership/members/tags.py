@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "MAX_PRICE_MS",
     "MAX_TAGS_BYTES",
     "OPTIONAL_TAGS",
     "AgentKind",
@@ -40,11 +41,14 @@ __all__ = [
 MAX_TAGS_BYTES = 512
 """Serf refuses a member whose encoded tags are larger (memberlist's limit for node meta data)."""
 
-OPTIONAL_TAGS = ("e", "g", "m", "t", "x", "y")
+OPTIONAL_TAGS = ("e", "f", "g", "m", "t", "x", "y")
 """Names that an encoding may lack, so that a change of tags has to delete them."""
 
 MAX_BOOT = 2**53 - 1
 """Boots are read by JSON clients, whose integers are exact up to here."""
+
+MAX_PRICE_MS = 10_000
+"""A price at which nobody asks the node who has any other way."""
 
 MAX_MEDIA_ADDRESSES = 8
 MAX_URL_CHARACTERS = 200
@@ -102,6 +106,7 @@ class NodeTags:
         latitude: degrees north, 4 decimals (11 m); None when the operator gave no position.
         longitude: degrees east; None exactly when `latitude` is.
         residency: tag of the place whose rules its data is under, such as `eu`; None when the operator says none.
+        transit_price_ms: what media that it passes on between others costs, as milliseconds of their way.
         public_url: where clients reach it, `http(s)://host[:port]`.
         media_addresses: `ip:port` (IPv6 in brackets) of its media sockets.
         protocol_min: lowest mesh protocol it speaks.
@@ -123,6 +128,7 @@ class NodeTags:
     latitude: float | None = None
     longitude: float | None = None
     residency: str | None = None
+    transit_price_ms: int = 0
     public_url: str
     media_addresses: tuple[str, ...] = ()
     protocol_min: int = 1
@@ -194,6 +200,8 @@ def encode_tags(tags: NodeTags, *, certify: Callable[[bytes], bytes] | None = No
         wire["g"] = f"{tags.latitude:.4f},{tags.longitude:.4f}"
     if tags.residency is not None:
         wire["e"] = tags.residency
+    if tags.transit_price_ms:
+        wire["f"] = str(tags.transit_price_ms)
     if not tags.eligible:
         wire["t"] = "0"
     if tags.media_addresses:
@@ -238,6 +246,7 @@ def decode_tags(wire: Mapping[str, str]) -> NodeTags | UnusableTags:
             latitude=latitude,
             longitude=longitude,
             residency=_matching(wire, "e", _CLUSTER) if "e" in wire else None,
+            transit_price_ms=_price(wire) if "f" in wire else 0,
             public_url=_url(wire),
             media_addresses=_media_addresses(wire.get("m")),
             protocol_min=protocol_min,
@@ -279,6 +288,13 @@ def _integer(wire: Mapping[str, str], name: str) -> int:
     if number > MAX_BOOT:
         raise ValueError(f"tag {name!r} is above 2^53-1")
     return number
+
+
+def _price(wire: Mapping[str, str]) -> int:
+    price_ms = _integer(wire, "f")
+    if not 1 <= price_ms <= MAX_PRICE_MS:
+        raise ValueError(f"tag 'f' is outside of 1 to {MAX_PRICE_MS}")
+    return price_ms
 
 
 def _url(wire: Mapping[str, str]) -> str:

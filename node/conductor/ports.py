@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     import trio
 
@@ -46,7 +46,9 @@ class OtherNodes(Protocol):
         """These nodes are to know that the room lives here with these participants."""
         ...
 
-    def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
+    def want_tracks(
+        self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]], places: Collection[str] = ()
+    ) -> None:
         """All tracks of other nodes that somebody here needs."""
         ...
 

@@ -108,6 +108,7 @@ class Stage:
     def limits_changed(self, room: RoomId) -> None:
         """What is forwarded in a room may be another thing now."""
         self._peers.restate_limits(room)
+        self._want(room)
         self._definition_changed(room)
 
     def watch_definitions(self, changed: Callable[[RoomId], None]) -> None:
@@ -204,6 +205,11 @@ class Stage:
             nodes = self.nodes_of(room).union(*(ahead.get(room, ()) for ahead in self._ahead.values()))
             self._relay.share_room(room, nodes, self.rooms.announcement(room))
 
+    def _want(self, room: RoomId) -> None:
+        if self._relay is not None:
+            tracks = {item.track: (item.node, item.kind) for item in self.rooms.wanted(room)}
+            self._relay.want_tracks(room, tracks, self._sessions.residency_of(room))
+
     # --- effects --------------------------------------------------------------------------
 
     def carry_out(self, effects: Iterable[RoomEffect]) -> None:
@@ -224,14 +230,14 @@ class Stage:
                     self._state_wishes(session)
                 case Announce(room=room):
                     self._share(room)
-                case Want(room=room, tracks=tracks) if self._relay is not None:
-                    self._relay.want_tracks(room, {item.track: (item.node, item.kind) for item in tracks})
+                case Want(room=room):
+                    self._want(room)
                 case SayToNodes(chat=chat) if self._relay is not None:
                     self._relay.send_chat(chat, self.nodes_of(chat.room))
                 case Doubt(session=session, room=room):
                     self._sessions.check_seat(session, room)
-                case Want() | SayToNodes():
-                    # Without a mesh there are no other nodes to ask or to tell.
+                case SayToNodes():
+                    # Without a mesh there are no other nodes to tell.
                     continue
 
     def _may_subscribe(self, session: SessionId) -> bool:

@@ -132,6 +132,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         seeds: ``host:port`` of nodes to join.
         warm_links: Peers that are linked as soon as they appear.
         max_hops: Links that a track may take from its node to this one.
+        transit_price_ms: What media that this node passes on for others costs, as milliseconds of its way.
         revoked_keys_file: File with node keys that are refused, one a line. Empty: none.
         rpc: ``host:port`` of the RPC of an external serf agent, used instead of an own one. Empty: an own one.
         rpc_token_file: File with that agent's ``rpc_auth``.
@@ -148,6 +149,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     seeds: tuple[str, ...] = ()
     warm_links: Annotated[int, Meta(ge=0, le=64)] = 8
     max_hops: Annotated[int, Meta(ge=1, le=3)] = 3
+    transit_price_ms: Annotated[int, Meta(ge=0, le=10_000)] = 0
     revoked_keys_file: str = ""
     rpc: str = ""
     rpc_token_file: str = ""

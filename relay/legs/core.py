@@ -112,8 +112,11 @@ class Legs(Ledger):
 
     def _want(self, event: TracksWanted, now: float) -> tuple[LegsEffect, ...]:
         before = self._wants.pop(event.room, {})
+        self._kept.pop(event.room, None)
         if event.tracks:
             self._wants[event.room] = dict(event.tracks)
+            if event.places:
+                self._kept[event.room] = event.places
         for track in before:
             self._local[track].pop(event.room)
             if not self._local[track]:

@@ -19,6 +19,7 @@ class TracksWanted:
 
     room: RoomId
     tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]
+    places: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from relay.legs.events import Hop, LegsEvent, TracksWanted, WordHeard
@@ -28,6 +29,8 @@ class Ledger:
     def __init__(self, *, own: NodeId) -> None:
         self._own = own
         self._wants: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
+        self._kept: dict[RoomId, frozenset[str]] = {}
+        """Where the media of a room must stay, if anywhere."""
         self._offered: dict[NodeId, Mapping[TrackId, RoomId]] = {}
         self._ours: Counter[TrackId] = Counter()
         """How many nodes each of them is offered to."""
@@ -42,22 +45,27 @@ class Ledger:
     def demands(self, event: LegsEvent | None = None) -> Mapping[NodeId, Demand]:
         """The nodes that tracks are wanted from, for whom, and over how many links at most.
 
-        With an event, as it will be when that has been handled: the way to an origin should be known before.
+        With an event, as it will be when that has been handled: the way to an origin should be known before. All that
+        is wanted from one origin comes by one way, so that has to do for each of the rooms.
         """
-        owners = {owner for wanted in self._local.values() for owner, _ in wanted.values()}
+        owners = {
+            (owner, self._kept.get(room)) for wanted in self._local.values() for room, (owner, _) in wanted.items()
+        }
         asked = [(transit.origin, out.level, node) for node, _, out, transit in self._transits()]
         match event:
-            case TracksWanted(tracks=tracks):
-                owners |= {owner for owner, _ in tracks.values()}
+            case TracksWanted(tracks=tracks, places=places):
+                owners |= {(owner, places or None) for owner, _ in tracks.values()}
             case WordHeard(node=node, word=Want(transit=transit)) if transit is not None and is_sound(transit):
                 asked.append((transit.origin, transit.level, node))
             case _:
                 pass
-        demands = dict.fromkeys(owners, Demand(max_hops=MAX_HOPS))
+        demands: dict[NodeId, Demand] = {}
+        for owner, kept in owners:
+            demands[owner] = demands.get(owner, Demand(max_hops=MAX_HOPS)).kept_in(kept)
         for origin, level, node in asked:
             if origin != self._own and level > 1:
                 known = demands.get(origin, Demand(max_hops=MAX_HOPS))
-                demands[origin] = Demand(max_hops=min(known.max_hops, level - 1), askers=known.askers | {node})
+                demands[origin] = replace(known, max_hops=min(known.max_hops, level - 1), askers=known.askers | {node})
         return demands
 
     def partners(self) -> frozenset[NodeId]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.paths.choice import Choice, Reason
 from relay.paths.cost import LinkQuality
-from relay.paths.demand import MAX_HOPS
+from relay.paths.demand import MAX_HOPS, Demand
 from relay.paths.events import (
     LinkFallen,
     LinkMeasured,
@@ -37,7 +37,6 @@ from signalling.mesh.link import MAX_LINKS_REPORTED, LinkReport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from relay.paths.demand import Demand
     from signalling.ids import NodeId
     from signalling.mesh.link import LinkFigures
 
@@ -133,7 +132,7 @@ class Paths:
 
     def way_to(self, node: NodeId) -> Way | None:
         """The cheapest way from any node, wanted or not, as it would be decided without a past."""
-        return next(iter(self._ways(node, self._max_hops)), None)
+        return next(iter(self._ways(node, Demand(max_hops=self._max_hops))), None)
 
     def branches_from(self, origin: NodeId) -> Mapping[NodeId, Branch]:
         """The cheapest branches from a node to all that links are known of, as tracks could take them."""
@@ -142,7 +141,7 @@ class Paths:
         def passes(middle: NodeId) -> bool:
             return not self._traits.get(middle, nobody).is_draining
 
-        return tree(origin, self.states, max_hops=self._max_hops, passes=passes)
+        return tree(origin, self.states, max_hops=self._max_hops, passes=passes, price_ms=self._price_ms)
 
     def kinds(self) -> dict[str, int]:
         """How many origins' tracks come directly, via another node, or not at all."""
@@ -268,17 +267,28 @@ class Paths:
     def _fitting(self, origin: NodeId) -> tuple[Way, ...]:
         """The ways by which the tracks could be passed on as asked; all of them where there is none such."""
         demand = self._demands[origin]
-        fitting = tuple(way for way in self._ways(origin, demand.max_hops) if way.via not in demand.askers)
-        return fitting or self._ways(origin, self._max_hops)
+        fitting = tuple(way for way in self._ways(origin, demand) if way.via not in demand.askers)
+        return fitting or self._ways(origin, Demand(max_hops=self._max_hops).kept_in(demand.places))
 
-    def _ways(self, origin: NodeId, max_hops: int) -> tuple[Way, ...]:
+    def _price_ms(self, node: NodeId) -> float:
+        traits = self._traits.get(node)
+        return 0.0 if traits is None else traits.price_ms
+
+    def _ways(self, origin: NodeId, demand: Demand) -> tuple[Way, ...]:
         nobody = Traits()
         ends = (self._traits.get(origin, nobody), self._traits.get(self._own, nobody))
 
         def passes(middle: NodeId) -> bool:
-            return may_pass(ends[0], self._traits.get(middle, nobody), ends[1])
+            return may_pass(ends[0], self._traits.get(middle, nobody), ends[1], demand.places)
 
-        found = ways(origin, self._own, self.states, max_hops=max_hops, passes=passes)
+        found = ways(
+            origin,
+            self._own,
+            self.states,
+            max_hops=min(demand.max_hops, self._max_hops),
+            passes=passes,
+            price_ms=self._price_ms,
+        )
         if origin in self._links and not any(way.is_direct for way in found):
             # It has not reported yet, so nobody else could say that the link is there; we know.
             cost_ms = self.states.own_cost(origin)

@@ -1,6 +1,6 @@
 """What a link costs as a part of a path: one number, in milliseconds, so that paths can be added up and compared.
 
-    cost = rtt / 2  +  2 * jitter  +  rtt * min(1, loss / 0.02)  +  10 000 ms * loss^2  +  hop  +  price
+    cost = rtt / 2  +  2 * jitter  +  rtt * min(1, loss / 0.02)  +  10 000 ms * loss^2  +  hop
 
 - *rtt / 2* is what a packet takes. The way back counts for nothing: media goes one way.
 - *2 x jitter*: the playout buffer waits for the late ones. Jitter is the mean deviation (RFC 3550, 6.4.1); twice that
@@ -12,7 +12,9 @@
   of a codec without much concealment, and as many for 100 ms beyond the 177 ms that nobody minds.
 - *hop*: 5 ms for every node that has to pass it on. It adds less than 1 ms to the delay; the rest is for the bandwidth
   that it takes there, and for one more thing that can break.
-- *price*: what the operator would rather not pay, as the milliseconds that it is worth; 0 unless said.
+
+To what its links cost a path adds the *price* of each node in its middle: what that node's operator wants for passing
+media on, as the milliseconds that this is worth (`mesh.transit_price_ms`, 0 unless said).
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class LinkQuality:
     loss: float = 0.0
 
 
-def link_cost_ms(quality: LinkQuality, price_ms: float = 0.0) -> float:
+def link_cost_ms(quality: LinkQuality) -> float:
     """The cost of receiving over such a link, milliseconds; see the head of this file."""
     waits = quality.rtt_ms * min(1.0, quality.loss / LOSS_THAT_FILLS)
     residual = RESIDUAL_MS * quality.loss * quality.loss
-    return quality.rtt_ms / 2 + JITTER_WEIGHT * quality.jitter_ms + waits + residual + HOP_MS + price_ms
+    return quality.rtt_ms / 2 + JITTER_WEIGHT * quality.jitter_ms + waits + residual + HOP_MS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -13,6 +13,11 @@ MAX_HOPS: Final = 3
 never did in published round trips between regions, and each costs bandwidth."""
 
 
+KEPT_HOPS: Final = 2
+"""Links of a path at most for what must stay within some places: who wants it picks the one node in the middle. A
+second one there would be picked by the first, which is not told what it may do."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Demand:
     """Tracks of some origin are wanted.
@@ -20,7 +25,16 @@ class Demand:
     Attributes:
         max_hops: Over so many links at most: what is passed on to others must stay below what they asked for.
         askers: The neighbours that it is passed on to; it cannot come from them.
+        places: Of these whoever passes it on must be; None for anywhere.
     """
 
     max_hops: int
     askers: frozenset[NodeId] = frozenset()
+    places: frozenset[str] | None = None
+
+    def kept_in(self, places: frozenset[str] | None) -> Demand:
+        """The same, within some places as well."""
+        if places is None:
+            return self
+        kept = places if self.places is None else self.places & places
+        return replace(self, max_hops=min(self.max_hops, KEPT_HOPS), places=kept)

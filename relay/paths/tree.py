@@ -26,13 +26,13 @@ class Traits:
     Attributes:
         is_draining: It is about to leave, and no middle of any path.
         protocol: The lowest and the highest version that it speaks.
-        region: Where it is.
-        price_ms: What each track that it passes on costs, as the milliseconds that this is worth.
+        places: Its region, and the tag of whose rules its data is under.
+        price_ms: What its operator wants for what it passes on, as the milliseconds that this is worth.
     """
 
     is_draining: bool = False
     protocol: tuple[int, int] = (1, 1)
-    region: str = ""
+    places: frozenset[str] = frozenset()
     price_ms: float = 0.0
 
 
@@ -77,9 +77,9 @@ class Way:
 def may_pass(origin: Traits, middle: Traits, target: Traits, residency: frozenset[str] | None = None) -> bool:
     """Whether a node may pass on what another sends to a third: it stays, speaks with both, and is where it may be.
 
-    `residency` names the regions that the media must not leave; None for anywhere.
+    `residency` names the places that the media must not leave; None for anywhere.
     """
-    if middle.is_draining or (residency is not None and middle.region not in residency):
+    if middle.is_draining or (residency is not None and not residency & middle.places):
         return False
     low, high = middle.protocol
     return all(low <= other.protocol[1] and other.protocol[0] <= high for other in (origin, target))
@@ -91,6 +91,7 @@ def tree(
     *,
     max_hops: int = MAX_HOPS,
     passes: Callable[[NodeId], bool] = lambda _: True,
+    price_ms: Callable[[NodeId], float] = lambda _: 0.0,
     without: NodeId | None = None,
 ) -> Mapping[NodeId, Branch]:
     """The cheapest branches from an origin, itself included.
@@ -103,6 +104,7 @@ def tree(
         links: Who receives from whom at what cost.
         max_hops: Links of a branch at most.
         passes: Whether a node may be in the middle.
+        price_ms: What a node in the middle adds to the cost.
         without: A node that is to be left out, such as the one that asks.
     """
     best = {origin: Branch(path=(origin,), cost_ms=0.0)}
@@ -112,12 +114,13 @@ def tree(
         for sender, branch in newest.items():
             if sender != origin and not passes(sender):
                 continue
+            paid_ms = branch.cost_ms + (price_ms(sender) if sender != origin else 0.0)
             for receiver, cost_ms in links.out_of(sender).items():
                 if receiver == without:
                     continue
                 known = found.get(receiver) or best.get(receiver)
                 # Equal costs are told apart by the path, the same way everywhere.
-                here = (branch.cost_ms + cost_ms, (*branch.path, receiver))
+                here = (paid_ms + cost_ms, (*branch.path, receiver))
                 if known is None or here < (known.cost_ms, known.path):
                     found[receiver] = Branch(path=here[1], cost_ms=here[0])
         if not found:
@@ -134,12 +137,17 @@ def ways(
     *,
     max_hops: int = MAX_HOPS,
     passes: Callable[[NodeId], bool] = lambda _: True,
+    price_ms: Callable[[NodeId], float] = lambda _: 0.0,
 ) -> tuple[Way, ...]:
     """Every neighbour that a node could ask for the tracks of an origin, the cheapest way first."""
     into = links.into(own)
-    branches = tree(origin, links, max_hops=max_hops - 1, passes=passes, without=own)
+    branches = tree(origin, links, max_hops=max_hops - 1, passes=passes, price_ms=price_ms, without=own)
     found = [
-        Way(via=via, path=(*branch.path, own), cost_ms=branch.cost_ms + into[via])
+        Way(
+            via=via,
+            path=(*branch.path, own),
+            cost_ms=branch.cost_ms + into[via] + (price_ms(via) if via != origin else 0.0),
+        )
         for via, branch in branches.items()
         if via in into and (via == origin or passes(via))
     ]

@@ -23,7 +23,7 @@ from relay.rooms import (
 from signalling.mesh.link import PlanWord, ReachRow, RoomChat, RoomOrder, RoomState, TraceStep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from relay import LinkStatus, RelayStatistics, WayStatus
     from relay.rooms import RoomsEffect, RoomsEvent
@@ -174,7 +174,9 @@ class NodeEnd:
     def ask_clock(self, node: NodeId, trace: str) -> None:
         """Nobody looks here."""
 
-    def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
+    def want_tracks(
+        self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]], places: Collection[str] = ()
+    ) -> None:
         """Nobody publishes here."""
 
     def restrict_codecs(self, node: NodeId, track: TrackId, codecs: tuple[str, ...]) -> None:

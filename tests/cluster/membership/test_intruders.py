@@ -236,8 +236,9 @@ async def test_forged_events_change_nothing_but_a_counter(configure: Configure) 
         assert ada.view == before[0]
         assert ada.statistics().events_foreign == len(forgeries), "each once, although some may have been sent again"
         assert ada.statistics().greetings_heard == 1
-        uncounted = {"events_foreign": 0, "events_sent": 0, "events_received": 0, "greetings_heard": 0}
-        told = replace(ada.statistics(), **uncounted, event_queue=None)
+        told = replace(
+            ada.statistics(), events_foreign=0, events_sent=0, events_received=0, greetings_heard=0, event_queue=None
+        )
         assert told == replace(before[1], event_queue=None)
 
 

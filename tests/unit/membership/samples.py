@@ -71,6 +71,7 @@ tags = st.builds(
     latitude=degrees,
     longitude=degrees,
     residency=st.sampled_from([None, "eu", "us-east.1"]),
+    transit_price_ms=st.integers(0, 10_000),
     public_url=st.from_regex(r"https?://[!-~]{1,60}", fullmatch=True),
     media_addresses=st.lists(
         st.tuples(st.ip_addresses(v=4), st.integers(1, 65535)).map(lambda pair: f"{pair[0]}:{pair[1]}"), max_size=3

@@ -33,7 +33,7 @@ from tests.unit.durable.memory_repository import MemoryRepository
 from tests.unit.sfu.fake_engine import FakeEngine, FakeHost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from node.http.backend import RoomRequest
     from session import Sessions
@@ -82,6 +82,7 @@ class Mesh:
         self.say, self._said = trio.open_memory_channel[RelayEvent](16)
         self.shared: dict[RoomId, tuple[frozenset[NodeId], tuple[ParticipantInfo, ...]]] = {}
         self.wanted: dict[RoomId, Mapping[TrackId, tuple[NodeId, MediaKind]]] = {}
+        self.places: dict[RoomId, tuple[str, ...]] = {}
         self.chats: list[tuple[RoomChat, frozenset[NodeId]]] = []
         self.chats_before: list[tuple[NodeId, RoomId, tuple[RoomChat, ...]]] = []
         self.restrictions: list[tuple[NodeId, TrackId, tuple[str, ...]]] = []
@@ -113,8 +114,11 @@ class Mesh:
     def share_room(self, room: RoomId, nodes: frozenset[NodeId], participants: tuple[ParticipantInfo, ...]) -> None:
         self.shared[room] = (nodes, participants)
 
-    def want_tracks(self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]]) -> None:
+    def want_tracks(
+        self, room: RoomId, tracks: Mapping[TrackId, tuple[NodeId, MediaKind]], places: Collection[str] = ()
+    ) -> None:
         self.wanted[room] = tracks
+        self.places[room] = tuple(places)
 
     def send_chat(self, chat: RoomChat, nodes: frozenset[NodeId]) -> None:
         self.chats.append((chat, nodes))

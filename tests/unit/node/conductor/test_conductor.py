@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
@@ -405,3 +406,18 @@ async def test_a_store_that_is_gone_is_a_warning_and_no_reason_to_go_elsewhere()
         assert (joined.degraded, joined.degraded_reasons) == (True, ("bans", "caps", "order"))
         assert [warning.code for warning in house.conductor.warnings()] == ["store_unavailable"]
         assert house.conductor.readiness() == ()
+
+
+async def test_what_others_send_into_a_room_comes_by_nodes_of_its_places_alone() -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        ada = await house.enter("Ada")
+        await ada.join()
+        await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(FAR,)))
+        await wait_all_tasks_blocked()
+        assert (set(mesh.wanted[ROOM]), mesh.places[ROOM]) == ({FAR_TRACK}, ())
+        definitions = house.sessions.definitions
+        stored = await definitions.get(ROOM)
+        await definitions.change(stored, lambda old: msgspec.structs.replace(old, residency=("eu",)), again=False)
+        house.conductor.stage.limits_changed(ROOM)
+        assert (set(mesh.wanted[ROOM]), mesh.places[ROOM]) == ({FAR_TRACK}, ("eu",))

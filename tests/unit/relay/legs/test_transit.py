@@ -297,3 +297,17 @@ def test_a_link_that_comes_back_beside_the_former_carries_everything_anew() -> N
     effects = core.handle(LinkRisen(node=O), 0.0)
     assert opened(O, 1) in effects
     assert core.incoming() == {(O, 1): T}
+
+
+def test_what_must_stay_within_some_places_is_demanded_so_for_all_of_its_origin() -> None:
+    core, other = linked(O, V), RoomId("other")
+    core.handle(TracksWanted(room=other, tracks={TrackId("u"): (O, "video")}), 0.0)
+    assert core.demands() == {O: Demand(max_hops=3)}
+    kept = TracksWanted(room=ROOM, tracks={T: (O, "video")}, places=frozenset({"eu", "ch"}))
+    assert core.demands(kept) == {O: Demand(max_hops=2, places=frozenset({"eu", "ch"}))}
+    core.handle(kept, 0.0)
+    core.handle(TracksWanted(room=other, tracks={TrackId("u"): (O, "video")}, places=frozenset({"eu"})), 0.0)
+    assert core.demands() == {O: Demand(max_hops=2, places=frozenset({"eu"}))}
+    core.handle(TracksWanted(room=ROOM, tracks={}), 0.0)
+    core.handle(TracksWanted(room=other, tracks={TrackId("u"): (O, "video")}), 0.0)
+    assert core.demands() == {O: Demand(max_hops=3)}

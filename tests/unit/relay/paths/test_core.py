@@ -205,3 +205,38 @@ def test_one_link_at_most_means_the_direct_one() -> None:
     figures = (LinkFigures(V, 10, 0, 0),)
     core.handle(ReportsHeard(node=V, reports=(LinkReport(O, 1, 1, figures, 1),)), 0.0)
     assert core.way_to(O) is None
+
+
+def test_what_must_stay_within_a_place_goes_round_by_nobody_else() -> None:
+    told = triangle()
+    told.core.handle(NodeSeen(node=V, traits=Traits(places=frozenset({"singapore"}))), 2.0)
+    told.measure(O, 400, 2.0)
+    told.run(12.0)
+    assert told.via() == V
+    told.core.handle(OriginsWanted(demands={O: ANY.kept_in(frozenset({"eu"}))}), 12.0)
+    assert told.via() == O
+    told.core.handle(LinkFallen(node=O), 13.0)
+    assert told.via() is None, "rather not at all"
+    told.core.handle(NodeSeen(node=V, traits=Traits(places=frozenset({"frankfurt", "eu"}))), 14.0)
+    assert told.via() == V
+
+
+def test_a_node_that_is_dear_is_asked_where_it_saves_more_than_that() -> None:
+    told = triangle()
+    told.core.handle(NodeSeen(node=V, traits=Traits(price_ms=80)), 2.0)
+    told.measure(O, 250, 2.0)
+    told.run(12.0)
+    assert told.via() == O
+    told.measure(O, 500, 12.0)
+    told.run(22.0)
+    assert told.via() == V
+
+
+def test_a_node_that_takes_direct_links_alone_takes_none_of_two() -> None:
+    core = Paths(own=ME, boot=7, max_hops=1)
+    for node in (O, V):
+        core.handle(LinkRisen(node=node), 0.0)
+    core.handle(ReportsHeard(node=V, reports=(LinkReport(V, 1, 1, (LinkFigures(O, 10, 0, 0),)),)), 0.5)
+    core.handle(OriginsWanted(demands={O: ANY}), 1.0)
+    core.handle(LinkFallen(node=O), 2.0)
+    assert core.chosen()[O].way is None

@@ -12,7 +12,7 @@ shares = st.floats(min_value=0, max_value=1)
 
 def test_a_clean_link_costs_its_delay_and_a_hop() -> None:
     assert link_cost_ms(LinkQuality(rtt_ms=100)) == 50 + HOP_MS
-    assert link_cost_ms(LinkQuality(rtt_ms=100, jitter_ms=4), price_ms=7) == 50 + 8 + HOP_MS + 7
+    assert link_cost_ms(LinkQuality(rtt_ms=100, jitter_ms=4)) == 50 + 8 + HOP_MS
 
 
 @pytest.mark.parametrize(("loss", "more_ms"), [(0.01, 50 + 1), (0.02, 100 + 4), (0.1, 100 + 100), (0.3, 100 + 900)])

@@ -87,11 +87,30 @@ def test_no_path_of_three_links_is_cheaper(links: Costs) -> None:
 
 
 def test_who_may_pass_on() -> None:
-    fine = Traits(region="eu", protocol=(2, 3))
+    fine = Traits(places=frozenset({"eu"}), protocol=(2, 3))
     assert may_pass(fine, fine, fine)
-    assert not may_pass(fine, Traits(region="eu", protocol=(2, 3), is_draining=True), fine)
-    assert not may_pass(fine, Traits(region="eu", protocol=(1, 1)), fine), "it speaks with neither"
+    assert not may_pass(fine, Traits(places=frozenset({"eu"}), protocol=(2, 3), is_draining=True), fine)
+    assert not may_pass(fine, Traits(places=frozenset({"eu"}), protocol=(1, 1)), fine), "it speaks with neither"
     assert may_pass(Traits(protocol=(1, 2)), Traits(protocol=(2, 4)), Traits(protocol=(4, 4)))
     assert not may_pass(Traits(protocol=(1, 1)), Traits(protocol=(2, 4)), Traits(protocol=(4, 4)))
     assert may_pass(fine, fine, fine, frozenset({"eu"}))
     assert not may_pass(fine, fine, fine, frozenset({"us"}))
+
+
+def test_what_a_node_wants_for_passing_on_counts_where_it_is_in_the_middle() -> None:
+    links = states({(A, B): 10, (B, C): 10, (A, C): 60})
+    dear = {B: 9.0}
+    made = tree(A, links, price_ms=lambda node: dear.get(node, 0.0))
+    assert (made[C].path, made[C].cost_ms) == ((A, B, C), cost(10, 10) + 9)
+    assert made[B].cost_ms == cost(10), "it gets its own for nothing"
+    dear[B] = 100.0
+    assert tree(A, links, price_ms=lambda node: dear.get(node, 0.0))[C].path == (A, C)
+    (direct, via) = ways(C, A, links, price_ms=lambda node: dear.get(node, 0.0))
+    assert (direct.path, via.path, via.cost_ms) == ((C, A), (C, B, A), cost(10, 10) + 100)
+
+
+def test_only_who_is_of_a_place_passes_on_what_must_stay_there() -> None:
+    anywhere = Traits()
+    assert may_pass(anywhere, Traits(places=frozenset({"frankfurt", "eu"})), anywhere, frozenset({"eu", "ch"}))
+    assert not may_pass(anywhere, Traits(places=frozenset({"singapore"})), anywhere, frozenset({"eu"}))
+    assert not may_pass(anywhere, anywhere, anywhere, frozenset({"eu"})), "of which nothing is known"
