@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         duration_s: How long a run measures.
         participants: Who plays.
         video: What they send.
+        program: Fingerprint of what is measured; empty in records of versions that did not say.
     """
 
     format: int
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: int
     participants: Participants
     video: VideoRate
+    program: str = ""
 
 
 SYNTHETIC: Final = VideoRate()
@@ -67,8 +69,10 @@ BROWSER: Final = VideoRate(frames_per_s=25)
 """As many as two browsers on two cores show; the rate is what they may send at most."""
 
 
-def settings_of(topology: Topology, duration_s: int, participants: Participants, video: VideoRate) -> Settings:
-    """Say what an experiment is to be like."""
+def settings_of(
+    topology: Topology, duration_s: int, participants: Participants, video: VideoRate, *, program: str = ""
+) -> Settings:
+    """Say what an experiment is to be like; `program` tells builds of what is measured apart."""
     network = (topology.seed, topology.mtu, topology.hosts, sorted(topology.conditions.items()))
     return Settings(
         format=FORMAT,
@@ -78,6 +82,7 @@ def settings_of(topology: Topology, duration_s: int, participants: Participants,
         duration_s=duration_s,
         participants=participants,
         video=video,
+        program=program,
     )
 
 
@@ -122,6 +127,8 @@ def differences(earlier: Settings, now: Settings) -> tuple[str, ...]:
     ]
     if earlier.network != now.network:
         found.append("the network")
+    if earlier.program != now.program:
+        found.append("the program, which was built or changed since")
     both = earlier.scenarios.keys() & now.scenarios.keys()
     found += (f"the scenario {name}" for name in sorted(both) if earlier.scenarios[name] != now.scenarios[name])
     return tuple(found)

@@ -74,7 +74,9 @@ def run(
     from lab.experiment.durations import parse_duration
     from lab.experiment.settings import BROWSER, SYNTHETIC, Participants, folder_name, settings_of
     from node.config import LogConfig
+    from node.lab.program import fingerprint_program
     from node.logging import set_up_logging
+    from sfu import EngineStartError
 
     # Each node logs for itself; of the experiment's own process only what is wrong is of interest.
     set_up_logging(LogConfig(level="warning", format="console"), node_id="lab")
@@ -85,11 +87,14 @@ def run(
         duration_s = parse_duration(duration)
         if browser:
             check_browser()
+        program = fingerprint_program()
     except LabError as error:
         _refuse(error, json_path)
+    except EngineStartError as error:
+        _refuse(LabError(error.code, error.message), json_path)
     players: Participants = "browser" if browser else "synthetic"
     video = BROWSER if browser else SYNTHETIC
-    settings = settings_of(network, duration_s, players, video)
+    settings = settings_of(network, duration_s, players, video, program=program)
     folder = out or RUNS / folder_name(settings)
     try:
         runs = trio.run(_run, Console(stderr=True), network, chosen, repeat, settings, folder, fresh)

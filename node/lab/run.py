@@ -56,7 +56,7 @@ GOODBYE_S: Final = 5.0
 PLAYERS: Final = MappingProxyType({"synthetic": "lab.experiment.person", "browser": "lab.experiment.browser"})
 """Modules of the processes that play people."""
 
-LINKED_DEADLINE_S: Final = 15.0
+LINKED_DEADLINE_S: Final = 30.0
 """For links between all nodes, which are to be warm before people come; gossip over 300 ms needs some seconds."""
 
 CALM_S: Final = 1.5
@@ -232,13 +232,24 @@ async def _play(wan: Wan, person: _Person, part: Part, player: str) -> None:
 
 
 async def _wait_until_linked(nodes: WanNodes) -> None:
-    """Wait until every two nodes have a link, so that links are warm; if they do not in time, the record shows it."""
+    """Wait until every two nodes have a link: a run over another path would count for what it is not.
+
+    Raises:
+        LabError: `links_missing`.
+    """
+    up, host = 0, ""
     with trio.move_on_after(LINKED_DEADLINE_S):
         for host in nodes.nodes:
             up = -1
             while up < len(nodes.nodes) - 1:
                 await trio.sleep(POLL_S)
                 up = sum(link.state == "up" for link in (await nodes.links(host)).links)
+        return
+    raise LabError(
+        "links_missing",
+        f"After {LINKED_DEADLINE_S:g} s {host} has links with {max(up, 0)} of {len(nodes.nodes) - 1} other nodes, and "
+        f"nothing was measured: see that the topology lets them reach each other.\n{nodes.last_words(host)}",
+    )
 
 
 async def _wait_until_together(people: Sequence[_Person], nodes: WanNodes) -> None:

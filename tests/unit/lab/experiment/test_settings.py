@@ -53,6 +53,7 @@ def test_an_experiment_goes_on_in_its_folder(tmp_path: Path) -> None:
         (of(rearranged()), "the scenario relay"),
         (msgspec.structs.replace(of(), video=VideoRate(bits_per_s=1)), "video"),
         (msgspec.structs.replace(of(), participants="browser"), "participants"),
+        (msgspec.structs.replace(of(), program="another"), "the program, which was built or changed since"),
     ],
 )
 def test_runs_of_another_kind_are_refused_and_nothing_is_touched(tmp_path: Path, other: Settings, named: str) -> None:
