@@ -165,6 +165,11 @@ class Membership:
         """
         return self._events.payloads
 
+    @property
+    def event_queue(self) -> int | None:
+        """Events that waited in the agent at the last look; None while that is not known."""
+        return self._event_queue
+
     @contextlib.contextmanager
     def changes(self) -> Iterator[ChangeSubscription]:
         """Subscribe for the length of the block: `with m.changes() as changes: async for change in changes: ...`.

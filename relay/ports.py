@@ -38,6 +38,11 @@ class Gossip(Protocol):
         """Payloads of user events, own ones included; the relay is the one reader."""
         ...
 
+    @property
+    def event_queue(self) -> int | None:
+        """Events that waited in the agent at the last look, which is seconds old; None while that is not known."""
+        ...
+
     def changes(self) -> AbstractContextManager[AsyncIterable[Change]]:
         """Changes of the view; begins with a reset."""
         ...

@@ -23,7 +23,7 @@ from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import TracksWanted
 from relay.link_peer import node_of_link
 from relay.negotiation import Phase
-from relay.negotiation.events import Draining, EngineRestarted, RenewalAsked, ShuttingDown
+from relay.negotiation.events import Draining, EngineRestarted, EventsQueued, RenewalAsked, ShuttingDown
 from relay.owner import Owner
 from relay.paths import Reason
 from relay.rooms import RoomShared
@@ -116,6 +116,7 @@ class Relay:
         self._stated: dict[tuple[str, RoomId | None], Item] = {}
         self._woken = trio.Event()
         self._epoch = 1
+        self._queued = 0
         self._events_in, self._events_out = trio.open_memory_channel[RelayEvent](EVENTS_AHEAD)
         self._gossip_in, self._gossip_out = trio.open_memory_channel[bytes](GOSSIP_AHEAD)
         self._sent = self._unsent = 0
@@ -341,6 +342,9 @@ class Relay:
             self._inbox = deque(item for item in self._inbox if isinstance(item, RoomShared | TracksWanted | Draining))
             self._owner.take(EngineRestarted(), now)
             self._owner.take(ViewReset(view=self._gossip.view), now)
+        if (queued := self._gossip.event_queue or 0) != self._queued:
+            self._queued = queued
+            self._owner.take(EventsQueued(count=queued), now)
         while self._inbox:
             self._owner.take(self._inbox.popleft(), now)
         for item in self._stated.values():

@@ -18,20 +18,20 @@ class TokenBucket:
         self._level = burst
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """Take one token; ``False`` when there is none, and nothing is taken."""
+    def take(self, now: float, tokens: float = 1.0) -> bool:
+        """Take a token, or so many, at most ``burst``; ``False`` when they are not there, and nothing is taken."""
         elapsed = max(0.0, now - self._at)
         self._at = max(self._at, now)
         self._level = min(self._burst, self._level + elapsed * self._rate)
-        if self._level < 1.0:
+        if self._level < tokens:
             return False
-        self._level -= 1.0
+        self._level -= tokens
         return True
 
-    def wait_s(self, now: float) -> float:
-        """Seconds until there is a token; 0 when there is one."""
+    def wait_s(self, now: float, tokens: float = 1.0) -> float:
+        """Seconds until there is a token, or so many; 0 when they are there."""
         level = self._level + max(0.0, now - self._at) * self._rate
-        return max(0.0, (1.0 - level) / self._rate)
+        return max(0.0, (tokens - level) / self._rate)
 
     def give_back(self) -> None:
         """Undo one :meth:`take`; a bucket never holds more than its burst."""

@@ -21,6 +21,7 @@ from relay.negotiation.events import (
     EndUp,
     EngineRestarted,
     EnvelopeHeard,
+    EventsQueued,
     LinksWanted,
     Member,
     MemberLost,
@@ -82,6 +83,8 @@ class Negotiation(Renewals):
                 self._signal_end(event.end, Signal(cue=Cue.BROKE, reason=event.code), now)
             case EndClosed():
                 self._signal_end(event.end, Signal(cue=Cue.BROKE, reason=event.reason), now)
+            case EventsQueued(count=count):
+                self._voice.heed(count)
             case EngineRestarted():
                 self._take_engine_restart(now)
             case DeadlinePassed():

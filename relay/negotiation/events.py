@@ -58,6 +58,13 @@ class Draining:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EventsQueued:
+    """So many events wait in the own agent to be gossiped."""
+
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EnvelopeHeard:
     """Gossip brought a well-formed message; `late_s` is how long ago it expired by our clock (negative: it has not)."""
 
@@ -137,6 +144,7 @@ NegotiationEvent: TypeAlias = (
     | MemberLost
     | LinksWanted
     | Draining
+    | EventsQueued
     | EnvelopeHeard
     | EndOpened
     | EndFailed

@@ -18,6 +18,15 @@ SEND_RATE_PER_S: Final = 1.0
 SEND_BURST: Final = 5.0
 """What one node may gossip: a cluster carries some 15 events of this size a second, all nodes together."""
 
+BUSY_QUEUE: Final = 10
+CROWDED_QUEUE: Final = 100
+"""Events that wait in the own agent. Below 10 it keeps up; above 100 the cluster is asked for more than it carries, and
+what came first starves behind what came last (measured with Serf, whose queue is a stack)."""
+
+BUSY_COST: Final = 2.0
+CROWDED_COST: Final = SEND_BURST
+"""Turns that a message takes then, so that all nodes together give the queues time to drain."""
+
 MAX_OUTBOX: Final = 64
 """Answers and goodbyes that wait for their turn; a minute's worth, after which nobody needs them."""
 
@@ -35,6 +44,7 @@ class Voice:
         self._prepaid: deque[Envelope] = deque()
         self._outbox: deque[Envelope] = deque()
         self._next_at = 0.0
+        self._cost = 1.0
         self.dropped = 0
 
     def new_message_id(self) -> bytes:
@@ -57,13 +67,17 @@ class Voice:
             body=body,
         )
 
+    def heed(self, queued: int) -> None:
+        """Speak less while so many events wait in the agent."""
+        self._cost = 1.0 if queued < BUSY_QUEUE else BUSY_COST if queued <= CROWDED_QUEUE else CROWDED_COST
+
     def prepay(self, now: float) -> bool:
         """Take a turn for a message that comes later, if there is one."""
-        return self._bucket.take(now)
+        return self._bucket.take(now, self._cost)
 
     def next_turn(self, now: float) -> float:
         """When there will be one."""
-        wait_s = self._bucket.wait_s(now)
+        wait_s = self._bucket.wait_s(now, self._cost)
         # A hair later, so that rounding never finds the bucket just short of a token.
         return now + wait_s + 1e-6 if wait_s > 0 else now
 
@@ -88,7 +102,7 @@ class Voice:
         """Give what may be said now, in order."""
         due = list(self._prepaid)
         self._prepaid.clear()
-        while self._outbox and self._bucket.take(now):
+        while self._outbox and self._bucket.take(now, self._cost):
             due.append(self._outbox.popleft())
         self._next_at = self.next_turn(now)
         return due

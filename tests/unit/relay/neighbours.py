@@ -58,6 +58,7 @@ class FakeGossip:
         self._changes_in: trio.MemorySendChannel[Change] | None = None
         self.is_down = False
         self.rereads = 0
+        self.event_queue: int | None = None
 
     @property
     def view(self) -> ClusterView:

@@ -374,6 +374,17 @@ async def test_what_was_said_before_is_heard_of_rooms_that_are_there_and_of_no_o
         assert world.relays[B].statistics().oddities["chat_refused"] == 1
 
 
+async def test_what_waits_in_the_agent_is_heeded(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        relay = await world.open("a")
+        world.gossips[A].event_queue = 500
+        relay.share_room(ROOM, frozenset(), ())
+        await trio.sleep(0.1)
+        assert relay._owner.negotiation._voice.next_turn(trio.current_time()) == trio.current_time()
+        assert relay._owner.negotiation._voice.prepay(trio.current_time())
+        assert relay._owner.negotiation._voice.next_turn(trio.current_time()) > trio.current_time() + 4
+
+
 async def test_a_link_is_made_anew_without_a_sign_of_it(autojump_clock: MockClock) -> None:
     async with open_world() as world:
         await meet(world)

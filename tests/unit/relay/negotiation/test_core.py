@@ -34,6 +34,7 @@ from relay.negotiation.events import (
     EndUp,
     EngineRestarted,
     EnvelopeHeard,
+    EventsQueued,
     LinksWanted,
     Member,
     MemberLost,
@@ -42,7 +43,6 @@ from relay.negotiation.events import (
     ShuttingDown,
 )
 from relay.negotiation.transitions import LIMITS_S
-from relay.negotiation.voice import SEND_BURST
 from signalling.ids import NodeId, PeerId
 from signalling.mesh.negotiation import (
     Body,
@@ -422,9 +422,13 @@ def test_pauses_grow_while_nothing_comes_back() -> None:
     assert max(pauses) <= 31.0
 
 
-def test_a_node_speaks_no_faster_than_the_cluster_bears() -> None:
+@pytest.mark.parametrize(
+    ("queued", "at_once", "in_20_s"), [(0, 5, 25), (9, 5, 25), (10, 2, 12), (100, 2, 12), (101, 1, 5)]
+)
+def test_a_node_speaks_no_faster_than_the_cluster_bears(queued: int, at_once: int, in_20_s: int) -> None:
     others = [NodeId(f"p{index}") for index in range(40)]
     node = Node(*others)
+    node.feed(EventsQueued(count=queued))
     node.feed(LinksWanted(nodes=frozenset(others)))
     begun: list[float] = []
     while node.now < 20.0:
@@ -432,8 +436,21 @@ def test_a_node_speaks_no_faster_than_the_cluster_bears() -> None:
         assert at is not None
         begun += [node.now for effect in node.pass_time(max(at, node.now)) if isinstance(effect, OpenEnd)]
         node.now = max(node.now, 0.001)
-    assert len([at for at in begun if at < 0.5]) == SEND_BURST
-    assert len([at for at in begun if at < 20.0]) <= SEND_BURST + 20
+    assert len([at for at in begun if at < 0.5]) == at_once
+    assert in_20_s - 1 <= len([at for at in begun if at < 20.0]) <= in_20_s
+
+
+def test_it_speaks_again_when_its_agent_has_caught_up() -> None:
+    others = [NodeId(f"p{index}") for index in range(40)]
+    node = Node(*others)
+    node.feed(EventsQueued(count=500))
+    node.feed(LinksWanted(nodes=frozenset(others)))
+    node.pass_time(1.0)
+    node.feed(EventsQueued(count=3))
+    begun = 0
+    while (at := node.core.next_deadline()) is not None and at < 10.0:
+        begun += sum(isinstance(effect, OpenEnd) for effect in node.pass_time(at))
+    assert begun >= 4
 
 
 def test_on_the_way_out_every_far_end_is_told() -> None:
