@@ -192,8 +192,10 @@ class Rooms:
                 (self._silent.add if silent else self._silent.discard)(node)
                 return self._yield()
             case NodeVanished(node=node):
+                if node not in self._up:
+                    return self._forget(node)
                 self._vanished.add(node)
-                return () if node in self._up else self._forget(node)
+                return ()
             case NodeReturned(node=node):
                 self._vanished.discard(node)
                 return ()
@@ -285,12 +287,14 @@ class Rooms:
 
     def _fall(self, node: NodeId, now: float) -> tuple[RoomsEffect, ...]:
         self._up.discard(node)
-        self._silent.add(node)
+        has_vanished = node in self._vanished
+        self._vanished.discard(node)
         far = self._far.get(node)
         if far is None:
             return ()
-        if node in self._vanished:
+        if has_vanished:
             return self._forget(node)
+        self._silent.add(node)
         far.deadline = now + self._forget_after_s
         return self._yield()
 

@@ -48,6 +48,11 @@ INBOUND_BURST: Final = 10.0
 """Twice what an honest sender may say to everyone: slack for gossip that delivers in bunches."""
 
 
+MAX_SENDERS: Final = 1024
+"""Senders that are remembered, after which those who are no members any more are forgotten: where every machine gets an
+id of its own, there is always another one."""
+
+
 class Verdict(enum.StrEnum):
     """What became of a message."""
 
@@ -85,7 +90,7 @@ class _Held:
 
 
 class Inspector:
-    """Judges messages; bounded by the number of members and the constants above."""
+    """Judges messages; bounded by the number of members and the constants here."""
 
     def __init__(self, *, cluster: str, own: NodeId, verify: Callable[[bytes, bytes, bytes], bool]) -> None:
         self._cluster = cluster
@@ -137,17 +142,20 @@ class Inspector:
         # A boot that the view has not seen may come with a key that it has not seen.
         if member is None or member.boot < envelope.incarnation:
             return Verdict.HELD
-        return self._judge_known(opened, late_s, member, now)
+        return self._judge_known(opened, late_s, members, now)
 
-    def _judge_known(self, opened: Opened, late_s: float, member: Member, now: float) -> Verdict:
+    def _judge_known(self, opened: Opened, late_s: float, members: Mapping[NodeId, Member], now: float) -> Verdict:
         """Everything from the signature on; only here may anything be noted."""
         envelope = opened.envelope
+        member = members[envelope.sender]
         if not self._verify(member.public_key, opened.signed, envelope.signature):
             return Verdict.FORGED
         if envelope.incarnation != member.boot:
             return Verdict.STALE_BOOT
         sender = self._senders.get(envelope.sender)
         if sender is None or sender.boot != envelope.incarnation:
+            if len(self._senders) >= MAX_SENDERS:
+                self._senders = {node: known for node, known in self._senders.items() if node in members}
             sender = self._senders[envelope.sender] = _Sender(boot=envelope.incarnation)
         if not sender.bucket.take(now):
             return Verdict.FLOODED

@@ -13,6 +13,7 @@ from relay.negotiation.inspection import (
     INBOUND_BURST,
     MAX_HELD,
     MAX_HELD_EACH,
+    MAX_SENDERS,
     WINDOW,
     Inspector,
     Verdict,
@@ -147,3 +148,30 @@ def test_unknown_senders_wait_in_a_bounded_room_and_not_for_ever() -> None:
     gate.expire(HOLD_S)
     assert gate.next_deadline() is None
     assert gate.counts[Verdict.UNKNOWN_SENDER] == 1000
+
+
+def test_a_node_with_another_key_is_believed_by_that_one_alone() -> None:
+    gate = inspector()
+    assert gate.judge(word(1), 0.0, MEMBERS, 0.0) is Verdict.ACCEPTED
+    renewed = key_of(PEER, boot=2)
+    # Within one boot, and as another one: the view says which key counts.
+    for boot, members in (
+        (3, {PEER: Member(node=PEER, boot=3, public_key=renewed)}),
+        (4, {PEER: Member(node=PEER, boot=4, public_key=renewed)}),
+    ):
+        former, present = word(2, incarnation=boot), word(3, incarnation=boot, signature=renewed * 2)
+        assert gate.judge(former, 0.0, members, 1.0) is Verdict.FORGED
+        assert gate.judge(present, 0.0, members, 1.0) is Verdict.ACCEPTED
+    assert gate.judge(word(4, signature=renewed * 2), 0.0, members, 2.0) is Verdict.STALE_BOOT
+
+
+def test_who_is_no_member_any_more_is_forgotten_when_there_are_many() -> None:
+    gate = inspector()
+    for number in range(MAX_SENDERS + 10):
+        node = NodeId(f"n{number}-gone")
+        members = {**MEMBERS, node: Member(node=node, boot=3, public_key=key_of(node))}
+        assert gate.judge(word(1, sender=node, signature=key_of(node) * 2), 0.0, members, 0.0) is Verdict.ACCEPTED
+        if number == 0:
+            assert gate.judge(word(1), 0.0, MEMBERS, 0.0) is Verdict.ACCEPTED
+    assert len(gate._senders) <= MAX_SENDERS
+    assert gate.judge(word(1), 0.0, MEMBERS, 0.0) is Verdict.REPEATED, "members are remembered"
