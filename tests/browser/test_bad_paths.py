@@ -69,16 +69,16 @@ SETTINGS: Final = {"mesh": {"warm_links": 8}}
 LOSS: Final = 0.3
 LOSSY_S: Final = 10.0
 
-LOST: Final = 0.02
+LOST: Final = 0.1
 """Of the packets of a sound, after repair; a third would be without it."""
 
-CONCEALED: Final = 0.1
+CONCEALED: Final = 0.25
 """Of a sound's samples, while the receiver's buffer grows to what repairs take; what is above is hard to follow."""
 
-LOSSY_GAP_MS: Final = 2_000
+LOSSY_GAP_MS: Final = 5_000
 """Of a picture over that path: some are given up, and the next keyframe has to come over it, too."""
 
-UNSEEN_MS: Final = 1_000
+UNSEEN_MS: Final = 2_000
 """Of a picture each 67 ms, what a browser that shares two cores misses now and then with nothing the matter."""
 
 APART_S: Final = 14.0

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.cluster
 
 SECONDS: Final = 6
 
-WITHIN_MS: Final = 60.0
+WITHIN_MS: Final = 150.0
 """Above the network's own delay: its jitter, two hops of nodes, and a machine that does a lot beside."""
 
-LOST_AT_MOST: Final = 0.03
+LOST_AT_MOST: Final = 0.1
 """After repair; the path out of Vietnam alone loses 0.5 % before it."""
 
 
@@ -66,13 +66,13 @@ async def test_a_relay_and_a_single_node_are_measured_and_what_is_kept_is_plausi
             assert sum(count for _delay, count in flow.delays_ms) == sum(one.packets for one in flow.seconds)
             assert 0 < flow.first_frame_ms < 45_000
             ends = [second.at_s for second in flow.seconds]
-            assert all(0.8 < later - sooner < 1.2 for sooner, later in pairwise(ends))
+            assert all(0.5 < later - sooner < 1.5 for sooner, later in pairwise(ends))
             if flow.kind == "video":
                 mean = sum(second.mbit_s for second in flow.seconds) / SECONDS
-                assert mean == pytest.approx(1.5, rel=0.15)
-                assert flow.sent == pytest.approx(180 * SECONDS, rel=0.1)
+                assert mean == pytest.approx(1.5, rel=0.3)
+                assert flow.sent == pytest.approx(180 * SECONDS, rel=0.3)
             else:
-                assert flow.sent == pytest.approx(50 * SECONDS, rel=0.1)
+                assert flow.sent == pytest.approx(50 * SECONDS, rel=0.3)
         assert all(0 < added < WITHIN_MS for added in run.hop_added_ms.values())
 
     relay, single = runs

@@ -59,7 +59,7 @@ async def test_an_external_agent_is_used_and_outlives_its_node_that_says_goodbye
             assert ada.view.members[NodeId("bob")].serf_name == "bob"
             assert bob.tags.agent is AgentKind.EXTERNAL
             await bob.send_event(b"hello")
-            with trio.fail_after(5):
+            with trio.fail_after(20):
                 assert await ada.user_events.receive() == b"hello"
             (mine,) = [member for member in await bob.members_raw() if member.name == "bob"]
             assert mine.tags["operator"] == "kept"
@@ -69,20 +69,20 @@ async def test_an_external_agent_is_used_and_outlives_its_node_that_says_goodbye
                 ("bob", True, 0),
             ]
             boot = bob.boot
-        await wait_until(lambda: ada.view.members[NodeId("bob")].state is MemberState.LEFT, deadline_s=3)
+        await wait_until(lambda: ada.view.members[NodeId("bob")].state is MemberState.LEFT, deadline_s=20)
         async with open_serf_client(*endpoint(config), deadline_s=5) as client:
             assert {member.status for member in await client.members()} == {"alive"}
         async with opened(config) as (bob,):
             assert bob.boot > boot
-            await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=5)
+            await wait_until(lambda: sees(ada, "ada", "bob"), deadline_s=20)
 
 
 async def test_an_external_agent_that_comes_back_is_used_again(configure: Configure) -> None:
     _, other = pair(configure)
     async with external(other) as (config, child), opened(replace(config, seeds=(), call_deadline_s=1.0)) as (bob,):
-        await wait_until(lambda: bob.view.is_fresh, deadline_s=5)
+        await wait_until(lambda: bob.view.is_fresh, deadline_s=20)
         await child.kill()
-        await wait_until(lambda: not bob.view.is_fresh, deadline_s=5)
+        await wait_until(lambda: not bob.view.is_fresh, deadline_s=20)
         async with external(other, rpc_addr=config.rpc, rpc_auth=config.rpc_token):
             await wait_until(lambda: bob.view.is_fresh, deadline_s=8)
         assert bob.statistics().agent_restarts == 1
@@ -130,16 +130,16 @@ async def test_what_the_agent_drops_while_the_node_stands_still_is_noticed_and_r
     async with external(replace(other, seeds=()), log_level="WARN") as (config, _):
         patient = replace(config, seeds=(), refresh_interval_s=1000.0, call_deadline_s=60.0)
         async with opened(patient) as (bob,):
-            await wait_until(lambda: sees(bob, "bob"), deadline_s=5)
+            await wait_until(lambda: sees(bob, "bob"), deadline_s=20)
             assert bob.view.members[NodeId("bob")].tags.load is LoadClass.LOW
             speaker = threading.Thread(target=trio.run, args=(overwhelm, *endpoint(config)))
             speaker.start()
             speaker.join(30)  # nothing of the node runs meanwhile
-            await wait_until(lambda: bob.view.members[NodeId("bob")].tags.load is LoadClass.FULL, deadline_s=5)
+            await wait_until(lambda: bob.view.members[NodeId("bob")].tags.load is LoadClass.FULL, deadline_s=20)
             assert bob._session is not None
             dropped_here = bob._session.stream
             # Of the flood that had waited some may be dropped on this side, too: that is told at once.
-            await wait_until(lambda: bob.statistics().records_dropped > dropped_here.dropped, deadline_s=5)
+            await wait_until(lambda: bob.statistics().records_dropped > dropped_here.dropped, deadline_s=20)
             assert bob.statistics().agent_restarts == 0
             await bob.send_event(b"still here")
 
@@ -191,7 +191,7 @@ def endpoint(config: MembershipConfig) -> tuple[int, str]:
 
 async def wait_answers(config: MembershipConfig) -> None:
     port, _ = endpoint(config)
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         while True:
             with contextlib.suppress(OSError):
                 async with await trio.open_tcp_stream("127.0.0.1", port):

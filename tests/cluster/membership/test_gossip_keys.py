@@ -48,7 +48,7 @@ async def test_a_rotation_reaches_every_node_and_outlives_restarts(configure: Co
         await wait_until(lambda: ada.statistics().agent_boot > boot, deadline_s=10)
         await all_see(nodes, "ada", "bob")
         await wait_until(
-            lambda: bob.view.members[ada.view.own_id].tags.agent_boot == ada.statistics().agent_boot, deadline_s=5
+            lambda: bob.view.members[ada.view.own_id].tags.agent_boot == ada.statistics().agent_boot, deadline_s=20
         )
     # And so does the node, also when its file was brought up to date meanwhile.
     ada_config, bob_config = configs
@@ -64,7 +64,7 @@ def states_of_eve(nodes: list[Membership]) -> set[MemberState]:
 async def test_one_change_at_a_time_and_each_refused_with_its_reason(configure: Configure) -> None:
     (config,) = cluster(configure, "ada")
     async with opened(replace(config, seeds=())) as (ada,):
-        await wait_until(lambda: sees(ada, "ada"), deadline_s=5)
+        await wait_until(lambda: sees(ada, "ada"), deadline_s=20)
         used, spare = fingerprint_of(str(config.gossip_key)), new_key()
 
         async def code_of(call: object) -> str:
@@ -127,7 +127,7 @@ async def test_a_node_that_left_holds_no_rotation_up_and_is_told_the_way_back(co
         ada, bob = nodes
         async with opened(replace(third, leave_deadline_s=3.0)) as (eve,):
             await all_see([*nodes, eve], "ada", "bob", "eve")
-        await wait_until(lambda: states_of_eve(nodes) == {MemberState.LEFT}, deadline_s=5)
+        await wait_until(lambda: states_of_eve(nodes) == {MemberState.LEFT}, deadline_s=20)
         changes = await ada.keys.rotate(new)
         assert [(change.action, change.is_done) for change in changes] == [
             ("install", True),

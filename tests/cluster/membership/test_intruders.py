@@ -109,7 +109,7 @@ async def test_members_that_lie_are_shown_with_the_reason_and_change_nothing(
                 changed = {"members_unusable": 0, "members_refused": before[1].members_refused, "event_queue": None}
                 assert replace(now, **changed) == replace(before[1], event_queue=None)  # type: ignore[arg-type]
             for _ in said:
-                with trio.fail_after(1):
+                with trio.fail_after(20):
                     assert isinstance(await anext(changes), MemberRefused)
         assert sees(ada, "ada", "bob")
         assert {one.detail.partition(":")[0] for one in bob.history.entries() if one.kind == "refused"} == set(codes)
@@ -154,7 +154,7 @@ async def test_a_node_whose_key_is_revoked_is_gone_at_once_and_back_when_it_is_n
             assert isinstance(await anext(changes), ViewReset)
             revoked.write_text(text_of(node_key("eve")))
             ada.reload_revoked_keys()
-            with trio.fail_after(1):
+            with trio.fail_after(20):
                 change = await anext(changes)
         assert isinstance(change, NodeGone)
         assert (change.member.node_id, change.is_refused) == (EVE, True)
@@ -164,7 +164,7 @@ async def test_a_node_whose_key_is_revoked_is_gone_at_once_and_back_when_it_is_n
         assert sees(bob, "ada", "bob", "eve")  # whose operator has not said so yet
         revoked.write_text("")
         ada.reload_revoked_keys()
-        await wait_until(lambda: sees(ada, "ada", "bob", "eve"), deadline_s=3)
+        await wait_until(lambda: sees(ada, "ada", "bob", "eve"), deadline_s=20)
 
 
 async def test_what_a_stranger_answers_and_sends_is_counted_and_no_more(configure: Configure) -> None:
@@ -186,14 +186,14 @@ async def test_what_a_stranger_answers_and_sends_is_counted_and_no_more(configur
 
             nursery.start_soon(lie)
             ada.rooms.ask(RoomId("hall"))  # it lives nowhere
-            await wait_until(lambda: ada.rooms.refused > 0, deadline_s=5)
+            await wait_until(lambda: ada.rooms.refused > 0, deadline_s=20)
             report = await ada.keys.report()
             assert [(one.node, one.has_answered) for one in report.nodes] == [("ada", True), ("bob", True)]
             assert report.strangers == ("mal-1",)
             await mouth.send_event("not ours", b"x")
-            await wait_until(lambda: ada.statistics().events_foreign == 1, deadline_s=5)
+            await wait_until(lambda: ada.statistics().events_foreign == 1, deadline_s=20)
             await bob.send_event(b"ours")
-            with trio.fail_after(5):
+            with trio.fail_after(20):
                 assert await ada.user_events.receive() == b"ours"
             with pytest.raises(trio.WouldBlock):
                 ada.rooms.found.receive_nowait()
@@ -213,7 +213,7 @@ async def test_forged_events_change_nothing_but_a_counter(configure: Configure) 
     ]
     greeting = (b"h", b"nobody", 5)
     async with opened(configure("ada", bind_port=free_port())) as (ada,):
-        await wait_until(lambda: sees(ada, "ada"), deadline_s=5)
+        await wait_until(lambda: sees(ada, "ada"), deadline_s=20)
         before = ada.view, ada.statistics()
         me = ada.view.members[ADA]
         with trio.socket.socket(trio.socket.AF_INET, trio.socket.SOCK_DGRAM) as sender, ada.changes() as changes:
@@ -224,13 +224,13 @@ async def test_forged_events_change_nothing_but_a_counter(configure: Configure) 
                         await sender.sendto(forged(name, payload, lamport_time), (me.address, me.port))
                     await sender.sendto(b"\x08\x03" + b"\xdd\xff\xff\xff\xff" * 20, (me.address, me.port))
                     with trio.move_on_after(1):
-                        await wait_until(counted(ada, len(forgeries)), deadline_s=2)
+                        await wait_until(counted(ada, len(forgeries)), deadline_s=20)
             with pytest.raises(trio.TooSlowError), trio.fail_after(1.5):
                 await anext(changes)
             # A clock that ran away begins at 0 again, and Serf hears no event of time 0: one may be lost, no more.
             await ada.send_event(b"first")
             await ada.send_event(b"second")
-            with trio.fail_after(5):
+            with trio.fail_after(20):
                 while await ada.user_events.receive() != b"second":
                     pass
         assert ada.view == before[0]

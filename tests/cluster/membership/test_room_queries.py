@@ -39,7 +39,7 @@ async def test_the_nodes_that_hold_a_room_answer_and_no_others(configure: Config
         assert await found_by(ada, 1) == [found]
         assert ada.rooms.asked == asked
         # Its answer may be here before its own agent has told it that it went out.
-        await wait_until(lambda: bob.rooms.heard >= 1, deadline_s=5)
+        await wait_until(lambda: bob.rooms.heard >= 1, deadline_s=20)
         assert cal.rooms.heard == 0
         # Nobody has this one: it is asked for twice, and that is all.
         ada.rooms.ask(RoomId("cellar"))
@@ -57,7 +57,7 @@ async def test_queries_that_are_not_ours_are_counted_and_answered_by_nobody(conf
             for name, payload in (("r", b"\xff" * 40), ("x", b""), ("r", bytes(900))):
                 answers = await client.query(name, payload, timeout_s=0.5)
                 assert await answers.receive() is None
-        await wait_until(lambda: bob.rooms.refused == 3, deadline_s=5)
+        await wait_until(lambda: bob.rooms.refused == 3, deadline_s=20)
         assert bob.rooms.heard == 0
 
 
@@ -65,4 +65,4 @@ async def test_a_dead_agent_costs_the_question_and_nothing_else(configure: Confi
     async with opened(*cluster(configure, "ada")) as (ada,):
         ada._session = None
         ada.rooms.ask(HALL)
-        await wait_until(lambda: ada.rooms.asked == 2, deadline_s=5)
+        await wait_until(lambda: ada.rooms.asked == 2, deadline_s=20)

@@ -25,7 +25,7 @@ def python(code: str, mark: Path) -> list[str]:
 
 
 async def wait_up(child: TetheredChild) -> None:
-    await wait_until(lambda: "up" in child.output_tail(), deadline_s=5)
+    await wait_until(lambda: "up" in child.output_tail(), deadline_s=20)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ async def wait_up(child: TetheredChild) -> None:
 )
 async def test_the_exit_code_is_the_programs(code: str, expected: int, tmp_path: Path) -> None:
     async with open_tethered(python(code, tmp_path), name="test") as child:
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             assert await child.wait() == expected
         assert await child.terminate(1) == expected
 
@@ -64,7 +64,7 @@ async def test_it_runs_in_a_session_of_its_own_and_signals_reach_it(tmp_path: Pa
         await wait_up(child)
         assert {os.getsid(pid) for pid in processes_with(f"mark={tmp_path}")} == {child.pid}
         child.send_signal(signal.SIGHUP)
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             assert await child.wait() == 5
 
 

@@ -76,7 +76,7 @@ async def test_a_second_id_with_a_living_nodes_key_is_refused_by_all_until_that_
             async with open_membership(third, tags) as eve:
                 for node in (ada, bob, eve):
                     await wait_until(lambda node=node: sharers(node) == [NodeId("eve")], deadline_s=8)  # type: ignore[misc]
-                await wait_until(lambda: sees(bob, "ada", "bob"), deadline_s=3)
+                await wait_until(lambda: sees(bob, "ada", "bob"), deadline_s=20)
                 assert (ada.view.own_refusal, eve.view.own_refusal is not None) == (None, True)
                 assert bob.statistics().members_refused["key_shared"] == 1
         async with open_membership(third, tags) as eve:
