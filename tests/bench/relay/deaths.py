@@ -164,7 +164,7 @@ async def measure(rounds: Rounds, say: Say) -> Outcome:
     silences = [[gap.silent_s if gap.is_over else math.inf for gap in one] for one in missed]
     return Outcome(
         goals=[
-            at_most("a dead link known / by Serf itself", GOAL_DETECTION, [ratio(one) for one in detected]),
+            at_most("a dead link in doubt / known to Serf by itself", GOAL_DETECTION, [ratio(one) for one in detected]),
             at_most("s without media after kill -9, p50", GOAL_P50_S, [quantile(one, 0.5) for one in silences]),
             at_most("s without media after kill -9, p99", GOAL_P99_S, [quantile(one, 0.99) for one in silences]),
         ],
@@ -249,7 +249,7 @@ def _described(found: Sequence[Detected], missing: Sequence[Gap]) -> str:
     silences = [gap.silent_s for gap in missing]
     never = sum(not gap.is_over for gap in missing)
     return (
-        f"link known dead by {known}; {len(silences)} gaps, median {quantile(silences, 0.5):.2f}, "
+        f"link in doubt for {known}; {len(silences)} gaps, median {quantile(silences, 0.5):.2f}, "
         f"longest {max(silences):.2f} s, {never} not over"
     )
 

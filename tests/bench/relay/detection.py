@@ -39,7 +39,7 @@ class Detected:
     Attributes:
         by: The node.
         victim: The dead one.
-        link_s: When its link was known not to carry.
+        link_s: When its link was in doubt: from then on tracks go by other ways, and the node is asked by gossip.
         serf_s: When its serf agent gave the member up.
     """
 
