@@ -171,8 +171,9 @@ class LinkStates:
 
 
 def figures(node: NodeId, quality: LinkQuality) -> LinkFigures:
-    """A measurement as it is told: to the millisecond and the thousandth."""
-    return LinkFigures(node, round(quality.rtt_ms), round(quality.jitter_ms), round(quality.loss * 1000))
+    """A measurement as it is told: to the millisecond and the thousandth; a round trip of 0 is one not measured yet."""
+    rtt_ms = max(1, round(quality.rtt_ms)) if quality.rtt_ms > 0 else 0
+    return LinkFigures(node, rtt_ms, round(quality.jitter_ms), round(quality.loss * 1000))
 
 
 def differs(before: tuple[LinkFigures, ...], after: tuple[LinkFigures, ...]) -> bool:

@@ -281,7 +281,7 @@ class LinkFigures(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         node: Who is at its other end.
-        rtt_ms: Round trip, whole milliseconds.
+        rtt_ms: Round trip, whole milliseconds and at least one; 0 while it is not measured.
         jitter_ms: Mean deviation of the arrival, whole milliseconds.
         loss_permille: Of a thousand things sent to me, so many did not arrive, before repair.
     """

@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from relay.paths import states as module
-from relay.paths.states import MAX_PASSED, STALE_S, LinkStates, differs
+from relay.paths.core import BEFORE_MEASURED
+from relay.paths.cost import LinkQuality
+from relay.paths.states import MAX_PASSED, STALE_S, LinkStates, differs, figures
 from signalling import cbor
 from signalling.ids import NodeId
 from signalling.mesh.link import MAX_LINK_MESSAGE_BYTES, MAX_LINKS_REPORTED, LinkFigures, LinkReport, LinkReports
@@ -28,6 +30,13 @@ def test_a_link_is_there_where_both_ends_say_so_and_costs_what_the_receiver_says
     assert states.into(A) == {B: 55.0}
     assert states.out_of(A) == {B: 25.0}
     assert states.into(C) == {}
+
+
+def test_what_is_measured_is_told_as_a_millisecond_at_least() -> None:
+    told = [
+        figures(A, quality).rtt_ms for quality in (BEFORE_MEASURED, LinkQuality(rtt_ms=0.3), LinkQuality(rtt_ms=1.6))
+    ]
+    assert told == [0, 1, 2], "nought is what is not measured"
 
 
 def test_a_round_trip_is_told_where_both_ends_measured_it() -> None:
