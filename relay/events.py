@@ -91,6 +91,13 @@ class LinkRenewed:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NodeReached:
+    """There is no link with the node, and what is said goes to it by a neighbour from now on."""
+
+    node: NodeId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LegOpen:
     """The track was asked for from that node; its packets go to subscribers as they arrive."""
 
@@ -206,6 +213,7 @@ RelayEvent: TypeAlias = (
     | LinkUp
     | LinkLost
     | LinkRenewed
+    | NodeReached
     | LegOpen
     | RemoteOrder
     | RemotePlan

@@ -14,9 +14,10 @@ import structlog
 
 from membership import MemberState, NodeAppeared, NodeChanged, NodeGone, NodeState, ViewReset
 from relay import rooms as rooms_core
+from relay.carriage import Arrived, Carriage, PassOn, Reached, Unreached
 from relay.end import LinkEnd, SpanRoom
 from relay.envelope import Garbled, open_payload, seal, signature_holds
-from relay.events import LegOpen, LinkLost, LinkRenewed, LinkUp, RemoteRoom
+from relay.events import LegOpen, LinkLost, LinkRenewed, LinkUp, NodeReached, RemoteRoom
 from relay.hearsay import understand
 from relay.items import AllTried, ChatSaid, GossipHeard, Item, Outlets, Said
 from relay.legs import CloseLegIn, CloseLegOut, OpenLegIn, TellLeg, TracksNamed, TracksOffered, TracksWanted, WordHeard
@@ -62,12 +63,28 @@ if TYPE_CHECKING:
     from random import Random
 
     from membership import ViewMember
+    from relay.carriage import CarriageEffect
     from relay.config import RelayConfig
+    from relay.hearsay import Hearsay
     from relay.ports import LinkEngine
     from relay.rooms import RoomsEffect
     from signalling.ids import NodeId, PeerId, RoomId
 
 ROUTINE_STATES: Final[Mapping[str, type[EndUp | EndSuspect]]] = {"connected": EndUp, "suspect": EndSuspect}
+
+CARRIED: Final = (
+    words.RoomChat,
+    words.ChatBefore,
+    words.RestrictCodecs,
+    words.KickOrder,
+    words.MuteOrder,
+    words.RoomAltered,
+    words.RoomHops,
+    words.RoomPlan,
+    words.HolderQuestion,
+    words.HolderWord,
+)
+"""What goes by a neighbour where there is no link, beside what is said of rooms."""
 
 STATEMENTS: Final = (
     words.RoomState,
@@ -111,13 +128,15 @@ class Owner:
         self.rooms = Rooms(forget_after_s=config.forget_after_s)
         self.steering = Steering(own=config.node_id, boot=boot, max_hops=config.max_hops, run=self._run_steering)
         self.legs, self.paths = self.steering.legs, self.steering.paths
+        self.carriage = Carriage(own=config.node_id, boot=boot)
         self.ends: dict[PeerId, LinkEnd] = {}
         self.measured: dict[PeerId, LinkMeasured] = {}
         self.wanted: frozenset[NodeId] = frozenset()
         self.oddities: Counter[str] = Counter()
         self._up: dict[NodeId, LinkEnd] = {}
         self._former: dict[NodeId, LinkEnd] = {}
-        self._alive: set[NodeId] = set()
+        self._alive: dict[NodeId, int] = {}
+        """Living nodes and their incarnations."""
         self._now = 0.0
         self._tried_until = 0.0
 
@@ -176,7 +195,7 @@ class Owner:
         """When `pass_deadlines` must be called at the latest."""
         tried_until = self._tried_until if self._tried_until > self._now else None
         cores = (self.negotiation, self.rooms, self.steering)
-        times = (*(core.next_deadline() for core in cores), tried_until)
+        times = (*(core.next_deadline() for core in cores), self.carriage.next_deadline(), tried_until)
         return min((at for at in times if at is not None), default=None)
 
     # --- gossip -------------------------------------------------------------------------------
@@ -197,7 +216,7 @@ class Owner:
                 self._lose_member(member.node_id, is_refused=is_refused)
             case ViewReset(view=view):
                 present = {member.node_id: member for member in view.alive()}
-                for node in sorted(self._alive - present.keys()):
+                for node in sorted(self._alive.keys() - present.keys()):
                     self._lose_member(node)
                 for member in present.values():
                     self._see_member(member)
@@ -215,7 +234,7 @@ class Owner:
         self.steering.steer(paths_core.NodeSeen(node=member.node_id, traits=traits), self._now)
         if member.node_id == self._config.node_id:
             return
-        self._alive.add(member.node_id)
+        self._alive[member.node_id] = tags.boot
         facts = Member(
             node=member.node_id,
             boot=tags.boot,
@@ -226,7 +245,7 @@ class Owner:
         self._run_rooms(self.rooms.handle(NodeReturned(node=member.node_id), self._now))
 
     def _lose_member(self, node: NodeId, *, is_refused: bool = False) -> None:
-        self._alive.discard(node)
+        self._alive.pop(node, None)
         self._negotiate(MemberLost(node=node, is_refused=is_refused))
         self._run_rooms(self.rooms.handle(NodeVanished(node=node), self._now))
         self.steering.steer(paths_core.NodeLost(node=node), self._now)
@@ -302,10 +321,31 @@ class Owner:
         """State which links are needed, if that has changed."""
         warm = sorted(self._alive)[: self._config.warm_links]
         tried = frozenset(self._alive) if self._tried_until > self._now else frozenset()
-        wanted = self.rooms.partners() | self.legs.partners() | frozenset(warm) | tried
+        partners = self.rooms.partners()
+        wanted = partners | self.legs.partners() | frozenset(warm) | tried
         if wanted != self.wanted:
             self.wanted = wanted
             self._negotiate(LinksWanted(nodes=wanted))
+        self._settle_carriage(partners)
+
+    def _settle_carriage(self, needed: frozenset[NodeId]) -> None:
+        """See whether there is somebody to whom words must go by another node."""
+        linked, alive = self._up.keys(), self._alive.keys()
+        if (needed & alive) - linked != self.carriage.known() or self.carriage.next_deadline() <= self._now:
+            self._run_carriage(self.carriage.settle(needed, linked, alive, self.paths.neighbours_of, self._now))
+
+    def _run_carriage(self, effects: tuple[CarriageEffect, ...]) -> None:
+        for effect in effects:
+            match effect:
+                case Reached(node=node, boot=boot):
+                    self._run_rooms(self.rooms.handle(rooms_core.LinkRisen(node=node, boot=boot), self._now))
+                    self._outlets.emit(NodeReached(node=node))
+                case Unreached(node=node):
+                    self._run_rooms(self.rooms.handle(rooms_core.LinkFallen(node=node), self._now))
+                case PassOn(neighbour=neighbour, word=word):
+                    self._tell(neighbour, word)
+                case Arrived(origin=origin, data=data):
+                    self._hear_carried(origin, data)
 
     # --- what flows over them -----------------------------------------------------------------
 
@@ -335,23 +375,18 @@ class Owner:
         if not end.has_spoken:
             end.has_spoken = True
             self._negotiate(EndHeard(end=peer))
-        try:
-            word = cbor.decode(
-                data, cast("type[words.LinkMessage]", words.LinkMessage), max_bytes=words.MAX_LINK_MESSAGE_BYTES
-            )
-        except GarbledError as error:
-            self.oddities["link_message_garbled"] += 1
-            _log.warning("link message garbled", peer=end.node, reason=str(error))
+        if (word := self._decode(end.node, data)) is None:
             return
         if is_former and self._up[end.node].has_spoken and isinstance(word, STATEMENTS):
             # It was under way when the far node said all of it anew on the other end.
             self.oddities["statement_overtaken"] += 1
             return
         match word:
+            case words.Carried():
+                boots, linked = self._alive, self._up.keys()
+                self._run_carriage(self.carriage.hear(end.node, word, linked=linked, boots=boots, now=self._now))
             case words.RoomState():
-                self._run_rooms(self.rooms.handle(StateHeard(node=end.node, state=word), self._now))
-                named = frozenset(track.track for person in word.participants for track in person.tracks)
-                self.steering.take(TracksNamed(node=end.node, tracks=named), self._now)
+                self._hear_state(end.node, word)
             case words.ClockQuestion(trace=trace):
                 # Answered here and at once: each millisecond that it waits is an error of the asker's.
                 self._tell(end.node, words.ClockWord(trace, self._wall_s()))
@@ -360,11 +395,41 @@ class Owner:
             case words.LinkReports(reports=reports):
                 self.steering.steer(paths_core.ReportsHeard(node=end.node, reports=reports), self._now)
             case _:
-                meant = understand(end.node, word, rooms=self.rooms, legs=self.legs)
-                if isinstance(meant, str):
-                    self.oddities[meant] += 1
-                else:
-                    self._outlets.emit(meant)
+                self._hear_rest(end.node, word)
+
+    def _hear_carried(self, node: NodeId, data: bytes) -> None:
+        match self._decode(node, data):
+            case None:
+                pass
+            case words.RoomState() as state:
+                self._hear_state(node, state)
+            case word if isinstance(word, CARRIED):
+                self._hear_rest(node, word)
+            case _:
+                # Legs go from neighbour to neighbour, and what asks for times would measure another way.
+                self.oddities["carried_refused"] += 1
+
+    def _decode(self, node: NodeId, data: bytes) -> words.LinkMessage | None:
+        try:
+            return cbor.decode(
+                data, cast("type[words.LinkMessage]", words.LinkMessage), max_bytes=words.MAX_LINK_MESSAGE_BYTES
+            )
+        except GarbledError as error:
+            self.oddities["link_message_garbled"] += 1
+            _log.warning("link message garbled", peer=node, reason=str(error))
+            return None
+
+    def _hear_state(self, node: NodeId, state: words.RoomState) -> None:
+        self._run_rooms(self.rooms.handle(StateHeard(node=node, state=state), self._now))
+        named = frozenset(track.track for person in state.participants for track in person.tracks)
+        self.steering.take(TracksNamed(node=node, tracks=named), self._now)
+
+    def _hear_rest(self, node: NodeId, word: Hearsay) -> None:
+        meant = understand(node, word, rooms=self.rooms, legs=self.legs)
+        if isinstance(meant, str):
+            self.oddities[meant] += 1
+        else:
+            self._outlets.emit(meant)
 
     def _run_rooms(self, effects: tuple[RoomsEffect, ...]) -> None:
         for effect in effects:
@@ -399,13 +464,13 @@ class Owner:
         return end.node if end is not None and self._up.get(end.node) is end else None
 
     def is_linked(self, node: NodeId) -> bool:
-        """Whether there is a link that takes words to that node."""
-        return node in self._up
+        """Whether words go to that node, over a link or by a neighbour."""
+        return node in self._up or self.carriage.is_reached(node)
 
     def _tell(self, node: NodeId, word: words.LinkMessage) -> None:
         end = self._up.get(node)
         if end is None:
-            self.oddities["word_without_link"] += 1
+            self._send_by_neighbour(node, word)
             return
         parts = encode_parts(word)
         if (largest := max(len(data) for data in parts)) > words.MAX_LINK_MESSAGE_BYTES:
@@ -414,3 +479,14 @@ class Owner:
             return
         for data in parts:
             end.put(data)
+
+    def _send_by_neighbour(self, node: NodeId, word: words.LinkMessage) -> None:
+        if not isinstance(word, CARRIED) and not isinstance(word, words.RoomState):
+            self.oddities["word_without_link"] += 1
+            return
+        for data in encode_parts(word, words.MAX_CARRIED_BYTES):
+            passed = self.carriage.wrap(node, data) if len(data) <= words.MAX_CARRIED_BYTES else None
+            if passed is None:
+                self.oddities["word_without_link"] += 1
+                return
+            self._tell(passed.neighbour, passed.word)

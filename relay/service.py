@@ -306,6 +306,7 @@ class Relay:
             + owner.rooms.oddities
             + owner.legs.oddities
             + owner.paths.states.oddities
+            + owner.carriage.oddities
             + refusals
         )
         return RelayStatistics(

@@ -15,6 +15,7 @@ from relay import (
     LinkLost,
     LinkRenewed,
     LinkUp,
+    NodeReached,
     ReachAsked,
     ReachTold,
     RemoteChat,
@@ -132,6 +133,10 @@ async def pump_relay(
             case LinkRenewed(node=node):
                 _LOG.info("link_renewed", peer=node)
                 # What was said last went into the former link, whose path may be gone for good.
+                stage.link_is_up(node)
+                gathering.link_is_up(node)
+            case NodeReached(node=node):
+                _LOG.info("node_reached_by_another", peer=node)
                 stage.link_is_up(node)
                 gathering.link_is_up(node)
             case LinkLost(node=node, reason=reason):

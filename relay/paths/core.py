@@ -134,6 +134,10 @@ class Paths:
         """The cheapest way from any node, wanted or not, as it would be decided without a past."""
         return next(iter(self._ways(node, Demand(max_hops=self._max_hops))), None)
 
+    def neighbours_of(self, node: NodeId) -> tuple[NodeId, ...]:
+        """Our neighbours that have a link with a node, and may pass on, the best first."""
+        return tuple(way.via for way in self._ways(node, Demand(max_hops=2)) if way.hops == 2)
+
     def branches_from(self, origin: NodeId) -> Mapping[NodeId, Branch]:
         """The cheapest branches from a node to all that links are known of, as tracks could take them."""
         nobody = Traits()

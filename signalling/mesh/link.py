@@ -18,6 +18,9 @@ from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, SessionId
 MAX_LINK_MESSAGE_BYTES: Final = 60_000
 """Below the 64 KiB that SCTP stacks accept as one message; from 30 (long names, 16 tracks) to 200 participants."""
 
+MAX_CARRIED_BYTES: Final = MAX_LINK_MESSAGE_BYTES - 256
+"""With two names of nodes and the rest around it, it is one message."""
+
 MAX_BEHIND: Final = 64
 """Nodes that are named behind a want: the origin needs to know one that may have the track."""
 
@@ -363,6 +366,24 @@ class RoomPlan(_LinkWord, frozen=True, tag=27):
     for_ms: int = 0
 
 
+class Carried(_LinkWord, frozen=True, tag=28):
+    """What a node says to another one that it has no link with: I pass it on, or am to pass it on.
+
+    Attributes:
+        origin: Who says it.
+        target: To whom.
+        boot: The origin's incarnation.
+        sequence: Grows with each word of that boot; to the same target an older one is ignored.
+        data: The word as it would go over a link; empty says only that there is a way.
+    """
+
+    origin: NodeId
+    target: NodeId
+    boot: int
+    sequence: int
+    data: Annotated[bytes, msgspec.Meta(max_length=MAX_CARRIED_BYTES)]
+
+
 PlanWord: TypeAlias = RoomHops | RoomPlan
 """What nodes tell each other to place a room's people; believed of every node that we share the room with."""
 
@@ -389,4 +410,5 @@ LinkMessage: TypeAlias = (
     | HolderWord
     | ChatBefore
     | LinkReports
+    | Carried
 )

@@ -14,13 +14,14 @@ from lab.topology import parse_topology
 from node.conductor.standing import Standing
 from node.drain import Drainer, Eligibility, open_drainer
 from node.drain.core import ROUTES_S
-from relay import LinkUp, RemoteRoom
+from relay import LinkUp, RemoteChat, RemoteRoom
 from relay.legs.core import SWITCH_S
 from session import Seat
 from session.store import SlotId
-from signalling.ids import DeviceId, SessionId, UserId
+from signalling.ids import DeviceId, MessageId, SessionId, UserId
+from signalling.mesh.link import RoomChat
 from tests.cluster.lab.places import absent, place_on, received
-from tests.cluster.relay.mesh import ROOM, Mesh, open_mesh, wait_until
+from tests.cluster.relay.mesh import ROOM, Mesh, open_mesh, person, wait_until
 from tests.cluster.sfu.stage import KINDS, wait_received
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ async def test_a_broken_direct_path_is_left_for_a_third_node_and_taken_again(tmp
         assert all(broken[kind].packets - before[kind].packets > 300 for kind in KINDS)
         assert (sin.relay.statistics().legs_in, sin.relay.statistics().legs_passed) == (2, 2)
         assert (sgn.relay.statistics().legs_in, ams.relay.statistics().legs_passed) == (2, 0)
+        await _come_say_and_go(sgn, ams)
 
         await wan.heal()
         await wait_until(lambda: path_of(sgn) == "direct", deadline_s=40)
@@ -149,6 +151,22 @@ async def test_a_broken_direct_path_is_left_for_a_third_node_and_taken_again(tmp
         assert all(longest[kind] < max(UNSEEN_LIMIT_MS, gaps[kind] + 1) for kind in KINDS), "the way back is not seen"
         assert all(count <= LOST_LIMIT for count in lost.values())
         assert sgn.relay.statistics().legs_in == 2
+
+
+async def _come_say_and_go(here: MeshNode, there: MeshNode) -> None:
+    """What happens at a node that has no link with another one is known there all the same."""
+    bram, coen = person("bram", here.node), person("coen", here.node)
+    here.relay.share_room(ROOM, frozenset({there.node}), (bram, coen))
+    await there.wait_heard(lambda one: isinstance(one, RemoteRoom) and len(one.participants) == 2, deadline_s=20)
+    said = RoomChat(ROOM, MessageId("me_1"), coen.participant, "coen", "by another way", 1)
+    here.relay.send_chat(said, frozenset({there.node}))
+    await there.wait_heard(lambda one: isinstance(one, RemoteChat) and one.chat == said, deadline_s=20)
+    here.relay.share_room(ROOM, frozenset({there.node}), (bram,))
+    await wait_until(lambda: _last_room(there).participants == (bram,), deadline_s=20)
+
+
+def _last_room(node: MeshNode) -> RemoteRoom:
+    return [one for one in node.heard if isinstance(one, RemoteRoom)][-1]
 
 
 @dataclass

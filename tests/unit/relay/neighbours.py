@@ -26,7 +26,7 @@ from membership import (
 )
 from relay import Relay, RelayConfig, RelayEvent, open_relay
 from sfu.errors import EngineLostError, EngineRefused
-from sfu.protocol import EngineEvent, LinkMessage, LinkOpened, PeerState
+from sfu.protocol import EngineEvent, LinkMeasured, LinkMessage, LinkOpened, PeerState
 from signalling.client.messages import MediaKind, ParticipantInfo, TrackInfo
 from signalling.ids import NodeId, ParticipantId, PeerId, RoomId, TrackId, UserId
 
@@ -141,6 +141,8 @@ class FakeEngine:
         mine.far = (ufrag, fingerprint)
         for engine in self._world.engines.values():
             for other_id, other in engine.peers.items():
+                if frozenset({self._own, engine._own}) in self._world.broken:
+                    continue
                 if mine.far == identity(other) and other.far == identity(mine):
                     assert mine.lane == other.lane
                     mine.partner, other.partner = (engine, other_id), (self, peer)
@@ -163,6 +165,8 @@ class FakeEngine:
         if peer in self.dark:
             return
         engine, far = mine.partner
+        if frozenset({self._own, engine._own}) in self._world.broken:
+            return
         self._world.later(ONE_WAY_S, lambda: engine.report(LinkMessage(peer=far, data=data)))
 
     async def close_peer(self, peer: PeerId) -> None:
@@ -234,6 +238,8 @@ class World:
     engines: dict[NodeId, FakeEngine] = field(default_factory=dict)
     relays: dict[NodeId, Relay] = field(default_factory=dict)
     heard: dict[NodeId, list[RelayEvent]] = field(default_factory=dict)
+    broken: set[frozenset[NodeId]] = field(default_factory=set)
+    """Pairs between which nothing passes."""
 
     def __post_init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
@@ -299,6 +305,24 @@ class World:
         for name, gossip in self.gossips.items():
             if name != node:
                 gossip.tell(NodeGone(member=member))
+
+    def cut(self, a: NodeId, b: NodeId) -> None:
+        """Nothing passes between the two any more; their engines notice."""
+        self.broken.add(frozenset({a, b}))
+        for one, other in ((a, b), (b, a)):
+            for id_, peer in self.engines[one].peers.items():
+                if peer.partner is not None and peer.partner[0] is self.engines[other]:
+                    self.engines[one].report(PeerState(peer=id_, state="suspect", reason=""))
+
+    async def measure(self) -> None:
+        """Engines measure their links, once a second for as long as this runs."""
+        while True:
+            for engine in self.engines.values():
+                for id_, peer in engine.peers.items():
+                    broken = peer.partner and frozenset({engine._own, peer.partner[0]._own}) in self.broken
+                    if peer.partner is not None and not broken:
+                        engine.report(LinkMeasured(peer=id_, rtt_ms=20.0, jitter_ms=0.0, loss=0.0))
+            await trio.sleep(1.0)
 
     def of(self, node: str, kind: type[RelayEvent]) -> list[RelayEvent]:
         return [event for event in self.heard[NodeId(node)] if isinstance(event, kind)]

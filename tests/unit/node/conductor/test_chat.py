@@ -7,7 +7,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from durable import StoreUnavailableError
-from relay import LinkRenewed, LinkUp, RemoteChat, RemoteChatBefore, RemoteRoom
+from relay import LinkRenewed, LinkUp, NodeReached, RemoteChat, RemoteChatBefore, RemoteRoom
 from session import ChatHistory as ChatLog
 from signalling.client.messages import Chat, ChatHistory, ChatMessage, ChatPage, ChatSent, Join, Joined, ParticipantInfo
 from signalling.errors import ErrorCode, Refused
@@ -147,11 +147,11 @@ async def test_a_node_that_comes_to_the_room_or_whose_link_is_back_is_told_what_
         first = await say(ada, "before")
         await mesh.say.send(RemoteRoom(node=THERE, room=ROOM, participants=(FAR,)))
         await wait_all_tasks_blocked()
-        for link in (LinkUp(node=THERE, setup_ms=1.0), LinkRenewed(node=THERE)):
+        for link in (LinkUp(node=THERE, setup_ms=1.0), LinkRenewed(node=THERE), NodeReached(node=THERE)):
             await mesh.say.send(link)
             await wait_all_tasks_blocked()
         told = [[chat.message for chat in chats] for _, _, chats in mesh.chats_before]
-        assert told == [[first.message]] * 3
+        assert told == [[first.message]] * 4
         theirs = RoomChat(ROOM, new_message_id(2**42, THERE), FAR.participant, FAR.name, "late", 2**42, "n")
         for _ in range(2):
             await mesh.say.send(RemoteChatBefore(node=THERE, room=ROOM, chats=(theirs,)))
