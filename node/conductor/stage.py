@@ -207,8 +207,9 @@ class Stage:
 
     def _want(self, room: RoomId) -> None:
         if self._relay is not None:
-            tracks = {item.track: (item.node, item.kind) for item in self.rooms.wanted(room)}
-            self._relay.want_tracks(room, tracks, self._sessions.residency_of(room))
+            wanted = self.rooms.wanted(room)
+            places = self._sessions.residency_of(room)
+            self._relay.want_tracks(room, {item.track: (item.node, item.kind) for item in wanted}, places)
 
     # --- effects --------------------------------------------------------------------------
 
