@@ -191,7 +191,10 @@ def load_topology(path: Path) -> Topology:
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise _invalid(f"{path} has more than {MAX_FILE_BYTES} bytes")
-    return parse_topology(data)
+    try:
+        return parse_topology(data)
+    except LabError as error:
+        raise _invalid(f"{path}: {error.message.removesuffix('.')}; the files in lab/presets/ are examples") from error
 
 
 def parse_topology(data: bytes) -> Topology:

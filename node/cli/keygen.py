@@ -35,7 +35,11 @@ def keygen(
     gossip, cluster = place / GOSSIP_KEY_FILE, place / CLUSTER_KEYS_FILE
     for path in (gossip, cluster):
         if path.exists():
-            raise NodeStartError("file_exists", f"{path} is there already: remove it, or choose another folder")
+            raise NodeStartError(
+                "file_exists",
+                f"{path} is there already, and a cluster may use it: choose another folder, or change the keys of the "
+                "cluster by `starling keys rotate` and `starling token rotate`",
+            )
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(gossip, new_gossip_key(), replace=False)

@@ -1,7 +1,8 @@
 """``starling reachability``: whether every two nodes reach each other with media, before people need it."""
 
 import sys
-from typing import TYPE_CHECKING
+from threading import Timer
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -10,6 +11,9 @@ from node.cli.settings import AsJson, ConfigFile, DataDir
 
 if TYPE_CHECKING:
     from node.reachability import Reach, Reachability
+
+PATIENCE_S: Final = 1.0
+"""Without an answer for so long there is a node, and it is at work."""
 
 
 def reachability(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -23,8 +27,12 @@ def reachability(config: ConfigFile = None, data_dir: DataDir = None, as_json: A
     from node.admin import Reaches
     from node.errors import NodeStartError
 
-    sys.stderr.write("links between all nodes are tried; this takes 5 to 40 s\n")
-    answer = ask_local(config, data_dir, "reachability", Reaches)
+    patience = Timer(PATIENCE_S, sys.stderr.write, ["links between all nodes are tried; this takes 5 to 40 s\n"])
+    patience.start()
+    try:
+        answer = ask_local(config, data_dir, "reachability", Reaches)
+    finally:
+        patience.cancel()
     if answer.found is None:
         raise NodeStartError(answer.code, answer.message)
     if as_json:

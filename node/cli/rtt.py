@@ -47,7 +47,8 @@ def rtt(
     from node.admin import Members, Rtts
 
     if (matrix or as_map) == bool(a):
-        raise typer.BadParameter("name two nodes, or one, or give --matrix or --map: starling rtt A B", param_hint="a")
+        wrong = "--matrix and --map are of all nodes" if a else "of which nodes"
+        raise typer.BadParameter(f"{wrong}: name two, or one, or give one of --matrix and --map alone", param_hint="a")
     if as_map:
         known = ask_local(config, data_dir, "members", Members)
         answer = ask_local(config, data_dir, "rtt", Rtts)

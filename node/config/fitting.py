@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from msgspec.inspect import BoolType, FloatType, IntType, NoneType, StrType, UnionType, VarTupleType, type_info
+from msgspec.inspect import (
+    BoolType,
+    FloatType,
+    IntType,
+    Metadata,
+    NoneType,
+    StrType,
+    UnionType,
+    VarTupleType,
+    type_info,
+)
 
 from node.config.sources import dotted
 
@@ -27,17 +37,19 @@ def what_fits(key: Key, hint: object, default: object) -> str:
         hint: Its type with its range.
         default: What it is where nothing is set; the example, unless it is empty.
     """
-    kind = _present(type_info(hint))
+    kind, form = _present(type_info(hint))
     example = _example(kind, default)
     such_as = "node.example.toml has more" if example is None else f"such as {dotted(key)} = {example}"
-    return f"it takes {_noun(kind)}, {such_as}"
+    return f"it takes {_noun(kind)}{form}, {such_as}"
 
 
-def _present(kind: Type) -> Type:
-    """The type of a key that may be unset, where it is set."""
+def _present(kind: Type) -> tuple[Type, str]:
+    """The type of a key that may be unset, where it is set; and its form, if it says one."""
+    if isinstance(kind, Metadata):
+        return kind.type, f" of {(kind.extra_json_schema or {})['description']}"
     if isinstance(kind, UnionType):
-        return next(one for one in kind.types if not isinstance(one, NoneType))
-    return kind
+        return next(one for one in kind.types if not isinstance(one, NoneType)), ""
+    return kind, ""
 
 
 def _noun(kind: Type) -> str:

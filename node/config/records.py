@@ -17,6 +17,9 @@ from signalling.ids import NODE_ID_PATTERN
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 AnyPort: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
+TAG = "a-z, 0-9 and inner '.' and '-', 32 at most"
+"""The form of some words, as refusals say it."""
+
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.05, le=86_400.0)]
 """A deadline or lifetime; below 50 ms every loaded machine would trip over it."""
 
@@ -41,12 +44,18 @@ class NodeConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         stop_deadline_s: From then on, until everything still running is dropped.
     """
 
-    id: Annotated[str, Meta(pattern=rf"^$|{NODE_ID_PATTERN}")] = ""
-    region: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?$")] = "local"
+    id: Annotated[str, Meta(pattern=rf"^$|{NODE_ID_PATTERN}", description="a-z, 0-9 and inner '-', 32 at most")] = ""
+    region: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,30}[A-Za-z0-9])?$",
+            description="letters, digits and inner '.', '_' and '-', 32 at most",
+        ),
+    ] = "local"
     latitude: Annotated[float, Meta(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Meta(ge=-180, le=180)] | None = None
-    residency: Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?)?$")] = ""
-    cluster: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$")] = "starling"
+    residency: Annotated[str, Meta(pattern=r"^([a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?)?$", description=TAG)] = ""
+    cluster: Annotated[str, Meta(pattern=r"^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$", description=TAG)] = "starling"
     public_url: str = ""
     data_dir: str = ""
     drain_deadline_s: Seconds = 30.0

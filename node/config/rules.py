@@ -133,8 +133,9 @@ class _Rules:
         mesh = self._config.mesh
         if mesh.is_on and store.kind == "memory":
             # The first node of a mesh has no seeds; those that come to it would look elsewhere for its seats.
+            of_mesh = ("mesh", "seeds" if mesh.seeds else "rpc" if mesh.rpc else "gossip_key_file")
             self._refuse(
-                ("mesh", "seeds" if mesh.seeds else "rpc" if mesh.rpc else "gossip_key_file"),
+                ("store", "kind") if ("store", "kind") in self._origins else of_mesh,
                 'several nodes need a store that they share: set store.kind = "redis" and store.url',
             )
         if urlsplit(store.url).scheme not in ("redis", "rediss", "unix"):

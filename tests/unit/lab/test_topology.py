@@ -159,3 +159,10 @@ def test_a_change_leaves_the_rest_alone() -> None:
         "queue_ms": 200,
         "reorder": False,
     }
+
+
+def test_a_file_that_does_not_hold_is_named_with_an_example(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"')
+    with pytest.raises(LabError, match=r"mine\.toml: .*regions.*lab/presets/"):
+        load_topology(file)

@@ -141,6 +141,8 @@ WRONG = {
         "[mesh]\ngossip_key_file = 'k'",
         ["mesh.gossip_key_file", "tokens.cluster_keys_file"],
     ),
+    "a node's name": ("[node]\nid = 'A_B'", ["node.id", "a text of a-z, 0-9 and inner '-', 32 at most"]),
+    "a tag": ("[node]\nresidency = 'EU'", ["node.residency", "a text of a-z, 0-9 and inner '.' and '-'"]),
     "seeds and memory": (
         "[mesh]\ngossip_key_file = 'k'\nseeds = ['a:1']\n[tokens]\ncluster_keys_file = 'c'",
         ["mesh.seeds", 'store.kind = "redis"'],
