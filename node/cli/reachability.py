@@ -14,15 +14,21 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 1.0
 """Without an answer for so long there is a node, and it is at work."""
+UP: Final = "up"
+NOT_MEASURED: Final = "not measured"
+WHY_NOT_MEASURED: Final = (
+    "carries: not measured where calls want no more than the way has room for, so not on an idle link; no probe is sent"
+)
 
 
 def reachability(config: ConfigFile = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Look whether every two nodes reach each other with media, and how well.
 
     Each node makes a link with every other one and tells what it measures: how long gossip, ICE and DTLS took, round
-    trip, jitter, loss, what the way carries, the largest packet, and how the clocks differ. Takes a few seconds where
-    all is well, up to half a minute where something is not. Exit code 1: some way is missing or a node did not say;
-    3: no node runs here. Example: starling reachability --json
+    trip, jitter, loss, the largest packet, and how the clocks differ. What a way carries is not tried: it is told only
+    where calls just now want more than that, and not of an idle link. Takes a few seconds where all is well, up to
+    half a minute where something is not. Exit code 1: some way is missing or a node did not say; 3: no node runs here.
+    Example: starling reachability --json
     """
     from node.admin import Reaches
     from node.errors import NodeStartError
@@ -48,6 +54,8 @@ def _show(found: "Reachability") -> None:
         ("from", "to", "link", "set up in ms", "rtt ms", "jitter ms", "loss", "carries Mbit/s", "mtu", "clock ms"),
         [_row(way) for way in found.ways],
     )
+    if any(_carries(way) == NOT_MEASURED for way in found.ways):
+        sys.stdout.write(f"\n{WHY_NOT_MEASURED}\n")
     problems = [f"{way.sender} to {way.receiver}: {problem}" for way in found.ways for problem in way.problems]
     problems += [
         f"{node} is failed: look at its machine; if it is gone for good: starling force-leave {node}"
@@ -69,10 +77,16 @@ def _row(way: "Reach") -> tuple[str, ...]:
         _number(way.rtt_ms),
         _number(way.jitter_ms),
         "" if way.loss is None else f"{way.loss:.1%}",
-        "" if way.bandwidth_bps is None else f"{way.bandwidth_bps / 1e6:.1f}",
+        _carries(way),
         "" if way.mtu is None else str(way.mtu),
         "" if way.clock_ms is None else f"{way.clock_ms:+.1f} +/- {way.clock_error_ms or 0:.1f}",
     )
+
+
+def _carries(way: "Reach") -> str:
+    if way.bandwidth_bps is not None:
+        return f"{way.bandwidth_bps / 1e6:.1f}"
+    return NOT_MEASURED if way.state == UP else ""
 
 
 def _number(value: "float | None") -> str:

@@ -244,6 +244,9 @@ class Drain:
         """Begin, or go on under a new deadline."""
         self._deadline, self._half = now + deadline_s, now + deadline_s / 2
         if self._state is DrainState.DRAINING:
+            self._routes_until = min(self._routes_until, _routes_until(now, deadline_s))
+            if self._routes_due is not None:
+                self._routes_due = self._routes_until
             if self._unmovable_due is not None and not self._released:
                 self._unmovable_due = max(now, self._half) + self._pause_s()
             return ()
@@ -255,7 +258,7 @@ class Drain:
         self._unmovable.clear()
         self._moved = self._left = self._released = 0
         self._hurry = False
-        self._routes_until = now + min(ROUTES_S, deadline_s * ROUTES_SHARE)
+        self._routes_until = _routes_until(now, deadline_s)
         self._routes_due, self._batch_due, self._unmovable_due = self._routes_until, None, None
         number = self._number
         return RefuseNew(), LinkAhead(drain=number), Announce(draining=True), EndRoutes(drain=number)
@@ -423,3 +426,7 @@ class Drain:
         left_s = 0.0 if self._deadline is None else self._deadline - now
         batches = max(1, math.floor(left_s / 2 / self._interval_s))
         return max(MIN_BATCH, math.ceil(len(self._untold) / batches))
+
+
+def _routes_until(now: float, deadline_s: float) -> float:
+    return now + min(ROUTES_S, deadline_s * ROUTES_SHARE)

@@ -11,7 +11,7 @@ from sfu.process import find_program
 
 __all__ = ["fingerprint_program"]
 
-PACKAGES: Final = ("durable", "membership", "node", "relay", "session", "sfu", "signalling")
+PACKAGES: Final = ("durable", "lab", "membership", "node", "relay", "session", "sfu", "signalling")
 """What runs in a node and in its participants; all of it lies side by side."""
 
 

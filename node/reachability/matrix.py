@@ -38,8 +38,9 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
         rtt_ms: Round trip by keepalives, milliseconds.
         jitter_ms: Its variation, milliseconds.
         loss: Share of keepalives lost, 0 to 1.
-        bandwidth_bps: What the sender thinks the way carries, bits per second; grows with what is sent, so that of an
-            idle link says little.
+        bandwidth_bps: What the sender found the way to carry, bits per second, while that is less than is wanted; None
+            where it was not measured. Media alone shows it (sfu/engine/src/engine/links/link_budget.rs) and links
+            send no probes, so it is None for every idle link, and for a busy one that has room.
         mtu: Largest packet that the sender's kernel knows to fit, bytes with the IP header.
         clock_ms: How far the receiver's wall clock is ahead of the sender's, milliseconds.
         clock_error_ms: How far that may be off, either way.

@@ -77,7 +77,7 @@ class Preflight:
     Args:
         view: The cluster as this node sees it now.
         relay: The way to other nodes.
-        engine: Has the estimates of what ways carry.
+        engine: Has the limits that media has met on links; none of those where it met none, idle ones above all.
         wall_s: This node's clock, seconds since 1970.
     """
 
@@ -225,6 +225,7 @@ class Preflight:
                 clocks[node] = min(clocks.get(node, reading), reading, key=lambda one: one[1])
 
     async def _bandwidths(self) -> dict[NodeId, int]:
+        """The limits that media has met, bits per second: read, as a look sends nothing that could find one."""
         try:
             statistics = await self._engine.statistics()
         except EngineError:

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from node.lab.nodes import WanNodes
-    from tests.bench.relay.detection import Listener
+    from tests.bench.relay.detection import LinkEnding, Listener
     from tests.bench.relay.gaps import Gap
     from tests.bench.relay.part import Say
     from tests.bench.rounds import Rounds
 
-__all__ = ["DEATHS"]
+__all__ = ["DEATHS", "described"]
 
 NODES: Final = ("node-1", "node-2", "node-3")
 PEOPLE: Final = tuple(f"{node}-{letter}" for node in NODES for letter in "ab")
@@ -156,7 +156,7 @@ async def measure(rounds: Rounds, say: Say) -> Outcome:
                     found, missing = await _let_die(nodes, people)
                     detected[-1] += found
                     missed[-1] += missing
-                    say(f"{number + 1}/{rounds.count}, death {death + 1}/{KILLS}: {_described(found, missing)}")
+                    say(f"{number + 1}/{rounds.count}, death {death + 1}/{KILLS}: {described(found, missing)}")
                     if (number, death) != (rounds.count - 1, KILLS - 1):
                         await nodes.start(found[0].victim)
                         await nodes.wait_until_met()
@@ -195,7 +195,7 @@ async def _let_die(nodes: WanNodes, people: Sequence[Person]) -> tuple[list[Dete
 async def _kill(nodes: WanNodes, victim: str) -> tuple[float, list[Detected]]:
     """Kill a node and wait until all others know; returns when it died, and how soon they knew."""
     others = [name for name in nodes.nodes if name != victim]
-    links: dict[str, float] = {}
+    links: dict[str, LinkEnding] = {}
     agents: dict[str, float] = {}
     async with listen(nodes, others) as listener:
         await trio.sleep(CALM_S)  # until it listens
@@ -206,11 +206,18 @@ async def _kill(nodes: WanNodes, victim: str) -> tuple[float, list[Detected]]:
                 nursery.start_soon(_note_link, nodes, by, victim, links)
                 nursery.start_soon(_note_agent, listener, by, victim, died_s, agents)
     return died_s, [
-        Detected(by=by, victim=victim, link_s=links[by] - died_s, serf_s=agents[by] - died_s) for by in others
+        Detected(
+            by=by,
+            victim=victim,
+            link_s=links[by].doubt_s - died_s,
+            lost_s=links[by].lost_s - died_s,
+            serf_s=agents[by] - died_s,
+        )
+        for by in others
     ]
 
 
-async def _note_link(nodes: WanNodes, by: str, victim: str, links: dict[str, float]) -> None:
+async def _note_link(nodes: WanNodes, by: str, victim: str, links: dict[str, LinkEnding]) -> None:
     links[by] = await watch_link(nodes, by, victim, deadline_s=NOTICED_S)
 
 
@@ -244,8 +251,9 @@ async def _wait_until_linked(nodes: WanNodes) -> None:
                 await trio.sleep(POLL_S)
 
 
-def _described(found: Sequence[Detected], missing: Sequence[Gap]) -> str:
-    known = ", ".join(f"{one.by} {one.link_s:.2f} s (Serf {one.serf_s:.1f})" for one in found)
+def described(found: Sequence[Detected], missing: Sequence[Gap]) -> str:
+    """A death in a line, seconds from SIGKILL: since when each link was in doubt and lost, and what was missed."""
+    known = ", ".join(f"{one.by} {one.link_s:.2f} s (lost {one.lost_s:.2f}, Serf {one.serf_s:.1f})" for one in found)
     silences = [gap.silent_s for gap in missing]
     never = sum(not gap.is_over for gap in missing)
     return (

@@ -25,9 +25,14 @@ if TYPE_CHECKING:
     from node.admin import LinkReport
     from node.lab.nodes import WanNodes
 
-__all__ = ["Detected", "Listener", "failed_member", "listen", "ratio", "since_s", "watch_link"]
+__all__ = ["Detected", "LinkEnding", "Listener", "failed_member", "listen", "ratio", "since_s", "watch_link"]
 
 LOOK_S: Final = 0.05
+
+CERTAIN: Final = frozenset({"up"})
+STANDING: Final = frozenset({"up", "suspect"})
+"""States of a link that is not lost."""
+
 FAILED: Final = "EventMemberFailed: "
 """What an agent logs when it gives a member up (serf/serf.go, handleNodeLeave)."""
 
@@ -41,16 +46,18 @@ class Detected:
         victim: The dead one.
         link_s: When its link was in doubt: from then on tracks go by other ways, and the node is asked by gossip.
         serf_s: When its serf agent gave the member up.
+        lost_s: When its link was given up (`relay.LinkLost`).
     """
 
     by: str
     victim: str
     link_s: float
     serf_s: float
+    lost_s: float
 
 
 def ratio(found: Iterable[Detected]) -> float:
-    """The median of how soon a link knows, in the time that Serf takes for the same death.
+    """The median of how soon a link is in doubt, in the time that Serf takes for the same death.
 
     Raises:
         ValueError: Nobody noticed anything.
@@ -71,27 +78,44 @@ def failed_member(line: str) -> str | None:
     return name.rpartition("-")[0] or None
 
 
-def since_s(links: Iterable[LinkReport], node: str, now_s: float) -> float | None:
-    """Since when the link with a node does not carry; None while it does."""
+def since_s(links: Iterable[LinkReport], node: str, now_s: float, while_in: frozenset[str] = CERTAIN) -> float | None:
+    """Since when the link with a node is in none of these states; None while it is in one."""
     for link in links:
         if link.node == node:
-            return None if link.state == "up" else now_s - link.age_s
+            return None if link.state in while_in else now_s - link.age_s
     return now_s
 
 
-async def watch_link(nodes: WanNodes, by: str, victim: str, *, deadline_s: float) -> float:
-    """Wait until a node's link with another one does not carry; returns when that began, monotonic seconds.
+@dataclass(kw_only=True)
+class LinkEnding:
+    """When a link came into doubt, and when it was given up: monotonic seconds, endless until it is seen."""
 
-    Endless if it did not in time.
-    """
+    doubt_s: float = math.inf
+    lost_s: float = math.inf
+
+    def see(self, links: Iterable[LinkReport], node: str, now_s: float) -> bool:
+        """Take the links of one moment, `node` being the far end; gives whether nothing is left to be seen.
+
+        A doubt that goes away leaves nothing.
+        """
+        held = tuple(links)
+        doubt_s, lost_s = since_s(held, node, now_s), since_s(held, node, now_s, STANDING)
+        if doubt_s is None:
+            self.doubt_s = math.inf
+        else:
+            self.doubt_s = min(self.doubt_s, doubt_s)
+        if lost_s is not None:
+            self.lost_s = lost_s
+        return lost_s is not None
+
+
+async def watch_link(nodes: WanNodes, by: str, victim: str, *, deadline_s: float) -> LinkEnding:
+    """Wait until a node has given up its link with another one; what did not happen in time stays endless."""
+    ending = LinkEnding()
     with trio.move_on_after(deadline_s):
-        while True:
-            links = (await nodes.links(by)).links
-            began_s = since_s(links, victim, time.monotonic())
-            if began_s is not None:
-                return began_s
+        while not ending.see((await nodes.links(by)).links, victim, time.monotonic()):
             await trio.sleep(LOOK_S)
-    return math.inf
+    return ending
 
 
 @dataclass(kw_only=True)

@@ -8,9 +8,9 @@ import pytest
 
 from lab.experiment.samples import MediaSample, Sample
 from node.admin import LinkReport
-from tests.bench.relay.deaths import next_victim
-from tests.bench.relay.detection import Detected, Listener, failed_member, ratio, since_s
-from tests.bench.relay.gaps import gaps
+from tests.bench.relay.deaths import described, next_victim
+from tests.bench.relay.detection import Detected, LinkEnding, Listener, failed_member, ratio, since_s
+from tests.bench.relay.gaps import Gap, gaps
 
 PEOPLE = ("anna", "bram", "chen")
 
@@ -66,6 +66,34 @@ def test_a_link_is_dead_since_it_left_its_state_of_up() -> None:
     assert since_s([link("up", 50, node="c")], "b", 100.0) == 100.0, "one that is gone carries nothing"
 
 
+def test_a_link_in_doubt_is_not_lost_until_it_is_given_up() -> None:
+    ending = LinkEnding()
+    assert not ending.see([link("up", 50)], "b", 100.0)
+    assert not ending.see([link("suspect", 0.3)], "b", 101.0)
+    assert [ending.doubt_s, ending.lost_s] == pytest.approx([100.7, math.inf])
+    assert ending.see([link("waiting", 0.1)], "b", 102.0)
+    assert [ending.doubt_s, ending.lost_s] == pytest.approx([100.7, 101.9])
+
+
+def test_a_doubt_that_went_away_is_forgotten() -> None:
+    ending = LinkEnding()
+    ending.see([link("suspect", 0.3)], "b", 100.0)
+    assert not ending.see([link("up", 50)], "b", 101.0)
+    assert ending.doubt_s == math.inf
+
+
+def test_a_link_that_is_gone_at_once_was_in_doubt_and_lost_at_once() -> None:
+    ending = LinkEnding()
+    assert ending.see([], "b", 100.0)
+    assert (ending.doubt_s, ending.lost_s) == (100.0, 100.0)
+
+
+def test_a_death_is_told_with_doubt_loss_and_serf_apart() -> None:
+    found = Detected(by="a", victim="v", link_s=0.7, lost_s=3.71, serf_s=6.5)
+    gap = Gap(sender="anna", receiver="bram", kind="audio", silent_s=0.6, is_over=True)
+    assert "a 0.70 s (lost 3.71, Serf 6.5)" in described([found], [gap])
+
+
 def test_an_agents_word_names_the_node() -> None:
     assert failed_member("2026/11/28 19:00:00 [INFO] serf: EventMemberFailed: node-1-1764356400 10.77.1.1") == "node-1"
     assert failed_member("2026/11/28 19:00:00 [INFO] serf: EventMemberJoin: node-1-1764356400 10.77.1.1") is None
@@ -80,9 +108,11 @@ def test_what_was_heard_is_kept_by_who_said_it() -> None:
 
 
 def test_a_link_is_judged_by_serf_in_the_same_death() -> None:
-    found = [Detected(by="a", victim="v", link_s=0.5, serf_s=serf_s) for serf_s in (5.0, 10.0, 2.0)]
+    found = [Detected(by="a", victim="v", link_s=0.5, lost_s=1.0, serf_s=serf_s) for serf_s in (5.0, 10.0, 2.0)]
     assert ratio(found) == pytest.approx(0.1)
-    assert ratio([Detected(by="a", victim="v", link_s=0.5, serf_s=math.inf)]) == math.inf, "says nothing, so no success"
+    assert ratio([Detected(by="a", victim="v", link_s=0.5, lost_s=1.0, serf_s=math.inf)]) == math.inf, (
+        "says nothing, so no success"
+    )
     with pytest.raises(ValueError, match="nobody"):
         ratio([])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from node.drain.core import MIN_BATCH, ROUTES_S, ROUTES_SHARE, TELL_AGAIN_S, Drain, DrainOverError
@@ -362,6 +362,9 @@ class _Witness:
             self.routes_ended = False
             self.routes_until = now + min(ROUTES_S, event.deadline_s * ROUTES_SHARE)
             self.passing = event.passing
+        elif isinstance(event, DrainAsked | StopAsked) and before is DrainState.DRAINING:
+            # A nearer deadline leaves less time for routes as well.
+            self.routes_until = min(self.routes_until, now + min(ROUTES_S, event.deadline_s * ROUTES_SHARE))
         if isinstance(event, LegsPass) and before is DrainState.DRAINING:
             self.passing = event.legs
         of_this = isinstance(event, RoutesEnded) and event.drain == self.drain.number
@@ -406,6 +409,12 @@ def test_hops_first_everybody_counted_and_no_way_back(history: list[tuple[DrainE
     _run(history)
 
 
+@example(
+    [
+        (StopAsked(people=frozenset(), deadline_s=30.0, passing=2), 0.0),
+        (DrainAsked(people=frozenset(), deadline_s=5.0, batch=1, moves=True), 0.0),
+    ]
+)
 @given(_histories)
 def test_a_process_that_is_to_end_ends_by_its_deadline(history: list[tuple[DrainEvent, float]]) -> None:
     """Only its deadlines are fired after the stop."""
