@@ -294,6 +294,7 @@ class RelayStatistics:
         legs_in: Remote tracks that flow or will flow to here over a link now.
         legs_out: Tracks sent over a link now, once for each far node.
         legs_passed: Those of them that are other nodes': they came over a link, too.
+        words_passed: Words passed on between two nodes that have no link with each other.
         paths: Nodes that tracks are wanted from, by how these come: `direct`, `via` others, or by `none`.
         path_changes: Ways that were taken, by reason: `first`, `better`, `broken`, `refused`.
         events_sent: Negotiation messages handed to gossip.
@@ -309,6 +310,7 @@ class RelayStatistics:
     legs_in: int
     legs_out: int
     legs_passed: int
+    words_passed: int
     paths: dict[str, int]
     path_changes: dict[str, int]
     events_sent: int

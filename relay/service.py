@@ -317,6 +317,7 @@ class Relay:
             legs_in=len(owner.legs.incoming()),
             legs_out=len(owner.legs.outgoing()),
             legs_passed=owner.legs.transit_legs(),
+            words_passed=owner.carriage.passed,
             paths=owner.paths.kinds(),
             path_changes={reason: owner.paths.switches[reason] for reason in Reason},
             events_sent=self._sent,

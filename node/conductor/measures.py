@@ -29,7 +29,16 @@ COUNTERS: Final = {
     "durable": {"calls", "failures", "conflicts"},
     "chat": {"stored", "unstored", "unread", "unreadable"},
     "planner": {"changes", "moves"},
-    "relay": {"events_sent", "events_unsent", "heard", "links_renewed", "oddities", "path_changes", "renewals_failed"},
+    "relay": {
+        "events_sent",
+        "events_unsent",
+        "heard",
+        "links_renewed",
+        "oddities",
+        "path_changes",
+        "renewals_failed",
+        "words_passed",
+    },
     "mesh": {
         "agent_boot",
         "agent_restarts",

@@ -179,6 +179,7 @@ async def test_two_nodes_that_never_had_a_link_know_each_other_s_people(autojump
         await trio.sleep(7.0)
         assert (people(world, A, B), people(world, B, A)) == (("bob",), ("ann",))
         assert world.of("a", NodeReached) == [NodeReached(node=B)]
+        assert world.relays[C].statistics().words_passed == 4, "a hello and a room each way"
         # What changes is told as well, for as long as it lasts.
         await trio.sleep(60.0)
         eve = person("eve", B)
