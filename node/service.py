@@ -43,6 +43,7 @@ from node.http.app import build_app
 from node.http.server import bind, open_http_server
 from node.identity import hold_data_dir, load_identity
 from node.link_doubts import doubting
+from node.load import telling_load
 from node.part_settings import membership_config, own_tags, session_config
 from node.signals import terminate_self, watch_signals
 from node.start_errors import SETUP_ERRORS, start_error
@@ -246,6 +247,15 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             )
         )
         conductor.standing.eligible = is_eligible
+        if membership is not None:
+            await stack.enter_async_context(
+                telling_load(
+                    membership,
+                    engine,
+                    lambda: sessions.statistics().sessions,
+                    max_sessions=config.http.max_sessions,
+                )
+            )
         stack.push_async_callback(_bow_out, sessions)
         drainer = await stack.enter_async_context(
             open_drainer(
@@ -269,7 +279,13 @@ async def open_node(config: Config) -> AsyncIterator[RunningNode]:
             membership=membership,
             relay=relay,
             alone=alone,
-            orders=MemberOrders(membership=membership, relay=relay, stop=terminate_self, pid=os.getpid()),
+            orders=MemberOrders(
+                membership=membership,
+                relay=relay,
+                stop=terminate_self,
+                is_stopping=lambda: drainer.progress().stopping,
+                pid=os.getpid(),
+            ),
             drainer=drainer,
             auditor=Auditor(
                 node=NodeId(config.node.id), sessions=sessions, reader=stores.reader, alive=lambda: _alive(view())

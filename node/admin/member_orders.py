@@ -57,16 +57,24 @@ class MemberOrders:
     Args:
         membership: The node's place in the cluster, if it has one.
         relay: Its links, if it has any.
-        stop: Ends the node in good order.
+        stop: Ends the node in good order; a second time, at once.
+        is_stopping: Whether it is being ended.
         pid: Of this process.
     """
 
     def __init__(
-        self, *, membership: Membership | None, relay: Relay | None, stop: Callable[[], None], pid: int
+        self,
+        *,
+        membership: Membership | None,
+        relay: Relay | None,
+        stop: Callable[[], None],
+        is_stopping: Callable[[], bool],
+        pid: int,
     ) -> None:
         self._membership = membership
         self._relay = relay
         self._stop = stop
+        self._is_stopping = is_stopping
         self._pid = pid
         self._is_leaving = False
 
@@ -124,7 +132,7 @@ class MemberOrders:
         return MemberAnswer()
 
     def _leave(self) -> MemberAnswer:
-        if self._is_leaving:
+        if self._is_leaving or self._is_stopping():
             return MemberAnswer(
                 code="leaving", message=f"it leaves already; a signal ends it at once: kill -TERM {self._pid}"
             )

@@ -28,6 +28,22 @@ class Agent:
         return Forgotten(names=(wanted,), remaining=("slow-1",))
 
 
+async def test_a_node_that_is_being_ended_is_not_ended_at_once_by_an_order_to_leave() -> None:
+    stopped: list[str] = []
+    nobody: Any = None
+    for is_stopping in (True, False):
+        order = MemberOrders(
+            membership=nobody,
+            relay=nobody,
+            stop=lambda: stopped.append("signal"),
+            is_stopping=lambda is_stopping=is_stopping: is_stopping,  # type: ignore[misc]
+            pid=1,
+        )
+        codes = [(await order.carry_out(MemberOrder(action="leave"))).code for _ in range(2)]
+        assert codes == (["leaving"] * 2 if is_stopping else ["", "leaving"])
+    assert stopped == ["signal"]
+
+
 def orders(agent: Agent, state: LinkState, renewed: list[NodeId] | None = None) -> MemberOrders:
     tags = NodeTags(cluster="test", node_id=SIN, role="media", region="r", public_url="http://h", public_key=bytes(32))
     failed = ViewMember(serf_name=NOW, address="127.0.0.1", port=1, state=MemberState.FAILED, tags=tags)
@@ -46,7 +62,7 @@ def orders(agent: Agent, state: LinkState, renewed: list[NodeId] | None = None) 
     )
     membership: Any = SimpleNamespace(view=view, orders=agent)
     relay: Any = SimpleNamespace(snapshot=lambda: (link,), renew_link=None if renewed is None else renewed.append)
-    return MemberOrders(membership=membership, relay=relay, stop=lambda: None, pid=1)
+    return MemberOrders(membership=membership, relay=relay, stop=lambda: None, is_stopping=lambda: False, pid=1)
 
 
 @pytest.mark.parametrize("wanted", [SIN, NOW])
