@@ -339,17 +339,19 @@ class Membership:
         self._tags.agent_boot = endpoint.agent_boot
         try:
             async with open_session(endpoint, deadline_s=self._config.call_deadline_s) as session:
-                await self._tags.announce(session)  # they may have changed since the agent's file was written
+                announced = await self._tags.announce(session)  # others than in the agent's file, it may be
                 former = await self._former_names(endpoint.name)
                 self._session = session
                 # Here and not after the nursery: whoever finds a session may start tasks in it.
                 try:
                     self._feed(AgentUp(agent_boot=endpoint.agent_boot, former=former, name=endpoint.name))
+                    if announced != self._tags.encoded(endpoint.agent_boot):
+                        await self._tags.announce(session)  # they have changed meanwhile, and nobody was there to tell
                     session.nursery.start_soon(self._watch_gauges, session.fast)
                     session.nursery.start_soon(self._coordinates.run, session.fast)
                     await listen(session, self._ears())
                 finally:
-                    self._session = None
+                    self._session = self._event_queue = None
                     self._feed(AgentDown())
         except* (RpcError, trio.TooSlowError) as group:
             log.warning("gossip agent unusable", agent=endpoint.name, reason=reasons_of(group))

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import structlog
 
 from membership.agent.former_names import FormerNames
 from membership.keys.keyring import prepare_keyring
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from membership.config import MembershipConfig
 
 __all__ = ["AgentFiles", "gossip_folder", "next_boot", "write_agent_files"]
+
+log = structlog.get_logger(__name__)
 
 RPC_TOKEN_BYTES = 24
 
@@ -87,6 +92,16 @@ def write_agent_files(
     if config.runtime_dir is not None:
         config.runtime_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="starling-serf-", dir=config.runtime_dir))
+    try:
+        return _write_files(config, folder, agent_boot=agent_boot, rpc_port=rpc_port, tags=tags)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _write_files(
+    config: MembershipConfig, folder: Path, *, agent_boot: int, rpc_port: int, tags: Mapping[str, str]
+) -> AgentFiles:
     files = AgentFiles(
         folder=folder,
         config=folder / "agent.json",
@@ -122,7 +137,11 @@ def write_agent_files(
         settings["advertise"] = config.advertise
     if config.gossip_key is not None:
         settings["keyring_file"] = str(prepare_keyring(gossip_folder(config.data_dir), config.gossip_key))
-    FormerNames(gossip_folder(config.data_dir)).note(files.name)
+    try:
+        FormerNames(gossip_folder(config.data_dir)).note(files.name)
+    except OSError as error:
+        # The name stays listed as failed a little longer after the next start; no reason not to start.
+        log.warning("agent_name_not_noted", name=files.name, reason=error.strerror)
     write_private(files.config, json.dumps(settings))
     return files
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from membership.errors import GossipSetupError
-from membership.rpc.errors import RemoteRpcError
+from membership.rpc.errors import BrokenRpcError, RemoteRpcError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,8 @@ async def try_seeds(
     The attempt has a connection of its own: it takes up to 10 s per dead seed, and the agent answers the requests
     of one connection strictly in order.
 
-    Raises:
-        ExceptionGroup: of `BrokenRpcError`, when the agent goes away.
+    An agent that goes away is noticed by those who use it; here it is an attempt that failed, as is one for which this
+    process had no file descriptor left.
     """
     problem: GossipSetupError | None = None
     try:
@@ -38,6 +38,8 @@ async def try_seeds(
             await client.join(addresses, deadline_s=config.join_deadline_s)
     except* RemoteRpcError as refused:
         problem = _problem(" ".join(str(refused.exceptions[0]).split()))
+    except* BrokenRpcError as broken:
+        problem = _problem(" ".join(str(broken.exceptions[0]).split()))
     except* trio.TooSlowError:
         problem = _problem("no answer in time")
     return problem

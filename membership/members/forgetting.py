@@ -51,7 +51,9 @@ def names_to_forget(wanted: str, members: Iterable[SerfMember]) -> tuple[str, ..
         ForgetRefusedError: nobody is called that, or one that is still lives.
     """
     known = tuple(members)
-    meant = [one for one in known if one.name == wanted] or [one for one in known if one.tags.get(ID_TAG) == wanted]
+    # By its id a node means the agents that may speak for it: anybody can write its id into tags of another name.
+    named = [one for one in known if one.name == wanted]
+    meant = named or [one for one in known if one.tags.get(ID_TAG) == wanted and _is_own_name(one.name, wanted)]
     if not meant:
         raise ForgetRefusedError(
             "member_unknown", f"no member is called {wanted!r}: `starling members` lists all names"
@@ -64,3 +66,8 @@ def names_to_forget(wanted: str, members: Iterable[SerfMember]) -> tuple[str, ..
             "forgotten; stop the node first (`starling leave` on its machine)",
         )
     return tuple(sorted(one.name for one in meant))
+
+
+def _is_own_name(name: str, node_id: str) -> bool:
+    """Whether an agent of that name may speak for the node: its id alone, or with the number of a start."""
+    return name == node_id or (name.startswith(f"{node_id}-") and name.removeprefix(f"{node_id}-").isdecimal())

@@ -56,8 +56,8 @@ class OwnTags:
         """For an agent that outlives its node."""
         return self._encode(self.agent_boot, AgentKind.VACATED)
 
-    async def announce(self, session: AgentSession) -> None:
-        """Have an agent say them.
+    async def announce(self, session: AgentSession) -> dict[str, str]:
+        """Have an agent say them; returns what it says.
 
         Raises:
             RpcError: it does not.
@@ -65,6 +65,7 @@ class OwnTags:
         """
         wire = self.encoded(session.endpoint.agent_boot)
         await session.slow.set_tags(wire, delete=[name for name in OPTIONAL_TAGS if name not in wire])
+        return wire
 
     def _stamped(self, agent_boot: int, kind: AgentKind) -> NodeTags:
         return self._tags.stamped(boot=self._boot, agent_boot=agent_boot, agent=kind)

@@ -9,7 +9,8 @@ Theory of operation.
 | draining | nothing passes here any more, or `ROUTES_S` passed | draining | the first batch is moved |
 | draining | time of a batch | draining | the next batch is moved; who was told `TELL_AGAIN_S` ago is told again |
 | draining | the engine died | draining | all are moved at once: there is no media here to keep |
-| draining | nobody takes them | draining | told again later; when the process is to end, released |
+| draining | nobody takes some | draining | they are told again later |
+| draining | nobody takes any of those left, the process is to end | released | release and finish |
 | draining | some cannot move | draining | in the second half of the time their seats are released, in batches |
 | draining | undo asked, the process is to stay | serving | admit new, announce, restore routes |
 | draining | the deadline | released | release |
@@ -118,6 +119,8 @@ class Drain:
         self._untold: OrderedDict[SessionId, None] = OrderedDict()
         self._told: OrderedDict[SessionId, float] = OrderedDict()
         self._unmovable: OrderedDict[SessionId, None] = OrderedDict()
+        self._stranded: set[SessionId] = set()
+        """Whom no other node took when they were told last."""
         self._moved = self._left = self._released = 0
         self._deadline: float | None = None
         self._number = 0
@@ -256,6 +259,7 @@ class Drain:
         self._untold = OrderedDict.fromkeys(sorted(people))
         self._told.clear()
         self._unmovable.clear()
+        self._stranded.clear()
         self._moved = self._left = self._released = 0
         self._hurry = False
         self._routes_until = _routes_until(now, deadline_s)
@@ -339,6 +343,7 @@ class Drain:
         self._untold.pop(person, None)
         self._told.pop(person, None)
         self._unmovable.pop(person, None)
+        self._stranded.discard(person)
         if moved:
             self._moved += 1
         else:
@@ -346,13 +351,21 @@ class Drain:
         return self._finish_if_empty(now)
 
     def _stay(self, people: tuple[SessionId, ...], now: float) -> tuple[DrainEffect, ...]:
-        if self._stopping:
-            return self._release()
         # As if they had been told just now: they are tried again with the others.
         for person in people:
             if person in self._told:
                 self._told[person] = now
                 self._told.move_to_end(person)
+        if not self._stopping:
+            return ()
+        self._stranded.update(person for person in people if self.knows(person))
+        if self.remaining() <= self._stranded and not self._movers:
+            return self._release()
+        nobody_went = self._told and not self._moved and self._told.keys() <= self._stranded
+        if nobody_went and self._routes_due is None:
+            # Nobody was taken so far: whether anybody is, the others ask at once and not batch by batch.
+            self._hurry = True
+            return self._next_batch(now)
         return ()
 
     def _keep_for_later(self, people: tuple[SessionId, ...], now: float) -> tuple[DrainEffect, ...]:
@@ -404,6 +417,7 @@ class Drain:
         for person in batch:
             del self._untold[person]
             self._told[person] = now
+        self._stranded.difference_update(batch)
         self._batch_due = None
         self._arm(now)
         if not batch:

@@ -299,18 +299,23 @@ class Drainer:
     async def _link_ahead(self, drain: int) -> None:
         """Other nodes refuse links to one that drains: so those that people will need are made before it says so."""
         targets: dict[RoomId, frozenset[NodeId]] = {}
-        for room in sorted({seat.room for seat in self._seats.seats()}):
-            ranked = await self._moves.targets(room)
-            await trio.lowlevel.checkpoint()
-            if drain != self._core.number:
-                return
-            targets[room] = frozenset(one.node for one in ranked[:TARGETS_OF_A_ROOM])
+        # What a store far away does not tell of in this time has to do without.
+        with trio.move_on_after(LINKS_AHEAD_S):
+            for room in sorted({seat.room for seat in self._seats.seats()}):
+                ranked = await self._moves.targets(room)
+                await trio.lowlevel.checkpoint()
+                if not self._goes_on(drain):
+                    return
+                targets[room] = frozenset(one.node for one in ranked[:TARGETS_OF_A_ROOM])
         self._rooms.share_ahead(targets)
         wanted = frozenset[str]().union(*targets.values())
         for _ in range(math.ceil(LINKS_AHEAD_S / LOOK_S)):
-            if self._links is None or wanted <= _up(self._links) or drain != self._core.number:
+            if self._links is None or wanted <= _up(self._links) or not self._goes_on(drain):
                 break
             await trio.sleep(LOOK_S)
+
+    def _goes_on(self, drain: int) -> bool:
+        return drain == self._core.number and self._core.state is DrainState.DRAINING
 
     async def _tell(self) -> None:
         """Say in the tag how this node stands now."""
@@ -327,7 +332,7 @@ class Drainer:
             log.warning("drain_untold", reason="gossip took too long")
 
     async def _move(self, drain: int, people: tuple[SessionId, ...], within_s: float) -> None:
-        stranded = await self._moves.send(people, within_s, wanted=lambda: drain == self._core.number)
+        stranded = await self._moves.send(people, within_s, wanted=lambda: self._goes_on(drain))
         if stranded:
             self._post(NobodyTakes(drain=drain, people=stranded))
         unmovable = tuple(one for one in people if one not in stranded and not self._moves.understands(one))

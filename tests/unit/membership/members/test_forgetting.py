@@ -35,6 +35,12 @@ def test_what_may_still_live_stays(status: str) -> None:
         names_to_forget("eve", (replace(a_member("eve"), status=status),))
 
 
+def test_a_stranger_that_lives_under_another_name_keeps_nobody() -> None:
+    """Anybody with the gossip key can write the node's id into tags."""
+    stranger = replace(a_member("mal"), tags={**a_member("mal").tags, "i": "bob"})
+    assert names_to_forget("bob", (*EVERYBODY, stranger)) == ("bob-1", "bob-2")
+
+
 def test_a_stranger_is_said_to_be_one() -> None:
     with pytest.raises(ForgetRefusedError) as caught:
         names_to_forget("zoe", EVERYBODY)

@@ -218,6 +218,29 @@ def test_with_nobody_to_take_them_a_process_that_is_to_end_does() -> None:
     assert drain.handle(NobodyTakes(drain=1, people=PEOPLE[:1]), 0.2) == (Release(), Finish())
 
 
+def test_those_whom_nobody_takes_cut_off_nobody_who_can_go() -> None:
+    """A room that may live nowhere else, beside others that may."""
+    drain = _drain()
+    drain.handle(StopAsked(people=frozenset(PEOPLE[:4]), deadline_s=30.0), 0.0)
+    assert _told(drain.handle(RoutesEnded(drain=1), 0.1)) == PEOPLE[:4]
+    assert drain.handle(NobodyTakes(drain=1, people=PEOPLE[:1]), 0.2) == ()
+    assert [drain.handle(Moved(person=one), 1.0) for one in PEOPLE[1:3]] == [(), ()]
+    assert drain.handle(NobodyTakes(drain=1, people=PEOPLE[:1]), 1.1) == (), "one is still on the way"
+    assert drain.handle(Moved(person=PEOPLE[3]), 1.2) == ()
+    assert drain.handle(NobodyTakes(drain=1, people=PEOPLE[:1]), 1.3) == (Release(), Finish())
+
+
+def test_where_nobody_is_taken_all_ask_at_once_and_nobody_waits_for_a_deadline() -> None:
+    drain = _drain()
+    everybody = frozenset(SessionId(f"s{number:02}") for number in range(40))
+    drain.handle(StopAsked(people=everybody, deadline_s=30.0), 0.0)
+    first = _told(drain.handle(RoutesEnded(drain=1), 0.1))
+    assert len(first) < len(everybody)
+    rest = _told(drain.handle(NobodyTakes(drain=1, people=tuple(first)), 0.2))
+    assert {*first, *rest} == everybody
+    assert drain.handle(NobodyTakes(drain=1, people=tuple(rest)), 0.3) == (Release(), Finish())
+
+
 def test_with_nobody_to_take_them_a_drain_tries_again() -> None:
     drain = _drain()
     drain.handle(_asked(1), 0.0)
