@@ -82,7 +82,8 @@ class UnusableMember:
         state: what gossip says of it.
         code: `tags_missing`, `tags_malformed`, `tags_too_large`, `name_mismatch`, `foreign_cluster`,
             `uncertified`, `key_revoked`, `key_changed` (its node lives under another key), `key_shared` (another
-            living node has its key), `node_twin` (a newer process has its node's id and key and speaks for it).
+            living node has its key), `node_twin` (a newer process has its node's id and key and speaks for it),
+            `name_moved` (its agent was seen at another address first).
         message: the reason for a human.
     """
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from membership.rpc.records import SerfMember
     from signalling.ids import NodeId
 
-__all__ = ["Rules", "Speakers", "judge", "own_refusal", "revoked", "speakers_of"]
+__all__ = ["Rules", "Speakers", "judge", "moved", "own_refusal", "revoked", "speakers_of"]
 
 _STATES = {
     "alive": MemberState.ALIVE,
@@ -161,6 +161,18 @@ def own_refusal(
             )
             return _unusable(own, "uncertified", message)
     return None
+
+
+def moved(member: ViewMember, first: tuple[str, int]) -> ViewMember | UnusableMember:
+    """The same, unless its agent was first seen somewhere else."""
+    if (member.address, member.port) == first:
+        return member
+    message = (
+        f"its agent was at {first[0]}:{first[1]} first, and agents never move: somebody at {member.address}:"
+        f"{member.port} plays the tags of a node that is gone, and so has the gossip key; `starling keys rotate` gives "
+        "the cluster another one"
+    )
+    return _unusable(member, "name_moved", message)
 
 
 def _is_certified(member: SerfMember, certificate: bytes | None, rules: Rules) -> bool:

@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from membership.members.homes import Homes
 from membership.members.own_names import OwnNames
 from membership.members.seed_watch import SeedWatch
 from membership.members.snapshot import (
@@ -39,7 +40,7 @@ from membership.members.snapshot import (
     ViewMember,
     changes_between,
 )
-from membership.members.standing import Rules, judge, own_refusal, revoked, speakers_of
+from membership.members.standing import Rules, judge, moved, own_refusal, revoked, speakers_of
 from membership.members.tags import serf_name
 from membership.members.twins import Twins
 
@@ -233,6 +234,8 @@ class MemberView:
         self._newest_own_boot = 0
         self._is_renewing = False
         self._twins = Twins(node_id)
+        self._homes = Homes()
+        self._has_met = False
 
     def alive_to_gossip(self) -> tuple[ViewMember, ...]:
         """The nodes whose agents live, those that do not answer included."""
@@ -307,7 +310,11 @@ class MemberView:
                 known if known is not None and known[0] == member else (member, judge(member, self._rules))
             )
         self._judged = judged
-        verdicts = [verdict for _, verdict in judged.values()]
+        self._homes.keep(judged.keys())
+        verdicts = [
+            moved(verdict, self._homes.first_of(verdict)) if isinstance(verdict, ViewMember) else verdict
+            for _, verdict in judged.values()
+        ]
         usable = [verdict for verdict in verdicts if isinstance(verdict, ViewMember)]
         speakers = speakers_of(usable)
         doubled = self._twins.listed(usable, speakers, now)
@@ -370,7 +377,10 @@ class MemberView:
             unusable=tuple(unusable),
             is_fresh=fresh,
         )
-        new = replace(new, own_refusal=own_refusal(new, self._own_name, self._seed_addresses, self._refused_by))
+        # Who has once met somebody of its cluster has the right keys, whoever is there now.
+        self._has_met = self._has_met or any(one.node_id != new.own_id for one in new.alive())
+        seeds = frozenset() if self._has_met else self._seed_addresses
+        new = replace(new, own_refusal=own_refusal(new, self._own_name, seeds, self._refused_by))
         if new == old:
             return ()
         self.view = replace(new, number=old.number + 1)

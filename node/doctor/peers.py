@@ -35,6 +35,7 @@ REFUSED: Final = {
     "node_twin": "stop one of the two processes, or give the copied one an id and a node-key.pem of its own",
     "key_changed": "give each machine a node.id of its own",
     "key_shared": "remove node-key.pem from the data folder of the node that was copied, and restart it",
+    "name_moved": "look who runs at its address; that one has the gossip key: starling keys rotate",
     "key_revoked": "stop it, or take its key out of mesh.revoked_keys_file and send the nodes SIGHUP",
 }
 """What to do about a member that is refused, by the code of the refusal."""

@@ -1,11 +1,12 @@
 """A node that its whole cluster refuses notices: by what it refuses itself, and not by any stranger's presence."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.unit.membership.members.test_view import a_view, certified, up
+from tests.unit.membership.members.test_view import a_view, certified, read, up
 from tests.unit.membership.samples import a_member
 
 if TYPE_CHECKING:
@@ -33,3 +34,14 @@ def test_a_stranger_elsewhere_or_beside_one_that_holds_proves_nothing() -> None:
     assert own_code("127.0.0.1:7001", others=(stranger, certified(a_member("bob"), OURS))) == ""
     gone = certified(a_member("ada", port=7001, status="failed"), THEIRS)
     assert own_code("127.0.0.1:7001", others=(gone,)) == ""
+
+
+def test_who_has_met_its_cluster_is_talked_out_of_it_by_no_stranger() -> None:
+    """The others are down, and somebody with the gossip key alone is where a seed may be."""
+    view = a_view(cluster_keys=(OURS.public_key().public_bytes_raw(),), seeds=("seed.example:7001",))
+    own, ada = certified(a_member("own"), OURS), certified(a_member("ada", port=7001), OURS)
+    up(view, own, ada)
+    gone = replace(ada, status="failed")
+    read(view, own, gone, certified(a_member("mal", port=7001), THEIRS))
+    assert [one.code for one in view.view.unusable] == ["uncertified"]
+    assert view.view.own_refusal is None

@@ -431,3 +431,21 @@ def test_a_node_that_does_not_answer_counts_as_failed_although_its_agent_lives()
     (back,) = core.handle(NodesSilent(names=frozenset()), 4)
     assert isinstance(back, Publish)
     assert [type(change) for change in back.changes] == [NodeAppeared]
+
+
+def test_a_name_that_is_somewhere_else_is_nobody_s_we_know() -> None:
+    """Whoever read the tags of a node that is gone can say them again: the certificate in them holds anywhere."""
+    view = a_view()
+    ada = a_member("ada", port=7001)
+    up(view, a_member("own"), ada)
+    read(view, a_member("own"), replace(ada, status="failed"))
+    read(view, a_member("own"), replace(ada, port=7009))
+    assert [(one.code, one.port) for one in view.view.unusable] == [("name_moved", 7009)]
+    assert NodeId("ada") not in view.view.members
+    # Its own next start has another name, and may be anywhere.
+    read(view, a_member("own"), replace(ada, port=7009), a_member("ada", 2, port=7002))
+    assert view.view.members[NodeId("ada")].port == 7002
+    # A name that nobody lists any more is forgotten.
+    read(view, a_member("own"))
+    read(view, a_member("own"), replace(ada, port=7009))
+    assert view.view.members[NodeId("ada")].port == 7009
