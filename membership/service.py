@@ -45,6 +45,7 @@ from membership.members.view import (
     MemberView,
     NodeRefused,
     NodesSilent,
+    PruneFailed,
     PruneMember,
     Publish,
     ReadMembers,
@@ -97,6 +98,7 @@ class Membership:
             rejoin_interval_s=config.rejoin_interval_s,
         )
         self._names = FormerNames(config.data_dir / "gossip")
+        self._pruning = trio.Lock()
         self._deadline_moved = trio.Event()
         self._supervisor: AgentSupervisor | ExternalAgent = (
             AgentSupervisor(config=config, boot=boot, tags=self._tags.encoded, use=self._use)
@@ -235,7 +237,7 @@ class Membership:
         Raises:
             GossipSetupError: `revoked_keys_invalid`.
         """
-        self._feed(KeysRevoked(keys=_revoked_keys(self._config)))
+        self._feed(KeysRevoked(keys=read_revoked_keys(self._config.revoked_keys_file)))
 
     async def members_raw(self) -> tuple[SerfMember, ...]:
         """All members as the agent lists them now, old boots and strangers included.
@@ -404,13 +406,13 @@ class Membership:
 
     async def _prune(self, session: AgentSession, name: str) -> None:
         try:
-            await session.slow.prune(name)
+            async with self._pruning:  # one by one: each may take 5 s, and tags go over the same connection
+                await session.slow.prune(name)
             await trio.to_thread.run_sync(self._names.forget, name)
-        except RemoteRpcError as error:
-            log.warning("old name not pruned", member=name, reason=error.reason)
-        except trio.TooSlowError:
-            # The agent waits 5 s for its word to be passed on; the name is tried again when it is due.
-            log.warning("old name not pruned", member=name, reason="the agent took too long")
+        except (RemoteRpcError, trio.TooSlowError) as error:
+            reason = error.reason if isinstance(error, RemoteRpcError) else "the agent took too long"
+            log.warning("old name not pruned", member=name, reason=reason)
+            self._feed(PruneFailed(name=name))
         except OSError as error:
             log.warning("old name not struck off", member=name, reason=str(error))
 
@@ -456,10 +458,6 @@ class Membership:
         return None
 
 
-def _revoked_keys(config: MembershipConfig) -> frozenset[bytes]:
-    return frozenset() if config.revoked_keys_file is None else read_revoked_keys(config.revoked_keys_file)
-
-
 @contextlib.asynccontextmanager
 async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIterator[Membership]:
     """Take part in the cluster for the length of the block; on its end the node leaves gracefully, with a deadline.
@@ -476,7 +474,7 @@ async def open_membership(config: MembershipConfig, tags: NodeTags) -> AsyncIter
         encode_tags(tags, certify=config.certify)
     except ValueError as error:
         raise GossipSetupError("tags_invalid", f"this node cannot describe itself: {error}") from error
-    revoked_keys = _revoked_keys(config)
+    revoked_keys = read_revoked_keys(config.revoked_keys_file)
     if tags.public_key in revoked_keys:
         raise GossipSetupError(
             "revoked_keys_invalid",

@@ -79,6 +79,10 @@ class OwnNames:
                 self._seen_dead.add(member.serf_name)
                 self._due[member.serf_name] = now + SETTLE_S
 
+    def again(self, name: str, now: float) -> None:
+        """It was not pruned: ask again later."""
+        self._due[name] = now + FORGET_AFTER_S
+
     def due(self, now: float, *, is_alone: bool) -> tuple[str, ...]:
         """The names to prune.
 

@@ -23,8 +23,8 @@ MAX_FILE_BYTES: Final = 65_536
 """A thousand keys and some words to each."""
 
 
-def read_revoked_keys(path: Path) -> frozenset[bytes]:
-    """Read keys in base64url, as `starling members --json` shows them; `#` begins a comment.
+def read_revoked_keys(path: Path | None) -> frozenset[bytes]:
+    """Read keys in base64url, as `starling members --json` shows them; `#` begins a comment. No file revokes none.
 
     Returns:
         Raw public keys of 32 bytes.
@@ -32,6 +32,8 @@ def read_revoked_keys(path: Path) -> frozenset[bytes]:
     Raises:
         GossipSetupError: `revoked_keys_invalid`, with the line.
     """
+    if path is None:
+        return frozenset()
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)

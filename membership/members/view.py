@@ -12,6 +12,7 @@ after `members` shows the change, so it is a hint to read again and no more.  No
     MembersRead       new snapshot
     KeysRevoked       judge everybody anew, also who is held
     NodeRefused       who refuses this node for what it cannot see itself (queries/refusals.py asks)
+    PruneFailed       ask for it again, later
     NodesSilent       who is alive to gossip and does not answer counts as failed (queries/pings.py says who that is)
     SeedsTried        next look at the seeds: soon after a failure (doubling), else after the interval
     DeadlineReached   periodic re-read; join seeds that are missing (seed_watch.py); end of holding; prune own
@@ -61,6 +62,7 @@ __all__ = [
     "MembersRead",
     "NodeRefused",
     "NodesSilent",
+    "PruneFailed",
     "PruneMember",
     "Publish",
     "ReadMembers",
@@ -93,6 +95,13 @@ class AgentUp:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentDown:
     """There is no agent, or no connection to it; reads and joins under way will not be answered."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PruneFailed:
+    """The agent did not forget the name."""
+
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +190,7 @@ ViewEvent = (
     AgentUp
     | AgentDown
     | KeysRevoked
+    | PruneFailed
     | MembersHinted
     | MembersRead
     | NodeRefused
@@ -269,6 +279,9 @@ class MemberView:
                 return ()  # what a lost agent had still to say
             case MembersHinted():
                 return self._read(now)
+            case PruneFailed(name=name):
+                self._own_names.again(name, now)
+                return ()
             case MembersRead():
                 return self._members_read(event.members, now)
             case NodeRefused():

@@ -26,8 +26,11 @@ async def test_one_name_that_is_too_slow_is_survived() -> None:
     forgotten: list[str] = []
     slow = _Slow()
     membership: Any = object.__new__(Membership)
+    again: list[str] = []
+    membership._pruning = trio.Lock()
+    membership._feed = lambda event: again.append(event.name)
     membership._names = type("Names", (), {"forget": staticmethod(forgotten.append)})
     session = cast("Any", type("Session", (), {"slow": slow}))
     for name in ("own-1", "own-2"):
         await membership._prune(session, name)
-    assert (slow.asked, forgotten) == (["own-1", "own-2"], ["own-2"])
+    assert (slow.asked, forgotten, again) == (["own-1", "own-2"], ["own-2"], ["own-1"])

@@ -38,6 +38,8 @@ def test_a_name_that_dies_goes_once_the_news_is_everywhere() -> None:
     assert names.due(5.0 + SETTLE_S, is_alone=False) == ("own-8",)
     list_them(names, a_member("own", 9), a_member("own", 8, status="failed"), now=20.0)
     assert names.next_deadline() == math.inf, "once is enough"
+    names.again("own-8", 25.0)
+    assert names.due(25.0 + FORGET_AFTER_S, is_alone=False) == ("own-8",), "unless it was not done"
 
 
 def test_a_name_that_lives_or_leaves_is_waited_for() -> None:
