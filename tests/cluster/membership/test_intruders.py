@@ -106,8 +106,9 @@ async def test_members_that_lie_are_shown_with_the_reason_and_change_nothing(
                 assert dict(bob.view.members) == before[0]
                 now = bob.statistics()
                 assert (now.members_unusable, now.members_refused) == (len(said), Counter(codes))
-                changed = {"members_unusable": 0, "members_refused": before[1].members_refused, "event_queue": None}
-                assert replace(now, **changed) == replace(before[1], event_queue=None)  # type: ignore[arg-type]
+                changed = {"members_unusable": 0, "members_refused": before[1].members_refused}
+                apart = {"event_queue": None, "greetings_heard": 0}  # that of ada's agent may come later
+                assert replace(now, **changed, **apart) == replace(before[1], **apart)  # type: ignore[arg-type]
             for _ in said:
                 with trio.fail_after(20):
                     assert isinstance(await anext(changes), MemberRefused)
