@@ -136,6 +136,27 @@ def test_a_dead_link_is_no_news_the_other_way_round() -> None:
     assert core.handle(NodeVanished(node=B), 3.0) == LOST
 
 
+def test_nothing_is_kept_of_nodes_that_are_gone() -> None:
+    """Where every machine gets an id of its own, there is always another one."""
+    core = linked()
+    doubt, fall, vanish = "doubt", "fall", "vanish"
+    for number, order in enumerate(
+        ((fall, vanish), (vanish, fall), (doubt, fall, vanish), (doubt, vanish, fall), (vanish,))
+    ):
+        node = NodeId(f"n{number}")
+        if fall in order:
+            core.handle(LinkRisen(node=node, boot=1), 0.0)
+        for what in order:
+            match what:
+                case "doubt":
+                    core.handle(LinkDoubted(node=node, silent=True), 1.0)
+                case "fall":
+                    core.handle(LinkFallen(node=node), 2.0)
+                case _:
+                    core.handle(NodeVanished(node=node), 2.0)
+        assert (core._vanished, core._silent, core._up, set(core._far)) == (set(), set(), {B}, {B}), order
+
+
 def heard_of_bob_at_c(core: Rooms, revision: int, *others: ParticipantInfo) -> tuple[object, ...]:
     state = RoomState(ROOM, revision, (*others, person("bob", C, "t3")))
     return core.handle(StateHeard(node=C, state=state), 0.0)

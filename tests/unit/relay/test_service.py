@@ -405,6 +405,7 @@ async def test_a_link_is_made_anew_without_a_sign_of_it(autojump_clock: MockCloc
             assert len(world.of(node, LinkUp)) == 1
             people = world.of(node, RemoteRoom)[known[node] - 1 :]
             assert all(event == people[0] for event in people), "nobody goes and comes"
+            assert len(people) == 2, "said anew, and with it what hangs on it"
             (end,) = world.engines[node].peers
             assert end not in before[node], "the former end is closed"
             assert world.engines[node].spans == {(end, ROOM)}

@@ -12,7 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from membership import ClusterView, MemberState, NodeState, ViewMember, rtt_matrix
 from node.conductor.plan_views import show_plan
-from relay import RemotePlan, RemoteRoom
+from relay import LinkRenewed, LinkUp, NodeReached, RemotePlan, RemoteRoom
 from signalling.client.messages import Join, Joined, Measured, Move, ParticipantInfo
 from signalling.ids import NodeId, ParticipantId, UserId
 from signalling.mesh.link import RoomHops, RoomPlan
@@ -106,6 +106,22 @@ async def test_the_first_by_name_decides_and_each_leads_its_own(autojump_clock: 
         assert [(one.urls, one.reason) for one in moved] == [((f"http://{FIRST}",), "gather")]
         assert bob.ear.take(Move) == []
         assert house.conductor.gathering.statistics().rooms == {"gathered": 1, "relayed": 0}
+
+
+@pytest.mark.parametrize("link", [LinkUp(node=FIRST, setup_ms=1.0), LinkRenewed(node=FIRST), NodeReached(node=FIRST)])
+async def test_what_may_have_been_lost_with_a_link_is_said_over_its_successor(
+    link: LinkUp | LinkRenewed | NodeReached, autojump_clock: MockClock
+) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        _with_policy(house.conductor.gathering, "auto")
+        await _join(await house.enter("Ada"), gathers=True)
+        await _hear_of_cyd(mesh)
+        await trio.sleep(3.0)
+        (told,) = mesh.plans
+        await mesh.say.send(link)
+        await trio.sleep(3.0)
+        assert mesh.plans == [told, told], "once more, and not before half a minute without it"
 
 
 async def test_a_room_that_relays_heeds_no_plan(autojump_clock: MockClock) -> None:

@@ -42,6 +42,7 @@ from relay.negotiation.events import (
     NegotiationEvent,
     ShuttingDown,
 )
+from relay.negotiation.inspection import Verdict
 from relay.negotiation.transitions import LIMITS_S
 from signalling.ids import NodeId, PeerId
 from signalling.mesh.negotiation import (
@@ -329,6 +330,22 @@ def test_a_new_boot_ends_the_link_with_the_old_one_and_asks_again() -> None:
     node.feed(MemberSeen(member=Member(node=PEER, boot=2, public_key=key_of(PEER))))
     assert node.effects[0] == LinkFell(node=PEER, end=end, reason="peer_restarted")
     assert any(isinstance(effect, OpenEnd) for effect in node.pass_time(node.now))
+
+
+def test_a_link_stays_while_the_key_of_its_far_node_changes_and_the_former_key_can_end_it_no_more() -> None:
+    node = Node(PEER)
+    _, offer = node.up()
+    renewed = key_of(PEER, boot=2)
+    # What flows was made with a key that held then; a word of gossip alone cuts nothing.
+    assert node.feed(MemberSeen(member=Member(node=PEER, boot=1, public_key=renewed))) == ()
+    assert node.phase() is Phase.UP
+    for word in (LinkBye("node_leaving"), LinkOffer(THEIRS)):
+        node.hear(word, answers=offer.message_id)
+        assert not node.effects
+    assert node.core._inspector.counts[Verdict.FORGED] == 2
+    assert node.phase() is Phase.UP
+    node.hear(LinkBye("node_leaving"), answers=offer.message_id, signature=renewed * 2)
+    assert any(isinstance(effect, LinkFell) for effect in node.effects), "the key that the view has now is heard"
 
 
 def test_a_later_offer_replaces_a_link_and_an_earlier_one_does_not() -> None:
