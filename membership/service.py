@@ -85,7 +85,6 @@ class Membership:
     def __init__(self, config: MembershipConfig, tags: NodeTags, boot: int, revoked_keys: frozenset[bytes]) -> None:
         own_addresses = {f"{config.bind_address}:{config.bind_port}", config.advertise}
         self._config = config
-        self._boot = boot
         self._tags = OwnTags(config, tags, boot)
         self._seeds = tuple(seed for seed in config.seeds if seed not in own_addresses)
         self._core = MemberView(
@@ -146,7 +145,7 @@ class Membership:
     @property
     def boot(self) -> int:
         """Number of this process' start, the node's incarnation in signed messages; an agent's restart keeps it."""
-        return self._boot
+        return self._tags.boot
 
     @property
     def view(self) -> ClusterView:

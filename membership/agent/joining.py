@@ -36,10 +36,8 @@ async def try_seeds(
     try:
         async with endpoint.connect(deadline_s=config.call_deadline_s) as client:
             await client.join(addresses, deadline_s=config.join_deadline_s)
-    except* RemoteRpcError as refused:
-        problem = _problem(" ".join(str(refused.exceptions[0]).split()))
-    except* BrokenRpcError as broken:
-        problem = _problem(" ".join(str(broken.exceptions[0]).split()))
+    except* (BrokenRpcError, RemoteRpcError) as failed:
+        problem = _problem(" ".join(str(failed.exceptions[0]).split()))
     except* trio.TooSlowError:
         problem = _problem("no answer in time")
     return problem

@@ -22,6 +22,7 @@ class OwnTags:
         boot: number of this process' start.
 
     Attributes:
+        boot: number of the process' start.
         kind: whose child the agent is.
         agent_boot: number of the present agent's start.
     """
@@ -29,7 +30,7 @@ class OwnTags:
     def __init__(self, config: MembershipConfig, tags: NodeTags, boot: int) -> None:
         self._config = config
         self._tags = tags
-        self._boot = self.agent_boot = boot
+        self.boot = self.agent_boot = boot
         self.kind = AgentKind.OWN if config.rpc is None else AgentKind.EXTERNAL
 
     @property
@@ -68,7 +69,7 @@ class OwnTags:
         return wire
 
     def _stamped(self, agent_boot: int, kind: AgentKind) -> NodeTags:
-        return self._tags.stamped(boot=self._boot, agent_boot=agent_boot, agent=kind)
+        return self._tags.stamped(boot=self.boot, agent_boot=agent_boot, agent=kind)
 
     def _encode(self, agent_boot: int, kind: AgentKind) -> dict[str, str]:
         return encode_tags(self._stamped(agent_boot, kind), certify=self._config.certify)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
-    "MAX_PRICE_MS",
     "MAX_TAGS_BYTES",
     "OPTIONAL_TAGS",
     "AgentKind",
