@@ -90,7 +90,7 @@ class _Held:
 
 
 class Inspector:
-    """Judges messages; bounded by the number of members and the constants here."""
+    """Judges messages; bounded by the number of members and the constants above."""
 
     def __init__(self, *, cluster: str, own: NodeId, verify: Callable[[bytes, bytes, bytes], bool]) -> None:
         self._cluster = cluster
@@ -105,6 +105,8 @@ class Inspector:
         verdict = self._judge(opened, late_s, members, now)
         if verdict is Verdict.HELD and not self._hold(opened, late_s, now):
             verdict = Verdict.UNKNOWN_SENDER
+        if len(self._senders) > MAX_SENDERS:
+            self._senders = {node: known for node, known in self._senders.items() if node in members}
         self.counts[verdict] += 1
         return verdict
 
@@ -142,20 +144,17 @@ class Inspector:
         # A boot that the view has not seen may come with a key that it has not seen.
         if member is None or member.boot < envelope.incarnation:
             return Verdict.HELD
-        return self._judge_known(opened, late_s, members, now)
+        return self._judge_known(opened, late_s, member, now)
 
-    def _judge_known(self, opened: Opened, late_s: float, members: Mapping[NodeId, Member], now: float) -> Verdict:
+    def _judge_known(self, opened: Opened, late_s: float, member: Member, now: float) -> Verdict:
         """Everything from the signature on; only here may anything be noted."""
         envelope = opened.envelope
-        member = members[envelope.sender]
         if not self._verify(member.public_key, opened.signed, envelope.signature):
             return Verdict.FORGED
         if envelope.incarnation != member.boot:
             return Verdict.STALE_BOOT
         sender = self._senders.get(envelope.sender)
         if sender is None or sender.boot != envelope.incarnation:
-            if len(self._senders) >= MAX_SENDERS:
-                self._senders = {node: known for node, known in self._senders.items() if node in members}
             sender = self._senders[envelope.sender] = _Sender(boot=envelope.incarnation)
         if not sender.bucket.take(now):
             return Verdict.FLOODED

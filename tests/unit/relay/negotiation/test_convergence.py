@@ -14,7 +14,6 @@ from signalling.mesh.negotiation import Envelope, LinkAnswer
 from tests.unit.relay.negotiation.simulation import CALM, CLUSTER, Cluster, CoreFactory, Weather, make_core, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from random import Random
 
     from relay.envelope import Opened
@@ -169,11 +168,11 @@ class HastyInspector(Inspector):
         super().__init__(cluster=CLUSTER, own=own, verify=verify)
         self._seen: set[bytes] = set()
 
-    def _judge_known(self, opened: Opened, late_s: float, members: Mapping[NodeId, Member], now: float) -> Verdict:
+    def _judge_known(self, opened: Opened, late_s: float, member: Member, now: float) -> Verdict:
         if opened.envelope.message_id in self._seen:
             return Verdict.REPEATED
         self._seen.add(opened.envelope.message_id)
-        return super()._judge_known(opened, late_s, members, now)
+        return super()._judge_known(opened, late_s, member, now)
 
 
 def mutant(core: type[Negotiation], own: NodeId, boot: int, random: Random, inspector: Inspector) -> Negotiation:
