@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from node.reachability import Preflight
     from session import Sessions
     from sfu import Engine
+    from signalling.ids import NodeId
 
 _LOG = structlog.get_logger("conductor")
 
@@ -126,23 +127,26 @@ async def pump_relay(
                 stage.carry_out(stage.rooms.talk.hear_late(room, chats))
             case LinkUp(node=node, setup_ms=setup_ms):
                 _LOG.info("link_up", peer=node, setup_ms=round(setup_ms, 1))
-                stage.link_is_up(node)
-                gathering.link_is_up(node)
+                _say_again(node, stage, gathering)
                 if preflight is not None:
                     preflight.link_rose()
             case LinkRenewed(node=node):
                 _LOG.info("link_renewed", peer=node)
                 # What was said last went into the former link, whose path may be gone for good.
-                stage.link_is_up(node)
-                gathering.link_is_up(node)
+                _say_again(node, stage, gathering)
             case NodeReached(node=node):
                 _LOG.info("node_reached_by_another", peer=node)
-                stage.link_is_up(node)
-                gathering.link_is_up(node)
+                _say_again(node, stage, gathering)
             case LinkLost(node=node, reason=reason):
                 _LOG.warning("link_lost", peer=node, reason=reason)
             case LegOpen(node=node, track=track):
                 _LOG.debug("leg_open", peer=node, track=track)
+
+
+def _say_again(node: NodeId, stage: Stage, gathering: GatherDesk) -> None:
+    """Words go to the node from now on, or go another way: what is said once may not have come."""
+    stage.link_is_up(node)
+    gathering.link_is_up(node)
 
 
 async def pump_engine(
