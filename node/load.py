@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from membership import Membership
-    from sfu import Engine, Statistics
+    from sfu import Engine
 
 __all__ = ["EVERY_S", "LEAST_S", "LoadGauge", "telling_load", "watch_load"]
 
@@ -79,9 +79,9 @@ async def watch_load(membership: Membership, engine: Engine, sessions: Callable[
     gauge, before, at = LoadGauge(), None, trio.current_time()
     while True:
         await trio.sleep(EVERY_S)
-        reading, now = await _statistics(engine), trio.current_time()
-        media = 0.0 if before is None or reading is None else _busy_share(before, reading, now - at)
-        before, at = reading, now
+        busy_ms, now = await _busy_ms(engine), trio.current_time()
+        media = 0.0 if before is None or busy_ms is None else _busy_share(before, busy_ms, now - at)
+        before, at = busy_ms, now
         load = gauge.read(sessions=sessions() / max_sessions, media=media, now=now)
         if load is membership.tags.load:
             continue
@@ -104,15 +104,15 @@ async def telling_load(
         nursery.cancel_scope.cancel()
 
 
-async def _statistics(engine: Engine) -> Statistics | None:
+async def _busy_ms(engine: Engine) -> Mapping[int, int] | None:
+    """How long each worker has worked; of a reading that lists every peer nothing else is kept."""
     try:
-        return await engine.statistics()
+        return {worker.worker: worker.busy_ms for worker in (await engine.statistics()).workers}
     except EngineError:
         return None
 
 
-def _busy_share(before: Statistics, after: Statistics, seconds: float) -> float:
+def _busy_share(before: Mapping[int, int], after: Mapping[int, int], seconds: float) -> float:
     """Share of the time that the busiest worker worked; a new engine counts from nothing."""
-    then = {worker.worker: worker.busy_ms for worker in before.workers}
-    spent = [worker.busy_ms - min(then.get(worker.worker, 0), worker.busy_ms) for worker in after.workers]
+    spent = [busy_ms - min(before.get(worker, 0), busy_ms) for worker, busy_ms in after.items()]
     return max(spent, default=0) / 1000 / max(seconds, EVERY_S)
