@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 1.0
 """Without an answer for so long there is a node, and it is at work."""
+
 UP: Final = "up"
 NOT_MEASURED: Final = "not measured"
 WHY_NOT_MEASURED: Final = (

@@ -7,7 +7,7 @@ key to operators and gives the reason for its default.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -17,11 +17,11 @@ from signalling.ids import NODE_ID_PATTERN
 Port: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
 AnyPort: TypeAlias = Annotated[int, Meta(ge=0, le=65535)]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
-TAG = "a-z, 0-9 and inner '.' and '-', 32 at most"
-"""The form of some words, as refusals say it."""
-
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.05, le=86_400.0)]
 """A deadline or lifetime; below 50 ms every loaded machine would trip over it."""
+
+TAG: Final = "a-z, 0-9 and inner '.' and '-', 32 at most"
+"""The form of some words, as refusals say it."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
