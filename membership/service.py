@@ -308,6 +308,8 @@ class Membership:
             log_changes(effect.changes)
             log_own_standing(self._own_refusal, effect.view.own_refusal)
             self._own_refusal = effect.view.own_refusal
+            if len(effect.view.alive()) > 1:
+                self._join_problem = None  # somebody else found us
             for subscription in self._subscriptions:
                 subscription.put(effect.view, effect.changes)
             return

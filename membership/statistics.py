@@ -37,7 +37,7 @@ class MembershipStatistics:
         rooms_told: queries of others that were about a room here and were answered.
         rooms_refused: queries and answers that were malformed, too fast, or of nobody known.
         rooms_unasked: rooms not asked for because too many waited.
-        join_problem: why the last attempt to join the seeds failed, None if it did not.
+        join_problem: why the last attempt to join the seeds failed; None if it did not, or others are here.
     """
 
     agent_is_up: bool
