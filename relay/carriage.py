@@ -5,8 +5,10 @@ A path that is broken for an hour is no reason for views of a room to part: its 
 :data:`AFTER_S`, so that in the usual course nothing goes round.
 
 Whoever finds a way, or another one, says hello by it, and again each :data:`HELLO_EVERY_S` until the other end's hello
-is there. With that the far node counts as linked for what is said of rooms (`Reached`): both state all of it, as over a
-link that has come up. So what was lost between two ways is said again.
+is there; a neighbour by which none comes, be it full or of an older build, is left for the next one after
+:data:`HELLOS_EACH`. The answer goes back by whom the hello came. With that the far node counts as linked for what is
+said of rooms (`Reached`): both state all of it, as over a link that has come up. So what was lost between two ways is
+said again, and so is what was lost on one: its words are numbered, and who misses one says hello anew.
 
 The neighbour is believed as far as it is with the media, which it passes on as well: every node of the cluster could
 lie about another one here. It passes on nothing that came over two links already, nothing to where it came from, and no
@@ -34,6 +36,9 @@ AFTER_S: Final = 4.0
 HELLO_EVERY_S: Final = 2.0
 """Until the other end has said hello, too; it may have found no way yet."""
 
+HELLOS_EACH: Final = 3
+"""Hellos by one neighbour, until the next one is tried: longer than the other end takes to find its way (4 s)."""
+
 LOOK_EVERY_S: Final = 1.0
 """How often ways are looked for and at, while there is a node without a link."""
 
@@ -45,7 +50,7 @@ PASSED_AT_ONCE: Final = 1000.0
 """Words passed on for one neighbour: every room of a busy node, stated at once, and a hundred changes a second."""
 
 MAX_ORIGINS: Final = 1024
-"""Nodes whose newest word is remembered, after which those that are gone are forgotten."""
+"""Nodes whose words are counted, after which those that are gone are forgotten."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +94,8 @@ class _Far:
     since: float
     via: NodeId | None = None
     is_reached: bool = False
+    hellos: int = 0
+    """Said by this way since it was taken."""
     hello_at: float = float("-inf")
     heard_at: float = float("-inf")
 
@@ -105,7 +112,8 @@ class Carriage:
         self._own = own
         self._boot = boot
         self._far: dict[NodeId, _Far] = {}
-        self._sequence = 0
+        self._said: dict[NodeId, int] = {}
+        self._said_most = 0
         self._newest: dict[NodeId, tuple[int, int]] = {}
         self._paces: dict[NodeId, TokenBucket] = {}
         self._look_at = float("inf")
@@ -186,6 +194,7 @@ class Carriage:
             # It came by another way before, or was overtaken by what replaces it.
             self.oddities["carried_late"] += 1
             return ()
+        is_next = (word.boot, word.sequence - 1) == self._newest.get(word.origin)
         if len(self._newest) >= MAX_ORIGINS:
             self._newest = {node: newest for node, newest in self._newest.items() if node in boots}
         self._newest[word.origin] = (word.boot, word.sequence)
@@ -197,33 +206,48 @@ class Carriage:
         far.via, far.heard_at = far.via or neighbour, now
         self._look_at = min(self._look_at, now + LOOK_EVERY_S)
         if far.is_reached and arrived:
-            return arrived
+            if is_next:
+                return arrived
+            self.oddities["carried_missed"] += 1
+            return (*arrived, *self._greet(word.origin, far, now))
         if arrived:
             # It takes us for reached, and we do not: it has to begin anew.
             self.oddities["carried_early"] += 1
             return self._greet(word.origin, far, now)
-        far.is_reached = True
+        far.via, far.is_reached = neighbour, True
         return (*self._greet(word.origin, far, now), Reached(node=word.origin, boot=word.boot))
 
     def _look(self, node: NodeId, far: _Far, ways: Sequence[NodeId], now: float) -> tuple[CarriageEffect, ...]:
         was_reached = far.is_reached
+        has_waited = now >= far.hello_at + HELLO_EVERY_S
         if far.via not in ways:
-            far.via, far.is_reached, far.hello_at = next(iter(ways), None), False, float("-inf")
+            self._take_way(far, next(iter(ways), None))
+        elif not far.is_reached and has_waited and far.hellos >= HELLOS_EACH:
+            self._take_way(far, ways[(ways.index(far.via) + 1) % len(ways)])
         if far.is_reached:
             return ()
         fallen = (Unreached(node=node),) if was_reached else ()
         return fallen if far.via is None else (*fallen, *self._greet(node, far, now))
 
+    @staticmethod
+    def _take_way(far: _Far, via: NodeId | None) -> None:
+        far.via, far.is_reached, far.hellos, far.hello_at = via, False, 0, float("-inf")
+
     def _greet(self, node: NodeId, far: _Far, now: float) -> tuple[CarriageEffect, ...]:
         if now < far.hello_at + HELLO_EVERY_S:
             return ()
         far.hello_at = now
+        far.hellos += 1
         return (self._pass(node, far, b""),)
 
     def _pass(self, node: NodeId, far: _Far, data: bytes) -> PassOn:
         assert far.via is not None
-        self._sequence += 1
-        return PassOn(neighbour=far.via, word=Carried(self._own, node, self._boot, self._sequence, data))
+        if node not in self._said and len(self._said) >= MAX_ORIGINS:
+            self._said = {one: said for one, said in self._said.items() if one in self._far}
+        # Who was forgotten goes on above all others, since the far node may remember.
+        sequence = self._said[node] = self._said.get(node, self._said_most) + 1
+        self._said_most = max(self._said_most, sequence)
+        return PassOn(neighbour=far.via, word=Carried(self._own, node, self._boot, sequence, data))
 
     def _hear_for_another(
         self, neighbour: NodeId, word: Carried, linked: AbstractSet[NodeId], now: float

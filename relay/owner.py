@@ -401,6 +401,9 @@ class Owner:
         match self._decode(node, data):
             case None:
                 pass
+            case words.RoomState() if node in self._up:
+                # Newer ones may have come over the link; should it fall, all of it is said anew.
+                self.oddities["carried_overtaken"] += 1
             case words.RoomState() as state:
                 self._hear_state(node, state)
             case word if isinstance(word, CARRIED):

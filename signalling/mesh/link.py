@@ -373,7 +373,7 @@ class Carried(_LinkWord, frozen=True, tag=28):
         origin: Who says it.
         target: To whom.
         boot: The origin's incarnation.
-        sequence: Grows with each word of that boot; to the same target an older one is ignored.
+        sequence: One more with each word of that boot to this target; an older one is ignored, a gap asks for a hello.
         data: The word as it would go over a link; empty says only that there is a way.
     """
 

@@ -12,6 +12,8 @@ from relay import NodeReached, RemoteChat, RemoteRoom
 from relay.carriage import (
     AFTER_S,
     HELLO_EVERY_S,
+    HELLOS_EACH,
+    MAX_ORIGINS,
     PASSED_AT_ONCE,
     SPOKEN_S,
     Arrived,
@@ -20,26 +22,35 @@ from relay.carriage import (
     Reached,
     Unreached,
 )
+from sfu.protocol import LinkMessage as EngineLinkMessage
+from signalling.cbor import encode
 from signalling.ids import MessageId, NodeId, ParticipantId, RoomId, TrackId
-from signalling.mesh.link import Carried, RoomChat
+from signalling.mesh.link import Carried, ClockQuestion, RoomChat, RoomState, Want
 from tests.unit.relay.neighbours import World, open_world, person
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from trio.testing import MockClock
 
     from relay.carriage import CarriageEffect
+    from signalling.mesh.link import LinkMessage
 
-A, B, C, D = map(NodeId, "abcd")
+A, B, C, D, E = map(NodeId, "abcde")
 ROOM, HALL = RoomId("room"), RoomId("hall")
 ANN, BOB, CID = person("ann", A, TrackId("tr_1")), person("bob", B, TrackId("tr_2")), person("cid", C)
-BOOTS = {A: 1, B: 1, C: 1, D: 1}
+BOOTS = {A: 1, B: 1, C: 1, D: 1, E: 1}
 NOBODY: frozenset[NodeId] = frozenset()
 
 
 def settle(
-    core: Carriage, now: float, *ways: NodeId, needed: frozenset[NodeId] = frozenset({B})
+    core: Carriage,
+    now: float,
+    *ways: NodeId,
+    needed: frozenset[NodeId] = frozenset({B}),
+    alive: AbstractSet[NodeId] = BOOTS.keys(),
 ) -> tuple[CarriageEffect, ...]:
-    return core.settle(needed, {C, D}, BOOTS.keys(), lambda _: ways, now)
+    return core.settle(needed, {C, D}, alive, lambda _: ways, now)
 
 
 def hear(
@@ -99,6 +110,61 @@ def test_who_takes_us_for_reached_is_told_to_begin_anew() -> None:
     assert hear(core, 6, now=AFTER_S + 0.1) == (Reached(node=B, boot=1),)
 
 
+def test_a_neighbour_by_whom_nothing_comes_back_is_left_for_the_next_one_in_turn() -> None:
+    core = Carriage(own=A, boot=1)
+    settle(core, 0.0, C, D)
+    asked = [
+        effect.neighbour
+        for step in range(8 * HELLOS_EACH)
+        for effect in settle(core, AFTER_S + step * HELLO_EVERY_S, C, D)
+        if isinstance(effect, PassOn)
+    ]
+    assert asked == [*[C] * HELLOS_EACH, *[D] * HELLOS_EACH] * 4
+
+
+def test_the_answer_goes_back_by_whom_the_hello_came() -> None:
+    core = Carriage(own=A, boot=1)
+    settle(core, 0.0, D, C)
+    assert settle(core, AFTER_S, D, C) == (PassOn(neighbour=D, word=Carried(A, B, 1, 1, b"")),)
+    assert hear(core, 1, now=AFTER_S + HELLO_EVERY_S) == (
+        PassOn(neighbour=C, word=Carried(A, B, 1, 2, b"")),
+        Reached(node=B, boot=1),
+    )
+
+
+def test_who_misses_a_word_has_all_of_it_said_anew() -> None:
+    core = met()
+    assert hear(core, 2, b"two") == (Arrived(origin=B, data=b"two"),)
+    assert hear(core, 4, b"four", now=20.0) == (
+        Arrived(origin=B, data=b"four"),
+        PassOn(neighbour=C, word=Carried(A, B, 1, 2, b"")),
+    )
+    assert hear(core, 6, b"six", now=20.1) == (Arrived(origin=B, data=b"six"),), "hellos have their pace"
+    assert core.oddities["carried_missed"] == 2
+
+
+def test_words_to_one_node_leave_no_gaps_for_another() -> None:
+    core = Carriage(own=A, boot=1)
+    both = frozenset({B, E})
+    steps = [settle(core, now, C, needed=both) for now in (0.0, AFTER_S, AFTER_S + HELLO_EVERY_S)]
+    said = [(one.word.target, one.word.sequence) for step in steps for one in step if isinstance(one, PassOn)]
+    assert said == [(B, 1), (E, 2), (B, 2), (E, 3)]
+
+
+def test_counts_of_nodes_that_went_are_forgotten_and_go_on_above_all_others() -> None:
+    core = Carriage(own=A, boot=1)
+    for step in range(MAX_ORIGINS + 2):
+        node = NodeId(f"n{step}")
+        settle(core, 0.0, C, needed=frozenset({node}), alive={node})
+        settle(core, AFTER_S, C, needed=frozenset({node}), alive={node})
+        settle(core, AFTER_S + HELLO_EVERY_S, C, needed=frozenset({node}), alive={node})
+    assert len(core._said) <= MAX_ORIGINS
+    settle(core, 0.0, C, needed=frozenset({NodeId("n0")}), alive={NodeId("n0")})
+    (again,) = settle(core, AFTER_S, C, needed=frozenset({NodeId("n0")}), alive={NodeId("n0")})
+    assert isinstance(again, PassOn)
+    assert again.word.sequence > 2
+
+
 @pytest.mark.parametrize(
     "word",
     [
@@ -152,12 +218,12 @@ def test_a_neighbour_that_floods_is_cut_short() -> None:
 # --- relays ---
 
 
-async def gather(world: World) -> None:
+async def gather(world: World, nodes: str = "abc", warm_links: int = 0) -> None:
     """Ann, Bob and Cid, each on their node; nothing passes between Ann's and Bob's."""
     world.broken.add(frozenset({A, B}))
     world.nursery.start_soon(world.measure)
-    for name in "abc":
-        await world.open(name)
+    for name in nodes:
+        await world.open(name, warm_links=warm_links)
     await trio.sleep(0.1)
     world.relays[A].share_room(ROOM, frozenset({B, C}), (ANN,))
     world.relays[B].share_room(ROOM, frozenset({A, C}), (BOB,))
@@ -225,3 +291,50 @@ async def test_a_node_that_dies_behind_a_neighbour_is_missed(autojump_clock: Moc
         world.vanish(B)
         await trio.sleep(0.5)
         assert people(world, A, B) == ()
+
+
+def say(world: World, speaker: NodeId, hearer: NodeId, word: LinkMessage) -> None:
+    """Let a word come over the link between the two."""
+    (peer,) = (
+        id_
+        for id_, peer in world.engines[hearer].peers.items()
+        if peer.partner is not None and peer.partner[0] is world.engines[speaker]
+    )
+    world.engines[hearer].report(EngineLinkMessage(peer=peer, data=encode(word)))
+
+
+async def test_who_left_stays_gone_when_an_older_word_comes_late_by_a_neighbour(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await gather(world)
+        await trio.sleep(10.0)
+        assert people(world, A, B) == ("bob",)
+        world.broken.clear()
+        await trio.sleep(60.0)
+        world.relays[B].share_room(ROOM, frozenset(), ())
+        await trio.sleep(1.0)
+        assert people(world, A, B) == ()
+        say(world, C, A, Carried(B, A, 1, 100, encode(RoomState(ROOM, 1, (BOB,)))))
+        await trio.sleep(1.0)
+        assert people(world, A, B) == ()
+        assert world.relays[A].statistics().oddities["carried_overtaken"] == 1
+
+
+@pytest.mark.parametrize("word", [Want(TrackId("tr_1"), 1), ClockQuestion("tc_1")])
+async def test_words_between_neighbours_are_not_heard_by_another(autojump_clock: MockClock, word: LinkMessage) -> None:
+    async with open_world() as world:
+        await gather(world)
+        await trio.sleep(10.0)
+        sent = world.engines[A].sent
+        say(world, C, A, Carried(B, A, 1, 3, encode(word)))
+        await trio.sleep(0.2)
+        assert world.relays[A].statistics().oddities["carried_refused"] == 1
+        assert world.engines[A].sent == sent, "no answer"
+
+
+async def test_a_neighbour_of_an_older_build_is_left_for_another(autojump_clock: MockClock) -> None:
+    async with open_world() as world:
+        await gather(world, "abcd", warm_links=4)
+        # It knows no such word: whatever comes is garbled to it.
+        world.relays[C]._owner.carriage.hear = lambda *_, **__: ()  # type: ignore[method-assign]
+        await trio.sleep(AFTER_S + (HELLOS_EACH + 2) * HELLO_EVERY_S)
+        assert (people(world, A, B), people(world, B, A)) == (("bob",), ("ann",))
