@@ -5,6 +5,7 @@
 //! only the beginning of a picture, or that follows the one before closely, sleeps for a moment, takes the burst whole,
 //! drains each peer once for all of it and hands each peer's datagrams to the kernel as one.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::control::messages::MediaKind;
@@ -15,8 +16,14 @@ use crate::engine::media::packet::MediaPacket;
 /// that their bandwidth estimates can tell apart.
 const MOMENT: Duration = Duration::from_micros(500);
 
+/// The first look for the rest of a picture: what another node hands on, or a sender does not pace, is all but there.
+const FIRST_LOOK: Duration = Duration::from_micros(25);
+
 /// While a picture goes on, the socket is looked at this often: a look costs a tenth of what forwarding a part does.
-pub const LOOK_EVERY: Duration = Duration::from_micros(200);
+const LOOK_EVERY: Duration = Duration::from_micros(200);
+
+/// Nanoseconds by which the kernel may prolong a sleep of a worker; other threads' by 50 us, twice the first look.
+const SLACK_NS: NonZeroU64 = NonZeroU64::new(1000).unwrap();
 
 /// A picture that is not complete by then goes on in the next turn.
 pub const LONGEST: Duration = Duration::from_millis(1);
@@ -46,6 +53,17 @@ impl Gathering {
     }
 }
 
+/// Let this thread's sleeps end when they are to. Where the kernel refuses, they are longer.
+pub fn sleep_exactly() {
+    let _ = rustix::thread::set_current_timer_slack(Some(SLACK_NS));
+}
+
+/// How long to sleep until the next look for a picture that has been gathered for so long: as long again.
+#[must_use]
+pub fn look_after(gathered: Duration) -> Duration {
+    gathered.clamp(FIRST_LOOK, LOOK_EVERY)
+}
+
 /// Whether the newest packet leaves its picture unfinished: the marker is on the last one (RFC 7741 section 4.1 and
 /// its like).
 #[must_use]
@@ -56,6 +74,14 @@ pub fn goes_on(newest: &MediaPacket) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn looks_become_seldom() {
+        let waits: Vec<u128> = [0, 30, 70, 150, 310, 900]
+            .map(|gathered| look_after(Duration::from_micros(gathered)).as_micros())
+            .into();
+        assert_eq!(waits, [25, 30, 70, 150, 200, 200]);
+    }
 
     #[test]
     fn only_a_busy_turn_is_waited_for() {

@@ -207,6 +207,7 @@ impl Worker {
     /// # Errors
     /// When polling fails, or the node stopped reading what we write.
     pub fn run(&mut self) -> io::Result<()> {
+        gathering::sleep_exactly();
         let mut polled = Events::with_capacity(MAX_POLLED);
         loop {
             let now = Instant::now();
@@ -286,7 +287,7 @@ impl Worker {
             if !goes_on || begun.elapsed() >= gathering::LONGEST {
                 return took;
             }
-            thread::sleep(gathering::LOOK_EVERY);
+            thread::sleep(gathering::look_after(begun.elapsed()));
             self.readable = true;
         }
     }
