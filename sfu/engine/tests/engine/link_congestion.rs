@@ -22,6 +22,9 @@ const SPAN: Duration = Duration::from_secs(16);
 /// By then the link has found its limit.
 const SETTLED: Duration = Duration::from_secs(3);
 
+/// A limit rests for up to 16 s after a cut or two, and grows to three times as much within ten.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 const SOUND_EVERY: Duration = Duration::from_millis(20);
 const SOUND_BYTES: usize = 101;
 
@@ -232,6 +235,60 @@ fn judge(outcome: &Outcome, pictures_bps: u64) -> Result<(), String> {
     well.then_some(()).ok_or(format!(
         "{lost} of sound lost, {added:?} added, {most:?} at most, {carried} bit/s of pictures"
     ))
+}
+
+#[test]
+fn pictures_come_back_where_no_sound_tells_that_the_path_is_wide_again() {
+    let (mut oslo, mut lima) = (Node::start(), Node::start());
+    let path = Path::between([oslo.address, lima.address]);
+    let seen = [path.seen[1], path.seen[0]];
+    Node::link_over(seen, (&mut oslo, "lima"), (&mut lima, "oslo"));
+    let (mut ann, mut ben) = (Client::new("ann"), Client::with("ben", like_engine()));
+    oslo.publish(&mut ann, &[Video]);
+    lima.subscribe(&mut ben, &[("ann_video", Video)]);
+    Node::numbered_leg(
+        1,
+        (&mut oslo, "lima"),
+        (&mut lima, "oslo"),
+        "ann_video",
+        Video,
+    );
+    let play = |ann: &mut Client, ben: &mut Client| {
+        play_for(&mut [&mut *ann, &mut *ben], Duration::from_millis(1));
+        ann.connected && ben.connected
+    };
+    while !play(&mut ann, &mut ben) {}
+    path.weather.delay_ms.store(DELAY_MS, Ordering::Relaxed);
+    path.weather.queue_ms.store(QUEUE_MS, Ordering::Relaxed);
+    path.weather.rate_bps.store(PATH_BPS / 3, Ordering::Relaxed);
+    let (began, mut camera) = (Instant::now(), Stream::new(None, 0, 150, 1200));
+    let mut came = began;
+    let mut until = |what: &str, done: &mut dyn FnMut(Instant, usize) -> bool| {
+        let since = Instant::now();
+        loop {
+            camera.turn(&mut ann, began);
+            play(&mut ann, &mut ben);
+            let count = ben.packets.drain(..).count();
+            if count > 0 {
+                came = Instant::now();
+            }
+            if done(came, count) {
+                return;
+            }
+            assert!(since.elapsed() < PATIENCE, "{what}");
+        }
+    };
+    until("pictures are shed", &mut |came, _| {
+        came.elapsed() > Duration::from_millis(1500)
+    });
+    path.weather
+        .rate_bps
+        .store(10 * PATH_BPS, Ordering::Relaxed);
+    let mut pictures = 0;
+    until("pictures come back", &mut |_, count| {
+        pictures += count;
+        pictures > 300
+    });
 }
 
 #[test]

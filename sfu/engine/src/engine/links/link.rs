@@ -89,6 +89,8 @@ pub struct Link {
     /// Bit/s that would be sent if all went out, as of the last look at what fits.
     pub wanted_bps: u64,
     pub shared_at: Option<Instant>,
+    /// When the other end last said what arrives, or would have.
+    pub reported_at: Option<Instant>,
     /// When a leg last got more.
     pub risen_at: Option<Instant>,
     shed: BTreeMap<u32, Shed>,
@@ -166,6 +168,7 @@ impl Link {
                 budget: LinkBudget::default(),
                 wanted_bps: 0,
                 shared_at: None,
+                reported_at: None,
                 risen_at: None,
                 shed: BTreeMap::new(),
                 sound: SoundRate::new(now),

@@ -97,6 +97,12 @@ impl LinkHealth {
         }
     }
 
+    /// Nothing was heard for so long that the path may be gone.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
     /// The last measurement, once a round trip was closed.
     #[must_use]
     pub fn measured(&self, now: Instant) -> Option<Health> {

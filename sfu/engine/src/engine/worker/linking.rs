@@ -12,6 +12,7 @@ use crate::engine::layers::table::LayerTable;
 use crate::engine::links::gap_list::Range;
 use crate::engine::links::link::Link;
 use crate::engine::links::link_budget::Situation;
+use crate::engine::links::link_health::LinkHealth;
 use crate::engine::links::link_signal::{LinkSignal, Received};
 use crate::engine::links::shedding::{Steps, fit};
 use crate::engine::peers::peer::Role;
@@ -22,6 +23,9 @@ const SHARE_EVERY: Duration = Duration::from_millis(100);
 
 /// Between two steps up on one link: a queue needs about as long to show the first.
 const RISE_EVERY: Duration = Duration::from_secs(1);
+
+/// The other end says nothing of what arrives when nothing does: after so long that is taken for said.
+const UNREPORTED: Duration = Duration::from_secs(1);
 
 /// What a leg carries after each of its steps.
 type Grants = Vec<Wanted>;
@@ -45,6 +49,25 @@ impl Worker {
     pub(super) fn tell_sent(&mut self, key: PeerKey, now: Instant) {
         if let Some(signal) = self.linked(key).and_then(|link| link.tell_sent(now)) {
             self.signal(key, signal, now);
+        }
+    }
+
+    /// Have the limit of a link grow again over which nothing goes any more, for all of it was shed.
+    pub(super) fn tend_silence(&mut self, key: PeerKey, now: Instant) {
+        let Some(link) = self.linked(key) else {
+            return;
+        };
+        let suspect = link.health.as_ref().is_none_or(LinkHealth::is_suspect);
+        let since = *link.reported_at.get_or_insert(now);
+        if link.sheds() && !suspect && now >= since + UNREPORTED {
+            let nothing = Received {
+                elapsed_us: UNREPORTED.as_micros() as u32,
+                packets: 0,
+                bytes: 0,
+                lost: 0,
+                queue_us: 0,
+            };
+            self.on_received(key, nothing, now);
         }
     }
 
@@ -116,6 +139,7 @@ impl Worker {
             rtt: link.rtt(now).unwrap_or_default(),
             risen_at: link.risen_at,
         };
+        link.reported_at = Some(now);
         let fell = link.budget.hear(received, situation, now);
         if link.budget.limit_bps().is_none() && !link.sheds() {
             return;

@@ -201,6 +201,7 @@ impl Worker {
             HealthEffect::Send(keepalive) => {
                 self.signal(key, LinkSignal::Keepalive(keepalive), now);
                 self.tell_sent(key, now);
+                self.tend_silence(key, now);
             }
             HealthEffect::Report(health) => {
                 if let Some(peer) = self.peers.get(key) {
