@@ -5,10 +5,11 @@ A path that is broken for an hour is no reason for views of a room to part: its 
 :data:`AFTER_S`, so that in the usual course nothing goes round.
 
 Whoever finds a way, or another one, says hello by it, and again each :data:`HELLO_EVERY_S` until the other end's hello
-is there; a neighbour by which none comes, be it full or of an older build, is left for the next one after
+is answered; a neighbour by which no answer comes, be it full or of an older build, is left for the next one after
 :data:`HELLOS_EACH`. The answer goes back by whom the hello came. With that the far node counts as linked for what is
 said of rooms (`Reached`): both state all of it, as over a link that has come up. So what was lost between two ways is
-said again, and so is what was lost on one: its words are numbered, and who misses one says hello anew.
+said again, and so is what was lost on one: its words are numbered, and who misses one, or hears nothing any more, says
+hello anew. Where there is nothing to say an empty answer is said now and then.
 
 The neighbour is believed as far as it is with the media, which it passes on as well: every node of the cluster could
 lie about another one here. It passes on nothing that came over two links already, nothing to where it came from, and no
@@ -34,7 +35,13 @@ AFTER_S: Final = 4.0
 """How long a link must be missing: longer than making one takes, and shorter than what it told is kept (8 s)."""
 
 HELLO_EVERY_S: Final = 2.0
-"""Until the other end has said hello, too; it may have found no way yet."""
+"""Until the other end has said hello or answered; it may have found no way yet."""
+
+BEAT_EVERY_S: Final = 5.0
+"""A word is said so often at least, and what was lost before it is noticed..."""
+
+SILENT_S: Final = 2.5 * BEAT_EVERY_S
+"""...and so is that nothing comes any more."""
 
 HELLOS_EACH: Final = 3
 """Hellos by one neighbour, until the next one is tried: longer than the other end takes to find its way (4 s)."""
@@ -94,9 +101,12 @@ class _Far:
     since: float
     via: NodeId | None = None
     is_reached: bool = False
+    asks: bool = True
+    """A hello of ours is to be answered: at the beginning, and when a word is missed."""
     hellos: int = 0
     """Said by this way since it was taken."""
     hello_at: float = float("-inf")
+    said_at: float = float("-inf")
     heard_at: float = float("-inf")
 
 
@@ -155,10 +165,13 @@ class Carriage:
                 del self._far[node]
                 if far.is_reached and node not in linked:
                     effects.append(Unreached(node=node))
-        for node in sorted(missing):
-            far = self._far.setdefault(node, _Far(since=now))
-            if now >= far.since + AFTER_S:
-                effects += self._look(node, far, ways(node), now)
+        for node in missing - self._far.keys():
+            self._far[node] = _Far(since=now)
+        for node, far in sorted(self._far.items()):
+            if far.is_reached or now >= far.since + AFTER_S:
+                # Who is not needed yet, and has spoken, is answered by whom it spoke.
+                by = ways(node) if node in missing or far.via is None else (far.via,)
+                effects += self._look(node, far, by, now)
         for neighbour in self._paces.keys() - linked:
             del self._paces[neighbour]
         self._look_at = now + LOOK_EVERY_S if self._far else float("inf")
@@ -168,10 +181,10 @@ class Carriage:
         """When :meth:`settle` must be called at the latest; endless while no link is missing."""
         return self._look_at
 
-    def wrap(self, node: NodeId, data: bytes) -> PassOn | None:
+    def wrap(self, node: NodeId, data: bytes, now: float) -> PassOn | None:
         """Say something to a node by a neighbour; None where that does not reach it."""
         far = self._far.get(node)
-        return None if far is None or not far.is_reached else self._pass(node, far, data)
+        return None if far is None or not far.is_reached else self._pass(node, far, data, now)
 
     def hear(
         self, neighbour: NodeId, word: Carried, *, linked: AbstractSet[NodeId], boots: Mapping[NodeId, int], now: float
@@ -205,49 +218,52 @@ class Carriage:
         far = self._far.setdefault(word.origin, _Far(since=now))
         far.via, far.heard_at = far.via or neighbour, now
         self._look_at = min(self._look_at, now + LOOK_EVERY_S)
-        if far.is_reached and arrived:
-            if is_next:
-                return arrived
-            self.oddities["carried_missed"] += 1
-            return (*arrived, *self._greet(word.origin, far, now))
-        if arrived:
-            # It takes us for reached, and we do not: it has to begin anew.
-            self.oddities["carried_early"] += 1
-            return self._greet(word.origin, far, now)
-        far.via, far.is_reached = neighbour, True
-        return (*self._greet(word.origin, far, now), Reached(node=word.origin, boot=word.boot))
+        is_of_old = far.is_reached and (arrived or (word.answers and not far.asks))
+        if is_of_old and is_next:
+            return arrived
+        if arrived or is_of_old:
+            # Or it takes us for reached, and we do not: it has to begin anew.
+            self.oddities["carried_missed" if far.is_reached else "carried_early"] += 1
+            far.asks = True
+            return (*(arrived if far.is_reached else ()), *self._greet(word.origin, far, now))
+        far.via, far.is_reached, far.asks, far.hellos = neighbour, True, False, 0
+        answer = () if word.answers else (self._pass(word.origin, far, b"", now, answers=True),)
+        return (*answer, Reached(node=word.origin, boot=word.boot))
 
     def _look(self, node: NodeId, far: _Far, ways: Sequence[NodeId], now: float) -> tuple[CarriageEffect, ...]:
         was_reached = far.is_reached
+        far.asks |= far.is_reached and now >= far.heard_at + SILENT_S
         has_waited = now >= far.hello_at + HELLO_EVERY_S
         if far.via not in ways:
             self._take_way(far, next(iter(ways), None))
-        elif not far.is_reached and has_waited and far.hellos >= HELLOS_EACH:
+        elif far.asks and has_waited and far.hellos >= HELLOS_EACH:
             self._take_way(far, ways[(ways.index(far.via) + 1) % len(ways)])
-        if far.is_reached:
-            return ()
-        fallen = (Unreached(node=node),) if was_reached else ()
+        if not far.asks:
+            is_quiet = now >= far.said_at + BEAT_EVERY_S
+            return (self._pass(node, far, b"", now, answers=True),) if is_quiet else ()
+        fallen = (Unreached(node=node),) if was_reached and not far.is_reached else ()
         return fallen if far.via is None else (*fallen, *self._greet(node, far, now))
 
     @staticmethod
     def _take_way(far: _Far, via: NodeId | None) -> None:
-        far.via, far.is_reached, far.hellos, far.hello_at = via, False, 0, float("-inf")
+        far.via, far.is_reached, far.asks, far.hellos, far.hello_at = via, False, True, 0, float("-inf")
 
     def _greet(self, node: NodeId, far: _Far, now: float) -> tuple[CarriageEffect, ...]:
         if now < far.hello_at + HELLO_EVERY_S:
             return ()
         far.hello_at = now
         far.hellos += 1
-        return (self._pass(node, far, b""),)
+        return (self._pass(node, far, b"", now),)
 
-    def _pass(self, node: NodeId, far: _Far, data: bytes) -> PassOn:
+    def _pass(self, node: NodeId, far: _Far, data: bytes, now: float, *, answers: bool = False) -> PassOn:
         assert far.via is not None
+        far.said_at = now
         if node not in self._said and len(self._said) >= MAX_ORIGINS:
             self._said = {one: said for one, said in self._said.items() if one in self._far}
         # Who was forgotten goes on above all others, since the far node may remember.
         sequence = self._said[node] = self._said.get(node, self._said_most) + 1
         self._said_most = max(self._said_most, sequence)
-        return PassOn(neighbour=far.via, word=Carried(self._own, node, self._boot, sequence, data))
+        return PassOn(neighbour=far.via, word=Carried(self._own, node, self._boot, sequence, data, answers))
 
     def _hear_for_another(
         self, neighbour: NodeId, word: Carried, linked: AbstractSet[NodeId], now: float

@@ -488,7 +488,7 @@ class Owner:
             self.oddities["word_without_link"] += 1
             return
         for data in encode_parts(word, words.MAX_CARRIED_BYTES):
-            passed = self.carriage.wrap(node, data) if len(data) <= words.MAX_CARRIED_BYTES else None
+            passed = self.carriage.wrap(node, data, self._now) if len(data) <= words.MAX_CARRIED_BYTES else None
             if passed is None:
                 self.oddities["word_without_link"] += 1
                 return

@@ -153,6 +153,7 @@ class _Begun:
 
     room: RoomId
     revision: int
+    parts: int = 0
     people: list[ParticipantInfo] = field(default_factory=list)
 
 
@@ -357,12 +358,17 @@ class Rooms:
     def _put_together(self, far: _FarNode, part: RoomState) -> RoomState | None:
         """Take a part of a statement; give the whole of it with the last."""
         begun, far.begun = far.begun, None
-        if begun is not None and (begun.room, begun.revision) != (part.room, part.revision):
+        if begun is not None and (begun.room, begun.revision, begun.parts) != (part.room, part.revision, part.part):
             self.oddities["statement_cut_off"] += 1
             begun = None
+        if begun is None and part.part > 0:
+            # Its beginning went another way, or was lost; all of it is said anew, of the same revision.
+            self.oddities["statement_headless"] += 1
+            return None
         if begun is None and not part.more:
             return part
         begun = begun or _Begun(part.room, part.revision)
+        begun.parts += 1
         # One too many is enough for the whole to be refused.
         begun.people += part.participants[: MAX_PEOPLE_EACH + 1 - len(begun.people)]
         if not part.more:

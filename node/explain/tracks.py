@@ -232,6 +232,9 @@ class TrackTracer:
         if self._relay is None or within_s <= 0:
             await trio.lowlevel.checkpoint()
             return (), TOO_FAR
+        if (node, trace) in self._awaited:
+            await trio.lowlevel.checkpoint()
+            return (), BUSY  # somebody asked us for it twice
         awaited = self._awaited[node, trace] = _Awaited()
         try:
             self._relay.ask_trace(node, trace, track, within_s=within_s)

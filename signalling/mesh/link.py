@@ -59,9 +59,9 @@ class RoomState(_LinkWord, frozen=True, tag=1):
 
     ``revision`` grows with every change on the sending boot; an older one is ignored.
     An empty ``participants`` says that the room no longer lives here. A room too large for one
-    message is stated in several of the same revision, one behind the other: ``more`` says that the
-    next one goes on. ``kept`` says of an empty one that people are here still, and that I tell you no more of them
-    because nobody of the room is on your node.
+    message is stated in several of the same revision, one behind the other: ``part`` counts them from 0, ``more`` says
+    that the next one goes on. ``kept`` says of an empty one that people are here still, and that I tell you no more of
+    them because nobody of the room is on your node.
     """
 
     room: RoomId
@@ -69,6 +69,7 @@ class RoomState(_LinkWord, frozen=True, tag=1):
     participants: tuple[ParticipantInfo, ...]
     more: bool = False
     kept: bool = False
+    part: int = 0
 
 
 class Transit(msgspec.Struct, frozen=True, array_like=True):
@@ -374,7 +375,8 @@ class Carried(_LinkWord, frozen=True, tag=28):
         target: To whom.
         boot: The origin's incarnation.
         sequence: One more with each word of that boot to this target; an older one is ignored, a gap asks for a hello.
-        data: The word as it would go over a link; empty says only that there is a way.
+        data: The word as it would go over a link; empty says hello: there is a way, state all you have to say.
+        answers: Of a hello: it answers yours, or nothing, and wants no answer.
     """
 
     origin: NodeId
@@ -382,6 +384,7 @@ class Carried(_LinkWord, frozen=True, tag=28):
     boot: int
     sequence: int
     data: Annotated[bytes, msgspec.Meta(max_length=MAX_CARRIED_BYTES)]
+    answers: bool = False
 
 
 PlanWord: TypeAlias = RoomHops | RoomPlan

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from relay import NodeReached, RemoteChat, RemoteRoom
 from relay.carriage import (
     AFTER_S,
+    BEAT_EVERY_S,
     HELLO_EVERY_S,
     HELLOS_EACH,
     MAX_ORIGINS,
@@ -54,9 +55,9 @@ def settle(
 
 
 def hear(
-    core: Carriage, sequence: int, data: bytes = b"", now: float = AFTER_S, boot: int = 1
+    core: Carriage, sequence: int, data: bytes = b"", now: float = AFTER_S, *, answers: bool = False
 ) -> tuple[CarriageEffect, ...]:
-    word = Carried(B, A, boot, sequence, data)
+    word = Carried(B, A, 1, sequence, data, answers)
     return core.hear(C, word, linked={C, D}, boots=BOOTS, now=now)
 
 
@@ -65,7 +66,7 @@ def met() -> Carriage:
     core = Carriage(own=A, boot=1)
     settle(core, 0.0, C)
     settle(core, AFTER_S, C)
-    hear(core, 1)
+    hear(core, 1, answers=True)
     return core
 
 
@@ -74,25 +75,28 @@ def test_a_link_that_is_being_made_has_its_time() -> None:
     assert settle(core, 0.0, C) == settle(core, AFTER_S - 0.1, C) == ()
     assert settle(core, AFTER_S, C) == (PassOn(neighbour=C, word=Carried(A, B, 1, 1, b"")),)
     assert not core.is_reached(B)
-    assert core.wrap(B, b"x") is None
+    assert core.wrap(B, b"x", 10.0) is None
 
 
-def test_hello_is_said_again_until_the_other_one_s_is_there() -> None:
+def test_hello_is_said_again_until_it_is_answered() -> None:
     core = Carriage(own=A, boot=1)
     settle(core, 0.0, C)
     assert len(settle(core, AFTER_S, C)) == 1
     assert settle(core, AFTER_S + 1, C) == ()
     assert len(settle(core, AFTER_S + HELLO_EVERY_S, C)) == 1
-    assert hear(core, 1, now=AFTER_S + HELLO_EVERY_S + 0.1) == (Reached(node=B, boot=1),)
+    assert hear(core, 1, now=AFTER_S + HELLO_EVERY_S + 0.1, answers=True) == (Reached(node=B, boot=1),)
+    assert hear(core, 2, now=AFTER_S + HELLO_EVERY_S + 0.1, answers=True) == ()
     assert settle(core, AFTER_S + 3 * HELLO_EVERY_S, C) == ()
-    assert core.wrap(B, b"x") == PassOn(neighbour=C, word=Carried(A, B, 1, 3, b"x"))
+    assert core.wrap(B, b"x", 10.0) == PassOn(neighbour=C, word=Carried(A, B, 1, 3, b"x"))
 
 
-def test_who_is_greeted_first_greets_back_at_once() -> None:
+def test_every_hello_is_answered_at_once() -> None:
     core = Carriage(own=A, boot=1)
-    assert hear(core, 1, now=0.0) == (PassOn(neighbour=C, word=Carried(A, B, 1, 1, b"")), Reached(node=B, boot=1))
+    for number in (1, 2):
+        answer = PassOn(neighbour=C, word=Carried(A, B, 1, number, b"", answers=True))
+        assert hear(core, number, now=0.0) == (answer, Reached(node=B, boot=1))
     # No room is shared yet, and is about to be told of.
-    assert settle(core, SPOKEN_S - 0.1, needed=NOBODY) == ()
+    assert Unreached(node=B) not in settle(core, SPOKEN_S - 0.1, needed=NOBODY)
     assert settle(core, SPOKEN_S, needed=NOBODY) == (Unreached(node=B),)
 
 
@@ -107,7 +111,7 @@ def test_who_takes_us_for_reached_is_told_to_begin_anew() -> None:
     core = Carriage(own=A, boot=1)
     assert hear(core, 5, b"x") == (PassOn(neighbour=C, word=Carried(A, B, 1, 1, b"")),)
     assert not core.is_reached(B)
-    assert hear(core, 6, now=AFTER_S + 0.1) == (Reached(node=B, boot=1),)
+    assert hear(core, 6, now=AFTER_S + 0.1, answers=True) == (Reached(node=B, boot=1),)
 
 
 def test_a_neighbour_by_whom_nothing_comes_back_is_left_for_the_next_one_in_turn() -> None:
@@ -127,7 +131,7 @@ def test_the_answer_goes_back_by_whom_the_hello_came() -> None:
     settle(core, 0.0, D, C)
     assert settle(core, AFTER_S, D, C) == (PassOn(neighbour=D, word=Carried(A, B, 1, 1, b"")),)
     assert hear(core, 1, now=AFTER_S + HELLO_EVERY_S) == (
-        PassOn(neighbour=C, word=Carried(A, B, 1, 2, b"")),
+        PassOn(neighbour=C, word=Carried(A, B, 1, 2, b"", answers=True)),
         Reached(node=B, boot=1),
     )
 
@@ -141,6 +145,29 @@ def test_who_misses_a_word_has_all_of_it_said_anew() -> None:
     )
     assert hear(core, 6, b"six", now=20.1) == (Arrived(origin=B, data=b"six"),), "hellos have their pace"
     assert core.oddities["carried_missed"] == 2
+    assert settle(core, 21.0, C) == ()
+    assert settle(core, 22.0, C) == (PassOn(neighbour=C, word=Carried(A, B, 1, 3, b"")),)
+    assert hear(core, 7, now=22.1, answers=True) == (Reached(node=B, boot=1),)
+    assert settle(core, 24.0, C) == ()
+
+
+def test_the_last_word_is_missed_by_the_beat_behind_it() -> None:
+    core = met()
+    assert settle(core, AFTER_S + BEAT_EVERY_S - 0.1, C) == ()
+    beat = PassOn(neighbour=C, word=Carried(A, B, 1, 2, b"", answers=True))
+    assert settle(core, AFTER_S + BEAT_EVERY_S, C) == (beat,)
+    assert settle(core, AFTER_S + BEAT_EVERY_S + 1, C) == ()
+    assert hear(core, 2, now=20.0, answers=True) == ()
+    hello = PassOn(neighbour=C, word=Carried(A, B, 1, 3, b""))
+    assert hear(core, 4, now=25.0, answers=True) == (hello,)
+
+
+def test_a_neighbour_that_lets_nothing_through_any_more_is_left() -> None:
+    core = met()
+    hear(core, 2, b"two", now=20.0)
+    hear(core, 4, b"four", now=20.0)
+    asked = [effect for step in range(1, 4) for effect in settle(core, 20.0 + step * HELLO_EVERY_S, C, D)]
+    assert asked[-2:] == [Unreached(node=B), PassOn(neighbour=D, word=Carried(A, B, 1, 5, b""))]
 
 
 def test_words_to_one_node_leave_no_gaps_for_another() -> None:
@@ -182,10 +209,10 @@ def test_nobody_is_believed_who_could_speak_for_himself_or_is_no_member(word: Ca
 
 def test_another_way_is_begun_anew_and_none_is_the_end() -> None:
     core = met()
-    assert settle(core, 10.0, D, C) == (), "the one that works stays"
+    assert settle(core, 8.0, D, C) == (), "the one that works stays"
     gone = settle(core, 11.0, D)
     assert gone == (Unreached(node=B), PassOn(neighbour=D, word=Carried(A, B, 1, 2, b"")))
-    assert hear(core, 2, now=11.1) == (Reached(node=B, boot=1),)
+    assert hear(core, 2, now=11.1, answers=True) == (Reached(node=B, boot=1),)
     assert settle(core, 12.0) == (Unreached(node=B),)
     assert settle(core, 13.0) == ()
 
@@ -193,7 +220,7 @@ def test_another_way_is_begun_anew_and_none_is_the_end() -> None:
 def test_a_link_takes_over_without_a_word() -> None:
     core = met()
     assert core.settle({B}, {B, C, D}, BOOTS.keys(), lambda _: (C,), 10.0) == ()
-    assert core.wrap(B, b"x") is None
+    assert core.wrap(B, b"x", 10.0) is None
     late = core.hear(C, Carried(B, A, 1, 2, b"late"), linked={B, C, D}, boots=BOOTS, now=10.1)
     assert late == (Arrived(origin=B, data=b"late"),), "the other end will notice the link in a moment"
 
@@ -245,7 +272,7 @@ async def test_two_nodes_that_never_had_a_link_know_each_other_s_people(autojump
         await trio.sleep(7.0)
         assert (people(world, A, B), people(world, B, A)) == (("bob",), ("ann",))
         assert world.of("a", NodeReached) == [NodeReached(node=B)]
-        assert world.relays[C].statistics().words_passed == 4, "a hello and a room each way"
+        assert world.relays[C].statistics().words_passed == 6, "a hello, its answer and a room each way"
         # What changes is told as well, for as long as it lasts.
         await trio.sleep(60.0)
         eve = person("eve", B)
@@ -325,7 +352,7 @@ async def test_words_between_neighbours_are_not_heard_by_another(autojump_clock:
         await gather(world)
         await trio.sleep(10.0)
         sent = world.engines[A].sent
-        say(world, C, A, Carried(B, A, 1, 3, encode(word)))
+        say(world, C, A, Carried(B, A, 1, 4, encode(word)))
         await trio.sleep(0.2)
         assert world.relays[A].statistics().oddities["carried_refused"] == 1
         assert world.engines[A].sent == sent, "no answer"

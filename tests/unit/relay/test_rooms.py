@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,9 +22,6 @@ from relay.rooms import (
 from signalling.client.messages import ParticipantInfo, TrackInfo
 from signalling.ids import NodeId, ParticipantId, RoomId, TrackId, UserId
 from signalling.mesh.link import RoomState
-
-if TYPE_CHECKING:
-    import pytest
 
 A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 ROOM = RoomId("room")
@@ -248,17 +244,30 @@ def test_a_room_said_again_under_a_later_revision_is_told_again_after_a_rise_onl
     assert heard(core, 5, BOB) == ()
 
 
-def part(core: Rooms, revision: int, *people: ParticipantInfo, more: bool) -> tuple[object, ...]:
-    return core.handle(StateHeard(node=B, state=RoomState(ROOM, revision, people, more)), 0.0)
+def part(core: Rooms, revision: int, *people: ParticipantInfo, more: bool, number: int = 0) -> tuple[object, ...]:
+    state = RoomState(ROOM, revision, people, more=more, part=number)
+    return core.handle(StateHeard(node=B, state=state), 0.0)
 
 
 def test_a_large_room_comes_in_parts_and_counts_with_the_last() -> None:
     core = linked()
     dan = person("dan", B)
     assert part(core, 3, BOB, more=True) == ()
-    assert part(core, 3, more=True) == ()
-    assert part(core, 3, dan, more=False) == learnt(BOB, dan)
+    assert part(core, 3, more=True, number=1) == ()
+    assert part(core, 3, dan, more=False, number=2) == learnt(BOB, dan)
     assert part(core, 3, dan, more=False) == ()
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_statement_of_which_a_part_was_lost_counts_when_it_is_said_again(missing: int) -> None:
+    core = linked()
+    people = [BOB, person("dan", B), person("eve", B)]
+    said = [(people[number], number < 2, number) for number in range(3)]
+    for one, more, number in said[:missing] + said[missing + 1 :]:
+        assert part(core, 3, one, more=more, number=number) == ()
+    # The link is made anew, or a neighbour was asked to begin anew.
+    core.handle(LinkRisen(node=B, boot=1), 1.0)
+    assert [part(core, 3, one, more=more, number=number) for one, more, number in said] == [(), (), learnt(*people)]
 
 
 def test_a_statement_that_is_cut_off_leaves_what_was_known() -> None:
@@ -279,9 +288,9 @@ def test_what_a_far_node_may_tell_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(rooms_module, "MAX_ROOMS_EACH", 2)
     core = linked()
 
-    def say(room: str, revision: int, count: int, *, more: bool = False) -> int:
+    def say(room: str, revision: int, count: int, *, more: bool = False, number: int = 0) -> int:
         people = tuple(person(f"{room}-{n}", B) for n in range(count))
-        state = RoomState(RoomId(room), revision, people, more)
+        state = RoomState(RoomId(room), revision, people, more=more, part=number)
         return len(core.handle(StateHeard(node=B, state=state), 0.0))
 
     assert [say("x", 1, 2), say("y", 2, 2), say("y", 3, 1), say("z", 4, 1)] == [1, 0, 1, 0]
@@ -294,9 +303,9 @@ def test_what_a_far_node_may_tell_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
         1,
         1,
     ], "a room counts with what it holds now"
-    for _ in range(5):
-        assert say("y", 11, 2, more=True) == 0
-    assert say("y", 11, 2) == 0, "nor in parts"
+    for number in range(5):
+        assert say("y", 11, 2, more=True, number=number) == 0
+    assert say("y", 11, 2, number=5) == 0, "nor in parts"
 
 
 def test_a_room_that_is_not_stated_again_after_a_rise_is_over() -> None:

@@ -57,6 +57,7 @@ def test_a_large_room_is_said_in_parts_that_fit_in_order() -> None:
     states = [part for part in parts if isinstance(part, RoomState)]
     assert tuple(person for state in states for person in state.participants) == people
     assert [state.more for state in states] == [True] * (len(parts) - 1) + [False]
+    assert [state.part for state in states] == list(range(len(parts)))
     assert {(state.room, state.revision) for state in states} == {("hall", 9)}
 
 

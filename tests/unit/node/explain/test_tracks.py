@@ -136,6 +136,20 @@ async def test_another_nodes_question_is_answered_and_too_many_are_told_so(autoj
         assert missing.count("no_answer") == MAX_ANSWERS
 
 
+async def test_a_question_that_comes_twice_is_answered_once_more_and_ends_nothing(autojump_clock: MockClock) -> None:
+    mesh = Mesh()
+    async with open_house(mesh=mesh) as house:
+        ada = await house.enter("Ada")
+        await ada.join()
+        await far_track(house, mesh)
+        for _ in range(2):
+            await mesh.say.send(TraceAsked(node=NodeId("third"), trace="t", track=FAR_TRACK, within_ms=1500))
+            await trio.sleep(0.2)
+        await trio.sleep(5)
+        assert sorted(told[4] for told in mesh.told_traces) == ["busy", "no_answer"]
+        assert len(mesh.traces) == 1
+
+
 async def test_a_way_that_goes_on_for_ever_is_cut_off(autojump_clock: MockClock) -> None:
     mesh = Mesh()
     async with open_house(mesh=mesh) as house, trio.open_nursery() as nursery:
