@@ -53,6 +53,7 @@ from relay.paths import events as paths_core
 from relay.rooms import NodeReturned, NodeVanished, RoomLearnt, Rooms, RoomsDeadline, RoomShared, StateHeard, TellRoom
 from relay.statement import encode_parts
 from relay.steering import Steering, SteeringEffect
+from relay.warm import warm_nodes
 from sfu.protocol import LinkMeasured, LinkMessage, PeerState
 from signalling import cbor
 from signalling.cbor import GarbledError
@@ -319,10 +320,10 @@ class Owner:
 
     def _settle_links(self) -> None:
         """State which links are needed, if that has changed."""
-        warm = sorted(self._alive)[: self._config.warm_links]
+        warm = warm_nodes(self._config.node_id, self._alive.keys(), self._config.warm_links)
         tried = frozenset(self._alive) if self._tried_until > self._now else frozenset()
         partners = self.rooms.partners()
-        wanted = partners | self.legs.partners() | frozenset(warm) | tried
+        wanted = partners | self.legs.partners() | warm | tried
         if wanted != self.wanted:
             self.wanted = wanted
             self._negotiate(LinksWanted(nodes=wanted))

@@ -69,8 +69,10 @@ class Ledger:
         return demands
 
     def partners(self) -> frozenset[NodeId]:
-        """The nodes that a link is needed with: where tracks are from, and where they come by."""
-        return frozenset(self.demands()) | {leg.node for flow in self._flows.values() for leg in flow.legs}
+        """The nodes that a link is needed with: where tracks are from, where they come by, and where they go."""
+        by = {leg.node for flow in self._flows.values() for leg in flow.legs}
+        to = {node for node, link in self._links.items() if link.outgoing}
+        return frozenset(self.demands()) | by | to
 
     def incoming(self) -> Mapping[tuple[NodeId, int], TrackId]:
         """The tracks that come in now, by node and number."""
