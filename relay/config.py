@@ -21,8 +21,8 @@ class RelayConfig:
         cluster: Name of the cluster, in every message.
         node_id: Stable id of this node.
         private_key: The node key; its public half is in this node's tags.
-        warm_links: How many peers are linked as soon as they appear (the first ones by id), so that
-            their first shared room costs no negotiation; others are linked on demand.
+        warm_links: How many peers are linked as soon as they appear (the first ones by id, who
+            have links with all), so that their first shared room costs no negotiation; others are linked on demand.
         idle_linger_s: How long a link that nothing needs is kept: it costs a keepalive each 200 ms
             and saves the next room the set-up.
         forget_after_s: How long a dead link may stay unmended before the node behind it counts as
