@@ -88,7 +88,9 @@ class Legs(Ledger):
                 fallen = self._fall(node, now)
                 self._links[node] = Link()
                 self._refused = {track for track in self._refused if self._owner(track) != node}
-                return (*fallen, *self._settle_all(self._tracks(), now))
+                # For the far node it may be a link that it had, made anew.
+                none_yet = TellLeg(node=node, word=LegsTaken(()))
+                return (*fallen, none_yet, *self._settle_all(self._tracks(), now))
             case LinkRenewed(node=node):
                 return self._renew(node)
             case LinkFallen(node=node):
@@ -151,6 +153,10 @@ class Legs(Ledger):
             effects += self._go_over(track, flow, need, Hop(via=hop.via, hops=level), now)
         elif flow.current is not None and hop is not None and hop.hops < flow.current.level:
             effects += self._lower(track, flow, need, hop)
+        elif hop is None and flow.current is not None and self._is_kept(track):
+            # It came by a node that it may not pass.
+            effects += [effect for leg in flow.legs for effect in self._close(leg)]
+            flow.current = flow.former = None
         if flow.current is None:
             # Nobody can be asked now; neighbours will find another way sooner than we do.
             effects += self._drop_transits(track, below=MAX_HOPS + 1, via=None, code=NO_WAY)

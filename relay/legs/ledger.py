@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from relay.legs.events import Hop, LegsEvent, TracksWanted, WordHeard
 from relay.legs.flow import Flow, Link, Need, Outgoing
-from relay.paths.demand import MAX_HOPS, Demand
+from relay.paths.demand import KEPT_HOPS, MAX_HOPS, Demand
 from signalling.ids import is_node_id
 from signalling.mesh.link import MAX_BEHIND, Want
 
@@ -148,9 +148,14 @@ class Ledger:
         told = tuple(sorted(behind)[:MAX_BEHIND])
         return Need(origin=origin, kind=kind, room=room, is_local=local is not None, behind=told)
 
+    def _is_kept(self, track: TrackId) -> bool:
+        """Whether somebody here wants it in a room that is kept to places."""
+        return any(room in self._kept for room in self._local.get(track, {}))
+
     def _limit(self, track: TrackId) -> int:
         """The highest level that our legs of a track may have: below everybody's who gets it from us."""
-        return min((out.level - 1 for _, out, _ in self._transits_of(track)), default=MAX_HOPS)
+        most = KEPT_HOPS if self._is_kept(track) else MAX_HOPS
+        return min((most, *(out.level - 1 for _, out, _ in self._transits_of(track))))
 
     @staticmethod
     def _pick(link: Link) -> int | None:

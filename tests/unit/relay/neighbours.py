@@ -261,7 +261,7 @@ class World:
             while self._due and self._due[0][0] <= trio.current_time():
                 heapq.heappop(self._due)[2]()
 
-    async def open(self, name: str, **settings: float) -> Relay:
+    async def open(self, name: str, *, region: str = "here", **settings: float) -> Relay:
         """Start the relay of one more node, and a reader of its events."""
         node = NodeId(name)
         key = Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b"."))
@@ -271,7 +271,7 @@ class World:
             boot=1,
             agent_boot=1,
             role="media",
-            region="here",
+            region=region,
             public_url="http://127.0.0.1:1",
             public_key=key.public_key().public_bytes_raw(),
         )

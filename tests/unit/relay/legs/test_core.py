@@ -61,6 +61,12 @@ def test_a_want_waits_for_the_link_and_is_said_again_on_the_next() -> None:
     assert TellLeg(node=B, word=Want(T1, 1)) in core.handle(LinkRisen(node=B), 0.0)
 
 
+def test_the_first_word_on_a_link_ends_what_the_far_node_still_sends_on_it() -> None:
+    core = Legs(own=A)
+    core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "audio")}), 0.0)
+    assert core.handle(LinkRisen(node=B), 0.0)[0] == TellLeg(node=B, word=LegsTaken(()))
+
+
 def test_no_longer_wanted_is_said_and_the_number_is_not_taken_at_once() -> None:
     core = up()
     core.handle(TracksWanted(room=ROOM, tracks={T1: (B, "video")}), 0.0)
