@@ -56,6 +56,7 @@ class PathStatistics(msgspec.Struct, frozen=True, kw_only=True):
         cut: Dropped because the path was cut.
         overflowed: Dropped because the queue before the bottleneck was full.
         refused: Due, but the receiving host's device took none.
+        took_us: How long those that were let through are under way, all together.
     """
 
     sender: str = msgspec.field(name="from")
@@ -67,6 +68,12 @@ class PathStatistics(msgspec.Struct, frozen=True, kw_only=True):
     cut: int
     overflowed: int
     refused: int
+    took_us: int
+
+    @property
+    def admitted(self) -> int:
+        """Let through; some of them may be under way still."""
+        return self.sent - self.lost - self.cut - self.overflowed
 
 
 class WanStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,8 +101,8 @@ class WanStatistics(msgspec.Struct, frozen=True, kw_only=True):
         for path in self.paths:
             if (path.sender, path.receiver) == (sender, receiver):
                 return path
-        nothing = dict.fromkeys(("sent", "sent_bytes", "delivered", "lost", "cut", "overflowed", "refused"), 0)
-        return PathStatistics(sender=sender, receiver=receiver, **nothing)
+        counts = ("sent", "sent_bytes", "delivered", "lost", "cut", "overflowed", "refused", "took_us")
+        return PathStatistics(sender=sender, receiver=receiver, **dict.fromkeys(counts, 0))
 
 
 class _Reply(msgspec.Struct, frozen=True):

@@ -88,6 +88,7 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
         emulated_rtt_ms: round trip of the network between the two.
         measured_rtt_ms: as the node or the person's connection measured it (`/metrics`); None when it does not.
         loss: share of packets that this step lost before repair, 0 to 1; None when unknown.
+        took_ms: how long packets were under way on this step, mean of all; None when there were none.
     """
 
     from_host: str
@@ -95,6 +96,7 @@ class Hop(msgspec.Struct, frozen=True, kw_only=True):
     emulated_rtt_ms: float
     measured_rtt_ms: float | None
     loss: float | None
+    took_ms: float | None = None
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,8 +121,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         flows: every sender to every receiver, sound and picture.
         paths: by "sender>receiver", the steps of the way.
         happenings: in order of time.
-        hop_added_ms: the delay beyond half the emulated round trips of the steps, by "sender>receiver": what nodes
-            add, and the network's jitter, which only ever delays. Empty where the scenario changes the network.
+        hop_added_ms: the delay beyond what packets took on the steps, by "sender>receiver": the time in nodes, and what
+            resends cost. Empty where the scenario changes the network.
         figures: what was read from the nodes' `/metrics` at the end, by node and name; under `network`, what the
             network carried from node to node, Mbit/s with headers; under `machine`, the share of its processors' time
             that was `idle`, the latest that a packet was handed over after it was due (`late_ms`), and how many packets

@@ -145,12 +145,12 @@ METRICS: Final = (
     ),
     Metric(
         key="hop_added_ms",
-        title="Added by nodes",
+        title="Added on the way",
         unit="ms",
         decimals=2,
-        verb="adds in its nodes",
+        verb="adds in its nodes and by resends",
         advantage="less than",
-        about="Mean delay less half the emulated round trips of the way, mean over the ways.",
+        about="Mean delay less what packets took on the steps of the way: the time in nodes, and what resends cost.",
         may_be_negative=True,
     ),
 )

@@ -49,6 +49,7 @@ def ways(
                 emulated_rtt_ms=topology.conditions[one, other].rtt_ms,
                 measured_rtt_ms=measured.get(frozenset((one, other))),
                 loss=_loss(one, other, before, after),
+                took_ms=_took_ms(one, other, before, after),
             )
             for one, other in way
         )
@@ -56,13 +57,20 @@ def ways(
 
 
 def added_ms(ways: Mapping[str, Sequence[Hop]], flows: Sequence[Flow]) -> dict[str, float]:
-    """What nodes add to the delay of each way, beyond half the emulated round trips; for what has media."""
+    """What nodes and resends add to the delay of each way, beyond what its steps took; for what has media."""
     added: dict[str, float] = {}
     for name, way in ways.items():
         mean_ms = mean_delay_ms(flow for flow in flows if f"{flow.sender}>{flow.receiver}" == name)
         if mean_ms is not None:
-            added[name] = round(mean_ms - sum(hop.emulated_rtt_ms for hop in way) / 2, 3)
+            took_ms = sum(hop.emulated_rtt_ms / 2 if hop.took_ms is None else hop.took_ms for hop in way)
+            added[name] = round(mean_ms - took_ms, 3)
     return added
+
+
+def _took_ms(one: str, other: str, before: WanStatistics, after: WanStatistics) -> float | None:
+    earlier, later = before.path(one, other), after.path(one, other)
+    packets = later.admitted - earlier.admitted
+    return round((later.took_us - earlier.took_us) / packets / 1000, 3) if packets > 0 else None
 
 
 def _loss(one: str, other: str, before: WanStatistics, after: WanStatistics) -> float | None:

@@ -59,6 +59,8 @@ pub struct Counters {
     pub overflowed: u64,
     /// Due, but the far host took none: its device is down or full.
     pub refused: u64,
+    /// How long the packets that were let through are under way, all together.
+    pub took_us: u64,
 }
 
 /// One direction between two hosts.
@@ -120,6 +122,7 @@ impl Path {
             due_ns = due_ns.max(self.last_ns);
             self.last_ns = due_ns;
         }
+        self.counters.took_us += (due_ns - now_ns) / 1000;
         Some(due_ns)
     }
 
@@ -173,6 +176,7 @@ mod tests {
     fn a_packet_arrives_after_the_delay() {
         let mut path = Path::new(PERFECT);
         assert_eq!(path.admit(100, 5 * MS, &mut dice()), Some(45 * MS));
+        assert_eq!(path.counters.took_us, 40_000);
     }
 
     #[test]
@@ -190,6 +194,7 @@ mod tests {
             [Some(10 * MS), Some(20 * MS), Some(30 * MS), None]
         );
         assert_eq!(path.counters.overflowed, 1);
+        assert_eq!(path.counters.took_us, 60_000);
         // Once it is empty, nobody waits for the past.
         assert_eq!(path.admit(1250, 100 * MS, &mut dice()), Some(110 * MS));
     }

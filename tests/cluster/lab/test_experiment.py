@@ -57,6 +57,7 @@ async def test_a_relay_and_a_single_node_are_measured_and_what_is_kept_is_plausi
         for flow in run.flows:
             hops = run.paths[f"{flow.sender}>{flow.receiver}"]
             floor_ms = sum(hop.emulated_rtt_ms for hop in hops) / 2
+            assert all(hop.took_ms is not None and hop.took_ms >= hop.emulated_rtt_ms / 2 for hop in hops)
             assert [hop.to_host for hop in hops[:-1]] == [hop.from_host for hop in hops[1:]]
             assert (hops[0].from_host, hops[-1].to_host) == (flow.sender, flow.receiver)
             assert floor_ms <= flow.delay_p50_ms <= flow.delay_p95_ms <= flow.delay_p99_ms

@@ -13,7 +13,7 @@ def counted(**sent: int) -> WanStatistics:
     paths = []
     for name, count in sent.items():
         one, other = name.split("_")
-        nothing = dict.fromkeys(("sent", "delivered", "lost", "cut", "overflowed", "refused"), 0)
+        nothing = dict.fromkeys(("sent", "delivered", "lost", "cut", "overflowed", "refused", "took_us"), 0)
         paths.append(PathStatistics(sender=one, receiver=other, sent_bytes=count, **nothing))
     return WanStatistics(unroutable=0, crowded_out=0, under_way=0, max_late_us=0, cpu_s=0.0, paths=tuple(paths))
 

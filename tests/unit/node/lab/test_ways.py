@@ -11,7 +11,7 @@ from node.lab.ways import added_ms, ways
 TOPOLOGY = load_preset("visage")
 
 
-def network(sent: int, lost: int) -> WanStatistics:
+def network(sent: int, lost: int, took_us: int = 0) -> WanStatistics:
     path = PathStatistics(
         sender="sin-node",
         receiver="hcm-node",
@@ -22,6 +22,7 @@ def network(sent: int, lost: int) -> WanStatistics:
         cut=0,
         overflowed=0,
         refused=0,
+        took_us=took_us,
     )
     return WanStatistics(unroutable=0, crowded_out=0, under_way=0, max_late_us=0, cpu_s=0.0, paths=(path,))
 
@@ -57,3 +58,8 @@ def test_what_nodes_add_is_what_lies_beyond_the_network() -> None:
     traffic = Traffic(nodes=("sin-node", "hcm-node"), began_s=0.0)
     found = ways(TOPOLOGY.scenarios["relay"], TOPOLOGY, traffic, {}, network(0, 0), network(0, 0))
     assert added_ms(found, [flow]) == {"eu-peer>vn-peer": 110 - (165 + 35 + 8) / 2}
+    # The jitter of a path is no node's doing: 100 packets took 19.2 ms each there.
+    began, ended = network(100, 0, 1_000_000), network(210, 10, 2_920_000)
+    found = ways(TOPOLOGY.scenarios["relay"], TOPOLOGY, traffic, {}, began, ended)
+    assert [hop.took_ms for hop in found["eu-peer>vn-peer"]] == [None, 19.2, None]
+    assert added_ms(found, [flow]) == {"eu-peer>vn-peer": round(110 - 165 / 2 - 19.2 - 8 / 2, 3)}
