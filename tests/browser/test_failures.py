@@ -53,16 +53,16 @@ A link or a connection made anew takes longer.
 CALM_TIMES: Final = 2
 """Or so many times the longest gap with nothing the matter, if that is more."""
 
-ENGINE_GAP_MS: Final = 6_500
-"""The design's 99th percentile is 4 s; the figures end at `OVER_S`, and there is one death here."""
+ENGINE_GAP_MS: Final = 4_000
+"""The design's 99th percentile; there is one death here."""
 
-NODE_GAP_MS: Final = 6_000
+NODE_GAP_MS: Final = 4_000
 """Likewise, for those on other nodes than the one that dies."""
 
 REJOINED_MS: Final = 15_000
 """For the one whose node dies: to notice, to find another and to build both connections anew."""
 
-GHOSTS_S: Final = 25.0
+GHOSTS_S: Final = 10.0
 
 SETTLED_S: Final = 4.0
 """After what is not to be noticed: longer than a silent link or engine is given."""
