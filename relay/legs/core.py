@@ -48,7 +48,7 @@ from relay.legs.events import (
 )
 from relay.legs.flow import Flow, Incoming, Link, Need, Outgoing
 from relay.legs.ledger import MAX_LEG, Ledger, is_sound
-from relay.paths.demand import MAX_HOPS
+from relay.paths.demand import KEPT_HOPS, MAX_HOPS
 from signalling.mesh.link import LegsTaken, Transit, Unwant, Want, WantRefused
 
 if TYPE_CHECKING:
@@ -153,10 +153,7 @@ class Legs(Ledger):
             effects += self._go_over(track, flow, need, Hop(via=hop.via, hops=level), now)
         elif flow.current is not None and hop is not None and hop.hops < flow.current.level:
             effects += self._lower(track, flow, need, hop)
-        elif hop is None and flow.current is not None and self._is_kept(track):
-            # It came by a node that it may not pass.
-            effects += [effect for leg in flow.legs for effect in self._close(leg)]
-            flow.current = flow.former = None
+        effects += self._keep_in_places(track, flow, need, hop)
         if flow.current is None:
             # Nobody can be asked now; neighbours will find another way sooner than we do.
             effects += self._drop_transits(track, below=MAX_HOPS + 1, via=None, code=NO_WAY)
@@ -170,11 +167,22 @@ class Legs(Ledger):
         effects += self._say_again(track, flow.current, need)
         return [*effects, *self._serve(track)]
 
-    def _hop(self, origin: NodeId) -> Hop | None:
-        hop = self._hops.get(origin)
-        if hop is not None and hop.via in self._links:
-            return hop
-        return Hop(via=origin, hops=1) if origin in self._links else None
+    def _keep_in_places(self, track: TrackId, flow: Flow, need: Need, hop: Hop | None) -> list[LegsEffect]:
+        """End the legs that came about before the track had to stay within its places; the others may pass for good.
+
+        No way known is no reason: a link in doubt or a middle that drains takes it away, and the media stays inside.
+        """
+        if (places := self._places(track)) is None:
+            return []
+        if hop is not None and flow.current is not None and flow.current.level <= KEPT_HOPS:
+            flow.current.places = places
+        effects: list[LegsEffect] = []
+        if flow.former is not None and not flow.former.stays_in(places, need.origin):
+            effects += self._end_former(track)
+        if flow.current is not None and not flow.current.stays_in(places, need.origin):
+            effects += self._close(flow.current)
+            flow.current, flow.former = flow.former, None
+        return effects
 
     def _go_over(self, track: TrackId, flow: Flow, need: Need, hop: Hop, now: float) -> list[LegsEffect]:
         """Open a leg of the new way beside the former one, or go back to that."""

@@ -20,12 +20,18 @@ class Incoming:
         leg: Its number.
         level: What we told of it: the neighbour gets the track over fewer links than this, and always did.
         told: The want as it was said last.
+        places: Where it stays, if it was the way to go while the track had to; None if it may pass anywhere.
     """
 
     node: NodeId
     leg: int
     level: int
     told: Want
+    places: frozenset[str] | None = None
+
+    def stays_in(self, places: frozenset[str], origin: NodeId) -> bool:
+        """Whether nobody outside these places passes the origin's track on; itself it may be anywhere."""
+        return self.node == origin or (self.places is not None and self.places <= places)
 
 
 @dataclass(slots=True)

@@ -148,13 +148,21 @@ class Ledger:
         told = tuple(sorted(behind)[:MAX_BEHIND])
         return Need(origin=origin, kind=kind, room=room, is_local=local is not None, behind=told)
 
-    def _is_kept(self, track: TrackId) -> bool:
-        """Whether somebody here wants it in a room that is kept to places."""
-        return any(room in self._kept for room in self._local.get(track, {}))
+    def _hop(self, origin: NodeId) -> Hop | None:
+        """Whom to ask now; the origin itself where nobody is named who is linked."""
+        hop = self._hops.get(origin)
+        if hop is not None and hop.via in self._links:
+            return hop
+        return Hop(via=origin, hops=1) if origin in self._links else None
+
+    def _places(self, track: TrackId) -> frozenset[str] | None:
+        """Where it must stay for all the rooms that want it here; None for anywhere."""
+        kept = [self._kept[room] for room in self._local.get(track, {}) if room in self._kept]
+        return frozenset.intersection(*kept) if kept else None
 
     def _limit(self, track: TrackId) -> int:
         """The highest level that our legs of a track may have: below everybody's who gets it from us."""
-        most = KEPT_HOPS if self._is_kept(track) else MAX_HOPS
+        most = MAX_HOPS if self._places(track) is None else KEPT_HOPS
         return min((most, *(out.level - 1 for _, out, _ in self._transits_of(track))))
 
     @staticmethod

@@ -119,8 +119,9 @@ class WantRefused(_LinkWord, frozen=True, tag=4):
 
 
 class LegsTaken(_LinkWord, frozen=True, tag=17):
-    """The first word on an end that takes the place of another: these legs go on, under the same numbers, no others.
+    """The first word of legs on an end: these go on, under the same numbers, no others.
 
+    None do on a link that came up anew here: for the far node it may be one that it had, on another end.
     Whatever of a statement still comes on the former end is older than what is said here.
     """
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from membership import NodeAppeared, NodeGone
+from sfu.protocol import PeerState
 from signalling.ids import NodeId, RoomId, TrackId
 from tests.unit.relay.neighbours import World, open_world, person
 
@@ -59,3 +61,29 @@ async def test_a_track_stops_where_its_room_may_not_pass_any_more(autojump_clock
         world.relays[A].want_tracks(ROOM, {TRACK: (P, "video")})
         await trio.sleep(1)
         assert world.relays[A].source_of(TRACK) == N
+
+
+async def test_a_track_goes_on_while_gossip_misses_the_middle_or_its_link_is_in_doubt(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_world() as world:
+        await gather(world, "ap", "an")
+        world.relays[A].want_tracks(ROOM, {TRACK: (P, "video")}, {"eu"})
+        await trio.sleep(5)
+        flows = dict(world.engines[A].legs_in)
+        ((link, leg),) = flows
+        assert leg == 1
+        world.gossips[A].tell(NodeGone(member=world.members[M]))
+        await trio.sleep(5)
+        assert world.relays[A].ways_from(P) == ()
+        assert world.engines[A].legs_in == flows
+        world.gossips[A].tell(NodeAppeared(member=world.members[M]))
+        await trio.sleep(5)
+        assert len(world.relays[A].ways_from(P)) == 1
+        world.engines[A].report(PeerState(peer=link, state="suspect", reason=""))
+        await trio.sleep(0.3)
+        assert world.relays[A].ways_from(P) == ()
+        world.engines[A].report(PeerState(peer=link, state="connected", reason=""))
+        await trio.sleep(5)
+        # Perhaps on another end by now, but it is the same leg.
+        assert {leg: track for (_, leg), track in world.engines[A].legs_in.items()} == {1: TRACK}
