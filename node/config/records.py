@@ -139,7 +139,7 @@ class MeshConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
         port: TCP and UDP port of gossip.
         advertise: ``host:port`` under which others reach the gossip. Empty: the bound one.
         seeds: ``host:port`` of nodes to join.
-        warm_links: Peers that are linked as soon as they appear.
+        warm_links: Peers that are linked as soon as they appear, the first ones by id; the same on every node.
         max_hops: Links that a track may take from its node to this one.
         transit_price_ms: What media that this node passes on for others costs, as milliseconds of its way.
         revoked_keys_file: File with node keys that are refused, one a line. Empty: none.
