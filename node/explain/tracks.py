@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from session import FoundTrack, Rooms
     from session.access import Caller
     from sfu import Engine
-    from signalling.ids import NodeId, ParticipantId, TrackId
+    from signalling.client.messages import ParticipantInfo
+    from signalling.ids import NodeId, ParticipantId, RoomId, TrackId
 
 BETWEEN_S: Final = 0.5
 """From one reading of the engine to the next: pictures come in bursts, and half a second evens them out."""
@@ -102,8 +103,8 @@ class TrackTracer:
             Refused: `track_unknown`, also where it is in a room that the caller has no seat in; `rate_limited`.
         """
         found = self._rooms.find_track(track)
-        inside = found is not None and caller.session in self._rooms.sessions_in(found.room)
-        if found is None or not (inside or caller.grants.admin):
+        me = None if found is None else self._seat(caller, found.room)
+        if found is None or (me is None and not caller.grants.admin):
             await trio.lowlevel.checkpoint()
             raise Refused(
                 ErrorCode.TRACK_UNKNOWN,
@@ -112,8 +113,14 @@ class TrackTracer:
         explained = await self.explain(track)
         if caller.grants.admin:
             return explained
-        me = self._rooms.participant(caller.session) if caller.session is not None else None
         return _for_one(explained, None if me is None else me.participant)
+
+    def _seat(self, caller: Caller, room: RoomId) -> ParticipantInfo | None:
+        """Who the caller is in a room; a token as `POST /v1/sessions` gave it names a user and no session yet."""
+        people = {session: self._rooms.participant(session) for session in self._rooms.sessions_in(room)}
+        if caller.session is not None:
+            return people.get(caller.session)
+        return next((one for one in people.values() if one is not None and one.user == caller.user), None)
 
     async def explain(self, track: TrackId) -> TrackExplained:
         """Explain a track, with everybody at this node who receives it.

@@ -38,6 +38,8 @@ async def test_a_track_over_a_link_is_explained_step_by_step() -> None:
             assert 100_000 < link["bitrate_bps"] < 2_000_000, "the crowd's pictures are 400 kbit/s"
             assert link["rtt_ms"] < 500
             assert explained["codec"]
+            first_token = (await _get(url, grant.token, track)).raise_for_status().json()
+            assert first_token["track"] == track, "what POST /v1/sessions gave names no session yet"
             outsider = await create_session(url, name="Outsider")
             refused = await _get(url, outsider.token, track)
             assert (refused.status_code, refused.json()["error"]["code"]) == (404, "track_unknown")
