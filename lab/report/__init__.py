@@ -4,6 +4,7 @@
 - measures.py: the metrics, each with its unit, and how one run gives a value for each.
 - statistics.py: means with intervals over repeats, differences between scenarios paired by repeat.
 - sentences.py: what may be said of these, and no more.
+- caveats.py: which runs are not to be trusted, and why.
 - table.py, document.py, page.py: the three forms: for a terminal, for programs, for people.
 - series.py: many seconds made into lines short enough to draw.
 - axes.py, charts.py, worldmap.py, land.py, sections.py, style.py, markup.py: what the page is made of.
@@ -78,5 +79,8 @@ def _replace(path: Path, data: bytes) -> None:
     """Write a file so that a reader finds the old one or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(data)
-    draft.replace(path)
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from lab.report.caveats import caveats, trouble_of
 from lab.report.measures import METRICS, measure
 from lab.report.sentences import answer, best, headline, method_note
 from lab.report.statistics import BLOCKS, CONFIDENCE, interval
@@ -28,6 +29,7 @@ def encode_document(summaries: Sequence[Summary], comparisons: Sequence[Comparis
     document = {
         "format": FORMAT,
         "headline": said,
+        "caveats": caveats(summaries),
         "scenarios": [_scenario(each) for each in summaries],
         "comparisons": comparisons,
         "answers": {metric.key: answer(metric, summaries, comparisons) for metric in METRICS},
@@ -89,6 +91,7 @@ def _scenario(summary: Summary) -> dict[str, Any]:
                 "started": run.started,
                 "duration_s": run.duration_s,
                 "participants": run.participants,
+                "trouble": trouble_of(run),
                 "metrics": {key: values[place] for key, values in summary.values.items()},
                 "happenings": run.happenings,
                 "hop_added_ms": run.hop_added_ms,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from lab.report.caveats import caveats
 from lab.report.document import flow_figures
 from lab.report.markup import render, tag, unbroken
 from lab.report.measures import METRICS
@@ -110,6 +111,7 @@ def _header(summaries: Sequence[Summary], comparisons: Sequence[Comparison], top
         tag("p", {"class": "eyebrow"}, topology.about or topology.name),
         tag("h1", {}, unbroken(said.question), " ", tag("span", {"class": "verdict"}, f"{said.verdict}.")),
         tag("ul", {"class": "sentences"}, *(tag("li", {}, unbroken(each)) for each in said.sentences)),
+        tag("ul", {"class": "sentences"}, *(tag("li", {}, f"But {each}.") for each in caveats(summaries))),
         tag("ul", {"class": "facts"}, *(tag("li", {}, tag("b", {}, value), f" {word}") for value, word in facts)),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
+from lab.report.caveats import caveats
 from lab.report.measures import METRICS
 from lab.report.sentences import answer, best, figure, headline, method_note
 
@@ -49,6 +50,8 @@ def render_table(summaries: Sequence[Summary], comparisons: Sequence[Comparison]
         *_wrapped(f"{MARK} best, or not to be told from the best. {method_note(summaries)}"),
     ]
     parts += ["", f"{said.question} {said.verdict}.", *(line for each in said.sentences for line in _wrapped(each))]
+    for caveat in caveats(summaries):
+        parts += _wrapped(f"But {caveat}.")
     if len(summaries) > 1:
         parts.append("")
         for metric in METRICS:

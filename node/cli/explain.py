@@ -64,13 +64,17 @@ def _show(explained: "TrackExplained") -> None:
 
 
 def _show_plan(plan: "PlanShown") -> None:
+    from relay.planner.facts import UNKNOWN_LEG_MS
+
     held = "each is on their near node" if plan.node is None else f"all are led to {plan.node}"
     since = "" if plan.for_s is None else f" for {plan.for_s:.0f} s"
     code = f" ({plan.code})" if plan.code else ""
     sys.stdout.write(f"{held}{since}: {plan.reason}{code}, decided by {plan.decided_by}, policy {plan.policy}\n")
     advised = "relay" if plan.advised is None else f"gather on {plan.advised}"
     sys.stdout.write(f"advice just now: {advised} ({plan.advice}); ")
-    sys.stdout.write(f"{plan.measured} of {plan.people} people measured\n\n")
+    sys.stdout.write(f"{plan.measured} of {plan.people} people measured")
+    assumed = f", {UNKNOWN_LEG_MS:.0f} ms assumed for the rest" if plan.measured < plan.people else ""
+    sys.stdout.write(f"{assumed}\n\n")
     ways = [("each at home" if one.node is None else f"on {one.node}", one) for one in plan.weighed]
     refused = [(f"on {node}", "", "", code) for node, code in sorted(plan.refused.items())]
     print_table(

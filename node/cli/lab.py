@@ -1,5 +1,6 @@
 """``starling lab``: the experiments that Starling makes with itself, over a network on this machine."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -83,6 +84,7 @@ def run(
     runs: Sequence[Run] | None = None
     failure: LabError | None = None
     try:
+        _check_targets(json_path, out)
         network, chosen = choose(scenarios or [], preset, topology)
         duration_s = parse_duration(duration)
         if browser:
@@ -108,7 +110,10 @@ def run(
         _refuse(failure, json_path)
     if runs is None:
         raise typer.Exit(EXIT_INTERRUPTED)
-    _report(folder, runs, network, json_path)
+    try:
+        _report(folder, runs, network, json_path)
+    except OSError as error:
+        _refuse(LabError("report_unwritten", f"{error}. The runs are kept: the same command reports them."), None)
 
 
 @lab.command(short_help="List the networks that come along.")
@@ -166,17 +171,37 @@ async def _run(
     return runs
 
 
+def _check_targets(json_path: str | None, out: Path | None) -> None:
+    """See that what is measured for hours can be written in the end.
+
+    Raises:
+        LabError: ``usage_wrong``.
+    """
+    from lab.errors import LabError
+
+    if out is not None and out.exists() and not out.is_dir():
+        raise LabError("usage_wrong", f"--out {out} is a file; name a folder, which need not be there.")
+    if json_path is None or json_path == STDOUT:
+        return
+    named = Path(json_path)
+    try:
+        named.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError("usage_wrong", f"--json {json_path}: its folder cannot be made ({error.strerror}).") from None
+    if not json_path or named.is_dir() or not os.access(named.absolute().parent, os.W_OK):
+        raise LabError("usage_wrong", f"--json {json_path!r} is no file that can be written; - prints it.")
+
+
 def _report(folder: Path, runs: "Sequence[Run]", network: "Topology", json_path: str | None) -> None:
     from lab.report import write_reports
 
     named = None if json_path is None or json_path == STDOUT else Path(json_path)
-    if named is not None:
-        named.parent.mkdir(parents=True, exist_ok=True)
     reports = write_reports(folder, runs, network, named)
     if json_path == STDOUT:
         sys.stdout.write(reports.json.read_text())
-        return
-    sys.stdout.write(f"{reports.table}\n\n{reports.json}\n{reports.html}\n")
+    else:
+        sys.stdout.write(f"{reports.table}\n\n{reports.json}\n{reports.html}\n")
+    sys.stdout.flush()
 
 
 def _first(error: BaseException) -> BaseException:

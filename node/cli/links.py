@@ -15,8 +15,9 @@ def links(
     data_dir: DataDir = None,
     as_json: AsJson = False,
     renew: Annotated[
-        str, typer.Option(metavar="NODE", help="Make the link with that node anew; the one there is serves meanwhile.")
-    ] = "",
+        str | None,
+        typer.Option(metavar="NODE", help="Make the link with that node anew; the one there is serves meanwhile."),
+    ] = None,
 ) -> None:
     """List the local node's links to other nodes, with what their keepalives measure.
 
@@ -27,10 +28,12 @@ def links(
     """
     from node.admin import Links, MemberOrder
 
-    if renew:
-        answered = order_members(config, data_dir, MemberOrder(action="renew", target=renew))
+    if renew == "":
+        raise typer.BadParameter("--renew wants the id of a node; `starling links` lists them")
+    if renew is not None:
+        order_members(config, data_dir, MemberOrder(action="renew", target=renew))
         if as_json:
-            print_json(answered)
+            print_json({"node": renew, "is_being_renewed": True})
         else:
             sys.stdout.write(f"The link with {renew} is being made anew; its time of set-up: starling links\n")
         return

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from node.config.sources import Key
 
 ConfigFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="Config file; else the one that STARLING_CONFIG names, if any.")
+    Path | None,
+    # Whether it can be read is said by who reads it: that is wrong configuration, and no wrong usage.
+    typer.Option("--config", readable=False, help="Config file; else the one that STARLING_CONFIG names, if any."),
 ]
 DataDir: TypeAlias = Annotated[
-    Path | None, typer.Option("--data-dir", help="The node's data folder, where the config does not say it.")
+    Path | None, typer.Option("--data-dir", help="The node's data folder; with it no config is read by verbs that ask.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 

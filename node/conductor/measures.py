@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from session import ChatStatistics, SessionStatistics
     from sfu import SupervisionStatistics
 
+_PLANNED: Final = "Rooms with people here whose policy is gather or auto, by what holds; each of their nodes counts."
+
+HELPS: Final = {("planner", "rooms"): _PLANNED}
+"""Where the name of a figure does not say it."""
+
 COUNTERS: Final = {
     "engine": {"epoch", "failed_starts", "timeouts", "refusals", "late_replies"},
     "sessions": {"outages", "joins", "joins_degraded", "joins_refused", "seats_lost", "store_failures"},
@@ -105,7 +110,7 @@ def _sample(part: str, field: str, value: float, labels: dict[str, str]) -> Samp
     return Sample(
         name=f"{part}_{field}_total" if grows else f"{part}_{field}",
         kind="counter" if grows else "gauge",
-        help=f"{field.replace('_', ' ').capitalize()} of the {part} service.",
+        help=HELPS.get((part, field), f"{field.replace('_', ' ').capitalize()} of the {part} service."),
         value=value,
         labels=labels,
     )

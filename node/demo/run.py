@@ -59,6 +59,7 @@ async def play(
     async with until_signal(lambda: progress("stopping what was started")):
         progress("setting the stage")
         async with open_cluster(STAGES, progress=progress) as cluster:
+            progress(f"ask a node: starling links --config {cluster.folder / STAGES[0].node / 'node.toml'}")
             progress("bringing the people in")
             async with open_crowd(cluster, PEOPLE) as crowd:
                 url = join_url(cluster)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
+from lab.experiment.ownership import owning
 from lab.experiment.plan import plan, read_run, write_run
 from lab.experiment.settings import prepare_folder
 from lab.namespaces import check_permission
@@ -86,27 +87,29 @@ async def run_experiment(
         All runs that were asked for, those from before too, in order of the plan.
 
     Raises:
-        LabError: ``not_permitted``, ``settings_differ``, ``run_unreadable``, or a run failed: those before it are kept.
+        LabError: ``not_permitted``, ``folder_in_use``, ``settings_differ``, ``run_unreadable``, or a run failed: those
+            before it are kept.
         OSError: The folder cannot be written.
     """
     check_permission()
-    prepare_folder(folder, settings, fresh=fresh)
-    turns = plan(scenarios, repeats)
-    found = {turn: read_run(folder, turn) for turn in turns}
-    runs = {turn: run for turn, run in found.items() if run is not None}
-    missing = [turn for turn in turns if turn not in runs]
-    audience.begins(len(turns), len(turns) - len(missing))
-    pace = Pace(duration_s=settings.duration_s)
-    for number, turn in enumerate(missing):
-        began = time.monotonic()
+    with owning(folder):
+        prepare_folder(folder, settings, fresh=fresh)
+        turns = plan(scenarios, repeats)
+        found = {turn: read_run(folder, turn) for turn in turns}
+        runs = {turn: run for turn, run in found.items() if run is not None}
+        missing = [turn for turn in turns if turn not in runs]
+        audience.begins(len(turns), len(turns) - len(missing))
+        pace = Pace(duration_s=settings.duration_s)
+        for number, turn in enumerate(missing):
+            began = time.monotonic()
 
-        told = partial(_tell, audience, turn, pace, len(missing) - number, began)
-        run = await run_once(topology, turn, settings, told)
-        write_run(folder, run)
-        runs[turn] = run
-        pace.taken_s.append(time.monotonic() - began)
-        audience.ended(turn, run)
-    return tuple(runs[turn] for turn in turns)
+            told = partial(_tell, audience, turn, pace, len(missing) - number, began)
+            run = await run_once(topology, turn, settings, told)
+            write_run(folder, run)
+            runs[turn] = run
+            pace.taken_s.append(time.monotonic() - began)
+            audience.ended(turn, run)
+        return tuple(runs[turn] for turn in turns)
 
 
 def _tell(audience: Audience, turn: Turn, pace: Pace, turns_left: int, began: float, what: str, share: float) -> None:

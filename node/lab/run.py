@@ -22,8 +22,9 @@ from lab import LabError, open_wan
 from lab.experiment.flows import flows
 from lab.experiment.records import FORMAT, Happening, Run
 from lab.experiment.samples import NEWS, News, Part, read_samples
+from lab.report.caveats import MACHINE
 from node.lab.folders import open_folder
-from node.lab.machine import MACHINE, read_cpu_times
+from node.lab.machine import read_cpu_times
 from node.lab.metrics import read_metrics
 from node.lab.nodes import HTTP_PORT, open_wan_nodes
 from node.lab.round_trips import RoundTrips, ask_round_trips

@@ -8,8 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from typing_extensions import override
 
 from lab.experiment.flows import mean_delay_ms
+from lab.report.caveats import trouble_of
 from node.lab.experiment import Audience
-from node.lab.machine import MACHINE, trouble
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -71,7 +71,7 @@ class Screen(Audience):
         delay_ms = mean_delay_ms(flow for flow in run.flows if flow.kind == "video")
         heard = "no picture came" if delay_ms is None else f"picture {delay_ms:.1f} ms late on average"
         self.say(f"{self._done}/{self._turns} {turn.scenario} {turn.repeat}: {heard}")
-        why = trouble(run.figures.get(MACHINE, {}))
+        why = trouble_of(run)
         if why is not None:
             self.say(f"    not to be trusted: {why}")
 

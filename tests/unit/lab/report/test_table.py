@@ -1,5 +1,8 @@
 """The table on a terminal."""
 
+import msgspec
+
+from lab.report.caveats import MACHINE
 from lab.report.statistics import compare, summarise
 from lab.report.table import render_table
 from tests.unit.lab.report.samples import make_run, visage_runs
@@ -28,6 +31,21 @@ def test_columns_are_aligned() -> None:
     for row in rows:
         for end in ends[1:-1]:
             assert row[end : end + 2] == "  "
+
+
+def test_a_run_that_is_not_to_be_trusted_is_said_to_be_one_beside_the_verdict() -> None:
+    runs = visage_runs(repeats=2, duration_s=10)
+    busy = [
+        msgspec.structs.replace(run, figures={**run.figures, MACHINE: {"idle": 0.01}})
+        if (run.scenario, run.repeat) == ("single-far", 2)
+        else run
+        for run in runs
+    ]
+    assert "not to be trusted" not in render_table(summarise(runs), compare(summarise(runs)), "")
+    lines = render_table(summarise(busy), compare(summarise(busy)), "")
+    assert (
+        "But single-far: 1 of its 2 runs are not to be trusted: the machine was idle for only 1% of the time." in lines
+    )
 
 
 def test_one_scenario_is_compared_with_nothing() -> None:

@@ -42,7 +42,10 @@ def test_a_plan_is_shown_with_all_ways_and_who_may_not(capsys: pytest.CaptureFix
     _show_plan(plan())
     first, second, _, _, *rows = capsys.readouterr().out.splitlines()
     assert first == "each is on their near node for 12 s: not_advised, decided by ams, policy auto"
-    assert second == "advice just now: gather on sin (better_for_everyone); 2 of 3 people measured"
+    assert (
+        second
+        == "advice just now: gather on sin (better_for_everyone); 2 of 3 people measured, 15 ms assumed for the rest"
+    )
     assert [row.split() for row in rows] == [
         ["each", "at", "home", "120.0", "180.2"],
         ["on", "sin", "80.0", "99.0"],

@@ -54,6 +54,22 @@ def test_what_cannot_be_run_is_refused_in_a_sentence(
     assert said in err
 
 
+def test_a_report_that_could_not_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for words in (
+        ("--json", ""),
+        ("--json", str(tmp_path)),
+        ("--json", str(file / "report.json")),
+        ("--out", str(file)),
+    ):
+        ends(2, "run", *words)
+        assert words[0] in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_program_reads_refusals_as_json(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise LabError("not_permitted", "run it with sudo")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from node.lab.machine import parse_cpu_times, read_cpu_times, trouble
+from lab.report.caveats import trouble
+from node.lab.machine import parse_cpu_times, read_cpu_times
 
 BEFORE = "cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 1 2 3\n"
 AFTER = "cpu  150 0 75 815 60 0 0 0 999 999\ncpu0 1 2 3\n"
