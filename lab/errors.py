@@ -10,8 +10,8 @@ class LabError(Exception):
 
     Codes: ``topology_invalid``, ``not_permitted`` (not root, or no TUN devices), ``program_missing``,
     ``namespace_failed``, ``emulator_failed``, ``emulator_refused``; of experiments ``duration_invalid``,
-    ``scenario_unknown``, ``settings_differ``, ``folder_in_use``, ``run_unreadable``, ``report_unwritten``, ``node_failed``, ``links_missing``,
-    ``person_failed``, ``system_refused``.
+    ``scenario_unknown``, ``settings_differ``, ``folder_in_use``, ``run_unreadable``,
+    ``report_unwritten``, ``node_failed``, ``links_missing``, ``person_failed``, ``system_refused``.
     """
 
     def __init__(self, code: str, message: str) -> None:

@@ -260,6 +260,8 @@ impl Worker {
         let now = Instant::now();
         self.receive_tcp(now);
         self.forward(now);
+        // Media does not wait for what is due.
+        self.flush();
         self.wake(now);
         let goes_on = self.read_mail(now);
         self.forward(now);
