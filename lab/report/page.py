@@ -93,7 +93,7 @@ def render_page(summaries: Sequence[Summary], comparisons: Sequence[Comparison],
 
 
 def _header(summaries: Sequence[Summary], comparisons: Sequence[Comparison], topology: Topology) -> Node:
-    said = headline(summaries, comparisons)
+    said, doubts = headline(summaries, comparisons), caveats(summaries)
     runs = [run for each in summaries for run in each.runs]
     lengths = sorted({run.duration_s for run in runs})
     length = _duration(lengths[0]) if len(lengths) == 1 else f"{_duration(lengths[0])} to {_duration(lengths[-1])}"
@@ -111,7 +111,7 @@ def _header(summaries: Sequence[Summary], comparisons: Sequence[Comparison], top
         tag("p", {"class": "eyebrow"}, topology.about or topology.name),
         tag("h1", {}, unbroken(said.question), " ", tag("span", {"class": "verdict"}, f"{said.verdict}.")),
         tag("ul", {"class": "sentences"}, *(tag("li", {}, unbroken(each)) for each in said.sentences)),
-        tag("ul", {"class": "sentences"}, *(tag("li", {}, f"But {each}.") for each in caveats(summaries))),
+        tag("ul", {"class": "sentences"}, *(tag("li", {}, f"But {each}.") for each in doubts)) if doubts else None,
         tag("ul", {"class": "facts"}, *(tag("li", {}, tag("b", {}, value), f" {word}") for value, word in facts)),
     )
 
