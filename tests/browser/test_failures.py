@@ -27,6 +27,7 @@ from tests.browser.chromium import open_chromium
 from tests.browser.participant import open_participant
 from tests.browser.seen import ENOUGH_PACKETS
 from tests.cluster.processes import arguments, descendants, program
+from tests.tries import judge_again, over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,10 +60,14 @@ ENGINE_GAP_MS: Final = 4_000
 NODE_GAP_MS: Final = 4_000
 """Likewise, for those on other nodes than the one that dies."""
 
-REJOINED_MS: Final = 15_000
-"""For the one whose node dies: to notice, to find another and to build both connections anew."""
+REJOINED_MS: Final = 10_000
+"""For the one whose node dies, as long as its ghost may take: to notice, to find another, to build both connections."""
 
 GHOSTS_S: Final = 10.0
+"""From a node's death until everybody sees who was there once, at another node."""
+
+GHOSTS_WAIT_S: Final = 25.0
+"""Each other page is waited for so long, so that one that takes too long is a figure."""
 
 SETTLED_S: Final = 4.0
 """After what is not to be noticed: longer than a silent link or engine is given."""
@@ -142,14 +147,22 @@ async def _join_meanwhile(cluster: Cluster) -> bool:
 
 async def test_an_engine_and_then_its_node_are_killed(capsys: pytest.CaptureFixture[str]) -> None:
     """Those on other nodes go on seeing each other; the publisher is back, first at the same node, then at another."""
-    async with open_cluster(STAGES, settings=SETTINGS) as cluster:
-        gaps = await trio.to_thread.run_sync(_watch_killed, cluster)
-    with capsys.disabled():
-        print(f"\n  longest gap in ms: {gaps}")  # noqa: T201 - figures
-    assert max(gaps["engine"]["at its node"], gaps["engine"]["of its publisher"]) < ENGINE_GAP_MS
-    assert gaps["node"]["of its publisher"] < NODE_GAP_MS
-    assert gaps["node"]["at its node"] < REJOINED_MS
-    assert max(gaps[died]["of others"] for died in ("engine", "node")) < UNSEEN_MS
+
+    async def judge(_number: int) -> Sequence[str]:
+        async with open_cluster(STAGES, settings=SETTINGS) as cluster:
+            gaps = await trio.to_thread.run_sync(_watch_killed, cluster)
+        with capsys.disabled():
+            print(f"\n  longest gap in ms: {gaps}")  # noqa: T201 - figures
+        engine, node = gaps["engine"], gaps["node"]
+        return [
+            *over(ENGINE_GAP_MS, engine_here=engine["at its node"], engine_there=engine["of its publisher"]),
+            *over(NODE_GAP_MS, node_there=node["of its publisher"]),
+            *over(REJOINED_MS, node_here=node["at its node"]),
+            *over(GHOSTS_S, ghosts_s=gaps["ghosts"]["s"]),
+            *over(UNSEEN_MS, engine_others=engine["of others"], node_others=node["of others"]),
+        ]
+
+    await judge_again(judge)
 
 
 async def test_a_node_whose_clock_stands_still_is_heard_and_noticed(
@@ -213,7 +226,7 @@ def _watch_killed(cluster: Cluster) -> Mapping[str, Mapping[str, float]]:
             os.kill(pid, signal.SIGKILL)
             if died == "node":
                 for page in (two, three):
-                    page.wait_until(_has_moved(one, home), "one of each, no ghost", within_s=GHOSTS_S)
+                    page.wait_until(_has_moved(one, home), "one of each, no ghost", within_s=GHOSTS_WAIT_S)
                 ghosts_s = time.monotonic() - killed_s
             one.pass_time(max(0.0, seconds - (time.monotonic() - killed_s)))
             figures[died] = {
