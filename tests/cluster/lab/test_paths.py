@@ -23,9 +23,10 @@ from signalling.mesh.link import RoomChat
 from tests.cluster.lab.places import absent, place_on, received
 from tests.cluster.relay.mesh import ROOM, Mesh, open_mesh, person, wait_until
 from tests.cluster.sfu.stage import KINDS, wait_received
+from tests.tries import judge_again, over
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from lab import Wan
@@ -80,10 +81,11 @@ between = ["singapore", "vietnam"]
 rtt_ms = 30
 """
 
-FOUND_LIMIT_MS: Final = 3400.0
+FOUND_LIMIT_MS: Final = 2000.0
 """From the moment that a path breaks until media flows by another one, as who watches sees it.
 
-The link itself is given up after 3.5 s, and that is not waited for.
+Silence is noticed after 0.7 s, and to ask over both links of the other way and be answered takes 0.2 s. The link itself
+is given up after 3.5 s, and that is not waited for.
 """
 
 UNSEEN_LIMIT_MS: Final = 1500.0
@@ -111,7 +113,11 @@ def path_of(node: MeshNode) -> str:
 
 
 async def test_a_broken_direct_path_is_left_for_a_third_node_and_taken_again(tmp_path: Path) -> None:
-    async with open_triangle(tmp_path) as (wan, mesh):
+    await judge_again(lambda number: _break(tmp_path / str(number)))
+
+
+async def _break(folder: Path) -> Sequence[str]:
+    async with open_triangle(folder) as (wan, mesh):
         ams, sgn, sin = await mesh.start("ams", "sgn", "sin")
         for node in (ams, sgn, sin):
             await wait_until(lambda n=node: sum(isinstance(one, LinkUp) for one in n.heard) == 2, deadline_s=30)  # type: ignore[misc]
@@ -133,7 +139,8 @@ async def test_a_broken_direct_path_is_left_for_a_third_node_and_taken_again(tmp
         broken = await received(sgn, "bram")
         gaps = {kind: round(media.longest_gap_ms) for kind, media in broken.items()}
         print(f"longest silence (ms), before {[round(m.longest_gap_ms) for m in before.values()]}, broken {gaps}")  # noqa: T201
-        assert max(gaps.values()) < FOUND_LIMIT_MS
+        if late := over(FOUND_LIMIT_MS, **gaps):
+            return late
         assert all(event.participants for event in sgn.heard if isinstance(event, RemoteRoom)), "nobody left"
         assert all(broken[kind].packets - before[kind].packets > 300 for kind in KINDS)
         assert (sin.relay.statistics().legs_in, sin.relay.statistics().legs_passed) == (2, 2)
@@ -151,6 +158,7 @@ async def test_a_broken_direct_path_is_left_for_a_third_node_and_taken_again(tmp
         assert all(longest[kind] < max(UNSEEN_LIMIT_MS, gaps[kind] + 1) for kind in KINDS), "the way back is not seen"
         assert all(count <= LOST_LIMIT for count in lost.values())
         assert sgn.relay.statistics().legs_in == 2
+    return []
 
 
 async def _come_say_and_go(here: MeshNode, there: MeshNode) -> None:
