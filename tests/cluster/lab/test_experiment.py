@@ -11,8 +11,10 @@ from lab import load_preset
 from lab.experiment.settings import VideoRate, settings_of
 from lab.namespaces import NAMESPACES
 from node.lab.experiment import run_experiment
+from tests.tries import judge_again, over
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lab.experiment.plan import Turn
@@ -24,6 +26,12 @@ SECONDS: Final = 6
 
 WITHIN_MS: Final = 150.0
 """Above the network's own delay: its jitter, two hops of nodes, and a machine that does a lot beside."""
+
+ADDED_MS: Final = 5.0
+"""Beyond what packets took on their paths: 1-3 ms, most of it a round trip more for the 0.5 % that are sent again.
+
+The paths' jitter alone, if it were counted here, is as much.
+"""
 
 LOST_AT_MOST: Final = 0.1
 """After repair; the path out of Vietnam alone loses 0.5 % before it."""
@@ -41,10 +49,14 @@ class Silent:
 
 
 async def test_a_relay_and_a_single_node_are_measured_and_what_is_kept_is_plausible(tmp_path: Path) -> None:
+    await judge_again(lambda number: _measure(tmp_path / str(number)))
+
+
+async def _measure(folder: Path) -> Sequence[str]:
     topology = load_preset("europe-vietnam")
     settings = settings_of(topology, SECONDS, "synthetic", VideoRate())
     before = set(NAMESPACES.glob("starling-*"))
-    runs = await run_experiment(topology, ("relay", "single-far"), 1, settings, tmp_path, Silent())
+    runs = await run_experiment(topology, ("relay", "single-far"), 1, settings, folder, Silent())
     assert set(NAMESPACES.glob("starling-*")) <= before, "everything is taken down again"
 
     assert [run.scenario for run in runs] == ["relay", "single-far"]
@@ -74,7 +86,7 @@ async def test_a_relay_and_a_single_node_are_measured_and_what_is_kept_is_plausi
                 assert flow.sent == pytest.approx(180 * SECONDS, rel=0.3)
             else:
                 assert flow.sent == pytest.approx(50 * SECONDS, rel=0.3)
-        assert all(0 < added < WITHIN_MS for added in run.hop_added_ms.values())
+        assert all(added > 0 for added in run.hop_added_ms.values())
 
     relay, single = runs
     assert len(relay.paths["eu-peer>vn-peer"]) == 3
@@ -84,3 +96,4 @@ async def test_a_relay_and_a_single_node_are_measured_and_what_is_kept_is_plausi
     measured = relay.paths["eu-peer>vn-peer"][1].measured_rtt_ms
     assert measured is not None
     assert 209 < measured < 300
+    return over(ADDED_MS, **{f"{run.scenario} {way}": ms for run in runs for way, ms in run.hop_added_ms.items()})
