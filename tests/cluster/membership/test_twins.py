@@ -67,7 +67,7 @@ async def test_the_older_twin_is_out_until_the_newer_one_is_gone(configure: Conf
 async def test_a_second_id_with_a_living_nodes_key_is_refused_by_all_until_that_node_is_gone(
     configure: Configure,
 ) -> None:
-    # Who goes says so: that somebody failed is known after half a minute among so few.
+    # Who goes says so: where half of the members are dead, that they failed is known after 15 s and more.
     first, second, third = cluster(configure, "ada", "bob", "eve", leave_deadline_s=5.0)
     tags = third.tags(public_url="http://127.0.0.1/eve", public_key=node_key("ada"))
     async with opened(second) as (bob,):
