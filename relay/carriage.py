@@ -218,17 +218,16 @@ class Carriage:
         far = self._far.setdefault(word.origin, _Far(since=now))
         far.via, far.heard_at = far.via or neighbour, now
         self._look_at = min(self._look_at, now + LOOK_EVERY_S)
-        is_of_old = far.is_reached and (arrived or (word.answers and not far.asks))
-        if is_of_old and is_next:
+        if not word.data and (far.asks or not word.answers):
+            far.via, far.is_reached, far.asks, far.hellos = neighbour, True, False, 0
+            answer = () if word.answers else (self._pass(word.origin, far, b"", now, answers=True),)
+            return (*answer, Reached(node=word.origin, boot=word.boot))
+        if far.is_reached and is_next:
             return arrived
-        if arrived or is_of_old:
-            # Or it takes us for reached, and we do not: it has to begin anew.
-            self.oddities["carried_missed" if far.is_reached else "carried_early"] += 1
-            far.asks = True
-            return (*(arrived if far.is_reached else ()), *self._greet(word.origin, far, now))
-        far.via, far.is_reached, far.asks, far.hellos = neighbour, True, False, 0
-        answer = () if word.answers else (self._pass(word.origin, far, b"", now, answers=True),)
-        return (*answer, Reached(node=word.origin, boot=word.boot))
+        # A word was lost; or it takes us for reached, and we do not. Either way it has to begin anew.
+        self.oddities["carried_missed" if far.is_reached else "carried_early"] += 1
+        far.asks = True
+        return (*(arrived if far.is_reached else ()), *self._greet(word.origin, far, now))
 
     def _look(self, node: NodeId, far: _Far, ways: Sequence[NodeId], now: float) -> tuple[CarriageEffect, ...]:
         was_reached = far.is_reached
