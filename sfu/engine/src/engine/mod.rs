@@ -5,8 +5,8 @@
 //! other is in [`exchange`]. [`peers`] are browsers, [`links`] are other nodes. The [`router`] knows
 //! which track goes where, [`rooms`] whose it is. A packet comes in, becomes one of a track
 //! ([`media`], read by [`payload`]), and leaves for every sink of it in the same turn: those that
-//! [`layers`] chose for each subscriber, those that [`speakers`] let through. It is sealed in [`egress`], at the rate
-//! that [`bandwidth`] finds. [`data`] are the messages that people send each other.
+//! [`layers`] chose for each subscriber, those that [`speakers`] let through. It leaves by [`egress`], sealed with
+//! [`srtp`], at the rate that [`bandwidth`] finds. [`data`] are the messages that people send each other.
 //!
 //! What decides without I/O is plain and tested alone; what a worker does with it is an `impl
 //! Worker` in a file of its own ([`worker`], [`commands`]).
@@ -42,6 +42,7 @@ pub mod refusal;
 pub mod rooms;
 pub mod router;
 pub mod speakers;
+pub mod srtp;
 mod statistics;
 pub mod track;
 pub mod worker;

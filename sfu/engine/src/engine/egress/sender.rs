@@ -7,14 +7,14 @@ use str0m::rtp::rtcp::{Nack, Twcc};
 use super::content::Content;
 use super::header::{ExtensionNumbers, Header, MAX_HEADER_BYTES};
 use super::history::History;
-use super::keys::Agreed;
 use super::probing::Probing;
 use super::reports::{FIRST_AFTER, FULL_BYTES, INTERVAL, describe};
-use super::srtp::Sealer;
 use super::stream::{Outgoing, RtpStream};
 use super::way::Way;
 use crate::engine::bandwidth::Estimator;
 use crate::engine::media::packet::RTP_HEADER_BYTES;
+use crate::engine::srtp::keys::Agreed;
+use crate::engine::srtp::sealer::Sealer;
 
 /// A packet is not resent twice within a round trip; before one was measured, within this.
 const FIRST_RTT: Duration = Duration::from_millis(20);

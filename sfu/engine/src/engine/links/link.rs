@@ -1,6 +1,6 @@
 //! A peer that is another node: all legs over one transport, in one RTP stream for each class.
 //!
-//! Both ends are built alike, without SDP: the media lines, SSRCs, payload types and channel
+//! Both ends are built alike, without SDP: the SSRCs, payload types and channel
 //! numbers below are the protocol. The end that is *controlling* nominates in ICE, opens DTLS as
 //! its client and SCTP too. Unlike towards browsers both ends check each other (full ICE): either
 //! may sit behind a NAT, and both are nodes that were authenticated before.
@@ -31,6 +31,8 @@ use crate::engine::media::clock::Anchor;
 use crate::engine::peers::drained::{Broken, Drained, Sink};
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
+use crate::engine::srtp::keys::Agreed;
+use crate::engine::srtp::opener::Opener;
 
 mod layers;
 mod media;
@@ -73,6 +75,8 @@ pub struct Link {
     legs_out: HashMap<u32, LegOut>,
     legs_in: HashMap<u32, LegIn>,
     next_sequence: [u64; 2],
+    /// Opens what the other end sends, once the handshake is done.
+    opener: Option<Opener>,
     /// What we send of each class, what of both again, and who sends it.
     streams: [RtpStream; 2],
     resends: RtpStream,
@@ -104,7 +108,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Make our end: media lines, streams and channels, all fixed.
+    /// Make our end: streams and channels, all fixed.
     ///
     /// # Errors
     /// When str0m refuses; nothing of it depends on anybody else.
@@ -117,14 +121,6 @@ impl Link {
         drained.change(now, sink, |rtc| {
             let mut api = rtc.direct_api();
             api.set_ice_controlling(controlling);
-            for class in link_class::streams() {
-                api.declare_media(class.mid.into(), class.rtc_kind);
-                api.declare_stream_tx(class.ssrc(controlling), None, class.mid.into(), None);
-                let theirs = class.ssrc(!controlling);
-                let stream = api.expect_stream_rx(theirs, None, class.mid.into(), None);
-                // It looks back over a hundred numbers, which is less than a round trip of many a link.
-                stream.suppress_nack(true);
-            }
             let reliable = api.create_data_channel(ChannelConfig {
                 label: "control".into(),
                 negotiated: Some(0),
@@ -156,9 +152,10 @@ impl Link {
                 legs_out: HashMap::new(),
                 legs_in: HashMap::new(),
                 next_sequence: [FIRST_NUMBER; 2],
+                opener: None,
                 streams: [AUDIO, VIDEO]
-                    .map(|class| RtpStream::plain(*CLASSES[class].ssrc(controlling))),
-                resends: RtpStream::plain(*RESENDS.ssrc(controlling)),
+                    .map(|class| RtpStream::plain(CLASSES[class].ssrc(controlling))),
+                resends: RtpStream::plain(RESENDS.ssrc(controlling)),
                 next_resend: FIRST_NUMBER,
                 sender: Sender::new(0, now),
                 sent: SentCache::default(),
@@ -219,6 +216,13 @@ impl Link {
             }
             started.map_err(|_| Broken::Failed)
         })?
+    }
+
+    /// Seal and open with these keys from now on; `false` where the other end's media does not open with them.
+    pub fn key(&mut self, agreed: &Agreed) -> bool {
+        self.sender.key(agreed);
+        self.opener = Opener::new(agreed, link_class::ssrcs(!self.controlling));
+        self.opener.is_some()
     }
 
     /// Note that a channel opened; `true` when it was the last one.

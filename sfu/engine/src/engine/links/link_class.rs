@@ -6,9 +6,6 @@
 use std::time::{Duration, Instant};
 
 use str0m::Rtc;
-use str0m::format::{Codec as Format, FormatParams};
-use str0m::media::{Frequency, MediaKind as RtcKind};
-use str0m::rtp::Ssrc;
 
 use crate::control::messages::MediaKind;
 use crate::engine::data::link_data::MAX_BUFFERED_BYTES;
@@ -29,12 +26,7 @@ pub const CLASS_TICKS_PER_S: u32 = 90_000;
 
 /// One of the RTP streams of a direction.
 pub struct Class {
-    pub mid: &'static str,
     pub kind: MediaKind,
-    pub rtc_kind: RtcKind,
-    format: Format,
-    rate: Frequency,
-    channels: Option<u8>,
     pub pt: u8,
     /// Added to by 16 for the side that is not controlling.
     ssrc: u32,
@@ -43,22 +35,12 @@ pub struct Class {
 /// Sound and picture.
 pub const CLASSES: [Class; 2] = [
     Class {
-        mid: "a",
         kind: MediaKind::Audio,
-        rtc_kind: RtcKind::Audio,
-        format: Format::Opus,
-        rate: Frequency::FORTY_EIGHT_KHZ,
-        channels: Some(2),
         pt: 100,
         ssrc: 0x51_00,
     },
     Class {
-        mid: "v",
         kind: MediaKind::Video,
-        rtc_kind: RtcKind::Video,
-        format: Format::Vp8,
-        rate: Frequency::NINETY_KHZ,
-        channels: None,
         pt: 102,
         ssrc: 0x52_00,
     },
@@ -66,50 +48,36 @@ pub const CLASSES: [Class; 2] = [
 
 /// What is sent again.
 pub const RESENDS: Class = Class {
-    mid: "r",
     kind: MediaKind::Video,
-    rtc_kind: RtcKind::Video,
-    format: Format::Vp8,
-    rate: Frequency::NINETY_KHZ,
-    channels: None,
     pt: 104,
     ssrc: 0x53_00,
 };
 
-/// Every stream of a direction.
-pub fn streams() -> impl Iterator<Item = &'static Class> {
-    CLASSES.iter().chain([&RESENDS])
+/// The SSRC of every stream of a side.
+pub fn ssrcs(controlling: bool) -> impl Iterator<Item = u32> {
+    let classes = CLASSES.iter().chain([&RESENDS]);
+    classes.map(move |class| class.ssrc(controlling))
 }
 
 impl Class {
     /// The SSRC of a side.
     #[must_use]
-    pub fn ssrc(&self, controlling: bool) -> Ssrc {
-        (self.ssrc + if controlling { 0 } else { 16 }).into()
+    pub fn ssrc(&self, controlling: bool) -> u32 {
+        self.ssrc + if controlling { 0 } else { 16 }
     }
 }
 
-/// Build an `Rtc` for a link.
+/// Build an `Rtc` for a link: it finds the way, agrees on keys and carries the channels; media passes beside it.
 #[must_use]
 pub fn build(now: Instant) -> Rtc {
-    let mut config = Rtc::builder()
+    Rtc::builder()
         .clear_codecs()
         .clear_extension_map()
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
         .set_sctp_max_buffered_amount(MAX_BUFFERED_BYTES)
-        .set_stats_interval(Some(STATS_INTERVAL));
-    for class in streams() {
-        config.codec_config().add_config(
-            class.pt.into(),
-            None,
-            class.format,
-            class.rate,
-            class.channels,
-            FormatParams::default(),
-        );
-    }
-    config.build(now)
+        .set_stats_interval(Some(STATS_INTERVAL))
+        .build(now)
 }
 
 /// Index of the class whose packets have that payload type.
@@ -137,7 +105,7 @@ mod tests {
     #[test]
     fn both_classes_are_told_apart() {
         for class in &CLASSES {
-            assert_eq!(CLASSES[class_of(class.kind)].mid, class.mid);
+            assert_eq!(CLASSES[class_of(class.kind)].pt, class.pt);
             assert_eq!(class_at(class.pt), Some(class_of(class.kind)));
             assert_ne!(class.ssrc(true), class.ssrc(false));
         }

@@ -15,11 +15,11 @@ use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use super::opened::opened;
 use super::stream_gate::{Newcomer, Place, TooManyStreams};
-use crate::engine::egress::keys::{self, Agreed};
 use crate::engine::egress::way::Path;
 use crate::engine::network::address::Addresses;
 use crate::engine::network::batch::Batch;
 use crate::engine::network::socket::Incoming;
+use crate::engine::srtp::keys::{self, Agreed};
 
 /// Errors that one drain survives; str0m goes on after one, but not after the same one for ever.
 const MAX_ERRORS_PER_DRAIN: usize = 8;

@@ -14,7 +14,7 @@ use str0m::crypto::{
     from_feature_flags,
 };
 
-use crate::engine::egress::keys::{LIBRARY, overheard};
+use crate::engine::srtp::keys::{LIBRARY, overheard};
 
 thread_local! {
     static OPENED: Cell<u64> = const { Cell::new(0) };

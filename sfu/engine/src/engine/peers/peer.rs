@@ -114,12 +114,11 @@ impl Peer {
         }
         match self.role {
             Role::Publisher(_) => {}
-            // It was offered to be sent to, and nothing else.
-            Role::Subscriber(_) => {
+            // The one was offered to be sent to, and nothing else; the media of the other does not come here.
+            Role::Subscriber(_) | Role::Link(_) => {
                 counters.count("packets_unwanted");
                 return Ok(Taken::No);
             }
-            Role::Link(_) => return self.drained.receive(now, incoming, sink),
         }
         match self.gate.judge(incoming.bytes, now) {
             Verdict::Known(at) => {
@@ -243,7 +242,7 @@ impl Peer {
 }
 
 /// RTP and not RTCP (RFC 5761 section 4).
-fn is_rtp(bytes: &[u8]) -> bool {
+pub fn is_rtp(bytes: &[u8]) -> bool {
     matches!(bytes, [128..=191, second, ..] if !(64..96).contains(&(second & 0x7f)))
 }
 

@@ -68,8 +68,6 @@ struct Published {
 #[derive(Debug)]
 pub enum Arrival {
     Media(TrackKey, Mid, MediaPacket),
-    /// Of a leg of a link.
-    Leg(TrackKey, u32, MediaPacket),
     /// Dropped and counted.
     Dropped,
     /// The peer changes its codec without end.

@@ -15,8 +15,9 @@ use crate::engine::links::link_budget::Situation;
 use crate::engine::links::link_health::LinkHealth;
 use crate::engine::links::link_signal::{LinkSignal, Received};
 use crate::engine::links::shedding::{Steps, fit};
+use crate::engine::media::packet::RTP_HEADER_BYTES;
 use crate::engine::peers::peer::Role;
-use crate::engine::router::{PeerKey, TrackKey};
+use crate::engine::router::{PeerKey, Source, TrackKey};
 
 /// Between two looks at what fits a link.
 const SHARE_EVERY: Duration = Duration::from_millis(100);
@@ -71,10 +72,35 @@ impl Worker {
         }
     }
 
-    fn linked(&mut self, key: PeerKey) -> Option<&mut Link> {
+    pub(super) fn linked(&mut self, key: PeerKey) -> Option<&mut Link> {
         match self.peers.get_mut(key).map(|peer| &mut peer.role) {
             Some(Role::Link(link)) => Some(link),
             _ => None,
+        }
+    }
+
+    /// Take media that the other end of a link sent: nothing of it concerns the link's `Rtc`.
+    pub(super) fn take_link_media(&mut self, key: PeerKey, datagram: &[u8], now: Instant) {
+        let mut packet = std::mem::take(&mut self.opening);
+        packet.clear();
+        packet.extend_from_slice(datagram);
+        let taken = self.with(key, |peer, _, counters, runs| {
+            let Role::Link(link) = &mut peer.role else {
+                return Ok(None);
+            };
+            let Some(opened) = link.open_packet(&mut packet) else {
+                counters.count("packets_unopened");
+                return Ok(None);
+            };
+            peer.traffic.packets_in += 1;
+            peer.traffic.bytes_in += opened.payload.len() as u64 + RTP_HEADER_BYTES;
+            Ok(link.take(&opened, now, runs, counters))
+        });
+        self.opening = packet;
+        // What is missing now is to be asked for.
+        self.schedule(key);
+        if let Some((track, leg, packet)) = taken.flatten() {
+            self.ingest(track, Source::Leg { peer: key, leg }, packet, now);
         }
     }
 

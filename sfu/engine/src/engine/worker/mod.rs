@@ -127,6 +127,8 @@ pub struct Worker {
     pub(super) ways: Vec<ToSink>,
     /// Padding for each pending packet.
     pub(super) padding: Vec<u8>,
+    /// A link's packet while it is opened.
+    pub(super) opening: Vec<u8>,
     /// Subscribers whose wants or state changed in this command.
     pub(super) to_offer: Vec<PeerKey>,
     pub(super) readable: bool,
@@ -193,6 +195,7 @@ impl Worker {
             pending: Vec::new(),
             ways: Vec::new(),
             padding: Vec::new(),
+            opening: Vec::new(),
             to_offer: Vec::new(),
             readable: false,
             load: Load::default(),

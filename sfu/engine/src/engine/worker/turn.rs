@@ -20,8 +20,8 @@ use crate::engine::media::packet::RTP_HEADER_BYTES;
 use crate::engine::network::demux::{MAX_DATAGRAM_BYTES, Shape};
 use crate::engine::network::lane::{self, Origin};
 use crate::engine::network::socket::Incoming;
-use crate::engine::peers::drained::{Drained, Sink, Taken};
-use crate::engine::peers::peer::Role;
+use crate::engine::peers::drained::{Broken, Drained, Sink, Taken};
+use crate::engine::peers::peer::{Role, is_rtp};
 use crate::engine::peers::publisher::Arrival;
 use crate::engine::router::{PeerKey, Source};
 
@@ -144,6 +144,10 @@ impl Worker {
     ) {
         if proves && !self.demux.may_prove(origin, key, now) {
             self.counters.count("checks_refused");
+            return;
+        }
+        if is_rtp(incoming.bytes) && self.linked(key).is_some() {
+            self.take_link_media(key, incoming.bytes, now);
             return;
         }
         match self.take_datagram(key, incoming, now) {
@@ -304,17 +308,18 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let sender = match &mut peer.role {
-            Role::Subscriber(subscriber) => Some(&mut subscriber.sender),
-            Role::Link(link) => Some(&mut link.sender),
-            Role::Publisher(_) => None,
-        };
-        if let (Some(sender), Some(agreed)) = (sender, peer.drained.take_keys()) {
-            sender.key(&agreed);
-        }
-        // A link is connected when its channels are.
-        if matches!(peer.role, Role::Link(_)) {
-            return;
+        let agreed = peer.drained.take_keys();
+        match (&mut peer.role, agreed) {
+            (Role::Subscriber(subscriber), Some(agreed)) => subscriber.sender.key(&agreed),
+            (Role::Link(link), Some(agreed)) => {
+                if !link.key(&agreed) {
+                    self.close(key, Some(Broken::Failed.reason()));
+                }
+                // It is connected when its channels are.
+                return;
+            }
+            (Role::Link(_), None) => return,
+            _ => {}
         }
         peer.connect_by = None;
         self.set_state(key, State::Connected);
@@ -364,27 +369,16 @@ impl Worker {
     fn on_packet(&mut self, key: PeerKey, packet: RtpPacket, now: Instant) {
         let bytes = packet.payload.len() as u64 + RTP_HEADER_BYTES;
         let arrival = self.with(key, |peer, sink, counters, runs| {
+            let Role::Publisher(publisher) = &mut peer.role else {
+                return Ok(Arrival::Dropped);
+            };
             peer.traffic.packets_in += 1;
             peer.traffic.bytes_in += bytes;
-            match &mut peer.role {
-                Role::Publisher(publisher) => {
-                    publisher.take(&mut peer.drained, now, sink, packet, runs, counters)
-                }
-                Role::Link(link) => Ok(link
-                    .take(&packet, now, runs, counters)
-                    .map_or(Arrival::Dropped, |(track, leg, packet)| {
-                        Arrival::Leg(track, leg, packet)
-                    })),
-                Role::Subscriber(_) => Ok(Arrival::Dropped),
-            }
+            publisher.take(&mut peer.drained, now, sink, packet, runs, counters)
         });
         match arrival {
             Some(Arrival::Media(track, mid, packet)) => {
                 let source = Source::Publisher { peer: key, mid };
-                self.ingest(track, source, packet, now);
-            }
-            Some(Arrival::Leg(track, leg, packet)) => {
-                let source = Source::Leg { peer: key, leg };
                 self.ingest(track, source, packet, now);
             }
             Some(Arrival::TooManyPayloadTypes) => self.close(key, Some("too_many_payload_types")),

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use str0m::rtp::RtpPacket;
-
 use super::super::link_class::{AUDIO, CLASS_TICKS_PER_S, CLASSES, class_of, ticks};
 use super::super::link_frame::LinkFrame;
 use super::super::link_pieces::{Joined, Joining};
@@ -16,12 +14,18 @@ use crate::engine::egress::way::Way;
 use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket, RTP_HEADER_BYTES};
 use crate::engine::media::rewrite::SourceRun;
 use crate::engine::router::TrackKey;
+use crate::engine::srtp::opener::Opened;
 
 impl Link {
-    /// Take a packet of a class: of which track it is, and of which leg.
+    /// Open a packet in place; `None` where the other end did not send it.
+    pub fn open_packet<'a>(&mut self, packet: &'a mut [u8]) -> Option<Opened<'a>> {
+        self.opener.as_mut()?.open(packet)
+    }
+
+    /// Take a packet that was opened: of which track it is, and of which leg.
     pub fn take(
         &mut self,
-        packet: &RtpPacket,
+        packet: &Opened<'_>,
         now: Instant,
         runs: &mut SourceRun,
         counters: &mut Counters,

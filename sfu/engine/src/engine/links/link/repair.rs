@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use str0m::rtp::RtpPacket;
-
 use super::super::gap_list::Range;
 use super::super::link_class::{CLASS_TICKS_PER_S, RESENDS, VIDEO, class_at, ticks};
 use super::super::link_signal::LinkSignal;
@@ -13,6 +11,7 @@ use crate::engine::counters::Counters;
 use crate::engine::egress::content::Content;
 use crate::engine::egress::stream::Outgoing;
 use crate::engine::egress::way::Way;
+use crate::engine::srtp::opener::Opened;
 
 /// A packet is not resent twice within most of a round trip, and never sooner than this.
 const LEAST_PAUSE: Duration = Duration::from_millis(5);
@@ -37,24 +36,23 @@ impl Link {
     /// What a packet carries, unless that came before.
     pub(super) fn unrepeated<'a>(
         &mut self,
-        packet: &'a RtpPacket,
+        packet: &Opened<'a>,
         now: Instant,
         counters: &mut Counters,
     ) -> Option<&'a [u8]> {
         self.arrivals.count(packet.payload.len());
-        let payload_type = *packet.header.payload_type;
-        let fresh = if payload_type == RESENDS.pt {
-            let Some(resent) = Resent::decode(&packet.payload) else {
+        let fresh = if packet.payload_type == RESENDS.pt {
+            let Some(resent) = Resent::decode(packet.payload) else {
                 counters.count("link_frames_malformed");
                 return None;
             };
             let missed = self.gaps[resent.class].take_resent(resent.number);
             missed.then_some(resent.payload)
         } else {
-            let class = class_at(payload_type)?;
-            self.arrivals.note(packet.header.timestamp, now);
-            let first = self.gaps[class].arrive(*packet.seq_no, now);
-            first.then_some(&packet.payload[..])
+            let class = class_at(packet.payload_type)?;
+            self.arrivals.note(packet.time, now);
+            let first = self.gaps[class].arrive(packet.number, now);
+            first.then_some(packet.payload)
         };
         if fresh.is_none() {
             counters.count("link_packets_repeated");

@@ -1,14 +1,10 @@
-//! SRTP and SRTCP of one direction (RFC 3711, RFC 7714): keys, counters and layout; the ciphers are the library's.
+//! What is sent to one peer, sealed (RFC 3711, RFC 7714): counters and layout; the ciphers are the library's.
 
-use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
-use str0m::crypto::dtls::SrtpProfile;
-use str0m::crypto::{AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, Aes128CmSha1_80Cipher};
+use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
+use str0m::crypto::{AeadAes128Gcm, Aes128CmSha1_80, Aes128CmSha1_80Cipher};
 
+use super::cipher::{Cipher, Master, RTCP_LABELS, RTP_LABELS};
 use super::keys::{Agreed, LIBRARY};
-
-/// What a derived key is for (RFC 3711 section 4.3.2): cipher, authentication, salt.
-const RTP_LABELS: [u8; 3] = [0, 1, 2];
-const RTCP_LABELS: [u8; 3] = [3, 4, 5];
 
 /// The part of an RTCP packet that stays readable: its first header and sender.
 const CLEAR_REPORT_BYTES: usize = 8;
@@ -22,91 +18,6 @@ pub struct Sealer {
     rtp: Cipher,
     rtcp: Cipher,
     reports: u32,
-}
-
-#[derive(Debug)]
-enum Cipher {
-    Cm {
-        cipher: Box<dyn Aes128CmSha1_80Cipher>,
-        authentication: [u8; Aes128CmSha1_80::HMAC_KEY_LEN],
-        salt: [u8; Aes128CmSha1_80::SALT_LEN],
-        /// What is sealed, for a cipher that does not do so in place.
-        plain: Vec<u8>,
-    },
-    /// With a key of 128 or of 256 bits. str0m's face of this cipher copies what it seals; here it is sealed in place.
-    Gcm {
-        key: LessSafeKey,
-        salt: [u8; AeadAes128Gcm::SALT_LEN],
-    },
-}
-
-const _: () = assert!(
-    AeadAes128Gcm::SALT_LEN == AeadAes256Gcm::SALT_LEN
-        && AeadAes128Gcm::TAG_LEN == AeadAes256Gcm::TAG_LEN
-);
-
-/// Key and salt that the handshake gave one direction.
-struct Master<'a> {
-    key: &'a [u8],
-    salt: &'a [u8],
-}
-
-impl Master<'_> {
-    /// The key derivation of RFC 3711 section 4.3.3, with a rate of 0.
-    fn derive<const N: usize>(&self, label: u8) -> [u8; N] {
-        let mut input = [0; 16];
-        input[..self.salt.len()].copy_from_slice(self.salt);
-        input[7] ^= label;
-        let mut derived = [0; N];
-        for (round, part) in (0u16..).zip(derived.chunks_mut(16)) {
-            input[14..].copy_from_slice(&round.to_be_bytes());
-            // The library writes one block more than it was asked for.
-            let mut block = [0; 32];
-            let library = LIBRARY.srtp_provider;
-            match self.key.len() {
-                32 => library.srtp_aes_256_ecb_round(self.key, &input, &mut block),
-                _ => library.srtp_aes_128_ecb_round(self.key, &input, &mut block),
-            }
-            part.copy_from_slice(&block[..part.len()]);
-        }
-        derived
-    }
-
-    fn cipher(&self, profile: SrtpProfile, [key, authentication, salt]: [u8; 3]) -> Option<Cipher> {
-        let library = LIBRARY.srtp_provider;
-        Some(match profile {
-            SrtpProfile::AES128_CM_SHA1_80 => Cipher::Cm {
-                cipher: library
-                    .aes_128_cm_sha1_80()
-                    .create_cipher(self.derive(key), true),
-                authentication: self.derive(authentication),
-                salt: self.derive(salt),
-                plain: Vec::new(),
-            },
-            SrtpProfile::AEAD_AES_128_GCM => Cipher::Gcm {
-                key: gcm(&AES_128_GCM, &self.derive::<16>(key))?,
-                salt: self.derive(salt),
-            },
-            SrtpProfile::AEAD_AES_256_GCM => Cipher::Gcm {
-                key: gcm(&AES_256_GCM, &self.derive::<32>(key))?,
-                salt: self.derive(salt),
-            },
-            _ => return None,
-        })
-    }
-}
-
-impl Cipher {
-    fn tag_bytes(&self) -> usize {
-        match self {
-            Self::Cm { .. } => Aes128CmSha1_80::HMAC_TAG_LEN,
-            Self::Gcm { .. } => AeadAes128Gcm::TAG_LEN,
-        }
-    }
-}
-
-fn gcm(algorithm: &'static Algorithm, key: &[u8]) -> Option<LessSafeKey> {
-    UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
 }
 
 /// Seal `sealed` in place, whose last bytes are room for the tag.
@@ -125,21 +36,7 @@ impl Sealer {
     /// The sending direction of what a handshake agreed on; `None` for a profile that is not known here.
     #[must_use]
     pub fn new(agreed: &Agreed) -> Option<Self> {
-        let (key, salt) = match agreed.profile {
-            SrtpProfile::AES128_CM_SHA1_80 => (Aes128CmSha1_80::KEY_LEN, Aes128CmSha1_80::SALT_LEN),
-            SrtpProfile::AEAD_AES_128_GCM => (AeadAes128Gcm::KEY_LEN, AeadAes128Gcm::SALT_LEN),
-            SrtpProfile::AEAD_AES_256_GCM => (AeadAes256Gcm::KEY_LEN, AeadAes256Gcm::SALT_LEN),
-            _ => return None,
-        };
-        // Client's key, server's key, client's salt, server's salt (RFC 5764 section 4.2).
-        let (keys, salts) = agreed.material.split_at_checked(2 * key)?;
-        let ours = |parts: std::ops::Range<usize>, second: std::ops::Range<usize>| {
-            if agreed.client { parts } else { second }
-        };
-        let master = Master {
-            key: keys.get(ours(0..key, key..2 * key))?,
-            salt: salts.get(ours(0..salt, salt..2 * salt))?,
-        };
+        let master = Master::of(agreed, agreed.client)?;
         Some(Self {
             rtp: master.cipher(agreed.profile, RTP_LABELS)?,
             rtcp: master.cipher(agreed.profile, RTCP_LABELS)?,
@@ -154,7 +51,7 @@ impl Sealer {
     }
 
     /// Seal an RTP packet in place: its header is `clear` bytes long, and its last bytes are room for the tag. `index` is
-    /// its sequence number, extended over rollovers. Each index may be sealed once (see [`sent_once`](super::sent_once)).
+    /// its sequence number, extended over rollovers. Each index may be sealed once (see [`sent_once`](crate::engine::egress::sent_once)).
     #[must_use]
     pub fn seal(&mut self, index: u64, clear: usize, packet: &mut [u8]) -> bool {
         let Some(ssrc) = packet.get(8..12).and_then(|bytes| bytes.try_into().ok()) else {
@@ -243,33 +140,12 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 20] {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::aead::AES_128_GCM;
+    use str0m::crypto::dtls::SrtpProfile;
+
+    use super::super::cipher::gcm;
+    use super::super::hex::bytes;
     use super::*;
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        let digits: Vec<u8> = hex
-            .chars()
-            .filter_map(|digit| Some(digit.to_digit(16)? as u8))
-            .collect();
-        digits.chunks(2).map(|two| two[0] << 4 | two[1]).collect()
-    }
-
-    /// RFC 3711 appendix B.3.
-    #[test]
-    fn keys_are_derived_as_the_rfc_does() {
-        let master = Master {
-            key: &bytes("E1F97A0D3E018BE0D64FA32C06DE4139"),
-            salt: &bytes("0EC675AD498AFEEBB6960B3AABE6"),
-        };
-        let key: [u8; 16] = master.derive(0);
-        assert_eq!(key[..], *bytes("C61E7A93744F39EE10734AFE3FF7A087"));
-        let salt: [u8; 14] = master.derive(2);
-        assert_eq!(salt[..], *bytes("30CBBC08863D8C85D49DB34A9AE1"));
-        let authentication: [u8; 20] = master.derive(1);
-        assert_eq!(
-            authentication[..],
-            *bytes("CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4")
-        );
-    }
 
     /// RFC 7714 section 16.1.1.
     #[test]
