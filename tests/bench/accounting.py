@@ -44,9 +44,14 @@ def part(server: int, *others: int) -> None:
     for pid, cores in ((server, {first}), *((other, set(rest)) for other in others)):
         if not rest:
             return
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(int(task.name), cores)
+        keep_on(pid, cores)
+
+
+def keep_on(pid: int, cores: set[int]) -> None:
+    """Keep all threads that a process has now on these cores, as far as that is ours to say."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(int(task.name), cores)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -182,9 +182,16 @@ class Load:
         """The address where packets are to arrive that are timed."""
         return (await self._ask({"do": "meter"}, Addresses)).addresses[0]
 
-    async def time(self, to: str, shape: Shape, seconds: float) -> list[float]:
-        """Send packets of one track there for so long; returns what each took to arrive, microseconds."""
-        command = {"do": "time", "to": to, "shape": shape, "seconds": seconds}
+    async def time(self, to: str, shape: Shape, seconds: float, *, cores: tuple[int, int] | None = None) -> list[float]:
+        """Send packets of one track there for so long; returns what each took to arrive, microseconds.
+
+        Args:
+            to: `host:port`.
+            shape: How they leave.
+            seconds: How long.
+            cores: They are sent on the first and taken on the second; anywhere without.
+        """
+        command = {"do": "time", "to": to, "shape": shape, "seconds": seconds, "cores": cores}
         return (await self._ask(command, Delays, within_s=ANSWER_DEADLINE_S + seconds)).delays_us
 
     async def handshakes(self, count: int) -> Handshakes:

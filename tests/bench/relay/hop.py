@@ -5,29 +5,37 @@
 
 The difference of each pair of quantiles is what the second one adds: what both ends take falls out. Packets are of the
 same sizes and leave in the same pairs, 60 of these a second, by turns over each of the four ways, all on loopback.
+
+Whoever hands a packet on wakes the next one, and where that is decides more than what either does: a few microseconds
+on the same core, some tens on another that idles. So each stands on another core than the one before it, as nodes do.
 """
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import trio
 
 from sfu import EngineConfig, WantedTrack, open_engine
 from sfu.participants import VideoPlan, open_participants
 from signalling.ids import ParticipantId, PeerId
+from tests.bench.accounting import keep_on
 from tests.bench.load import build, open_load, smooth
 from tests.bench.relay.part import Outcome, Part
 from tests.bench.relay.quantiles import between, quantile
 from tests.bench.report import at_most
+from tests.cluster.processes import descendants
 from tests.cluster.sfu.stage import LINK, ROOM, Stage, link, track_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Sequence
 
     from sfu.participants import Participants
+    from tests.bench.load import Load
     from tests.bench.relay.part import Say
     from tests.bench.rounds import Rounds
 
@@ -40,13 +48,20 @@ SHAPE: Final = smooth(2 * FRAMES_PER_S, burst=2, size=PACKET_BYTES)
 SENDER: Final = "anna"
 CONNECT_S: Final = 20.0
 LOOK_S: Final = 0.05
+
+SETTLE_S: Final = 0.5
+"""What connecting delayed is over by then."""
+
 LEG: Final = 1
 
-LONGER: Final = 2
-"""Times the seconds of a measurement: a hundredth of its packets is to be more than a few."""
+SLICES: Final = 4
+"""Turns of each way in a round, half as long as a measurement: what changes slowly on a machine is in all of them, and a
+hundredth of the packets of all slices is more than a few."""
 
 GOAL_P50: Final = 2.0
 GOAL_P99_MS: Final = 1.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,12 +122,12 @@ class Added:
 async def measure(rounds: Rounds, say: Say) -> Outcome:
     """Take turns over the four ways."""
     program = build()
-    seconds = LONGER * rounds.measure_s
     found = []
     async with AsyncExitStack() as stack:
-        senders = await stack.enter_async_context(open_participants())
-        receivers = await stack.enter_async_context(open_participants())
-        near, far = [await _open_stage(stack, receivers) for _ in range(2)]
+        senders, sending = await _with_pid(stack.enter_async_context(open_participants()))
+        receivers, receiving = await _with_pid(stack.enter_async_context(open_participants()))
+        near, at_near = await _with_pid(_open_stage(stack, receivers))
+        far, at_far = await _with_pid(_open_stage(stack, receivers))
         await link(near, far)
         await _publish(near, senders)
         track = track_of(SENDER, "video")
@@ -124,14 +139,17 @@ async def measure(rounds: Rounds, say: Say) -> Outcome:
         arrival = await meter.meter()
         at_last = await last.forward([arrival])
         at_first = await first.forward([at_last])
+        bare = _Bare(meter=meter, hops=(first.pid, last.pid), seconds=rounds.measure_s / 2)
+        nodes = _Nodes(receivers=receivers, ends=(sending, receiving), seconds=rounds.measure_s / 2)
         for number in range(rounds.count):
-            ways: dict[str, Callable[[], Awaitable[list[float]]]] = {
-                "one_hop": lambda: meter.time(at_last, SHAPE, seconds),
-                "one_node": lambda name=f"near{number}": _watch(near, receivers, name, seconds),  # type: ignore[misc]
-                "two_hops": lambda: meter.time(at_first, SHAPE, seconds),
-                "two_nodes": lambda name=f"far{number}": _watch(far, receivers, name, seconds),  # type: ignore[misc]
-            }
-            found.append(Added(**{name: Way.of(await way()) for name, way in ways.items()}))
+            delays_us: dict[str, list[float]] = defaultdict(list)
+            for turn in range(SLICES):
+                name = f"{number}_{turn}"
+                delays_us["one_hop"] += await bare.time(at_last, hops=1)
+                delays_us["one_node"] += await nodes.watch(near, f"near{name}", [at_near])
+                delays_us["two_hops"] += await bare.time(at_first, hops=2)
+                delays_us["two_nodes"] += await nodes.watch(far, f"far{name}", [at_near, at_far])
+            found.append(Added(**{name: Way.of(taken) for name, taken in delays_us.items()}))
             say(f"{number + 1}/{rounds.count} {found[-1]}")
     return Outcome(
         goals=[
@@ -161,22 +179,75 @@ async def _publish(stage: Stage, senders: Participants) -> None:
     await senders.published(SENDER, answer)
 
 
-async def _watch(stage: Stage, receivers: Participants, name: str, seconds: float) -> list[float]:
-    """Have somebody receive the picture from an engine for so long; returns what its packets took, microseconds."""
-    peer = PeerId(f"sb_{name}")
-    await receivers.open(name, stamp=0, video=None, audio=False)
-    wanted = [WantedTrack(track=track_of(SENDER, "video"), kind="video")]
-    await stage.engine.subscribe(peer, wanted, room=ROOM, participant=ParticipantId(name))
-    with trio.fail_after(CONNECT_S):
-        while not await _delays(receivers, name):
-            await trio.sleep(LOOK_S)
-    await trio.sleep(1)  # what connecting delayed is over
-    before = await _delays(receivers, name)
-    await trio.sleep(seconds)
-    after = await _delays(receivers, name)
-    await stage.engine.close_peer(peer)
-    await receivers.close(name)
-    return between(before, after)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Bare:
+    """The way over hops.
+
+    Attributes:
+        meter: Sends and takes.
+        hops: Processes in the order of the way; one hop is the last of them.
+        seconds: How long a turn is.
+    """
+
+    meter: Load
+    hops: tuple[int, ...]
+    seconds: float
+
+    async def time(self, to: str, *, hops: int) -> list[float]:
+        """What packets take over so many hops, of which this is the first, microseconds."""
+        cores = _alternating(hops + 2)
+        for pid, core in zip(self.hops[-hops:], cores[1:-1], strict=False):
+            keep_on(pid, {core})
+        ends = (cores[0], cores[-1]) if cores else None
+        return await self.meter.time(to, SHAPE, self.seconds, cores=ends)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Nodes:
+    """The way over nodes.
+
+    Attributes:
+        receivers: Who takes.
+        ends: The processes of who sends and who takes.
+        seconds: How long a turn is.
+    """
+
+    receivers: Participants
+    ends: tuple[int, int]
+    seconds: float
+
+    async def watch(self, stage: Stage, name: str, engines: Sequence[int]) -> list[float]:
+        """What the packets take that somebody receives from the last of these engines, microseconds."""
+        way = [self.ends[0], *engines, self.ends[1]]
+        for pid, core in zip(way, _alternating(len(way)), strict=False):
+            keep_on(pid, {core})
+        peer = PeerId(f"sb_{name}")
+        await self.receivers.open(name, stamp=0, video=None, audio=False)
+        wanted = [WantedTrack(track=track_of(SENDER, "video"), kind="video")]
+        await stage.engine.subscribe(peer, wanted, room=ROOM, participant=ParticipantId(name))
+        with trio.fail_after(CONNECT_S):
+            while not await _delays(self.receivers, name):
+                await trio.sleep(LOOK_S)
+        await trio.sleep(SETTLE_S)
+        before = await _delays(self.receivers, name)
+        await trio.sleep(self.seconds)
+        after = await _delays(self.receivers, name)
+        await stage.engine.close_peer(peer)
+        await self.receivers.close(name)
+        return between(before, after)
+
+
+def _alternating(count: int) -> list[int]:
+    """A core for each, another one than that of the one before; none where there is one core."""
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    return [cores[number % 2] for number in range(count)] if len(cores) > 1 else []
+
+
+async def _with_pid(opening: Awaitable[T]) -> tuple[T, int]:
+    """What is opened, and the process of ours that it started."""
+    before = descendants(os.getpid())
+    opened = await opening
+    return opened, (descendants(os.getpid()) - before).pop()
 
 
 async def _delays(receivers: Participants, name: str) -> tuple[tuple[int, int], ...]:
@@ -188,7 +259,7 @@ async def _delays(receivers: Participants, name: str) -> tuple[tuple[int, int], 
 
 
 def _takes_s(rounds: Rounds) -> float:
-    return 5 + rounds.count * 4 * (LONGER * rounds.measure_s + 1)
+    return 5 + rounds.count * SLICES * 4 * (rounds.measure_s / 2 + SETTLE_S)
 
 
 HOP: Final = Part(

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::clients::say;
@@ -55,9 +56,17 @@ pub fn measure() -> io::Result<()> {
             Ok(Command::Meter) => Reply::Ports {
                 addresses: vec![arriving.local_addr()?],
             },
-            Ok(Command::Time { to, shape, seconds }) => Reply::Delays {
-                delays_us: time(&arriving, to, shape, Duration::from_secs_f64(seconds))?,
-            },
+            Ok(Command::Time {
+                to,
+                shape,
+                seconds,
+                cores,
+            }) => {
+                let length = Duration::from_secs_f64(seconds);
+                Reply::Delays {
+                    delays_us: time(&arriving, to, shape, length, cores)?,
+                }
+            }
             Ok(_) => Reply::Failed {
                 error: "a meter only times".into(),
             },
@@ -76,11 +85,14 @@ fn time(
     to: SocketAddr,
     shape: Shape,
     length: Duration,
+    cores: Option<(usize, usize)>,
 ) -> io::Result<Vec<f64>> {
+    stay_on(cores.map(|(_, taking)| taking));
     let leaving = UdpSocket::bind("127.0.0.1:0")?;
     let stopped = AtomicBool::new(false);
     thread::scope(|scope| {
         let sending = scope.spawn(|| {
+            stay_on(cores.map(|(sending, _)| sending));
             let end = Instant::now() + length;
             let send = |_, bytes: usize| {
                 let mut packet = vec![0x55; bytes.max(size_of::<u64>())];
@@ -113,6 +125,15 @@ fn time(
             }
         }
     })
+}
+
+/// Keep this thread on a core, as far as that is ours to say.
+fn stay_on(core: Option<usize>) {
+    if let Some(core) = core {
+        let mut cores = CpuSet::new();
+        cores.set(core);
+        let _ = sched_setaffinity(None, &cores);
+    }
 }
 
 fn now_ns() -> u64 {

@@ -64,11 +64,13 @@ pub enum Command {
     Forward { to: Vec<SocketAddr> },
     /// Meter: say where packets are to arrive.
     Meter,
-    /// Meter: send packets of one track there for so long; answered by what each took to arrive.
+    /// Meter: send packets of one track there for so long; answered by what each took to arrive. They are sent on the
+    /// first of these cores and taken on the second; anywhere without.
     Time {
         to: SocketAddr,
         shape: Shape,
         seconds: f64,
+        cores: Option<(usize, usize)>,
     },
     /// Complete so many DTLS handshakes in memory; answered by what the servers' halves took.
     Handshakes { count: usize },
