@@ -9,8 +9,8 @@ use super::Kind;
 use crate::engine::peers::drained::{Broken, Drained, Sink};
 
 /// Both ends know the channels by these numbers.
-const RELIABLE_STREAM: u16 = 2;
-const UNRELIABLE_STREAM: u16 = 3;
+const RELIABLE_STREAM: u16 = 1;
+const UNRELIABLE_STREAM: u16 = 2;
 
 /// Bytes of messages that wait on a link's channels: reliable ones for two seconds of 2 Mbit/s,
 /// unreliable ones for a fraction of it.

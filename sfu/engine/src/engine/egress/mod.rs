@@ -13,6 +13,5 @@ pub mod probing;
 pub mod reports;
 pub mod resends;
 pub mod sender;
-pub mod sent_once;
 pub mod stream;
 pub mod way;

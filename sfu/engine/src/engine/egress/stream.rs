@@ -9,7 +9,7 @@ use super::content::Content;
 use super::header::ExtensionNumbers;
 use super::reports::{SenderReport, ntp};
 use super::resends::Resends;
-use super::sent_once::SentOnce;
+use crate::engine::srtp::once::Once;
 
 /// Numbers start at most here, far from the wrap that would confuse a receiver, which assumes rollover counter 0.
 pub const MAX_FIRST_SEQUENCE: u32 = 1 << 14;
@@ -71,7 +71,7 @@ pub struct RtpStream {
     pub placed: bool,
     pub resend_stream: Option<ResendStream>,
     pub resends: Resends,
-    once: SentOnce,
+    once: Once,
     packets: u32,
     bytes: u32,
     newest: Option<Newest>,
@@ -136,7 +136,7 @@ impl RtpStream {
             placed: true,
             resend_stream,
             resends: Resends::new(kept),
-            once: SentOnce::default(),
+            once: Once::default(),
             packets: 0,
             bytes: 0,
             newest: None,

@@ -1,4 +1,5 @@
-//! A peer that is another node: all legs over one transport, in one RTP stream for each class.
+//! A peer that is another node: all legs over one transport, in one RTP stream for each class, and what its two ends tell
+//! each other in another.
 //!
 //! Both ends are built alike, without SDP: the SSRCs, payload types and channel
 //! numbers below are the protocol. The end that is *controlling* nominates in ICE, opens DTLS as
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use str0m::Candidate;
-use str0m::channel::{ChannelConfig, ChannelId, Reliability};
+use str0m::channel::{ChannelConfig, ChannelId};
 use str0m::config::Fingerprint;
 use str0m::ice::IceCreds;
 
@@ -18,10 +19,9 @@ use super::arrivals::Arrivals;
 use super::gap_list::GapList;
 use super::leg::{Carried, LegIn, LegOut, admits};
 use super::link_budget::LinkBudget;
-use super::link_class::{self, AUDIO, CLASSES, FIRST_NUMBER, RESENDS, VIDEO};
+use super::link_class::{self, AUDIO, CLASSES, FIRST_NUMBER, RESENDS, SIGNALS, VIDEO};
 use super::link_health::LinkHealth;
 use super::link_pieces::{Halving, Joining};
-use super::link_signal::LinkSignal;
 use super::sent_cache::SentCache;
 use crate::engine::counters::Counters;
 use crate::engine::data::link_data::LinkData;
@@ -32,11 +32,13 @@ use crate::engine::peers::drained::{Broken, Drained, Sink};
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
 use crate::engine::srtp::keys::Agreed;
+use crate::engine::srtp::once::Once;
 use crate::engine::srtp::opener::Opener;
 
 mod layers;
 mod media;
 mod repair;
+mod signals;
 
 /// Largest control message: str0m's default for a peer that announces no other.
 pub const MAX_MESSAGE_BYTES: usize = 60 * 1024;
@@ -53,7 +55,6 @@ pub struct Introduction {
 #[derive(Debug)]
 pub enum Heard {
     Message(Vec<u8>),
-    Signal(LinkSignal),
     /// Somebody's message for a room.
     Data(Vec<u8>),
     Nothing,
@@ -66,11 +67,9 @@ pub struct Link {
     pub beside: String,
     introduced: bool,
     reliable: ChannelId,
-    unreliable: ChannelId,
     /// What people say to each other.
     pub data: LinkData,
-    open_channels: Vec<ChannelId>,
-    /// Present from the moment both channels are open.
+    /// Present from the moment the control channel is open.
     pub health: Option<LinkHealth>,
     legs_out: HashMap<u32, LegOut>,
     legs_in: HashMap<u32, LegIn>,
@@ -81,6 +80,10 @@ pub struct Link {
     streams: [RtpStream; 2],
     resends: RtpStream,
     next_resend: u64,
+    signals: RtpStream,
+    next_signal: u64,
+    /// The other end's signals.
+    heard: Once,
     pub sender: Sender,
     sent: SentCache,
     /// Everything before these numbers was sent, the other end was told.
@@ -126,13 +129,6 @@ impl Link {
                 negotiated: Some(0),
                 ..ChannelConfig::default()
             });
-            let unreliable = api.create_data_channel(ChannelConfig {
-                label: "signals".into(),
-                negotiated: Some(1),
-                ordered: false,
-                reliability: Reliability::MaxRetransmits { retransmits: 0 },
-                ..ChannelConfig::default()
-            });
             let data = LinkData::open(&mut api);
             let credentials = api.local_ice_credentials();
             let introduction = Introduction {
@@ -145,9 +141,7 @@ impl Link {
                 beside: String::new(),
                 introduced: false,
                 reliable,
-                unreliable,
                 data,
-                open_channels: Vec::new(),
                 health: None,
                 legs_out: HashMap::new(),
                 legs_in: HashMap::new(),
@@ -157,6 +151,9 @@ impl Link {
                     .map(|class| RtpStream::plain(CLASSES[class].ssrc(controlling))),
                 resends: RtpStream::plain(RESENDS.ssrc(controlling)),
                 next_resend: FIRST_NUMBER,
+                signals: RtpStream::plain(SIGNALS.ssrc(controlling)),
+                next_signal: FIRST_NUMBER,
+                heard: Once::default(),
                 sender: Sender::new(0, now),
                 sent: SentCache::default(),
                 told_sent: [FIRST_NUMBER; 2],
@@ -225,33 +222,24 @@ impl Link {
         self.opener.is_some()
     }
 
-    /// Note that a channel opened; `true` when it was the last one.
+    /// Note that a channel opened; `true` when it was the one that the link waited for.
     pub fn channel_opened(&mut self, channel: ChannelId, now: Instant) -> bool {
-        if self.open_channels.contains(&channel) || self.data.has(channel) {
+        if channel != self.reliable || self.health.is_some() {
             return false;
         }
-        self.open_channels.push(channel);
-        if self.open_channels.len() == 2 {
-            self.health = Some(LinkHealth::new(now));
-            return true;
-        }
-        false
+        self.health = Some(LinkHealth::new(now));
+        true
     }
 
     /// Sort what came on a channel.
-    pub fn hear(&mut self, channel: ChannelId, data: Vec<u8>, counters: &mut Counters) -> Heard {
+    #[must_use]
+    pub fn hear(&self, channel: ChannelId, data: Vec<u8>) -> Heard {
         if channel == self.reliable {
-            return Heard::Message(data);
-        }
-        if self.data.has(channel) {
-            return Heard::Data(data);
-        }
-        match LinkSignal::decode(&data) {
-            Some(signal) => Heard::Signal(signal),
-            None => {
-                counters.count("link_signals_unknown");
-                Heard::Nothing
-            }
+            Heard::Message(data)
+        } else if self.data.has(channel) {
+            Heard::Data(data)
+        } else {
+            Heard::Nothing
         }
     }
 
@@ -295,25 +283,6 @@ impl Link {
                     "The link's send buffer is full; say it again later.",
                 )),
                 Err(_) => Err(not_open()),
-            }
-        })
-    }
-
-    /// Send a signal, if it fits; it is said again anyway.
-    ///
-    /// # Errors
-    /// When the peer is to be closed.
-    pub fn signal(
-        &self,
-        drained: &mut Drained,
-        now: Instant,
-        sink: &mut Sink<'_>,
-        signal: &LinkSignal,
-    ) -> Result<(), Broken> {
-        let unreliable = self.unreliable;
-        drained.change(now, sink, |rtc| {
-            if let Some(mut channel) = rtc.channel(unreliable) {
-                let _ = channel.write(true, &signal.encode());
             }
         })
     }

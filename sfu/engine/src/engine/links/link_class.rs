@@ -1,7 +1,8 @@
 //! The RTP streams of a link: every number that both ends must agree on, and nothing else.
 //!
 //! One carries the frames of all audio legs, one those of all video legs, so that loss of
-//! sound is found and repaired apart from loss of picture; a third one what is sent again of both.
+//! sound is found and repaired apart from loss of picture; a third one what is sent again of both, and a fourth one what
+//! the two ends tell each other of it.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,6 @@ use str0m::Rtc;
 
 use crate::control::messages::MediaKind;
 use crate::engine::data::link_data::MAX_BUFFERED_BYTES;
-use crate::engine::peers::measured::STATS_INTERVAL;
 use crate::engine::peers::opened::provider;
 
 /// The index of sound in [`CLASSES`].
@@ -24,42 +24,47 @@ pub const FIRST_NUMBER: u64 = 1;
 /// The time stamps of all streams say in this rate when a packet left, since the link began.
 pub const CLASS_TICKS_PER_S: u32 = 90_000;
 
+/// How often a link's `Rtc` says which way it found. It sends nothing itself for long that would show another one.
+const WAY_INTERVAL: Duration = Duration::from_millis(500);
+
 /// One of the RTP streams of a direction.
-pub struct Class {
-    pub kind: MediaKind,
+pub struct Stream {
     pub pt: u8,
     /// Added to by 16 for the side that is not controlling.
     ssrc: u32,
 }
 
 /// Sound and picture.
-pub const CLASSES: [Class; 2] = [
-    Class {
-        kind: MediaKind::Audio,
+pub const CLASSES: [Stream; 2] = [
+    Stream {
         pt: 100,
         ssrc: 0x51_00,
     },
-    Class {
-        kind: MediaKind::Video,
+    Stream {
         pt: 102,
         ssrc: 0x52_00,
     },
 ];
 
 /// What is sent again.
-pub const RESENDS: Class = Class {
-    kind: MediaKind::Video,
+pub const RESENDS: Stream = Stream {
     pt: 104,
     ssrc: 0x53_00,
 };
 
+/// What the two ends tell each other.
+pub const SIGNALS: Stream = Stream {
+    pt: 106,
+    ssrc: 0x54_00,
+};
+
 /// The SSRC of every stream of a side.
 pub fn ssrcs(controlling: bool) -> impl Iterator<Item = u32> {
-    let classes = CLASSES.iter().chain([&RESENDS]);
-    classes.map(move |class| class.ssrc(controlling))
+    let streams = CLASSES.iter().chain([&RESENDS, &SIGNALS]);
+    streams.map(move |stream| stream.ssrc(controlling))
 }
 
-impl Class {
+impl Stream {
     /// The SSRC of a side.
     #[must_use]
     pub fn ssrc(&self, controlling: bool) -> u32 {
@@ -76,7 +81,7 @@ pub fn build(now: Instant) -> Rtc {
         .set_rtp_mode(true)
         .set_crypto_provider(provider())
         .set_sctp_max_buffered_amount(MAX_BUFFERED_BYTES)
-        .set_stats_interval(Some(STATS_INTERVAL))
+        .set_stats_interval(Some(WAY_INTERVAL))
         .build(now)
 }
 
@@ -89,7 +94,10 @@ pub fn class_at(pt: u8) -> Option<usize> {
 /// Index of the class of a kind.
 #[must_use]
 pub fn class_of(kind: MediaKind) -> usize {
-    usize::from(kind != CLASSES[0].kind)
+    match kind {
+        MediaKind::Audio => AUDIO,
+        MediaKind::Video => VIDEO,
+    }
 }
 
 /// Time stamps of a class since the link began.
@@ -101,13 +109,16 @@ pub fn ticks(elapsed: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
-    fn both_classes_are_told_apart() {
-        for class in &CLASSES {
-            assert_eq!(CLASSES[class_of(class.kind)].pt, class.pt);
-            assert_eq!(class_at(class.pt), Some(class_of(class.kind)));
-            assert_ne!(class.ssrc(true), class.ssrc(false));
+    fn all_streams_are_told_apart() {
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            assert_eq!(class_at(CLASSES[class_of(kind)].pt), Some(class_of(kind)));
         }
+        assert_eq!((class_at(RESENDS.pt), class_at(SIGNALS.pt)), (None, None));
+        let both: Vec<u32> = ssrcs(true).chain(ssrcs(false)).collect();
+        let distinct: HashSet<u32> = both.iter().copied().collect();
+        assert_eq!((both.len(), distinct.len()), (8, 8));
     }
 }

@@ -1,4 +1,4 @@
-//! What two engines tell each other on a link's unreliable channel.
+//! What two engines tell each other on a link, in packets that may be lost.
 //!
 //! One byte says which message; unknown ones are of a newer version and ignored. Everything here
 //! is said again while it matters, because nothing here is resent.

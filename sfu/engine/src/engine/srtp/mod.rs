@@ -8,5 +8,6 @@ pub mod cipher;
 #[cfg(test)]
 mod hex;
 pub mod keys;
+pub mod once;
 pub mod opener;
 pub mod sealer;

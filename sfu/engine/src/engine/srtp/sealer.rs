@@ -51,7 +51,7 @@ impl Sealer {
     }
 
     /// Seal an RTP packet in place: its header is `clear` bytes long, and its last bytes are room for the tag. `index` is
-    /// its sequence number, extended over rollovers. Each index may be sealed once (see [`sent_once`](crate::engine::egress::sent_once)).
+    /// its sequence number, extended over rollovers. Each index may be sealed once (see [`once`](super::once)).
     #[must_use]
     pub fn seal(&mut self, index: u64, clear: usize, packet: &mut [u8]) -> bool {
         let Some(ssrc) = packet.get(8..12).and_then(|bytes| bytes.try_into().ok()) else {

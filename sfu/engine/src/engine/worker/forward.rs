@@ -246,7 +246,7 @@ impl Worker {
                 self.settle(peer, now);
             }
             Source::Leg { peer, leg } => {
-                self.signal(peer, LinkSignal::KeyframeWanted { leg, encoding }, now);
+                self.signal(peer, &LinkSignal::KeyframeWanted { leg, encoding }, now);
             }
         }
     }

@@ -12,10 +12,11 @@ use crate::engine::layers::table::LayerTable;
 use crate::engine::links::gap_list::Range;
 use crate::engine::links::link::Link;
 use crate::engine::links::link_budget::Situation;
+use crate::engine::links::link_class::SIGNALS;
 use crate::engine::links::link_health::LinkHealth;
 use crate::engine::links::link_signal::{LinkSignal, Received};
 use crate::engine::links::shedding::{Steps, fit};
-use crate::engine::media::packet::RTP_HEADER_BYTES;
+use crate::engine::media::packet::{MediaPacket, RTP_HEADER_BYTES};
 use crate::engine::peers::peer::Role;
 use crate::engine::router::{PeerKey, Source, TrackKey};
 
@@ -27,6 +28,13 @@ const RISE_EVERY: Duration = Duration::from_secs(1);
 
 /// The other end says nothing of what arrives when nothing does: after so long that is taken for said.
 const UNREPORTED: Duration = Duration::from_secs(1);
+
+/// What a packet brought.
+enum Came {
+    /// Of a track, on a leg.
+    Media(TrackKey, u32, MediaPacket),
+    Signal(LinkSignal),
+}
 
 /// What a leg carries after each of its steps.
 type Grants = Vec<Wanted>;
@@ -42,14 +50,14 @@ impl Worker {
             _ => Ok(Vec::new()),
         });
         for signal in signals.into_iter().flatten() {
-            self.signal(key, signal, now);
+            self.signal(key, &signal, now);
         }
     }
 
     /// Tell the other end how far the classes were sent.
     pub(super) fn tell_sent(&mut self, key: PeerKey, now: Instant) {
         if let Some(signal) = self.linked(key).and_then(|link| link.tell_sent(now)) {
-            self.signal(key, signal, now);
+            self.signal(key, &signal, now);
         }
     }
 
@@ -79,8 +87,8 @@ impl Worker {
         }
     }
 
-    /// Take media that the other end of a link sent: nothing of it concerns the link's `Rtc`.
-    pub(super) fn take_link_media(&mut self, key: PeerKey, datagram: &[u8], now: Instant) {
+    /// Take a packet that the other end of a link sealed: nothing of it concerns the link's `Rtc`.
+    pub(super) fn take_link_packet(&mut self, key: PeerKey, datagram: &[u8], now: Instant) {
         let mut packet = std::mem::take(&mut self.opening);
         packet.clear();
         packet.extend_from_slice(datagram);
@@ -92,20 +100,40 @@ impl Worker {
                 counters.count("packets_unopened");
                 return Ok(None);
             };
+            if opened.payload_type == SIGNALS.pt {
+                return Ok(link.hear_signal(&opened, counters).map(Came::Signal));
+            }
             peer.traffic.packets_in += 1;
             peer.traffic.bytes_in += opened.payload.len() as u64 + RTP_HEADER_BYTES;
-            Ok(link.take(&opened, now, runs, counters))
+            let media = link.take(&opened, now, runs, counters);
+            Ok(media.map(|(track, leg, packet)| Came::Media(track, leg, packet)))
         });
         self.opening = packet;
+        match taken.flatten() {
+            Some(Came::Media(track, leg, packet)) => {
+                self.ingest(track, Source::Leg { peer: key, leg }, packet, now);
+            }
+            Some(Came::Signal(signal)) => self.on_signal(key, signal, now),
+            None => {}
+        }
         // What is missing now is to be asked for.
         self.schedule(key);
-        if let Some((track, leg, packet)) = taken.flatten() {
-            self.ingest(track, Source::Leg { peer: key, leg }, packet, now);
-        }
+    }
+
+    /// Send a signal on a link.
+    pub(in crate::engine) fn signal(&mut self, key: PeerKey, signal: &LinkSignal, now: Instant) {
+        self.with(key, |peer, sink, _, _| {
+            if let Role::Link(link) = &mut peer.role
+                && let Some(mut way) = way_to(&peer.drained, sink, now)
+            {
+                link.signal(signal, &mut way);
+            }
+            Ok(())
+        });
     }
 
     /// Take what the other end of a link says.
-    pub(super) fn on_signal(&mut self, key: PeerKey, signal: LinkSignal, now: Instant) {
+    fn on_signal(&mut self, key: PeerKey, signal: LinkSignal, now: Instant) {
         let Some(link) = self.linked(key) else {
             return;
         };
@@ -229,7 +257,7 @@ impl Worker {
             self.counters.add("link_layers_shed", shed);
         }
         for signal in told {
-            self.signal(key, signal, now);
+            self.signal(key, &signal, now);
         }
         for (track, encoding) in awaited {
             self.ask_keyframe(track, encoding, now);

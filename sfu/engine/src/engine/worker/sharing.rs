@@ -268,7 +268,7 @@ impl Worker {
                     SAY_AGAIN_AFTER
                 };
                 self.timers.wake_by(now + again, Timer::Demand(key));
-                self.signal(peer, LinkSignal::LayersWanted { leg, wanted }, now);
+                self.signal(peer, &LinkSignal::LayersWanted { leg, wanted }, now);
             }
         }
     }

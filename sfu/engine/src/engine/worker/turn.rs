@@ -147,7 +147,7 @@ impl Worker {
             return;
         }
         if is_rtp(incoming.bytes) && self.linked(key).is_some() {
-            self.take_link_media(key, incoming.bytes, now);
+            self.take_link_packet(key, incoming.bytes, now);
             return;
         }
         match self.take_datagram(key, incoming, now) {
@@ -203,7 +203,7 @@ impl Worker {
     pub(super) fn on_health(&mut self, key: PeerKey, effect: HealthEffect, now: Instant) {
         match effect {
             HealthEffect::Send(keepalive) => {
-                self.signal(key, LinkSignal::Keepalive(keepalive), now);
+                self.signal(key, &LinkSignal::Keepalive(keepalive), now);
                 self.tell_sent(key, now);
                 self.tend_silence(key, now);
             }
@@ -221,15 +221,6 @@ impl Worker {
             HealthEffect::Suspect => self.set_state(key, State::Suspect),
             HealthEffect::Recovered => self.set_state(key, State::Connected),
         }
-    }
-
-    /// Send a signal on a link.
-    pub(in crate::engine) fn signal(&mut self, key: PeerKey, signal: LinkSignal, now: Instant) {
-        self.with(key, |peer, sink, _, _| match &peer.role {
-            Role::Link(link) => link.signal(&mut peer.drained, now, sink, &signal),
-            _ => Ok(()),
-        });
-        self.settle(key, now);
     }
 
     /// Note how far a peer got, and tell the node.
@@ -390,11 +381,11 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(key) else {
             return;
         };
-        let Role::Link(link) = &mut peer.role else {
+        let Role::Link(link) = &peer.role else {
             self.take_data(key, data.id, &data.data, now);
             return;
         };
-        match link.hear(data.id, data.data, &mut self.counters) {
+        match link.hear(data.id, data.data) {
             Heard::Message(data) => {
                 let message = Message::LinkMessage {
                     peer: peer.name.clone(),
@@ -404,7 +395,6 @@ impl Worker {
                     self.close(key, Some("node_slow"));
                 }
             }
-            Heard::Signal(signal) => self.on_signal(key, signal, now),
             Heard::Data(data) => self.take_crossed_data(&data, now),
             Heard::Nothing => {}
         }

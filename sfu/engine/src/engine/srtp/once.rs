@@ -1,27 +1,29 @@
-//! That no number of a stream is sealed twice: two packets under one number of a counter mode, and the first one's secret
-//! is the second one's too (RFC 3711 section 9.1, RFC 7714 section 8.4).
+//! The numbers of a stream, each once.
+//!
+//! None is sealed twice: two packets under one number of a counter mode, and the first one's secret is the second one's
+//! too (RFC 3711 section 9.1, RFC 7714 section 8.4). None is heard twice, or whoever keeps a packet could say it again.
 
-/// Numbers behind the newest that may still be sent: packets that come this late are of no use to anybody.
+/// Numbers behind the newest that still count: packets that come this late are of no use to anybody.
 const WINDOW: u64 = 1024;
 const WORD: u64 = u64::BITS as u64;
 
-/// The numbers that one stream has sent.
+/// The numbers of one stream that were used.
 #[derive(Debug, Default)]
-pub struct SentOnce {
+pub struct Once {
     /// One bit a number, at its remainder by [`WINDOW`].
-    sent: [u64; (WINDOW / WORD) as usize],
+    used: [u64; (WINDOW / WORD) as usize],
     /// The number after the newest.
     head: u64,
 }
 
-impl SentOnce {
-    /// Note that a number is sent now; `false` when it must not be.
+impl Once {
+    /// Note that a number is used now; `false` when it must not be.
     #[must_use]
     pub fn first(&mut self, number: u64) -> bool {
         if number >= self.head {
             let fresh = number.saturating_add(1);
             if fresh - self.head >= WINDOW {
-                self.sent = Default::default();
+                self.used = Default::default();
             } else {
                 (self.head..fresh).for_each(|between| self.set(between, false));
             }
@@ -35,15 +37,15 @@ impl SentOnce {
 
     fn is_set(&self, number: u64) -> bool {
         let (word, bit) = place(number);
-        self.sent[word] & bit != 0
+        self.used[word] & bit != 0
     }
 
     fn set(&mut self, number: u64, sent: bool) {
         let (word, bit) = place(number);
         if sent {
-            self.sent[word] |= bit;
+            self.used[word] |= bit;
         } else {
-            self.sent[word] &= !bit;
+            self.used[word] &= !bit;
         }
     }
 }
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn late_is_allowed_once_and_too_late_is_not() {
-        let mut once = SentOnce::default();
+        let mut once = Once::default();
         for number in [5, 6, 9] {
             assert!(once.first(number));
         }
@@ -76,10 +78,10 @@ mod tests {
     }
 
     /// Whether no number passes twice, and none that is fresh is refused.
-    fn holds(first: fn(&mut SentOnce, u64) -> bool) -> bool {
+    fn holds(first: fn(&mut Once, u64) -> bool) -> bool {
         let steps = prop::collection::vec(-1500i64..1500, 1..400);
         let outcome = TestRunner::deterministic().run(&steps, |steps| {
-            let (mut once, mut seen) = (SentOnce::default(), HashSet::new());
+            let (mut once, mut seen) = (Once::default(), HashSet::new());
             let (mut at, mut newest) = (3000i64, -1);
             for step in steps {
                 at = (at + step).max(0);
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn no_number_passes_twice_and_one_that_forgets_to_clear_is_found_out() {
-        assert!(holds(SentOnce::first));
+        assert!(holds(Once::first));
         assert!(!holds(|once, number| {
             once.head = once.head.max(number + 1);
             once.first(number)
