@@ -9,12 +9,16 @@ use super::link_class::CLASS_TICKS_PER_S;
 use super::link_signal::Received;
 use crate::engine::bandwidth::queue::Queue;
 
-/// While packets come there is a report this often.
-pub const REPORT_EVERY: Duration = Duration::from_millis(50);
+/// While packets come a report leaves this long after the one before, with a packet of media that leaves anyway: so it
+/// takes nobody a wake of its own.
+const RIPE_AFTER: Duration = Duration::from_millis(50);
 
-/// It is not waited for while every packet is as late as this, for longer than that.
+/// Where no such packet leaves it goes alone.
+const DUE_AFTER: Duration = Duration::from_millis(100);
+
+/// While every packet is as late as this neither is waited for.
 const LATE_MS: f64 = 20.0;
-const URGENT_EVERY: Duration = Duration::from_millis(20);
+const URGENT_AFTER: Duration = Duration::from_millis(20);
 
 /// The arrivals of one link.
 #[derive(Debug)]
@@ -61,12 +65,22 @@ impl Arrivals {
         self.queue.add(sent_us, i64::try_from(arrived).unwrap_or(0));
     }
 
-    /// When [`Arrivals::report`] is to be called; `None` while nothing comes.
+    /// From when on a report may go with what else leaves; `None` while nothing comes.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn ripe(&self) -> Option<Instant> {
+        self.after(RIPE_AFTER)
+    }
+
+    /// When a report is to leave in any case; sooner while packets are `missing`, which is news too.
+    #[must_use]
+    pub fn deadline(&self, missing: bool) -> Option<Instant> {
+        self.after(if missing { RIPE_AFTER } else { DUE_AFTER })
+    }
+
+    fn after(&self, patience: Duration) -> Option<Instant> {
         let late = self.queue.least_ms().is_some_and(|ms| ms >= LATE_MS);
-        let every = if late { URGENT_EVERY } else { REPORT_EVERY };
-        (self.packets > 0).then(|| self.began + every)
+        let patience = if late { URGENT_AFTER } else { patience };
+        (self.packets > 0).then(|| self.began + patience)
     }
 
     /// The report that is due: `lost` packets were found missing since the last one.
@@ -95,7 +109,7 @@ mod tests {
     fn a_report_says_what_came_and_how_long_it_waited_over_the_wrap_of_the_clock() {
         let start = Instant::now();
         let mut arrivals = Arrivals::new(start);
-        assert_eq!(arrivals.deadline(), None);
+        assert_eq!((arrivals.ripe(), arrivals.deadline(true)), (None, None));
         let first = u32::MAX - 90 * 55;
         let mut reports = Vec::new();
         for number in 0..100u32 {
@@ -104,7 +118,7 @@ mod tests {
             let now = start + MS * (number * 2 + wait);
             arrivals.note(first.wrapping_add(number * 180), now);
             arrivals.count(500);
-            if arrivals.deadline().is_some_and(|at| at <= now) {
+            if arrivals.ripe().is_some_and(|at| at <= now) {
                 reports.push(arrivals.report(3, now));
             }
         }
@@ -112,6 +126,33 @@ mod tests {
         assert_eq!((first.queue_us, first.lost), (0, 3));
         assert_eq!(first.bytes, first.packets * 500);
         assert_eq!(reports.last().unwrap().queue_us / 1000, 40);
+    }
+
+    #[test]
+    fn a_report_waits_for_company_unless_packets_are_late_or_missing() {
+        let start = Instant::now();
+        let mut arrivals = Arrivals::new(start);
+        let waits = |arrivals: &Arrivals| {
+            let all = [
+                arrivals.ripe(),
+                arrivals.deadline(true),
+                arrivals.deadline(false),
+            ];
+            all.map(|at| at.map(|at| (at - start).as_millis()))
+        };
+        for number in 0..10 {
+            arrivals.note(number * 900, start + MS * number * 10);
+            arrivals.count(100);
+        }
+        assert_eq!(waits(&arrivals), [Some(50), Some(50), Some(100)]);
+        // Half a second on, each of them 40 ms late.
+        let report = start + MS * 500;
+        arrivals.report(0, report);
+        for number in 50..60 {
+            arrivals.note(number * 900, start + MS * (number * 10 + 40));
+            arrivals.count(100);
+        }
+        assert_eq!(waits(&arrivals), [Some(520); 3]);
     }
 
     #[test]

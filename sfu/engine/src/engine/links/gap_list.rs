@@ -172,6 +172,12 @@ impl GapList {
         ranges
     }
 
+    /// Gaps appeared since [`GapList::take_found`] was asked.
+    #[must_use]
+    pub fn has_found(&self) -> bool {
+        self.found > 0
+    }
+
     /// Gaps that appeared since the last call.
     pub fn take_found(&mut self) -> u32 {
         std::mem::take(&mut self.found)

@@ -125,6 +125,9 @@ impl Link {
             }
         }
         self.sender.end_turn(now);
+        if count > 0 {
+            self.report_along(way);
+        }
         (count, bytes)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::gap_list::Range;
+use super::super::gap_list::{GapList, Range};
 use super::super::link_class::{CLASS_TICKS_PER_S, RESENDS, VIDEO, class_at, ticks};
 use super::super::link_signal::LinkSignal;
 use super::super::resent::Resent;
@@ -29,7 +29,7 @@ impl Link {
     pub fn deadline(&self) -> Option<Instant> {
         let health = self.health.as_ref()?.deadline();
         let [audio, video] = &self.gaps;
-        let others = [audio.deadline(), video.deadline(), self.arrivals.deadline()];
+        let others = [audio.deadline(), video.deadline(), self.report_due()];
         Some(others.into_iter().flatten().fold(health, Instant::min))
     }
 
@@ -77,12 +77,31 @@ impl Link {
                 counters.add("link_packets_missing", given_up.into());
             }
         }
-        if self.arrivals.deadline().is_some_and(|at| at <= now) {
-            let lost = self.gaps.iter_mut().map(|gaps| gaps.take_found());
-            let lost = lost.fold(0, u32::saturating_add);
-            signals.push(LinkSignal::Received(self.arrivals.report(lost, now)));
+        if self.report_due().is_some_and(|at| at <= now) {
+            signals.push(self.report(now));
         }
         signals
+    }
+
+    /// When the other end is to be told what came, once something did.
+    fn report_due(&self) -> Option<Instant> {
+        let missing = self.gaps.iter().any(GapList::has_found);
+        self.arrivals.deadline(missing)
+    }
+
+    /// Say what came.
+    fn report(&mut self, now: Instant) -> LinkSignal {
+        let lost = self.gaps.iter_mut().map(|gaps| gaps.take_found());
+        let lost = lost.fold(0, u32::saturating_add);
+        LinkSignal::Received(self.arrivals.report(lost, now))
+    }
+
+    /// Say what came beside packets that leave now, if it is time.
+    pub(super) fn report_along(&mut self, way: &mut Way<'_>) {
+        if self.arrivals.ripe().is_some_and(|at| at <= way.now) {
+            let report = self.report(way.now);
+            self.signal(&report, way);
+        }
     }
 
     /// How far each class was sent, if the other end was not told; to be asked now and then.
