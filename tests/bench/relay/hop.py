@@ -55,8 +55,10 @@ SETTLE_S: Final = 0.5
 LEG: Final = 1
 
 SLICES: Final = 4
-"""Turns of each way in a round, half as long as a measurement: what changes slowly on a machine is in all of them, and a
-hundredth of the packets of all slices is more than a few."""
+"""Turns of each way in a round, half as long as a measurement: what changes slowly on a machine is in all of them.
+
+A hundredth of their packets together is more than a few.
+"""
 
 GOAL_P50: Final = 2.0
 GOAL_P99_MS: Final = 1.0

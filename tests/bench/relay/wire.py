@@ -1,6 +1,6 @@
 """What passes between two hosts of an emulated network, packet by packet, with the kernel's own times.
 
-A link is one flow of UDP with everything on it (RFC 7983): the first byte tells STUN, DTLS and media apart, so that how
+A link is one flow of UDP with everything on it (RFC 7983): the first bytes tell STUN, DTLS and media apart, so that how
 far a link has come is seen from outside, and the first relayed packet too.
 """
 
@@ -30,6 +30,9 @@ EVERYTHING: Final = 0x0003
 STAMPED: Final = 35
 """`SO_TIMESTAMPNS` (socket(7)), which Python does not name."""
 
+SIGNALS: Final = 106
+"""The payload type of what two engines tell each other (`sfu/engine/src/engine/links/link_class.rs`)."""
+
 UDP: Final = 17
 UDP_HEADER_BYTES: Final = 8
 MAX_PACKET_BYTES: Final = 2048
@@ -44,7 +47,9 @@ class Kind(enum.Enum):
     HANDSHAKE = enum.auto()
     """Of DTLS."""
     CHANNEL = enum.auto()
-    """Application data of DTLS: keepalives and control."""
+    """Application data of DTLS: control."""
+    SIGNAL = enum.auto()
+    """Keepalives and what else two engines tell each other."""
     MEDIA = enum.auto()
     REPORT = enum.auto()
     """RTCP."""
@@ -70,6 +75,8 @@ def kind_of(datagram: bytes) -> Kind:
     if 20 <= first <= 63:
         return Kind.CHANNEL if first == 23 else Kind.HANDSHAKE
     if 128 <= first <= 191:
+        if second == SIGNALS:
+            return Kind.SIGNAL
         return Kind.REPORT if 192 <= second <= 223 else Kind.MEDIA
     return Kind.OTHER
 

@@ -53,8 +53,8 @@ def test_a_bare_hop_that_adds_nothing_measures_nothing() -> None:
 
 
 def test_growth_is_judged_round_by_round() -> None:
-    engines, pythons = grown([cost(2, 1), cost(4, 0)], [cost(3, 1), cost(4, 1)])
-    assert (engines, pythons) == ([1.5, 1.0], [1.0, math.inf])
+    few, many = [cost(2, 1), cost(4, 0), cost(0, 0)], [cost(5, 1), cost(4, 1), cost(4, 1)]
+    assert grown(few, many) == [2.0, 1.25, math.inf]
 
 
 def test_a_leg_is_what_sending_takes_beyond_receiving() -> None:

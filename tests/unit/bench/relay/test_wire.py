@@ -27,6 +27,8 @@ def packet(sender: str, receiver: str, datagram: bytes, *, port: int = 5000, pro
         (23, 254, Kind.CHANNEL),
         (0x80, 96, Kind.MEDIA),
         (0x90, 0xE0, Kind.MEDIA),
+        (0x80, 106, Kind.SIGNAL),
+        (0x80, 102, Kind.MEDIA),
         (0x80, 200, Kind.REPORT),
         (0x81, 206, Kind.REPORT),
         (64, 0, Kind.OTHER),
