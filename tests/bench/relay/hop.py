@@ -134,7 +134,6 @@ async def measure(rounds: Rounds, say: Say) -> Outcome:
         await _publish(near, senders)
         track = track_of(SENDER, "video")
         await far.engine.open_leg_in(LINK, LEG, track, "video", ROOM)
-        await near.engine.open_leg_out(LINK, LEG, track, ROOM)
         meter = await stack.enter_async_context(open_load(program, "meter"))
         last = await stack.enter_async_context(open_load(program, "hop"))
         first = await stack.enter_async_context(open_load(program, "hop"))
@@ -150,7 +149,10 @@ async def measure(rounds: Rounds, say: Say) -> Outcome:
                 delays_us["one_hop"] += await bare.time(at_last, hops=1)
                 delays_us["one_node"] += await nodes.watch(near, f"near{name}", [at_near])
                 delays_us["two_hops"] += await bare.time(at_first, hops=2)
+                # The other way is not to carry a leg beside.
+                await near.engine.open_leg_out(LINK, LEG, track, ROOM)
                 delays_us["two_nodes"] += await nodes.watch(far, f"far{name}", [at_near, at_far])
+                await near.engine.close_leg_out(LINK, LEG)
             found.append(Added(**{name: Way.of(taken) for name, taken in delays_us.items()}))
             say(f"{number + 1}/{rounds.count} {found[-1]}")
     return Outcome(
@@ -249,7 +251,8 @@ async def _with_pid(opening: Awaitable[T]) -> tuple[T, int]:
     """What is opened, and the process of ours that it started."""
     before = descendants(os.getpid())
     opened = await opening
-    return opened, (descendants(os.getpid()) - before).pop()
+    (pid,) = descendants(os.getpid()) - before
+    return opened, pid
 
 
 async def _delays(receivers: Participants, name: str) -> tuple[tuple[int, int], ...]:

@@ -1,4 +1,4 @@
-//! Sends to one subscriber: seals its packets, answers what it misses, reports, and finds out what its path carries.
+//! Sends to one subscriber or link: seals its packets, answers what it misses, reports, and finds out what its path carries.
 
 use std::time::{Duration, Instant};
 

@@ -19,7 +19,7 @@ use super::arrivals::Arrivals;
 use super::gap_list::GapList;
 use super::leg::{Carried, LegIn, LegOut, admits};
 use super::link_budget::LinkBudget;
-use super::link_class::{self, AUDIO, CLASSES, FIRST_NUMBER, RESENDS, SIGNALS, VIDEO};
+use super::link_class::{AUDIO, FIRST_NUMBER, RESENDS, SIGNALS, STREAMS, VIDEO};
 use super::link_health::LinkHealth;
 use super::link_pieces::{Halving, Joining};
 use super::sent_cache::SentCache;
@@ -32,7 +32,6 @@ use crate::engine::peers::drained::{Broken, Drained, Sink};
 use crate::engine::refusal::Refusal;
 use crate::engine::router::TrackKey;
 use crate::engine::srtp::keys::Agreed;
-use crate::engine::srtp::once::Once;
 use crate::engine::srtp::opener::Opener;
 
 mod layers;
@@ -82,8 +81,6 @@ pub struct Link {
     next_resend: u64,
     signals: RtpStream,
     next_signal: u64,
-    /// The other end's signals.
-    heard: Once,
     pub sender: Sender,
     sent: SentCache,
     /// Everything before these numbers was sent, the other end was told.
@@ -148,12 +145,11 @@ impl Link {
                 next_sequence: [FIRST_NUMBER; 2],
                 opener: None,
                 streams: [AUDIO, VIDEO]
-                    .map(|class| RtpStream::plain(CLASSES[class].ssrc(controlling))),
-                resends: RtpStream::plain(RESENDS.ssrc(controlling)),
+                    .map(|class| RtpStream::plain(STREAMS[class].ssrc(controlling))),
+                resends: RtpStream::plain(STREAMS[RESENDS].ssrc(controlling)),
                 next_resend: FIRST_NUMBER,
-                signals: RtpStream::plain(SIGNALS.ssrc(controlling)),
+                signals: RtpStream::plain(STREAMS[SIGNALS].ssrc(controlling)),
                 next_signal: FIRST_NUMBER,
-                heard: Once::default(),
                 sender: Sender::new(0, now),
                 sent: SentCache::default(),
                 told_sent: [FIRST_NUMBER; 2],
@@ -218,7 +214,8 @@ impl Link {
     /// Seal and open with these keys from now on; `false` where the other end's media does not open with them.
     pub fn key(&mut self, agreed: &Agreed) -> bool {
         self.sender.key(agreed);
-        self.opener = Opener::new(agreed, link_class::ssrcs(!self.controlling));
+        let ssrcs = STREAMS.iter().map(|stream| stream.ssrc(!self.controlling));
+        self.opener = Opener::new(agreed, ssrcs);
         self.opener.is_some()
     }
 
@@ -355,7 +352,10 @@ impl Link {
 }
 
 fn not_open() -> Refusal {
-    Refusal::new("link_not_open", "The link's channels are not open yet.")
+    Refusal::new(
+        "link_not_open",
+        "The link's control channel is not open yet.",
+    )
 }
 
 /// Read `<kind> <address> <port>`.

@@ -12,11 +12,15 @@ use crate::control::messages::MediaKind;
 use crate::engine::data::link_data::MAX_BUFFERED_BYTES;
 use crate::engine::peers::opened::provider;
 
-/// The index of sound in [`CLASSES`].
+/// The streams of a direction by their index in [`STREAMS`]: sound, picture, what is sent again of both, and what the two
+/// ends tell each other.
 pub const AUDIO: usize = 0;
-
-/// The index of picture in [`CLASSES`].
 pub const VIDEO: usize = 1;
+pub const RESENDS: usize = 2;
+pub const SIGNALS: usize = 3;
+
+/// Sound and picture.
+pub const CLASSES: usize = 2;
 
 /// The first number of a class's stream.
 pub const FIRST_NUMBER: u64 = 1;
@@ -24,47 +28,38 @@ pub const FIRST_NUMBER: u64 = 1;
 /// The time stamps of all streams say in this rate when a packet left, since the link began.
 pub const CLASS_TICKS_PER_S: u32 = 90_000;
 
-/// How often a link's `Rtc` says which way it found. It sends nothing itself for long that would show another one.
-const WAY_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a link's `Rtc` says which way it found: as often as a keepalive leaves. It sends nothing itself for long that
+/// would show another one.
+const WAY_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One of the RTP streams of a direction.
-pub struct Stream {
+pub struct LinkStream {
     pub pt: u8,
     /// Added to by 16 for the side that is not controlling.
     ssrc: u32,
 }
 
-/// Sound and picture.
-pub const CLASSES: [Stream; 2] = [
-    Stream {
+/// Every stream of a direction.
+pub const STREAMS: [LinkStream; 4] = [
+    LinkStream {
         pt: 100,
         ssrc: 0x51_00,
     },
-    Stream {
+    LinkStream {
         pt: 102,
         ssrc: 0x52_00,
     },
+    LinkStream {
+        pt: 104,
+        ssrc: 0x53_00,
+    },
+    LinkStream {
+        pt: 106,
+        ssrc: 0x54_00,
+    },
 ];
 
-/// What is sent again.
-pub const RESENDS: Stream = Stream {
-    pt: 104,
-    ssrc: 0x53_00,
-};
-
-/// What the two ends tell each other.
-pub const SIGNALS: Stream = Stream {
-    pt: 106,
-    ssrc: 0x54_00,
-};
-
-/// The SSRC of every stream of a side.
-pub fn ssrcs(controlling: bool) -> impl Iterator<Item = u32> {
-    let streams = CLASSES.iter().chain([&RESENDS, &SIGNALS]);
-    streams.map(move |stream| stream.ssrc(controlling))
-}
-
-impl Stream {
+impl LinkStream {
     /// The SSRC of a side.
     #[must_use]
     pub fn ssrc(&self, controlling: bool) -> u32 {
@@ -83,12 +78,6 @@ pub fn build(now: Instant) -> Rtc {
         .set_sctp_max_buffered_amount(MAX_BUFFERED_BYTES)
         .set_stats_interval(Some(WAY_INTERVAL))
         .build(now)
-}
-
-/// Index of the class whose packets have that payload type.
-#[must_use]
-pub fn class_at(pt: u8) -> Option<usize> {
-    CLASSES.iter().position(|class| class.pt == pt)
 }
 
 /// Index of the class of a kind.
@@ -113,12 +102,10 @@ mod tests {
 
     #[test]
     fn all_streams_are_told_apart() {
-        for kind in [MediaKind::Audio, MediaKind::Video] {
-            assert_eq!(class_at(CLASSES[class_of(kind)].pt), Some(class_of(kind)));
-        }
-        assert_eq!((class_at(RESENDS.pt), class_at(SIGNALS.pt)), (None, None));
-        let both: Vec<u32> = ssrcs(true).chain(ssrcs(false)).collect();
-        let distinct: HashSet<u32> = both.iter().copied().collect();
-        assert_eq!((both.len(), distinct.len()), (8, 8));
+        let of = |controlling| STREAMS.iter().map(move |stream| stream.ssrc(controlling));
+        let ssrcs: HashSet<u32> = of(true).chain(of(false)).collect();
+        let types: HashSet<u8> = STREAMS.iter().map(|stream| stream.pt).collect();
+        assert_eq!((ssrcs.len(), types.len()), (8, 4));
+        assert_ne!(class_of(MediaKind::Audio), class_of(MediaKind::Video));
     }
 }

@@ -44,7 +44,7 @@ pub struct Health {
     pub loss: f64,
 }
 
-/// The state of one link's keepalives, from the moment its channels opened.
+/// The state of one link's keepalives, from the moment its control channel opened.
 #[derive(Debug)]
 pub struct LinkHealth {
     started: Instant,

@@ -173,7 +173,7 @@ impl LinkSignal {
             }
             MISSING => {
                 let (class, body) = body.split_first()?;
-                let known = usize::from(*class) < CLASSES.len();
+                let known = usize::from(*class) < CLASSES;
                 known.then_some(Self::Missing {
                     class: *class,
                     ranges: read_ranges(body)?,

@@ -41,7 +41,7 @@ impl<'a> Resent<'a> {
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         let ([class, number @ ..], payload) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         let class = usize::from(*class);
-        (class < CLASSES.len()).then(|| Self {
+        (class < CLASSES).then(|| Self {
             class,
             number: number
                 .iter()

@@ -114,7 +114,7 @@ impl Peer {
         }
         match self.role {
             Role::Publisher(_) => {}
-            // The one was offered to be sent to, and nothing else; the media of the other does not come here.
+            // The one was offered to be sent to, and nothing else; the other's packets are not its `Rtc`'s.
             Role::Subscriber(_) | Role::Link(_) => {
                 counters.count("packets_unwanted");
                 return Ok(Taken::No);
@@ -149,7 +149,7 @@ impl Peer {
     #[must_use]
     pub fn deadline(&self) -> Instant {
         let of_role = match &self.role {
-            Role::Link(link) => link.deadline(),
+            Role::Link(link) => link.deadline(self.drained.flows()),
             Role::Subscriber(subscriber) => {
                 // Without consent nothing of it leaves, and what is overdue waits.
                 let sender = subscriber.sender.deadline();

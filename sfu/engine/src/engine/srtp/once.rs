@@ -40,9 +40,9 @@ impl Once {
         self.used[word] & bit != 0
     }
 
-    fn set(&mut self, number: u64, sent: bool) {
+    fn set(&mut self, number: u64, used: bool) {
         let (word, bit) = place(number);
-        if sent {
+        if used {
             self.used[word] |= bit;
         } else {
             self.used[word] &= !bit;

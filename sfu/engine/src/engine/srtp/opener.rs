@@ -5,33 +5,35 @@ use str0m::crypto::AeadAes128Gcm;
 
 use super::cipher::{Cipher, Master, RTP_LABELS};
 use super::keys::Agreed;
+use super::once::Once;
 
 const HEADER_BYTES: usize = 12;
 
 /// The first byte of a packet without padding, extensions or contributors: that is all that is taken.
 const PLAIN: u8 = 0x80;
 
-const MARKER: u8 = 0x80;
-
-/// Opens what one peer sends. Whether a packet came before is not known here: its number says it to whoever keeps count.
+/// Opens what one peer sends, each packet once.
 #[derive(Debug)]
 pub struct Opener {
     key: LessSafeKey,
     salt: [u8; AeadAes128Gcm::SALT_LEN],
-    streams: Vec<Stream>,
+    streams: Vec<Incoming>,
 }
 
+/// A stream that comes in.
 #[derive(Debug)]
-struct Stream {
+struct Incoming {
     ssrc: u32,
-    /// The highest number that opened, or one before it that nothing was sent under.
+    /// The highest number that opened, or that the peer says it has used.
     newest: u64,
+    once: Once,
 }
 
 /// A packet that was opened.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Opened<'a> {
-    pub payload_type: u8,
+    /// Which of the streams it is of.
+    pub stream: usize,
     /// Its sequence number, extended over rollovers.
     pub number: u64,
     pub time: u32,
@@ -47,7 +49,11 @@ impl Opener {
         let Cipher::Gcm { key, salt } = master.cipher(agreed.profile, RTP_LABELS)? else {
             return None;
         };
-        let streams = ssrcs.into_iter().map(|ssrc| Stream { ssrc, newest: 0 });
+        let streams = ssrcs.into_iter().map(|ssrc| Incoming {
+            ssrc,
+            newest: 0,
+            once: Once::default(),
+        });
         Some(Self {
             key,
             salt,
@@ -55,16 +61,26 @@ impl Opener {
         })
     }
 
-    /// Open a packet in place; `None`, and nothing has changed but its bytes, where it is not one that the peer sealed.
+    /// The peer says that it has used all numbers of a stream before this one: the next one is near it, however many of
+    /// them were lost on the way.
+    pub fn used_before(&mut self, stream: usize, next: u64) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.newest = stream.newest.max(next.saturating_sub(1));
+        }
+    }
+
+    /// Open a packet in place; `None`, and nothing has changed but its bytes, where it is not one that the peer sealed, or
+    /// one that came before, or very late.
     #[must_use]
     pub fn open<'a>(&mut self, packet: &'a mut [u8]) -> Option<Opened<'a>> {
         let (header, sealed) = packet.split_first_chunk_mut::<HEADER_BYTES>()?;
-        let [PLAIN, payload_type, high, low, time @ .., s0, s1, s2, s3] = *header else {
+        let [PLAIN, _, high, low, time @ .., s0, s1, s2, s3] = *header else {
             return None;
         };
         let time: [u8; 4] = time;
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]);
-        let stream = self.streams.iter_mut().find(|known| known.ssrc == ssrc)?;
+        let at = self.streams.iter().position(|known| known.ssrc == ssrc)?;
+        let stream = &mut self.streams[at];
         let sequence = u16::from_be_bytes([high, low]);
         let number = extended(stream.newest, sequence)?;
         let rollover = u32::try_from(number >> 16).ok()?;
@@ -74,9 +90,12 @@ impl Opener {
             .key
             .open_in_place(nonce, Aad::from(&*header), sealed)
             .ok()?;
+        if !stream.once.first(number) {
+            return None;
+        }
         stream.newest = stream.newest.max(number);
         Some(Opened {
-            payload_type: payload_type & !MARKER,
+            stream: at,
             number,
             time: u32::from_be_bytes(time),
             payload,
@@ -128,37 +147,103 @@ mod tests {
         packet
     }
 
+    /// Whether a number is known by its last bits, as far as these can tell.
+    fn is_known(extended: fn(u64, u16) -> Option<u64>) -> bool {
+        let near = (0u64..1 << 40, -32_000i64..32_000);
+        let outcome = TestRunner::deterministic().run(&near, |(newest, step)| {
+            let number = newest.checked_add_signed(step);
+            if let Some(number) = number {
+                prop_assert_eq!(extended(newest, number as u16), Some(number));
+            }
+            Ok(())
+        });
+        outcome.is_ok()
+    }
+
     #[test]
-    fn what_one_end_sealed_the_other_opens_over_losses_and_rollovers() {
-        let runs = (
-            prop_oneof![
-                Just(SrtpProfile::AEAD_AES_128_GCM),
-                Just(SrtpProfile::AEAD_AES_256_GCM)
-            ],
-            prop::collection::vec(
-                (1u64..32_000, prop::collection::vec(any::<u8>(), 0..40)),
-                1..40,
-            ),
+    fn a_number_is_known_by_its_last_bits() {
+        assert!(is_known(extended));
+        assert_eq!(extended(5, 65_535), None);
+        // Knows of no packet that was overtaken.
+        assert!(!is_known(
+            |newest, sequence| extended(newest, sequence).filter(|number| *number >= newest)
+        ));
+        // Knows of no rollover.
+        assert!(!is_known(|newest, sequence| Some(
+            newest & !0xffff | u64::from(sequence)
+        )));
+    }
+
+    #[test]
+    fn what_one_end_sealed_the_other_opens_once_whatever_its_order() {
+        // How many numbers are skipped, how many packets overtake this one, and what it carries.
+        let packet = (
+            1u64..400,
+            0usize..3,
+            prop::collection::vec(any::<u8>(), 0..40),
         );
-        let mut runner = TestRunner::default();
-        let outcome = runner.run(&runs, |(profile, steps)| {
+        let profile = prop::sample::select(vec![
+            SrtpProfile::AEAD_AES_128_GCM,
+            SrtpProfile::AEAD_AES_256_GCM,
+        ]);
+        // The first number, next to a rollover.
+        let runs = (
+            profile,
+            65_000u64..66_000,
+            prop::collection::vec(packet, 1..40),
+        );
+        let outcome = TestRunner::deterministic().run(&runs, |(profile, first, packets)| {
             let (mut sealer, mut opener) = pair(profile);
-            let mut number = 0;
-            for (step, payload) in steps {
+            opener.used_before(1, first);
+            let (mut number, mut on_their_way) = (first, Vec::new());
+            for (at, (step, overtaken, payload)) in packets.into_iter().enumerate() {
                 number += step;
                 let packet = sealed(&mut sealer, SSRC, number, &payload);
-                let mut copy = packet.clone();
+                on_their_way.push((at + overtaken, number, payload, packet));
+            }
+            on_their_way.sort_by_key(|(at, ..)| *at);
+            for (_, number, payload, mut packet) in on_their_way {
                 let expected = Opened {
-                    payload_type: 100,
+                    stream: 1,
                     number,
                     time: 99,
                     payload: &payload,
                 };
-                prop_assert_eq!(opener.open(&mut copy), Some(expected));
-                // Late, it is opened again under the same number.
-                let again = opener.open(&mut packet.clone()).map(|opened| opened.number);
-                prop_assert_eq!(again, Some(number));
+                let mut again = packet.clone();
+                prop_assert_eq!(opener.open(&mut packet), Some(expected));
+                prop_assert_eq!(opener.open(&mut again), None);
             }
+            Ok(())
+        });
+        outcome.unwrap();
+    }
+
+    #[test]
+    fn after_more_losses_than_its_bits_can_tell_the_peers_word_helps() {
+        let (mut sealer, mut opener) = pair(SrtpProfile::AEAD_AES_256_GCM);
+        let first = sealed(&mut sealer, SSRC, 1, b"hello");
+        assert!(opener.open(&mut first.clone()).is_some());
+        let far = sealed(&mut sealer, SSRC, 70_000, b"again");
+        assert_eq!(opener.open(&mut far.clone()), None);
+        opener.used_before(1, 69_990);
+        opener.used_before(1, 5);
+        opener.used_before(7, 5);
+        assert_eq!(opener.open(&mut far.clone()).unwrap().number, 70_000);
+    }
+
+    #[test]
+    fn garbage_opens_nothing() {
+        let garbage = prop::collection::vec(any::<u8>(), 0..80);
+        let outcome = TestRunner::deterministic().run(&garbage, |mut bytes| {
+            let (_, mut opener) = pair(SrtpProfile::AEAD_AES_256_GCM);
+            let opened = opener.open(&mut bytes).is_some();
+            prop_assert!(!opened);
+            if let Some(header) = bytes.first_chunk_mut::<HEADER_BYTES>() {
+                header[0] = PLAIN;
+                header[8..].copy_from_slice(&SSRC.to_be_bytes());
+            }
+            let opened = opener.open(&mut bytes).is_some();
+            prop_assert!(!opened);
             Ok(())
         });
         outcome.unwrap();

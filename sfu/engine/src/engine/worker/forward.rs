@@ -135,6 +135,7 @@ impl Worker {
         pending: &[(TrackKey, MediaPacket)],
         now: Instant,
     ) {
+        let mut reported = false;
         self.with(key, |peer, sink, counters, _| {
             let packet_of = |way: &ToSink| &pending[way.packet as usize].1;
             let Some(mut way) = way_to(&peer.drained, sink, now) else {
@@ -151,7 +152,9 @@ impl Worker {
                 }
                 Role::Link(link) => {
                     let packets = group.iter().map(|way| (way.slot, packet_of(way)));
-                    link.write(&mut way, packets, counters)
+                    let sent = link.write(&mut way, packets, counters);
+                    reported = sent.0 > 0 && link.report_along(&mut way);
+                    sent
                 }
                 Role::Publisher(_) => (0, 0),
             };
@@ -160,6 +163,10 @@ impl Worker {
             Ok(())
         });
         self.tell_refused(key);
+        if reported {
+            // It need not be woken for that any more.
+            self.timers.forget(Timer::Peer(key));
+        }
         self.settle(key, now);
     }
 

@@ -1,4 +1,5 @@
-//! What the two ends of a link tell each other, and what follows: resends, and layers that its path does not carry.
+//! What comes over a link: packets of its legs, and what its other end tells, with what follows of that: resends, and layers
+//! that its path does not carry.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,8 @@ impl Worker {
             return;
         }
         let signals = self.with(key, |peer, _, counters, _| match &mut peer.role {
-            Role::Link(link) => Ok(link.tell(now, counters)),
+            // What is told while nothing leaves is told to nobody.
+            Role::Link(link) if peer.drained.flows() => Ok(link.tell(now, counters)),
             _ => Ok(Vec::new()),
         });
         for signal in signals.into_iter().flatten() {
@@ -100,12 +102,15 @@ impl Worker {
                 counters.count("packets_unopened");
                 return Ok(None);
             };
-            if opened.payload_type == SIGNALS.pt {
-                return Ok(link.hear_signal(&opened, counters).map(Came::Signal));
+            if opened.stream == SIGNALS {
+                return Ok(Link::read_signal(opened.payload, counters).map(Came::Signal));
             }
             peer.traffic.packets_in += 1;
             peer.traffic.bytes_in += opened.payload.len() as u64 + RTP_HEADER_BYTES;
-            let media = link.take(&opened, now, runs, counters);
+            let Some(fresh) = link.unrepeated(&opened, now, counters) else {
+                return Ok(None);
+            };
+            let media = link.take(fresh, now, runs, counters);
             Ok(media.map(|(track, leg, packet)| Came::Media(track, leg, packet)))
         });
         self.opening = packet;

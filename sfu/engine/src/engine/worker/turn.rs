@@ -182,6 +182,8 @@ impl Worker {
         }
         if peer.drained.deadline() <= now {
             self.with(key, |peer, sink, _, _| peer.drained.elapse(now, sink));
+            // What is due besides may concern others, who are not to take these events for theirs.
+            self.settle(key, now);
         }
         self.tend_health(key, now);
         self.tend_repair(key, now);
@@ -306,7 +308,7 @@ impl Worker {
                 if !link.key(&agreed) {
                     self.close(key, Some(Broken::Failed.reason()));
                 }
-                // It is connected when its channels are.
+                // It is connected when its control channel is.
                 return;
             }
             (Role::Link(_), None) => return,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::link_class::{AUDIO, CLASS_TICKS_PER_S, CLASSES, class_of, ticks};
+use super::super::link_class::{AUDIO, CLASS_TICKS_PER_S, STREAMS, class_of, ticks};
 use super::super::link_frame::LinkFrame;
 use super::super::link_pieces::{Joined, Joining};
 use super::Link;
@@ -22,16 +22,16 @@ impl Link {
         self.opener.as_mut()?.open(packet)
     }
 
-    /// Take a packet that was opened: of which track it is, and of which leg.
+    /// Take what a packet carried: of which track it is, and of which leg.
     pub fn take(
         &mut self,
-        packet: &Opened<'_>,
+        carried: &[u8],
         now: Instant,
         runs: &mut SourceRun,
         counters: &mut Counters,
     ) -> Option<(TrackKey, u32, MediaPacket)> {
         let joined;
-        let mut bytes = self.unrepeated(packet, now, counters)?;
+        let mut bytes = carried;
         if Joining::is_half(bytes) {
             joined = match self.joining.take(bytes) {
                 Joined::Frame(frame) => frame,
@@ -106,7 +106,7 @@ impl Link {
                     content: Content {
                         payload,
                         time: class_time,
-                        payload_type: CLASSES[at].pt,
+                        payload_type: STREAMS[at].pt,
                         ..Content::default()
                     },
                     wallclock: now,
@@ -125,9 +125,6 @@ impl Link {
             }
         }
         self.sender.end_turn(now);
-        if count > 0 {
-            self.report_along(way);
-        }
         (count, bytes)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::gap_list::{GapList, Range};
-use super::super::link_class::{CLASS_TICKS_PER_S, RESENDS, VIDEO, class_at, ticks};
+use super::super::link_class::{CLASS_TICKS_PER_S, RESENDS, STREAMS, VIDEO, ticks};
 use super::super::link_signal::LinkSignal;
 use super::super::resent::Resent;
 use super::Link;
@@ -24,24 +24,27 @@ impl Link {
         Some(Duration::from_secs_f64(measured.rtt_ms.max(0.0) / 1000.0))
     }
 
-    /// When a link is to be woken, once its channels are open.
+    /// When a link is to be woken, once its control channel is open. What it would have to send waits until packets flow.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self, flows: bool) -> Option<Instant> {
         let health = self.health.as_ref()?.deadline();
+        if !flows {
+            return Some(health);
+        }
         let [audio, video] = &self.gaps;
         let others = [audio.deadline(), video.deadline(), self.report_due()];
         Some(others.into_iter().flatten().fold(health, Instant::min))
     }
 
-    /// What a packet carries, unless that came before.
-    pub(super) fn unrepeated<'a>(
+    /// What a packet of media carries, unless that came before; of the stream of a class, or of that of resends.
+    pub fn unrepeated<'a>(
         &mut self,
         packet: &Opened<'a>,
         now: Instant,
         counters: &mut Counters,
     ) -> Option<&'a [u8]> {
         self.arrivals.count(packet.payload.len());
-        let fresh = if packet.payload_type == RESENDS.pt {
+        let fresh = if packet.stream == RESENDS {
             let Some(resent) = Resent::decode(packet.payload) else {
                 counters.count("link_frames_malformed");
                 return None;
@@ -49,9 +52,8 @@ impl Link {
             let missed = self.gaps[resent.class].take_resent(resent.number);
             missed.then_some(resent.payload)
         } else {
-            let class = class_at(packet.payload_type)?;
             self.arrivals.note(packet.time, now);
-            let first = self.gaps[class].arrive(packet.number, now);
+            let first = self.gaps.get_mut(packet.stream)?.arrive(packet.number, now);
             first.then_some(packet.payload)
         };
         if fresh.is_none() {
@@ -84,7 +86,7 @@ impl Link {
     }
 
     /// When the other end is to be told what came, once something did.
-    fn report_due(&self) -> Option<Instant> {
+    pub(super) fn report_due(&self) -> Option<Instant> {
         let missing = self.gaps.iter().any(GapList::has_found);
         self.arrivals.deadline(missing)
     }
@@ -96,12 +98,14 @@ impl Link {
         LinkSignal::Received(self.arrivals.report(lost, now))
     }
 
-    /// Say what came beside packets that leave now, if it is time.
-    pub(super) fn report_along(&mut self, way: &mut Way<'_>) {
-        if self.arrivals.ripe().is_some_and(|at| at <= way.now) {
+    /// Say what came beside packets that leave now, if it is time; `true` when it was.
+    pub fn report_along(&mut self, way: &mut Way<'_>) -> bool {
+        let ripe = self.arrivals.ripe().is_some_and(|at| at <= way.now);
+        if ripe {
             let report = self.report(way.now);
             self.signal(&report, way);
         }
+        ripe
     }
 
     /// How far each class was sent, if the other end was not told; to be asked now and then.
@@ -114,8 +118,11 @@ impl Link {
 
     /// The other end says how far each class was sent.
     pub fn hear_sent(&mut self, before: [u64; 2], now: Instant) {
-        for (gaps, before) in self.gaps.iter_mut().zip(before) {
+        for (class, (gaps, before)) in self.gaps.iter_mut().zip(before).enumerate() {
             gaps.sent_before(before, now);
+            if let Some(opener) = &mut self.opener {
+                opener.used_before(class, before);
+            }
         }
     }
 
@@ -143,7 +150,7 @@ impl Link {
                     content: Content {
                         payload: again.encode(),
                         time,
-                        payload_type: RESENDS.pt,
+                        payload_type: STREAMS[RESENDS].pt,
                         ..Content::default()
                     },
                     wallclock: now,

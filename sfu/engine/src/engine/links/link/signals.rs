@@ -1,13 +1,12 @@
 //! What the two ends of a link tell each other, on a stream of its own beside their media.
 
-use super::super::link_class::{CLASS_TICKS_PER_S, SIGNALS};
+use super::super::link_class::{CLASS_TICKS_PER_S, SIGNALS, STREAMS};
 use super::super::link_signal::LinkSignal;
 use super::Link;
 use crate::engine::counters::Counters;
 use crate::engine::egress::content::Content;
 use crate::engine::egress::stream::Outgoing;
 use crate::engine::egress::way::Way;
-use crate::engine::srtp::opener::Opened;
 
 impl Link {
     /// Send a signal. It may be lost; what matters is said again.
@@ -16,7 +15,7 @@ impl Link {
             sequence: self.next_signal,
             content: Content {
                 payload: signal.encode().into(),
-                payload_type: SIGNALS.pt,
+                payload_type: STREAMS[SIGNALS].pt,
                 ..Content::default()
             },
             wallclock: way.now,
@@ -28,17 +27,10 @@ impl Link {
         self.sender.send(&mut self.signals, outgoing, way);
     }
 
-    /// Take a packet that was opened as a signal; `None` for one that came before, and for what is not ours.
-    pub fn hear_signal(
-        &mut self,
-        packet: &Opened<'_>,
-        counters: &mut Counters,
-    ) -> Option<LinkSignal> {
-        if !self.heard.first(packet.number) {
-            counters.count("link_packets_repeated");
-            return None;
-        }
-        let signal = LinkSignal::decode(packet.payload);
+    /// Read a signal; `None`, and it is counted, for what is not ours.
+    #[must_use]
+    pub fn read_signal(bytes: &[u8], counters: &mut Counters) -> Option<LinkSignal> {
+        let signal = LinkSignal::decode(bytes);
         if signal.is_none() {
             counters.count("link_signals_unknown");
         }
