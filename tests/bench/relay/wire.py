@@ -31,7 +31,7 @@ STAMPED: Final = 35
 """`SO_TIMESTAMPNS` (socket(7)), which Python does not name."""
 
 SIGNALS: Final = 106
-"""The payload type of what two engines tell each other (`sfu/engine/src/engine/links/link_class.rs`)."""
+"""The payload type of what two engines tell each other (`sfu/engine/src/engine/links/link_streams.rs`)."""
 
 UDP: Final = 17
 UDP_HEADER_BYTES: Final = 8

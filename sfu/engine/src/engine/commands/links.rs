@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Answer;
 use crate::control::messages::{MediaKind, Message, PeerKind};
 use crate::engine::links::link::{Introduction, Link};
-use crate::engine::links::link_class;
+use crate::engine::links::link_streams;
 use crate::engine::network::lane::MAX_LANE;
 use crate::engine::peers::drained;
 use crate::engine::peers::peer::Role;
@@ -38,7 +38,7 @@ impl Worker {
                 format!("Peer {name:?} is open already; close it first."),
             ));
         }
-        let mut drained = self.build(now, link_class::build)?;
+        let mut drained = self.build(now, link_streams::build)?;
         drained.take_lane(lane);
         let mut sink = drained::Sink {
             batch: &mut self.batch,

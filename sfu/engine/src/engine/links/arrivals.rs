@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::link_class::CLASS_TICKS_PER_S;
 use super::link_signal::Received;
+use super::link_streams::CLASS_TICKS_PER_S;
 use crate::engine::bandwidth::queue::Queue;
 
 /// While packets come a report leaves this long after the one before, with a packet of media that leaves anyway: so it

@@ -4,7 +4,7 @@
 //! is said again while it matters, because nothing here is resent.
 
 use super::gap_list::{MAX_RANGES, Range};
-use super::link_class::CLASSES;
+use super::link_streams::CLASSES;
 use crate::engine::layers::demand::Wanted;
 
 /// A message between the two engines of a link.

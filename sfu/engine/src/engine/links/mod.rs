@@ -1,7 +1,9 @@
 //! Peers that are other nodes: all legs over one transport.
 //!
-//! A [`link`] carries [`leg`]s as frames ([`link_frame`], the largest in two [`link_pieces`]) in one RTP stream for each class ([`link_class`]); what its
-//! two ends tell each other ([`link_signal`]) includes the keepalives that its health is read from ([`link_health`]).
+//! A [`link`] carries [`leg`]s as frames ([`link_frame`], the largest in two [`link_pieces`]) in one RTP stream for each
+//! class, and what its two ends tell each other ([`link_signal`]) in another ([`link_streams`]); that includes the
+//! keepalives that its health is read from ([`link_health`]). None of it passes the link's `Rtc`, which finds the way,
+//! agrees on keys ([`srtp`](super::srtp)) and carries the words of the nodes.
 //!
 //! What its path loses it repairs itself: the receiving end lists what is missing ([`gap_list`]) and asks for it, the
 //! sending end keeps what it sent ([`sent_cache`]) and sends it again ([`resent`]). What its path does not carry is not sent:
@@ -13,11 +15,11 @@ pub mod gap_list;
 pub mod leg;
 pub mod link;
 pub mod link_budget;
-pub mod link_class;
 pub mod link_frame;
 pub mod link_health;
 pub mod link_pieces;
 pub mod link_signal;
+pub mod link_streams;
 pub mod resent;
 pub mod sent_cache;
 pub mod shedding;

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use super::link_class::CLASSES;
+use super::link_streams::CLASSES;
 
 /// What it adds to a packet.
 pub const HEADER_BYTES: usize = 7;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::gap_list::GIVE_UP_AFTER;
-use super::link_class::AUDIO;
+use super::link_streams::AUDIO;
 
 /// How long a packet is kept: as long as it may be asked for, and the way there and back of a long path.
 pub const MAX_AGE: Duration = GIVE_UP_AFTER.saturating_add(Duration::from_millis(500));
@@ -137,7 +137,7 @@ impl SentCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::links::link_class::VIDEO;
+    use crate::engine::links::link_streams::VIDEO;
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
     use std::collections::HashMap;

@@ -35,6 +35,20 @@ impl fmt::Debug for Agreed {
     }
 }
 
+#[cfg(test)]
+impl Agreed {
+    /// The same on both sides, and no secret.
+    #[must_use]
+    pub fn made_up(profile: SrtpProfile, client: bool) -> Self {
+        let material: Vec<u8> = (0..profile.keying_material_len() as u8).collect();
+        Self {
+            profile,
+            material: KeyingMaterial::new(&material),
+            client,
+        }
+    }
+}
+
 /// What the newest handshake of this thread agreed on, once. Whoever drains an `Rtc` takes it before, lest it be another
 /// one's that was not drained to its end, and after.
 pub fn take() -> Option<Agreed> {

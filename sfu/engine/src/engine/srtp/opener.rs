@@ -113,7 +113,7 @@ fn extended(newest: u64, sequence: u16) -> Option<u64> {
 mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::TestRunner;
-    use str0m::crypto::dtls::{KeyingMaterial, SrtpProfile};
+    use str0m::crypto::dtls::SrtpProfile;
 
     use super::super::sealer::Sealer;
     use super::*;
@@ -121,18 +121,9 @@ mod tests {
     const SSRC: u32 = 0x5100;
     const TAG_BYTES: usize = AeadAes128Gcm::TAG_LEN;
 
-    fn agreed(profile: SrtpProfile, client: bool) -> Agreed {
-        let material: Vec<u8> = (0..profile.keying_material_len() as u8).collect();
-        Agreed {
-            profile,
-            material: KeyingMaterial::new(&material),
-            client,
-        }
-    }
-
     fn pair(profile: SrtpProfile) -> (Sealer, Opener) {
-        let sealer = Sealer::new(&agreed(profile, true)).unwrap();
-        let opener = Opener::new(&agreed(profile, false), [7, SSRC]).unwrap();
+        let sealer = Sealer::new(&Agreed::made_up(profile, true)).unwrap();
+        let opener = Opener::new(&Agreed::made_up(profile, false), [7, SSRC]).unwrap();
         (sealer, opener)
     }
 
@@ -275,11 +266,11 @@ mod tests {
     #[test]
     fn one_direction_does_not_open_the_other_and_another_cipher_is_refused() {
         let (mut sealer, _) = pair(SrtpProfile::AEAD_AES_256_GCM);
-        let client = agreed(SrtpProfile::AEAD_AES_256_GCM, true);
+        let client = Agreed::made_up(SrtpProfile::AEAD_AES_256_GCM, true);
         let mut own = Opener::new(&client, [SSRC]).unwrap();
         let packet = sealed(&mut sealer, SSRC, 1, b"hello");
         assert_eq!(own.open(&mut packet.clone()), None);
-        let other = agreed(SrtpProfile::AES128_CM_SHA1_80, true);
+        let other = Agreed::made_up(SrtpProfile::AES128_CM_SHA1_80, true);
         assert!(Opener::new(&other, [SSRC]).is_none());
     }
 }

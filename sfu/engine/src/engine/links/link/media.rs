@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::link_class::{AUDIO, CLASS_TICKS_PER_S, STREAMS, class_of, ticks};
 use super::super::link_frame::LinkFrame;
 use super::super::link_pieces::{Joined, Joining};
+use super::super::link_streams::{AUDIO, CLASS_TICKS_PER_S, STREAMS, class_of, ticks};
 use super::Link;
 use crate::engine::counters::Counters;
 use crate::engine::egress::content::Content;

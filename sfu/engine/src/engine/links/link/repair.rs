@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::super::gap_list::{GapList, Range};
-use super::super::link_class::{CLASS_TICKS_PER_S, RESENDS, STREAMS, VIDEO, ticks};
 use super::super::link_signal::LinkSignal;
+use super::super::link_streams::{CLASS_TICKS_PER_S, RESENDS, STREAMS, VIDEO, ticks};
 use super::super::resent::Resent;
 use super::Link;
 use crate::engine::counters::Counters;

@@ -1,7 +1,7 @@
 //! What the two ends of a link tell each other, on a stream of its own beside their media.
 
-use super::super::link_class::{CLASS_TICKS_PER_S, SIGNALS, STREAMS};
 use super::super::link_signal::LinkSignal;
+use super::super::link_streams::{CLASS_TICKS_PER_S, SIGNALS, STREAMS};
 use super::Link;
 use crate::engine::counters::Counters;
 use crate::engine::egress::content::Content;

@@ -1,11 +1,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use str0m::crypto::dtls::{KeyingMaterial, SrtpProfile};
+use str0m::crypto::dtls::SrtpProfile;
 use str0m::net::Protocol;
 
-use super::super::link_class;
 use super::super::link_signal::LinkSignal;
+use super::super::link_streams;
 use super::*;
 use crate::engine::egress::way::{Path, Way};
 use crate::engine::network::address::Addresses;
@@ -30,17 +30,8 @@ fn a_candidate_is_kind_address_port() {
 
 const MS: Duration = Duration::from_millis(1);
 
-fn agreed(profile: SrtpProfile, client: bool) -> Agreed {
-    let material: Vec<u8> = (0..profile.keying_material_len() as u8).collect();
-    Agreed {
-        profile,
-        material: KeyingMaterial::new(&material),
-        client,
-    }
-}
-
 fn end(controlling: bool, now: Instant) -> Link {
-    let mut drained = Drained::build(now, link_class::build).unwrap();
+    let mut drained = Drained::build(now, link_streams::build).unwrap();
     let mut sink = Sink {
         batch: &mut Batch::default(),
         events: &mut Vec::new(),
@@ -48,7 +39,7 @@ fn end(controlling: bool, now: Instant) -> Link {
     };
     let opened = Link::open(&mut drained, now, &mut sink, controlling);
     let (mut link, _) = opened.unwrap();
-    assert!(link.key(&agreed(SrtpProfile::AEAD_AES_256_GCM, controlling)));
+    assert!(link.key(&Agreed::made_up(SrtpProfile::AEAD_AES_256_GCM, controlling)));
     link
 }
 
@@ -94,7 +85,7 @@ fn nothing_is_sealed_or_opened_without_keys_and_another_cipher_is_refused() {
     let packets = sent(now, |way| near.signal(&said, way));
     far.opener = None;
     assert_eq!(signal_in(&mut far, &packets[0]), None);
-    assert!(!far.key(&agreed(SrtpProfile::AES128_CM_SHA1_80, false)));
+    assert!(!far.key(&Agreed::made_up(SrtpProfile::AES128_CM_SHA1_80, false)));
     far.sender = Sender::new(0, now);
     assert!(sent(now, |way| far.signal(&said, way)).is_empty());
 }

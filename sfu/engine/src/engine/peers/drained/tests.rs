@@ -1,5 +1,5 @@
 use super::*;
-use str0m::crypto::dtls::{KeyingMaterial, SrtpProfile};
+use str0m::crypto::dtls::SrtpProfile;
 
 fn with_sink<R>(act: impl FnOnce(&mut Sink<'_>) -> R) -> R {
     act(&mut Sink {
@@ -25,11 +25,7 @@ fn a_panic_inside_is_an_error_outside() {
 #[test]
 fn keys_of_one_that_was_not_drained_to_its_end_do_not_go_to_the_next() {
     let now = Instant::now();
-    keys::note(Agreed {
-        profile: SrtpProfile::AEAD_AES_128_GCM,
-        material: KeyingMaterial::new(&[7; 56]),
-        client: true,
-    });
+    keys::note(Agreed::made_up(SrtpProfile::AEAD_AES_128_GCM, true));
     let mut drained = Drained::build(now, Rtc::new).unwrap();
     with_sink(|sink| drained.elapse(now, sink)).unwrap();
     assert!(drained.take_keys().is_none());
