@@ -26,8 +26,9 @@ from signalling.client.connection import open_client
 from signalling.ids import NodeId, RoomId
 from tests.bench.accounting import cpu_s
 from tests.bench.relay.part import Outcome, Part
-from tests.bench.relay.people import MANY, PATIENT, new_token, read_tokens, take_part
+from tests.bench.relay.people import MANY, take_part
 from tests.bench.report import at_most, watch_machine
+from tests.cluster.lab.visitors import PATIENT, new_token, read_tokens
 from tests.cluster.processes import descendants, program
 
 if TYPE_CHECKING:

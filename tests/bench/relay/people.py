@@ -1,31 +1,19 @@
-"""People who neither move nor come back, played from here: their media in a program of its own.
-
-On an emulated network their sockets are opened in the namespace of their host, so that one process plays all of them.
-"""
+"""People who neither move nor come back, played from here: their media in a program of its own."""
 
 from __future__ import annotations
 
-import socket
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
-from trio_websocket import wrap_client_stream
 
-from node.demo.home import CLUSTER
-from node.lab.nodes import HTTP_PORT
-from session import ClusterKeys, Tokens
 from sfu.participants import open_participants
 from sfu.process import find_program
-from signalling.client.connection import ClientTimeouts, converse
-from signalling.client.messages import MAX_CLIENT_MESSAGE_BYTES, Offer, TrackIntent
+from signalling.client.messages import Offer, TrackIntent
 from signalling.client.refusal import RefusedByNodeError
-from signalling.ids import new_device_id, new_track_id, new_user_id
+from signalling.ids import new_track_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from lab import Wan
     from sfu.participants import Participants, VideoPlan
@@ -33,59 +21,12 @@ if TYPE_CHECKING:
     from signalling.client.messages import MediaKind, TrackSource
     from signalling.ids import RoomId
 
-__all__ = ["MANY", "Tokens", "drain", "open_player", "open_visitor", "read_tokens", "take_part"]
-
-CONNECT_S: Final = 10.0
-
-PATIENT: Final = ClientTimeouts(reply_s=20.0)
-"""A store with a distance, and busy cores."""
+__all__ = ["MANY", "drain", "open_player", "take_part"]
 
 MANY: Final = {"sessions_per_minute": 1_000_000, "sessions_burst": 1_000_000}
 """What `[http]` is to be: all people come from one address."""
 
 SOURCES: Final[dict[MediaKind, TrackSource]] = {"audio": "microphone", "video": "camera"}
-
-
-def read_tokens(home: Path) -> Tokens:
-    """What signs as the cluster of this node's home does."""
-    return Tokens(ClusterKeys.load(home / "cluster-keys.json"), cluster=CLUSTER)
-
-
-def new_token(tokens: Tokens) -> str:
-    """A session token of somebody new."""
-    return tokens.issue_session(user=new_user_id(), device=new_device_id(), name="Ada")
-
-
-@asynccontextmanager
-async def open_visitor(wan: Wan, host: str, tokens: Tokens) -> AsyncIterator[Client]:
-    """Somebody on a host with a session on its node; they leave nothing behind.
-
-    Raises:
-        OSError: The node does not listen.
-        RefusedByNodeError: It does not take them.
-    """
-
-    def make() -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        made.setblocking(False)
-        return made
-
-    address = wan.address(host)
-    inside = trio.socket.from_stdlib_socket(wan.in_namespace(host, make))
-    try:
-        with trio.fail_after(CONNECT_S):
-            await inside.connect((address, HTTP_PORT))
-    except BaseException:
-        inside.close()
-        raise
-    async with trio.SocketStream(inside) as stream, trio.open_nursery() as nursery:
-        with trio.fail_after(CONNECT_S):
-            ws = await wrap_client_stream(
-                nursery, stream, f"{address}:{HTTP_PORT}", "/v1/session", max_message_size=MAX_CLIENT_MESSAGE_BYTES
-            )
-        async with converse(ws, token=new_token(tokens), timeouts=PATIENT) as client:
-            yield client
-        nursery.cancel_scope.cancel()
 
 
 def open_player(wan: Wan, host: str) -> AbstractAsyncContextManager[Participants]:

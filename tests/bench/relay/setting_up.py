@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import socket
 import time
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
@@ -29,10 +28,11 @@ from node.lab.nodes import REDIS_PORT, open_wan_nodes
 from sfu.participants import VideoPlan
 from signalling.ids import RoomId
 from tests.bench.relay.part import Outcome, Part
-from tests.bench.relay.people import MANY, drain, open_player, open_visitor, read_tokens, take_part
+from tests.bench.relay.people import MANY, drain, open_player, take_part
 from tests.bench.relay.quantiles import quantile
 from tests.bench.relay.wire import Kind, open_wire
 from tests.bench.report import at_most
+from tests.cluster.lab.visitors import open_socket, open_visitor, read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -262,14 +262,8 @@ def _described(cold: Cold) -> str:
 
 async def _store_ms(nodes: WanNodes, host: str) -> float:
     """The median round trip from a host to the store, milliseconds."""
-
-    def make() -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        made.setblocking(False)
-        return made
-
     taken = []
-    with trio.socket.from_stdlib_socket(nodes.wan.in_namespace(host, make)) as stream:
+    with open_socket(nodes.wan, host) as stream:
         await stream.connect((nodes.wan.address(STORE), REDIS_PORT))
         for _ in range(STORE_TRIPS):
             began_s = time.perf_counter()
