@@ -39,7 +39,7 @@ pub enum LinkSignal {
 }
 
 /// What came since the report before, sent often while anything comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
     pub elapsed_us: u32,
     pub packets: u32,

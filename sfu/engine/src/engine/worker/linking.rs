@@ -73,10 +73,7 @@ impl Worker {
         if link.sheds() && !suspect && now >= since + UNREPORTED {
             let nothing = Received {
                 elapsed_us: UNREPORTED.as_micros() as u32,
-                packets: 0,
-                bytes: 0,
-                lost: 0,
-                queue_us: 0,
+                ..Received::default()
             };
             self.on_received(key, nothing, now);
         }
