@@ -292,7 +292,7 @@ impl Worker {
             if !goes_on || begun.elapsed() >= gathering::LONGEST {
                 return took;
             }
-            thread::sleep(gathering::look_after(begun.elapsed()));
+            thread::sleep(gathering::LOOK_EVERY);
             self.readable = true;
         }
     }
