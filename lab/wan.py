@@ -12,6 +12,7 @@ Names of hosts may also be those of regions, or ``*`` for all::
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -94,6 +95,20 @@ class Wan:
             LabError: ``topology_invalid``, there is no such host; ``not_permitted``, ``namespace_failed``.
         """
         return namespaces.enter(self.namespace(host), work)
+
+    def tcp_socket(self, host: str) -> trio.socket.SocketType:
+        """A socket of TCP on a host, connected to nobody.
+
+        Raises:
+            LabError: As for :meth:`in_namespace`.
+        """
+
+        def make() -> socket.socket:
+            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            made.setblocking(False)
+            return made
+
+        return trio.socket.from_stdlib_socket(self.in_namespace(host, make))
 
     def run_in(
         self,

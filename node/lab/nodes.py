@@ -8,7 +8,6 @@ who wants to see them leave stops them before.
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -235,7 +234,7 @@ class WanNodes:
         return await self._ask(host, ("127.0.0.1", admin.port), question)
 
     async def _ask(self, host: str, address: tuple[str, int], request: bytes) -> bytes:
-        with trio.fail_after(ANSWER_DEADLINE_S), _tcp(self.wan, self.nodes[host].host) as stream:
+        with trio.fail_after(ANSWER_DEADLINE_S), self.wan.tcp_socket(self.nodes[host].host) as stream:
             await stream.connect(address)
             rest = request
             while rest:
@@ -336,15 +335,6 @@ async def _open_redis(wan: Wan, host: str, path: Path) -> AsyncIterator[None]:
 
 def _failed(message: str) -> LabError:
     return LabError("node_failed", message)
-
-
-def _tcp(wan: Wan, host: str) -> trio.socket.SocketType:
-    def make() -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        made.setblocking(False)
-        return made
-
-    return trio.socket.from_stdlib_socket(wan.in_namespace(host, make))
 
 
 def find_descendant(pid: int, program: str) -> int:

@@ -32,7 +32,7 @@ from tests.bench.relay.people import MANY, drain, open_player, take_part
 from tests.bench.relay.quantiles import quantile
 from tests.bench.relay.wire import Kind, open_wire
 from tests.bench.report import at_most
-from tests.cluster.lab.visitors import open_socket, open_visitor, read_tokens
+from tests.cluster.lab.visitors import open_visitor, read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -263,7 +263,7 @@ def _described(cold: Cold) -> str:
 async def _store_ms(nodes: WanNodes, host: str) -> float:
     """The median round trip from a host to the store, milliseconds."""
     taken = []
-    with open_socket(nodes.wan, host) as stream:
+    with nodes.wan.tcp_socket(host) as stream:
         await stream.connect((nodes.wan.address(STORE), REDIS_PORT))
         for _ in range(STORE_TRIPS):
             began_s = time.perf_counter()

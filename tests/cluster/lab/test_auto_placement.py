@@ -1,4 +1,4 @@
-"""A room on policy `auto`, two real nodes and people near both: it relays while that is as good, and gathers then."""
+"""A room on policy `auto`, two real nodes and people near both: it relays, and gathers once that is better."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from node.lab.nodes import HTTP_PORT, open_wan_nodes
 from relay.planner.core import BEGIN_S
 from signalling.client.messages import Move
 from signalling.ids import NodeId, RoomId
-from tests.cluster.lab.visitors import open_socket, open_visitor, read_tokens
+from tests.cluster.lab.visitors import open_visitor, read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ async def test_a_room_on_auto_gathers_once_that_is_better_for_everyone(tmp_path:
 
 async def _measured_ms(wan: Wan, node: str) -> float:
     """A round trip from between the nodes to one of them: what a connection takes."""
-    with open_socket(wan, "home") as probe:
+    with wan.tcp_socket("home") as probe:
         began_s = time.perf_counter()
         await probe.connect((wan.address(node), HTTP_PORT))
         return (time.perf_counter() - began_s) * 1000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from lab import Wan
     from signalling.client.connection import Client
 
-__all__ = ["PATIENT", "new_token", "open_socket", "open_visitor", "read_tokens"]
+__all__ = ["PATIENT", "new_token", "open_visitor", "read_tokens"]
 
 CONNECT_S: Final = 10.0
 
@@ -41,17 +40,6 @@ def new_token(tokens: Tokens) -> str:
     return tokens.issue_session(user=new_user_id(), device=new_device_id(), name="Ada")
 
 
-def open_socket(wan: Wan, host: str) -> trio.socket.SocketType:
-    """A socket of TCP on a host."""
-
-    def make() -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        made.setblocking(False)
-        return made
-
-    return trio.socket.from_stdlib_socket(wan.in_namespace(host, make))
-
-
 @asynccontextmanager
 async def open_visitor(wan: Wan, host: str, tokens: Tokens, *, node: str | None = None) -> AsyncIterator[Client]:
     """Somebody on a host with a session on its node, or on another host's; they leave nothing behind.
@@ -61,7 +49,7 @@ async def open_visitor(wan: Wan, host: str, tokens: Tokens, *, node: str | None 
         RefusedByNodeError: It does not take them.
     """
     address = wan.address(node or host)
-    inside = open_socket(wan, host)
+    inside = wan.tcp_socket(host)
     try:
         with trio.fail_after(CONNECT_S):
             await inside.connect((address, HTTP_PORT))

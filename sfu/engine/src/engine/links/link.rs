@@ -21,12 +21,11 @@ use super::leg::{Carried, LegIn, LegOut, admits};
 use super::link_budget::LinkBudget;
 use super::link_health::LinkHealth;
 use super::link_pieces::{Halving, Joining};
-use super::link_streams::{AUDIO, FIRST_NUMBER, RESENDS, SIGNALS, STREAMS, VIDEO};
+use super::link_sender::LinkSender;
+use super::link_streams::{FIRST_NUMBER, STREAMS};
 use super::sent_cache::SentCache;
 use crate::engine::counters::Counters;
 use crate::engine::data::link_data::LinkData;
-use crate::engine::egress::sender::Sender;
-use crate::engine::egress::stream::RtpStream;
 use crate::engine::media::clock::Anchor;
 use crate::engine::peers::drained::{Broken, Drained, Sink};
 use crate::engine::refusal::Refusal;
@@ -72,16 +71,9 @@ pub struct Link {
     pub health: Option<LinkHealth>,
     legs_out: HashMap<u32, LegOut>,
     legs_in: HashMap<u32, LegIn>,
-    next_sequence: [u64; 2],
     /// Opens what the other end sends, once the handshake is done.
     opener: Option<Opener>,
-    /// What we send of each class, what of both again, and who sends it.
-    streams: [RtpStream; 2],
-    resends: RtpStream,
-    next_resend: u64,
-    signals: RtpStream,
-    next_signal: u64,
-    pub sender: Sender,
+    sender: LinkSender,
     sent: SentCache,
     /// Everything before these numbers was sent, the other end was told.
     told_sent: [u64; 2],
@@ -142,15 +134,8 @@ impl Link {
                 health: None,
                 legs_out: HashMap::new(),
                 legs_in: HashMap::new(),
-                next_sequence: [FIRST_NUMBER; 2],
                 opener: None,
-                streams: [AUDIO, VIDEO]
-                    .map(|class| RtpStream::plain(STREAMS[class].ssrc(controlling))),
-                resends: RtpStream::plain(STREAMS[RESENDS].ssrc(controlling)),
-                next_resend: FIRST_NUMBER,
-                signals: RtpStream::plain(STREAMS[SIGNALS].ssrc(controlling)),
-                next_signal: FIRST_NUMBER,
-                sender: Sender::new(0, now),
+                sender: LinkSender::new(controlling, now),
                 sent: SentCache::default(),
                 told_sent: [FIRST_NUMBER; 2],
                 gaps: [(); 2].map(|()| GapList::new(FIRST_NUMBER)),

@@ -1,7 +1,7 @@
 //! Peers that are other nodes: all legs over one transport.
 //!
 //! A [`link`] carries [`leg`]s as frames ([`link_frame`], the largest in two [`link_pieces`]) in one RTP stream for each
-//! class, and what its two ends tell each other ([`link_signal`]) in another ([`link_streams`]); that includes the
+//! class, and what its two ends tell each other ([`link_signal`]) in another ([`link_streams`], sent by [`link_sender`]); that includes the
 //! keepalives that its health is read from ([`link_health`]). None of it passes the link's `Rtc`, which finds the way,
 //! agrees on keys ([`srtp`](super::srtp)) and carries the words of the nodes.
 //!
@@ -18,6 +18,7 @@ pub mod link_budget;
 pub mod link_frame;
 pub mod link_health;
 pub mod link_pieces;
+pub mod link_sender;
 pub mod link_signal;
 pub mod link_streams;
 pub mod resent;

@@ -6,8 +6,9 @@ use str0m::crypto::AeadAes128Gcm;
 use super::cipher::{Cipher, Master, RTP_LABELS};
 use super::keys::Agreed;
 use super::once::Once;
+use crate::engine::media::packet::RTP_HEADER_BYTES;
 
-const HEADER_BYTES: usize = 12;
+const HEADER_BYTES: usize = RTP_HEADER_BYTES as usize;
 
 /// The first byte of a packet without padding, extensions or contributors: that is all that is taken.
 const PLAIN: u8 = 0x80;

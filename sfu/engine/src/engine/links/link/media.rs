@@ -5,11 +5,9 @@ use std::time::Instant;
 
 use super::super::link_frame::LinkFrame;
 use super::super::link_pieces::{Joined, Joining};
-use super::super::link_streams::{AUDIO, CLASS_TICKS_PER_S, STREAMS, class_of, ticks};
+use super::super::link_streams::{AUDIO, class_of, ticks};
 use super::Link;
 use crate::engine::counters::Counters;
-use crate::engine::egress::content::Content;
-use crate::engine::egress::stream::Outgoing;
 use crate::engine::egress::way::Way;
 use crate::engine::media::packet::{MAX_PAYLOAD_BYTES, MediaPacket, RTP_HEADER_BYTES};
 use crate::engine::media::rewrite::SourceRun;
@@ -99,23 +97,9 @@ impl Link {
             for piece in pieces.into_iter().flatten() {
                 let length = piece.len() as u64 + RTP_HEADER_BYTES;
                 let payload: Arc<[u8]> = piece.into();
-                let sequence = self.next_sequence[at];
-                self.sent.keep(at, sequence, Arc::clone(&payload), now);
-                let outgoing = Outgoing {
-                    sequence,
-                    content: Content {
-                        payload,
-                        time: class_time,
-                        payload_type: STREAMS[at].pt,
-                        ..Content::default()
-                    },
-                    wallclock: now,
-                    ticks_per_s: CLASS_TICKS_PER_S,
-                    padding: 0,
-                    resendable: false,
-                };
-                self.next_sequence[at] += 1;
-                if self.sender.send(&mut self.streams[at], outgoing, way) {
+                self.sent
+                    .keep(at, self.sender.next(at), Arc::clone(&payload), now);
+                if self.sender.send(at, payload, class_time, way) {
                     count += 1;
                     bytes += length;
                 }
@@ -124,7 +108,6 @@ impl Link {
                 }
             }
         }
-        self.sender.end_turn(now);
         (count, bytes)
     }
 }

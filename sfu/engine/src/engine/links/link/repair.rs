@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::super::gap_list::{GapList, Range};
 use super::super::link_signal::LinkSignal;
-use super::super::link_streams::{CLASS_TICKS_PER_S, RESENDS, STREAMS, VIDEO, ticks};
+use super::super::link_streams::{RESENDS, VIDEO, ticks};
 use super::super::resent::Resent;
 use super::Link;
 use crate::engine::counters::Counters;
-use crate::engine::egress::content::Content;
-use crate::engine::egress::stream::Outgoing;
 use crate::engine::egress::way::Way;
 use crate::engine::srtp::opener::Opened;
 
@@ -111,7 +109,7 @@ impl Link {
     /// How far each class was sent, if the other end was not told; to be asked now and then.
     pub fn tell_sent(&mut self, now: Instant) -> Option<LinkSignal> {
         self.sent.forget_old(now);
-        let before = self.next_sequence;
+        let before = self.sender.next_of_classes();
         let told = std::mem::replace(&mut self.told_sent, before);
         (told != before).then_some(LinkSignal::Sent { before })
     }
@@ -145,24 +143,10 @@ impl Link {
                     number,
                     payload: &payload,
                 };
-                let outgoing = Outgoing {
-                    sequence: self.next_resend,
-                    content: Content {
-                        payload: again.encode(),
-                        time,
-                        payload_type: STREAMS[RESENDS].pt,
-                        ..Content::default()
-                    },
-                    wallclock: now,
-                    ticks_per_s: CLASS_TICKS_PER_S,
-                    padding: 0,
-                    resendable: false,
-                };
-                self.next_resend += 1;
-                resent += u64::from(self.sender.send(&mut self.resends, outgoing, way));
+                let left = self.sender.send(RESENDS, again.encode(), time, way);
+                resent += u64::from(left);
             }
         }
-        self.sender.end_turn(now);
         resent
     }
 }

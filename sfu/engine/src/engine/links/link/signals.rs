@@ -1,30 +1,15 @@
 //! What the two ends of a link tell each other, on a stream of its own beside their media.
 
 use super::super::link_signal::LinkSignal;
-use super::super::link_streams::{CLASS_TICKS_PER_S, SIGNALS, STREAMS};
+use super::super::link_streams::SIGNALS;
 use super::Link;
 use crate::engine::counters::Counters;
-use crate::engine::egress::content::Content;
-use crate::engine::egress::stream::Outgoing;
 use crate::engine::egress::way::Way;
 
 impl Link {
     /// Send a signal. It may be lost; what matters is said again.
     pub fn signal(&mut self, signal: &LinkSignal, way: &mut Way<'_>) {
-        let outgoing = Outgoing {
-            sequence: self.next_signal,
-            content: Content {
-                payload: signal.encode().into(),
-                payload_type: STREAMS[SIGNALS].pt,
-                ..Content::default()
-            },
-            wallclock: way.now,
-            ticks_per_s: CLASS_TICKS_PER_S,
-            padding: 0,
-            resendable: false,
-        };
-        self.next_signal += 1;
-        self.sender.send(&mut self.signals, outgoing, way);
+        self.sender.send(SIGNALS, signal.encode().into(), 0, way);
     }
 
     /// Read a signal; `None`, and it is counted, for what is not ours.

@@ -5,7 +5,7 @@ use str0m::crypto::dtls::SrtpProfile;
 use str0m::net::Protocol;
 
 use super::super::link_signal::LinkSignal;
-use super::super::link_streams;
+use super::super::link_streams::{self, SIGNALS, VIDEO};
 use super::*;
 use crate::engine::egress::way::{Path, Way};
 use crate::engine::network::address::Addresses;
@@ -86,7 +86,7 @@ fn nothing_is_sealed_or_opened_without_keys_and_another_cipher_is_refused() {
     far.opener = None;
     assert_eq!(signal_in(&mut far, &packets[0]), None);
     assert!(!far.key(&Agreed::made_up(SrtpProfile::AES128_CM_SHA1_80, false)));
-    far.sender = Sender::new(0, now);
+    far.sender = LinkSender::new(false, now);
     assert!(sent(now, |way| far.signal(&said, way)).is_empty());
 }
 
