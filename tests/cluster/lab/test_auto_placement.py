@@ -71,10 +71,13 @@ rtt_ms = 10
 
 [[paths]]
 between = ["amsterdam", "frankfurt"]
-rtt_ms = 8
+rtt_ms = 2
 """
 
 SETTINGS: Final[Mapping[str, Mapping[str, object]]] = {"mesh": {"warm_links": 1}, "rooms": {"placement": "auto"}}
+
+PROBES: Final = 10
+"""On a busy machine one alone may take twice what the way does, and then gathering *is* advised."""
 
 GATHERED_WITHIN_S: Final = BEGIN_S + 40
 """Until the links have measured the new way, an advice has stood long enough, and a word has crossed."""
@@ -116,11 +119,14 @@ async def test_a_room_on_auto_gathers_once_that_is_better_for_everyone(tmp_path:
 
 
 async def _measured_ms(wan: Wan, node: str) -> float:
-    """A round trip from between the nodes to one of them: what a connection takes."""
-    with wan.tcp_socket("home") as probe:
-        began_s = time.perf_counter()
-        await probe.connect((wan.address(node), HTTP_PORT))
-        return (time.perf_counter() - began_s) * 1000
+    """A round trip from between the nodes to one of them: what the quickest of several connections takes."""
+    taken_ms = []
+    for _ in range(PROBES):
+        with wan.tcp_socket("home") as probe:
+            began_s = time.perf_counter()
+            await probe.connect((wan.address(node), HTTP_PORT))
+            taken_ms.append((time.perf_counter() - began_s) * 1000)
+    return min(taken_ms)
 
 
 async def _watch(client: Client, moves: list[Move]) -> None:
